@@ -1,0 +1,1 @@
+"""The plan of cells and where it runs."""

@@ -1,0 +1,1 @@
+"""What is measured on samples: one file per metric family."""

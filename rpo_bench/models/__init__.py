@@ -1,0 +1,1 @@
+"""Model backends: load, generate, log-probabilities, behind one small protocol."""

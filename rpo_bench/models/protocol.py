@@ -1,0 +1,52 @@
+"""What the harness asks of a model, whatever runs it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rpo_bench.data.row import Prompt
+from rpo_bench.spec import Decoding
+
+
+@dataclass(frozen=True)
+class Generation:
+    """One sampled response.
+
+    Attributes:
+        prompt_id: The prompt's identity.
+        sample: 0 … n−1 within the prompt.
+        text: The response, decoded without special tokens.
+        token_ids: The very tokens that were sampled, end-of-sequence included when it was.
+        finished: Whether it ended by itself within the length limit.
+    """
+
+    prompt_id: str
+    prompt: str
+    sample: int
+    text: str
+    token_ids: tuple[int, ...]
+    finished: bool
+
+
+class Model(Protocol):
+    """A policy: it generates, and says how probable given tokens are."""
+
+    @property
+    def architecture(self) -> str:
+        """ "decoder" or "encoder-decoder"."""
+        ...
+
+    def generate(
+        self, prompts: Sequence[Prompt], n: int, decoding: Decoding, seed: int, batch_size: int
+    ) -> list[Generation]:
+        """Samples n responses per prompt; ordered by prompt, then sample."""
+        ...
+
+    def token_logps(
+        self, prompts: Sequence[str], responses: Sequence[Sequence[int]], batch_size: int
+    ) -> list[NDArray[np.float32]]:
+        """Log-probabilities (nats, temperature 1) of each response's tokens, one array (T_i,) each."""
+        ...

@@ -1,0 +1,78 @@
+"""A registry: names to things, with entry points, plug-in files and did-you-mean errors."""
+
+import importlib
+import importlib.util
+import sys
+from collections.abc import Iterator
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Generic, TypeVar
+
+from rpo_bench.errors import UserError, did_you_mean
+
+T = TypeVar("T")
+
+
+class Registry(Generic[T]):
+    """Names of one kind of thing (methods, metrics …), resolved on first use.
+
+    A value is the thing itself or a ``"module:attribute"`` string, so that listing names imports nothing
+    heavy. Installed packages add names through the entry-point group.
+    """
+
+    def __init__(self, kind: str, group: str, builtin: dict[str, str]) -> None:
+        self.kind = kind
+        self._group = group
+        self._entries: dict[str, T | str] = dict(builtin)
+        self._entry_points_read = False
+
+    def add(self, name: str, value: T | str) -> None:
+        """Registers ``name``; raises UserError when something else has that name already."""
+        if name in self._entries and self._entries[name] is not value:
+            raise UserError(f"The {self.kind} '{name}' is defined twice: rename the one in your plug-in.")
+        self._entries[name] = value
+
+    def get(self, name: str) -> T:
+        """The thing called ``name``; raises UserError, with the nearest name, when there is none."""
+        self._read_entry_points()
+        if name not in self._entries:
+            raise UserError(f"Unknown {self.kind} '{name}'.{did_you_mean(name, self._entries)}")
+        value = self._entries[name]
+        if isinstance(value, str):
+            module, _, attribute = value.partition(":")
+            value = getattr(importlib.import_module(module), attribute)
+            self._entries[name] = value
+        return value
+
+    def __iter__(self) -> Iterator[str]:
+        self._read_entry_points()
+        return iter(list(self._entries))
+
+    def __contains__(self, name: str) -> bool:
+        self._read_entry_points()
+        return name in self._entries
+
+    def _read_entry_points(self) -> None:
+        if self._entry_points_read:
+            return
+        self._entry_points_read = True
+        for point in entry_points(group=self._group):
+            self.add(point.name, point.value)
+
+
+def load_plugin(path: Path) -> None:
+    """Imports a user's ``--plugin file.py``, whose top level registers what it adds."""
+    if not path.is_file():
+        raise UserError(f"--plugin {path}: there is no such file.")
+    name = f"rpo_bench_plugin_{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise UserError(f"--plugin {path}: not a Python file.")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except UserError:
+        raise
+    except Exception as error:
+        raise UserError(f"--plugin {path}: importing it failed: {type(error).__name__}: {error}") from error

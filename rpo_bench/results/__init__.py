@@ -1,0 +1,1 @@
+"""Result records: their schema, their folders, and the environment they were made in."""

@@ -1,0 +1,83 @@
+"""The result record: what is written down of one checkpoint, versioned and validated."""
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from rpo_bench.spec import CellSpec, Frozen
+
+SCHEMA_VERSION: Literal[1] = 1
+
+Status = Literal["completed", "diverged"]
+
+
+class Interval(Frozen):
+    """An estimate with its uncertainty.
+
+    ``low`` and ``high`` are None where an interval can't be had (one prompt, say), never made up;
+    ``point`` is None where nothing could be scored.
+    """
+
+    point: float | None
+    low: float | None = None
+    high: float | None = None
+    level: float = 0.95
+    method: str = Field(description="bootstrap, wilson, rule-of-three, exact, none")
+    levels: tuple[str, ...] = Field((), description="the randomness covered: prompts, training seeds …")
+    n: int = Field(ge=0, description="independent units (prompts, or seeds)")
+    resamples: int | None = None
+
+
+class MetricValue(Frozen):
+    """One metric of one checkpoint."""
+
+    interval: Interval
+    unit: str = ""
+    higher_is_better: bool | None = None
+    backend: str | None = Field(None, description="name and version of what scored it")
+    scored: int = Field(ge=0, description="samples that have a score")
+    unscored: dict[str, int] = Field(default_factory=dict, description="reason → number of samples")
+
+
+class Cost(Frozen):
+    """What the checkpoint took to make and to measure."""
+
+    train_seconds: float = 0.0
+    train_tokens: int = 0
+    rollouts: int = 0
+    peak_memory_bytes: int = 0
+    generate_seconds: float = 0.0
+    score_seconds: float = 0.0
+
+
+class Environment(Frozen):
+    """Where and with what it was made."""
+
+    git_commit: str | None
+    git_dirty: bool | None
+    packages: dict[str, str]
+    python: str
+    platform: str
+    processor: str
+    device: str
+    dtype: str
+    threads: int
+
+
+class Record(Frozen):
+    """result.json."""
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    spec: CellSpec
+    cell: str = Field(description="the cell's hash")
+    architecture: str
+    strength_name: str
+    status: Status
+    reason: str | None = Field(None, description="why it diverged")
+    metrics: dict[str, MetricValue]
+    stability: dict[str, float | None]
+    cost: Cost
+    environment: Environment
+    hashes: dict[str, str] = Field(description="prompts, samples, scores, training log, checkpoint weights")
+    command: str = Field(description="reproduces this row")
+    extra: dict[str, Any] = Field(default_factory=dict)

@@ -1,0 +1,1 @@
+"""Builds the static leaderboard from results folders."""

@@ -1,0 +1,148 @@
+"""What a run is: frozen, validated, hashable."""
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from rpo_bench.hashing import hash_json
+
+
+class Frozen(BaseModel):
+    """The base of all specs: immutable, and an unknown key is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Decoding(Frozen):
+    """How responses are sampled. The default is ancestral sampling, of which KL is a statement."""
+
+    temperature: float = Field(1.0, gt=0)
+    top_k: int = Field(0, ge=0, description="0: no limit")
+    top_p: float = Field(1.0, gt=0, le=1)
+    repetition_penalty: float = Field(1.0, gt=0)
+    no_repeat_ngram_size: int = Field(0, ge=0)
+    max_new_tokens: int | None = Field(None, ge=1, description="None: the task's own limit")
+
+    @property
+    def ancestral(self) -> bool:
+        """Whether samples come from the policy itself, unchanged by the decoding."""
+        return self.model_copy(update={"max_new_tokens": None}) == Decoding()
+
+
+RPO_PAPER_DECODING = Decoding(
+    temperature=0.7, top_k=50, top_p=0.95, repetition_penalty=1.2, no_repeat_ngram_size=3
+)
+
+
+class LoraSpec(Frozen):
+    """Low-rank adapters through peft; the adapter-free model is then the reference."""
+
+    rank: int = Field(8, ge=1)
+    alpha: float = Field(16.0, gt=0)
+    target_modules: tuple[str, ...] | None = Field(None, description="None: every linear layer")
+
+
+class TrainingSpec(Frozen):
+    """The part of training that is the same for every method: only the loss may differ."""
+
+    steps: int = Field(300, ge=1, description="optimiser steps")
+    batch_size: int = Field(64, ge=2, description="rows per optimiser step")
+    micro_batch_size: int | None = Field(None, ge=1, description="rows per forward pass; None: all")
+    learning_rate: float | None = Field(None, gt=0, description="None: the method's default for the task")
+    warmup_steps: int = Field(20, ge=0)
+    weight_decay: float = Field(0.0, ge=0)
+    max_grad_norm: float = Field(1.0, gt=0)
+    dtype: Literal["auto", "float32", "bfloat16"] = "auto"
+    lora: LoraSpec | None = None
+    probe_every: int = Field(50, ge=0, description="steps between probe rewards; 0: never")
+    save_every: int = Field(0, ge=0, description="steps between resumable checkpoints; 0: never")
+    report_to: tuple[str, ...] = ()
+
+
+class EvaluationSpec(Frozen):
+    """How every checkpoint is measured."""
+
+    n_samples: int = Field(4, ge=1, description="samples per held-out prompt")
+    limit: int | None = Field(None, ge=1, description="only the first so many prompts")
+    batch_size: int = Field(256, ge=1, description="sequences generated at a time; part of the identity")
+    seed: int = Field(0, ge=0)
+    decoding: Decoding = Decoding()
+    toxicity: str = Field("profanity", description="'profanity', 'hf:PATH' or 'none'")
+    reward: str | None = Field(None, description="None: the task's; 'python:FILE:FUNCTION' otherwise")
+
+
+class DataSpec(Frozen):
+    """Which rows are trained on."""
+
+    file: str | None = Field(None, description="None: the task's own data")
+    variant: str = Field("on_policy", description="which of the task's data sets")
+    responses_per_prompt: int | None = Field(None, ge=1, description="K: keep the first so many of each")
+    test_fraction: float = Field(0.2, gt=0, lt=1, description="of the prompts, where the data has no split")
+
+
+class MethodSpec(Frozen):
+    """A registered method with the options that differ from its defaults."""
+
+    name: str
+    options: dict[str, Any] = Field(default_factory=dict)
+
+    @property
+    def label(self) -> str:
+        """How results call it: ``rpo`` or ``rpo(partition=leave_one_out)``."""
+        options = ",".join(f"{key}={value}" for key, value in sorted(self.options.items()))
+        return f"{self.name}({options})" if options else self.name
+
+
+class CellSpec(Frozen):
+    """One training run and its evaluation: (task, base model, method, strength, seed) and how."""
+
+    task: str
+    task_hash: str = Field(description="content hash of the task: prompts, reward, version")
+    data: DataSpec
+    data_hash: str = Field(description="content hash of the rows that are trained on")
+    model: str = Field(description="the name that results use")
+    model_path: str
+    model_hash: str = Field(description="content hash of the base model's folder")
+    method: MethodSpec
+    strength: float | None = Field(description="None: the reference policy itself, not trained")
+    seed: int = Field(ge=0)
+    training: TrainingSpec
+    evaluation: EvaluationSpec
+
+    @property
+    def hash(self) -> str:
+        """The cell's identity: SHA-256 of everything above but where files happen to lie."""
+        return hash_json(self._without("model_path"))
+
+    @property
+    def training_hash(self) -> str:
+        """The identity of the checkpoint alone: evaluation settings don't change it."""
+        return hash_json(self._without("model_path", "evaluation", "task_hash"))
+
+    def _without(self, *fields: str) -> dict[str, Any]:
+        identity = self.model_dump(mode="json", exclude=set(fields))
+        del identity["data"]["file"]  # its content is in data_hash
+        return identity
+
+    @property
+    def name(self) -> str:
+        """Folder name: ``<method>-<strength>-<seed>-<hash8>``."""
+        strength = "none" if self.strength is None else f"{self.strength:g}"
+        label = "".join(c if c.isalnum() or c in "._=-" else "_" for c in self.method.label).rstrip("_")
+        return f"{label}-{strength}-{self.seed}-{self.hash[:8]}"
+
+
+class RunSpec(Frozen):
+    """What ``train-and-eval`` is asked for; the plan turns it into cells."""
+
+    task: str = "civil_qa"
+    data: DataSpec = DataSpec()
+    models: tuple[str, ...] = Field(("decoder",), min_length=1, description="the task's names, or folders")
+    methods: tuple[MethodSpec, ...] = Field(min_length=1)
+    strengths: dict[str, tuple[float, ...]] = Field(
+        default_factory=dict, description="by method name; '*' for all; the method's own otherwise"
+    )
+    n_strengths: int | None = Field(None, ge=1, description="how many of a method's own strengths to run")
+    seeds: tuple[int, ...] = Field((0, 1, 2), min_length=1)
+    training: TrainingSpec = TrainingSpec()
+    evaluation: EvaluationSpec = EvaluationSpec()

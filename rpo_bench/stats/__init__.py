@@ -1,0 +1,1 @@
+"""Statistics: pure numpy functions on arrays, with shapes in their docstrings."""

@@ -1,0 +1,145 @@
+"""What a task is, and how it is found: a folder with a task.yaml."""
+
+import importlib.util
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import Field, ValidationError
+
+from rpo_bench.data.row import Prompt, Row
+from rpo_bench.errors import UserError, did_you_mean
+from rpo_bench.hashing import hash_file, hash_json
+from rpo_bench.spec import Frozen
+
+#: Scores responses: (prompts, responses) → one number each, or None where there is nothing to score.
+RewardFunction = Callable[[Sequence[Prompt], Sequence[str]], Sequence[float | None]]
+
+
+class TaskSpec(Frozen):
+    """task.yaml. Paths are relative to its folder."""
+
+    name: str
+    version: int = Field(ge=1)
+    title: str
+    description: str
+    train: dict[str, str] = Field(description="variant → rows file", min_length=1)
+    heldout: str = Field(description="JSONL of prompts to evaluate on")
+    probe: str | None = Field(None, description="JSONL of prompts whose reward is followed in training")
+    reward: str | None = Field(None, description="FILE.py:FUNCTION")
+    models: dict[str, str] = Field(default_factory=dict, description="name → folder of a base model")
+    reference_samples: dict[str, str] = Field(
+        default_factory=dict, description="model name → .npz with rewards (P, N) of reference samples"
+    )
+    learning_rates: dict[str, float] = Field(default_factory=dict, description="method name → learning rate")
+    max_new_tokens: int = Field(ge=1)
+
+
+@dataclass(frozen=True)
+class Task:
+    """A task with its folder."""
+
+    spec: TaskSpec
+    folder: Path
+
+    @cached_property
+    def heldout(self) -> list[Prompt]:
+        """The prompts that checkpoints are measured on."""
+        return _prompts(self.folder / self.spec.heldout)
+
+    @cached_property
+    def probe(self) -> list[Prompt]:
+        """The prompts whose reward is followed during training (none of the held-out ones)."""
+        return _prompts(self.folder / self.spec.probe) if self.spec.probe else []
+
+    @cached_property
+    def reward(self) -> RewardFunction | None:
+        """The gold reward, or None when the task has none."""
+        if self.spec.reward is None:
+            return None
+        file, _, function = self.spec.reward.partition(":")
+        reward: RewardFunction = load_function(self.folder / file, function)
+        return reward
+
+    @cached_property
+    def hash(self) -> str:
+        """Identity of what is measured: version, prompts and the reward's source."""
+        reward = hash_file(self.folder / self.spec.reward.partition(":")[0]) if self.spec.reward else None
+        prompts = [p.model_dump() for p in self.heldout]
+        identity = [self.spec.name, self.spec.version, self.spec.max_new_tokens, prompts, reward]
+        return hash_json(identity)
+
+    def train_file(self, variant: str) -> Path:
+        """The file of training rows; raises UserError for an unknown variant."""
+        if variant not in self.spec.train:
+            hint = did_you_mean(variant, self.spec.train)
+            raise UserError(f"Task '{self.spec.name}' has no data variant '{variant}'.{hint}")
+        return self.folder / self.spec.train[variant]
+
+    def model_folder(self, name: str) -> Path | None:
+        """The folder of one of the task's own base models, or None when it has none of that name."""
+        return self.folder / self.spec.models[name] if name in self.spec.models else None
+
+
+def task_folders(include_path: Path | None = None) -> dict[str, Path]:
+    """Names of the tasks within reach: the bundled ones and those under ``--include_path``."""
+    import tasks
+
+    roots = [Path(p) for p in tasks.__path__] + ([include_path] if include_path else [])
+    return {f.parent.name: f.parent for root in roots for f in sorted(root.glob("*/task.yaml"))}
+
+
+def load_task(name: str, include_path: Path | None = None) -> Task:
+    """The task called ``name``, or in the folder ``name``; raises UserError when there is none."""
+    folders = task_folders(include_path)
+    folder = Path(name) if (Path(name) / "task.yaml").is_file() else folders.get(name)
+    if folder is None:
+        raise UserError(f"Unknown task '{name}'.{did_you_mean(name, folders)}")
+    file = folder / "task.yaml"
+    try:
+        return Task(TaskSpec.model_validate(yaml.safe_load(file.read_text())), folder)
+    except yaml.YAMLError as error:
+        raise UserError(f"{file} is not YAML: {str(error).splitlines()[0]}.") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise UserError(f"{file}: field '{where}': {first['msg']}.") from error
+
+
+def load_function(file: Path, name: str) -> Any:
+    """A function out of a Python file; raises UserError when the file or the function isn't there."""
+    if not file.is_file():
+        raise UserError(f"{file}: there is no such file (wanted for its function '{name}').")
+    module_name = f"rpo_bench_function_{hash_file(file)[:12]}"
+    if module_name not in sys.modules:
+        spec = importlib.util.spec_from_file_location(module_name, file)
+        if spec is None or spec.loader is None:
+            raise UserError(f"{file} is not a Python file.")
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[module_name] = module
+        spec.loader.exec_module(module)
+    if not hasattr(sys.modules[module_name], name):
+        raise UserError(f"{file} has no function '{name}'.")
+    return getattr(sys.modules[module_name], name)
+
+
+def _prompts(file: Path) -> list[Prompt]:
+    lines = file.read_text(encoding="utf-8").splitlines()
+    return [Prompt.model_validate_json(line) for line in lines if line.strip()]
+
+
+def first_responses(rows: Sequence[Row], k: int | None) -> list[Row]:
+    """Keeps the first k responses of every prompt (all when k is None), in their order."""
+    if k is None:
+        return list(rows)
+    seen: dict[str, int] = {}
+    kept = []
+    for row in rows:
+        seen[row.prompt_id] = seen.get(row.prompt_id, 0) + 1
+        if seen[row.prompt_id] <= k:
+            kept.append(row)
+    return kept

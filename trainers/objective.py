@@ -1,0 +1,129 @@
+"""What a training objective is: the data it needs, its three axes, its loss."""
+
+import dataclasses
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import ClassVar, Self
+
+from torch import Tensor
+
+from trainers.errors import UserError
+
+
+class Need(StrEnum):
+    """What a method asks of its data beyond (prompt, response)."""
+
+    REWARD = "reward"
+    LABEL = "label"  # desirable or undesirable
+    GROUP = "group"  # at least two responses per prompt
+    KL_PARTNER = "kl_partner"  # mismatched pairs (x_i, y_j)
+    VALUE = "value"  # a separate value network V(x)
+    PARTITION = "partition"  # log Ẑ(x), estimated from the data before training
+    REFERENCE_REWARDS = "reference_rewards"  # rewards of π_ref's samples for each prompt
+    BEHAVIOUR_LOGP = "behaviour_logp"  # log-probs under the policy that wrote the data
+
+
+@dataclass(frozen=True)
+class Axes:
+    """The survey's three axes (arXiv 2407.16216): Σ_{x~prompts, y~responses} GC(x, y) ∇log π(y|x)."""
+
+    prompts: str
+    responses: str
+    coefficient: str  # the gradient coefficient GC, in ascent direction
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What a loss sees: one number per row of a micro-batch. Everything but the policy is a constant.
+
+    Attributes:
+        policy_logps: log π_θ(y|x) summed over the response's tokens, EOS included; (B,), with gradient.
+        reference_logps: the same under π_ref; (B,).
+        lengths: tokens of each response, EOS included; (B,).
+        reward: scaled as the method asks; (B,).
+        desirable: whether the response counts as good; (B,) bool, or None.
+        log_partition: log Ẑ(x); (B,), or None.
+        value: V(x) with gradient to the value network; (B,), or None.
+        statistic: what ``Method.statistic`` made of the whole optimiser batch; (), or None.
+    """
+
+    policy_logps: Tensor
+    reference_logps: Tensor
+    lengths: Tensor
+    reward: Tensor
+    desirable: Tensor | None = None
+    log_partition: Tensor | None = None
+    value: Tensor | None = None
+    statistic: Tensor | None = None
+
+    @property
+    def log_ratio(self) -> Tensor:
+        """D(y) = log π_θ(y|x) − log π_ref(y|x), summed over tokens; (B,)."""
+        return self.policy_logps - self.reference_logps
+
+    @property
+    def mean_log_ratio(self) -> Tensor:
+        """D(y) / |y|: the log-ratio per token; (B,)."""
+        return self.log_ratio / self.lengths
+
+
+@dataclass(frozen=True)
+class LossOutput:
+    """A loss with what is worth logging beside it.
+
+    Attributes:
+        loss: the mean over the micro-batch; ().
+        logged: name → a detached scalar (); averaged over micro-batches into the training log.
+    """
+
+    loss: Tensor
+    logged: dict[str, Tensor] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Method(ABC):
+    """An offline objective. Subclasses are frozen dataclasses whose fields are its hyperparameters.
+
+    The loss is a mean over rows of a function of each row's numbers and of ``statistic``, so that splitting
+    an optimiser batch into micro-batches changes nothing.
+    """
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    paper: ClassVar[str]
+    equation: ClassVar[str]
+    axes: ClassVar[Axes]
+    strength_name: ClassVar[str]  # the field that moves the method along its frontier
+    default_strengths: ClassVar[tuple[float, ...]]  # most conservative first; the middle one is the default
+    default_learning_rate: ClassVar[float] = 1e-4
+    zscore_rewards: ClassVar[bool] = False  # z-score with the training rows' mean and deviation
+
+    @property
+    def needs(self) -> frozenset[Need]:
+        """What the data must provide under these options."""
+        return frozenset()
+
+    @property
+    def strength(self) -> float:
+        """The current value of the strength field."""
+        return float(getattr(self, self.strength_name))
+
+    def with_strength(self, strength: float) -> Self:
+        """The same method at another strength."""
+        kind = type(getattr(self, self.strength_name))
+        if kind is int and strength != int(strength):
+            raise UserError(f"{self.name}: {self.strength_name} is a whole number, not {strength:g}.")
+        return dataclasses.replace(self, **{self.strength_name: kind(strength)})
+
+    def statistic(self, batch: Batch) -> Tensor | None:
+        """A constant shared by the optimiser batch, computed without gradient from all its rows; ()."""
+        return None
+
+    @abstractmethod
+    def loss(self, batch: Batch) -> LossOutput:
+        """The objective on one micro-batch."""
+
+    @abstractmethod
+    def coefficient(self, batch: Batch) -> Tensor:
+        """The declared gradient coefficient: −∇loss = mean_i GC_i ∇log π_θ(y_i|x_i); (B,), detached."""
