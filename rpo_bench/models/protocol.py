@@ -36,7 +36,7 @@ class Model(Protocol):
 
     @property
     def architecture(self) -> str:
-        """ "decoder" or "encoder-decoder"."""
+        """Either "decoder" or "encoder-decoder"."""
         ...
 
     def generate(

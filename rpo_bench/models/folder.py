@@ -1,0 +1,115 @@
+"""What a checkpoint folder must hold before it is worth loading."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from rpo_bench.errors import UserError
+
+ADAPTER_CONFIG = "adapter_config.json"
+_SAFE = ("model.safetensors", "model.safetensors.index.json")
+_PICKLED = ("pytorch_model.bin", "pytorch_model.bin.index.json")
+_ADAPTER_SAFE = ("adapter_model.safetensors",)
+_ADAPTER_PICKLED = ("adapter_model.bin",)
+_TOKENIZER = (
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "tokenizer.model",
+    "spiece.model",
+    "vocab.json",
+    "vocab.txt",
+)
+
+
+def is_adapter(folder: Path) -> bool:
+    """Whether the folder holds a peft adapter instead of a whole model."""
+    return (folder / ADAPTER_CONFIG).is_file()
+
+
+def has_tokenizer(folder: Path) -> bool:
+    """Whether the folder holds a tokenizer of its own."""
+    return any((folder / name).is_file() for name in _TOKENIZER)
+
+
+def check_model_folder(folder: Path, allow_pickle: bool) -> None:
+    """Checks that a model can be loaded from the folder.
+
+    Raises:
+        UserError: config, weights (or one of their shards) or tokenizer is missing, or the weights are
+            pickled and ``allow_pickle`` is off.
+    """
+    _check_is_folder(folder)
+    missing = []
+    if not (folder / "config.json").is_file():
+        missing.append("config.json")
+    if not _present(folder, _SAFE + _PICKLED):
+        missing.append("weights (model.safetensors)")
+    if not has_tokenizer(folder):
+        missing.append("a tokenizer (tokenizer.json)")
+    if missing:
+        raise UserError(f"The model folder {folder} has no {_listed(missing)}.")
+    _check_pickle(folder, _SAFE, _PICKLED, allow_pickle)
+    for name in (_SAFE[1], _PICKLED[1]):
+        if (folder / name).is_file():
+            _check_shards(folder, name)
+
+
+def check_adapter_folder(folder: Path, allow_pickle: bool) -> str:
+    """Checks that an adapter can be loaded from the folder.
+
+    Returns:
+        The base model's path or hub name, as the adapter's config gives it.
+
+    Raises:
+        UserError: weights or the base model's name are missing, or the weights are pickled and
+            ``allow_pickle`` is off.
+    """
+    if not _present(folder, _ADAPTER_SAFE + _ADAPTER_PICKLED):
+        raise UserError(f"The adapter folder {folder} has no weights (adapter_model.safetensors).")
+    _check_pickle(folder, _ADAPTER_SAFE, _ADAPTER_PICKLED, allow_pickle)
+    base = read_json(folder / ADAPTER_CONFIG).get("base_model_name_or_path")
+    if not base:
+        raise UserError(f"{folder / ADAPTER_CONFIG} doesn't name its base model ('base_model_name_or_path').")
+    return str(base)
+
+
+def read_json(file: Path) -> dict[str, Any]:
+    """A JSON object out of a file; raises UserError when it isn't one."""
+    try:
+        value = json.loads(file.read_text(encoding="utf-8"))
+    except (ValueError, OSError) as error:
+        raise UserError(f"{file} can't be read as JSON: {error}.") from error
+    if not isinstance(value, dict):
+        raise UserError(f"{file} holds no JSON object.")
+    return value
+
+
+def _check_is_folder(folder: Path) -> None:
+    if not folder.exists():
+        raise UserError(f"There is no model folder {folder}.")
+    if not folder.is_dir():
+        raise UserError(f"{folder} is a file: give the folder that save_pretrained wrote.")
+
+
+def _check_pickle(folder: Path, safe: tuple[str, ...], pickled: tuple[str, ...], allowed: bool) -> None:
+    if not allowed and not _present(folder, safe):
+        name = _present(folder, pickled)[0]
+        raise UserError(
+            f"The weights in {folder} are pickled ({name}), and unpickling runs whatever code they hold: "
+            "convert them to safetensors, or give --allow-pickle if you trust their author."
+        )
+
+
+def _check_shards(folder: Path, index: str) -> None:
+    shards = sorted(set(read_json(folder / index).get("weight_map", {}).values()))
+    absent = [name for name in shards if not (folder / name).is_file()]
+    if absent:
+        raise UserError(f"{folder / index} lists {_listed(absent)}, which isn't in the folder.")
+
+
+def _present(folder: Path, names: tuple[str, ...]) -> list[str]:
+    return [name for name in names if (folder / name).is_file()]
+
+
+def _listed(items: list[str]) -> str:
+    return items[0] if len(items) == 1 else ", ".join(items[:-1]) + " and " + items[-1]

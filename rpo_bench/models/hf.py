@@ -1,0 +1,223 @@
+"""The Hugging Face backend: decoder-only and encoder-decoder models, and LoRA adapters on them."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from rpo_bench.data.row import Prompt
+from rpo_bench.errors import UserError
+from rpo_bench.models.generating import Sampler, batches
+from rpo_bench.models.loading import LoadOptions, load_checkpoint
+from rpo_bench.models.prompting import prompt_ids
+from rpo_bench.models.protocol import Generation
+from rpo_bench.models.sampling import uniforms
+from rpo_bench.spec import Decoding
+from trainers.logps import TokenLayout, collate, token_logps
+
+
+@dataclass(frozen=True)
+class HFModel:
+    """A policy that implements ``rpo_bench.models.protocol.Model``.
+
+    Attributes:
+        model: The transformers model (or peft model), in evaluation mode while it is used.
+        tokenizer: Its tokenizer.
+        path: Where it came from, for messages.
+        adapter_of: The base model's path when ``model`` carries an adapter: that is the reference.
+        adapter_on: Whether that adapter takes part.
+    """
+
+    model: Any
+    tokenizer: Any
+    path: str = "the model in memory"
+    adapter_of: str | None = None
+    adapter_on: bool = True
+
+    @classmethod
+    def load(
+        cls,
+        path: str | Path,
+        *,
+        dtype: str = "float32",
+        device: str | None = None,
+        allow_pickle: bool = False,
+        trust_remote_code: bool = False,
+    ) -> Self:
+        """Loads a model folder, a LoRA adapter folder (with its base model), or a hub model.
+
+        Raises:
+            UserError: Something is missing, unreadable or doesn't fit; the sentence says what.
+        """
+        loaded = load_checkpoint(path, LoadOptions(dtype, device, allow_pickle, trust_remote_code))
+        return cls(loaded.model, loaded.tokenizer, str(path), loaded.adapter_of)
+
+    @property
+    def is_encoder_decoder(self) -> bool:
+        """Whether the prompt goes to an encoder."""
+        return bool(self.model.config.is_encoder_decoder)
+
+    @property
+    def architecture(self) -> str:
+        """Either "decoder" or "encoder-decoder"."""
+        return "encoder-decoder" if self.is_encoder_decoder else "decoder"
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        device: torch.device = self.model.device
+        return device
+
+    @property
+    def pad_id(self) -> int:
+        """What fills up a batch: the tokenizer's padding token, else end-of-sequence.
+
+        Padding is always masked by position, never by value, so that the two may be the same token and
+        a padding token that the policy samples still counts.
+        """
+        pad = self.tokenizer.pad_token_id
+        return int(self.tokenizer.eos_token_id if pad is None else pad)
+
+    @property
+    def context(self) -> int | None:
+        """The longest sequence that the model takes, or None where positions are relative (T5)."""
+        limit = getattr(self.model.config, "max_position_embeddings", None)
+        return int(limit) if limit else None
+
+    def without_adapter(self) -> Self:
+        """The reference of an adapter: the same weights with the adapter switched off."""
+        if self.adapter_of is None:
+            raise UserError(f"{self.path} is not an adapter: it has no reference of its own.")
+        return replace(self, adapter_on=False)
+
+    def encode(self, prompt: str) -> list[int]:
+        """The prompt's token ids."""
+        return prompt_ids(self.tokenizer, prompt, self.is_encoder_decoder)
+
+    def generate(
+        self, prompts: Sequence[Prompt], n: int, decoding: Decoding, seed: int, batch_size: int
+    ) -> list[Generation]:
+        """Samples n responses per prompt; ordered by prompt, then sample.
+
+        A sample depends on (model, prompt, seed, decoding, its number) only: not on the batch (up to the
+        rounding of the forward pass), the other prompts, n, or torch's global generator. The checkpoint's own
+        ``generation_config`` is not consulted, and no token is suppressed.
+
+        Args:
+            prompts: P prompts with distinct ``prompt_id``.
+            n: Samples per prompt.
+            decoding: How to sample; ``max_new_tokens`` must be set.
+            seed: Names the random numbers; all policies under one seed share them.
+            batch_size: Sequences that are sampled at a time.
+
+        Returns:
+            P · n generations, whose ``token_ids`` end with end-of-sequence or are cut by the length.
+        """
+        if decoding.max_new_tokens is None:
+            raise UserError("Generation needs a length limit: set max_new_tokens.")
+        if len({prompt.prompt_id for prompt in prompts}) != len(prompts):
+            raise UserError("Two prompts have the same prompt_id: samples couldn't be told apart.")
+        encoded = [self.encode(prompt.text) for prompt in prompts]
+        room = 0 if self.is_encoder_decoder else decoding.max_new_tokens
+        for prompt, ids in zip(prompts, encoded, strict=True):
+            self._check_length(prompt.prompt_id, len(ids), room)
+        found: dict[tuple[int, int], Generation] = {}
+        order = sorted(range(len(prompts)), key=lambda index: len(encoded[index]))  # stable
+        sampler = Sampler(self._inner, self._layout, self.tokenizer.eos_token_id)
+        with self._evaluating():
+            for indices, first, count in batches(order, n, batch_size):
+                names = [prompts[index].prompt_id for index in indices]
+                draws = [uniforms(seed, name, first, count, decoding.max_new_tokens) for name in names]
+                contexts = [encoded[index] for index in indices]
+                rows = sampler.sample(contexts, count, decoding, np.concatenate(draws))
+                texts = self.tokenizer.batch_decode(rows, skip_special_tokens=True)
+                for row, (tokens, text) in enumerate(zip(rows, texts, strict=True)):
+                    index, sample = indices[row // count], first + row % count
+                    found[index, sample] = self._generation(prompts[index], sample, tokens, text)
+        return [found[index, sample] for index in range(len(prompts)) for sample in range(n)]
+
+    def token_logps(
+        self, prompts: Sequence[str], responses: Sequence[Sequence[int]], batch_size: int
+    ) -> list[NDArray[np.float32]]:
+        """Log-probabilities (nats, temperature 1) of each response's tokens.
+
+        Args:
+            prompts: N prompts.
+            responses: Token ids of N responses, end-of-sequence included where it was sampled.
+            batch_size: Sequences per forward pass.
+
+        Returns:
+            N arrays, (T_i,) each.
+        """
+        encoded = {text: self.encode(text) for text in dict.fromkeys(prompts)}
+        sizes = [len(encoded[text]) + len(tokens) for text, tokens in zip(prompts, responses, strict=True)]
+        self._check_responses(prompts, responses, encoded)
+        layout = self._layout
+        result: list[NDArray[np.float32]] = [np.zeros(0, dtype=np.float32)] * len(responses)
+        order = [index for index in np.argsort(sizes, kind="stable") if len(responses[index])]
+        with self._evaluating():
+            for start in range(0, len(order), batch_size):
+                indices = order[start : start + batch_size]
+                batch = collate(
+                    [encoded[prompts[i]] for i in indices],
+                    [responses[i] for i in indices],
+                    layout,
+                ).to(self.device)
+                values = token_logps(self._inner, batch).cpu().numpy()  # (b, T)
+                for row, index in enumerate(indices):
+                    result[index] = values[row, : len(responses[index])]
+        return result
+
+    @property
+    def _inner(self) -> Any:
+        """The transformers model itself: peft puts LoRA layers into it, and its wrapper isn't needed."""
+        return self.model.get_base_model() if hasattr(self.model, "get_base_model") else self.model
+
+    @property
+    def _layout(self) -> TokenLayout:
+        return TokenLayout.of(self._inner, self.pad_id)
+
+    def _generation(self, prompt: Prompt, sample: int, tokens: list[int], text: str) -> Generation:
+        finished = tokens[-1] == self.tokenizer.eos_token_id
+        return Generation(prompt.prompt_id, prompt.text, sample, text, tuple(tokens), finished)
+
+    @contextmanager
+    def _evaluating(self) -> Iterator[None]:
+        """No gradient, no dropout, no settings of the checkpoint's own; all put back afterwards."""
+        from transformers import GenerationConfig
+
+        inner = self._inner
+        training, own = inner.training, inner.generation_config
+        inner.eval()
+        inner.generation_config = GenerationConfig()
+        try:
+            if self.adapter_of is not None and not self.adapter_on:
+                with torch.no_grad(), self.model.disable_adapter():
+                    yield
+            else:
+                with torch.no_grad():
+                    yield
+        finally:
+            inner.generation_config = own
+            inner.train(training)
+
+    def _check_length(self, name: str, length: int, room: int) -> None:
+        if self.context is not None and length + room > self.context:
+            raise UserError(
+                f"Prompt {name!r} has {length} tokens and, with {room} for the response, doesn't fit the "
+                f"context of {self.path} ({self.context}): shorten it or lower max_new_tokens."
+            )
+
+    def _check_responses(
+        self, prompts: Sequence[str], responses: Sequence[Sequence[int]], encoded: dict[str, list[int]]
+    ) -> None:
+        rows = self._inner.get_input_embeddings().weight.shape[0]
+        for text, tokens in zip(prompts, responses, strict=True):
+            if len(tokens) and not 0 <= min(tokens) <= max(tokens) < rows:
+                raise UserError(f"A response has the token id {max(tokens)}, which {self.path} doesn't know.")
+            self._check_length(text[:60], len(encoded[text]), 0 if self.is_encoder_decoder else len(tokens))

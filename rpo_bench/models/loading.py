@@ -1,0 +1,171 @@
+"""From a checkpoint folder (or a hub name) to a model and a tokenizer that fit together."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from rpo_bench.errors import UserError
+from rpo_bench.models.folder import check_adapter_folder, check_model_folder, has_tokenizer, is_adapter
+from trainers.logps import TokenLayout
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+_T5_FAMILY = {"t5", "mt5", "umt5", "longt5", "switch_transformers", "pix2struct"}
+_HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A model in evaluation mode on its device, with its tokenizer."""
+
+    model: Any
+    tokenizer: Any
+    adapter_of: str | None = None  # the base model, when what was loaded is an adapter
+
+
+@dataclass(frozen=True)
+class LoadOptions:
+    """How a checkpoint is loaded."""
+
+    dtype: str = "float32"
+    device: str | None = None  # None: the GPU if there is one
+    allow_pickle: bool = False
+    trust_remote_code: bool = False
+
+    @property
+    def torch_dtype(self) -> torch.dtype:
+        """The weights' type; raises UserError for an unknown name."""
+        if self.dtype not in DTYPES:
+            raise UserError(f"--dtype {self.dtype}: choose float32, bfloat16 or float16.")
+        return DTYPES[self.dtype]
+
+    @property
+    def torch_device(self) -> torch.device:
+        """The device; raises UserError for one that torch doesn't have."""
+        try:
+            device = torch.device(self.device or ("cuda" if torch.cuda.is_available() else "cpu"))
+            torch.empty(0, device=device)
+        except (RuntimeError, AssertionError) as error:
+            raise UserError(f"--device {self.device}: torch can't use it here ({_line(error)}).") from error
+        return device
+
+
+def load_checkpoint(path: str | Path, options: LoadOptions) -> Loaded:
+    """Loads a model folder, an adapter folder with its base model, or a hub model.
+
+    Raises:
+        UserError: Something is missing, unreadable or doesn't fit; the sentence says what.
+    """
+    folder = Path(path)
+    if is_adapter(folder):
+        return _load_adapter(folder, options)
+    if not folder.exists() and _HUB_NAME.fullmatch(str(path)) is None:
+        raise UserError(f"There is no model folder {path}.")
+    if folder.exists():
+        check_model_folder(folder, options.allow_pickle)
+    model = _load_model(str(path), options)
+    tokenizer = load_tokenizer(str(path), options.trust_remote_code)
+    check_fit(model, tokenizer, str(path))
+    return Loaded(model, tokenizer)
+
+
+def load_tokenizer(path: str, trust_remote_code: bool = False) -> Any:
+    """The tokenizer of a folder or hub model; raises UserError when it can't be read."""
+    from transformers import AutoTokenizer
+
+    try:
+        return AutoTokenizer.from_pretrained(path, trust_remote_code=trust_remote_code)
+    except Exception as error:
+        raise UserError(_explained(path, "tokenizer", error)) from error
+
+
+def check_fit(model: Any, tokenizer: Any, path: str) -> None:
+    """Checks that the tokenizer can feed the model; raises UserError when it can't."""
+    rows = model.get_input_embeddings().weight.shape[0]
+    word, largest = max(tokenizer.get_vocab().items(), key=lambda item: item[1])
+    if largest >= rows:
+        raise UserError(
+            f"The tokenizer in {path} doesn't fit its model: the token {word!r} has the id {largest}, "
+            f"the model embeds ids below {rows}."
+        )
+    if tokenizer.eos_token_id is None:
+        raise UserError(
+            f"The tokenizer in {path} has no end-of-sequence token: set eos_token in tokenizer_config.json, "
+            "as a response couldn't end otherwise."
+        )
+    TokenLayout.of(model)  # an encoder-decoder model must say what its decoder starts with
+
+
+def _load_model(path: str, options: LoadOptions) -> Any:
+    from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM
+
+    trust = options.trust_remote_code
+    dtype, device = options.torch_dtype, options.torch_device
+    try:
+        config = AutoConfig.from_pretrained(path, trust_remote_code=trust)
+        if options.dtype == "float16" and config.model_type in _T5_FAMILY:
+            raise UserError(
+                f"--dtype float16: {path} is a {config.model_type} model, whose activations overflow "
+                "in float16: use bfloat16 or float32."
+            )
+        auto = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
+        model, info = auto.from_pretrained(
+            path,
+            config=config,
+            dtype=dtype,
+            trust_remote_code=trust,
+            use_safetensors=None if options.allow_pickle else True,
+            output_loading_info=True,
+        )
+    except UserError:
+        raise
+    except Exception as error:
+        raise UserError(_explained(path, "model", error)) from error
+    if info["missing_keys"]:
+        names = sorted(info["missing_keys"])
+        raise UserError(
+            f"The weights in {path} lack {names[0]} ({len(names)} in all): it isn't a whole model."
+        )
+    return model.to(device).eval()
+
+
+def _load_adapter(folder: Path, options: LoadOptions) -> Loaded:
+    from peft import PeftModel
+
+    name = check_adapter_folder(folder, options.allow_pickle)
+    beside = folder / name
+    base_path = str(beside) if not Path(name).exists() and beside.is_dir() else name
+    if Path(base_path).is_absolute() and not Path(base_path).exists():
+        raise UserError(
+            f"The adapter in {folder} was trained on {name}, which isn't there: "
+            "correct base_model_name_or_path in adapter_config.json."
+        )
+    base = load_checkpoint(base_path, options)
+    try:
+        model = PeftModel.from_pretrained(base.model, str(folder))
+    except Exception as error:
+        raise UserError(f"The adapter in {folder} can't be put on {base_path}: {_line(error)}") from error
+    if model.active_peft_config.is_prompt_learning:
+        raise UserError(f"The adapter in {folder} adds prompt tokens; only LoRA and its kin can be measured.")
+    own = has_tokenizer(folder)
+    tokenizer = load_tokenizer(str(folder), options.trust_remote_code) if own else base.tokenizer
+    check_fit(model.get_base_model(), tokenizer, str(folder))
+    return Loaded(model.eval(), tokenizer, adapter_of=base_path)
+
+
+def _explained(path: str, what: str, error: Exception) -> str:
+    if "trust_remote_code" in str(error):
+        return f"{path} brings code of its own: read it, then give --trust-remote-code to run it."
+    if not Path(path).exists():
+        return (
+            f"There is no folder {path}, and no {what} of that name could be had from the hub: {_line(error)}"
+        )
+    return f"The {what} in {path} can't be read: {type(error).__name__}: {_line(error)}"
+
+
+def _line(error: Exception) -> str:
+    """The first sentence's worth of an error message, ended by a full stop."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return lines[0][:200].rstrip(" .:") + "."

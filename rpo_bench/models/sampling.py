@@ -1,0 +1,77 @@
+"""Sampling whose randomness belongs to the sample: one uniform number per token, drawn up front.
+
+Each token is the inverse of the cumulative distribution at a uniform number that depends on (seed, prompt,
+sample, position) and on nothing else. So the samples don't depend on the batch that they are made in, no
+global generator is read or moved, and all policies are compared under the same random numbers.
+"""
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from transformers import (
+    LogitsProcessor,
+    LogitsProcessorList,
+    TemperatureLogitsWarper,
+    TopKLogitsWarper,
+    TopPLogitsWarper,
+)
+
+from rpo_bench.errors import UserError
+from rpo_bench.hashing import hash_json
+from rpo_bench.spec import Decoding
+
+
+def uniforms(seed: int, prompt_id: str, first: int, count: int, length: int) -> NDArray[np.float64]:
+    """The random numbers of samples first … first+count−1 of a prompt, in [0, 1); (count, length)."""
+    generator = np.random.default_rng(int(hash_json([seed, prompt_id]), 16))
+    return generator.random((first + count, length))[first:]
+
+
+def pick(logits: Tensor, uniform: Tensor) -> Tensor:
+    """The tokens at which the cumulative softmax of ``logits`` (B, V) exceeds ``uniform`` (B,) float64; (B,).
+
+    Raises:
+        UserError: a logit is NaN or +inf, as in a model that has diverged.
+    """
+    cumulative = logits.double().softmax(-1).cumsum(-1)  # (B, V)
+    total = cumulative[:, -1:]  # (B, 1): 1 up to rounding
+    if not bool(torch.isfinite(total).all()):
+        raise UserError("The model's logits aren't finite: the checkpoint has diverged or is damaged.")
+    # A threshold below the total has an entry above it; the first such entry has positive probability.
+    threshold = torch.minimum(uniform[:, None] * total, torch.nextafter(total, torch.zeros_like(total)))
+    return torch.searchsorted(cumulative, threshold, right=True).squeeze(-1)
+
+
+class InverseCdf(LogitsProcessor):
+    """Leaves only the picked token, so that greedy search "finds" the sample.
+
+    Args:
+        uniform: (B, T) float64, one number per sequence and generated position.
+        start: Tokens of ``input_ids`` that come before the first generated one.
+    """
+
+    def __init__(self, uniform: Tensor, start: int) -> None:
+        self.uniform = uniform
+        self.start = start
+
+    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
+        """Scores (B, V) in which all but each row's pick are −inf."""
+        token = pick(scores, self.uniform[:, input_ids.shape[1] - self.start])
+        return torch.full_like(scores, -torch.inf).scatter_(1, token[:, None], 0.0)
+
+
+def processors(decoding: Decoding, uniform: Tensor, start: int) -> LogitsProcessorList:
+    """Temperature, top-k, top-p and then the pick, in the order in which transformers samples.
+
+    The repetition penalty and the n-gram ban come before them, from the GenerationConfig.
+    """
+    steps = LogitsProcessorList()
+    if decoding.temperature != 1:
+        steps.append(TemperatureLogitsWarper(decoding.temperature))
+    if decoding.top_k > 0:
+        steps.append(TopKLogitsWarper(decoding.top_k))
+    if decoding.top_p < 1:
+        steps.append(TopPLogitsWarper(decoding.top_p))
+    steps.append(InverseCdf(uniform, start))
+    return steps
