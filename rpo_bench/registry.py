@@ -2,6 +2,7 @@
 
 import importlib
 import importlib.util
+import operator
 import sys
 from collections.abc import Iterator
 from importlib.metadata import entry_points
@@ -40,7 +41,7 @@ class Registry(Generic[T]):
         value = self._entries[name]
         if isinstance(value, str):
             module, _, attribute = value.partition(":")
-            value = getattr(importlib.import_module(module), attribute)
+            value = operator.attrgetter(attribute)(importlib.import_module(module))
             self._entries[name] = value
         return value
 

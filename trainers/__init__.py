@@ -12,26 +12,26 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from trainers.dro import DRO as DRO
     from trainers.examples import Examples as Examples
-    from trainers.fit import FitResult as FitResult
-    from trainers.fit import TrainingSettings as TrainingSettings
-    from trainers.fit import fit as fit
+    from trainers.fitting import fit as fit
     from trainers.kto import KTO as KTO
     from trainers.objective import Method as Method
     from trainers.objective import Need as Need
     from trainers.rpo import RPO as RPO
+    from trainers.settings import FitResult as FitResult
+    from trainers.settings import TrainingSettings as TrainingSettings
     from trainers.sft import SFT as SFT
 
 _HOMES = {
     "DRO": "dro",
     "Examples": "examples",
-    "FitResult": "fit",
+    "FitResult": "settings",
     "KTO": "kto",
     "Method": "objective",
     "Need": "objective",
     "RPO": "rpo",
     "SFT": "sft",
-    "TrainingSettings": "fit",
-    "fit": "fit",
+    "TrainingSettings": "settings",
+    "fit": "fitting",
 }
 __all__ = sorted(_HOMES)
 

@@ -6,9 +6,12 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import ClassVar, Self
 
+import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
 from trainers.errors import UserError
+from trainers.examples import Examples
 
 
 class Need(StrEnum):
@@ -45,6 +48,7 @@ class Batch:
         desirable: whether the response counts as good; (B,) bool, or None.
         log_partition: log Ẑ(x); (B,), or None.
         value: V(x) with gradient to the value network; (B,), or None.
+        partner_log_ratio: D of the mismatched pairs (x_i, y_j), without gradient; (B,), or None.
         statistic: what ``Method.statistic`` made of the whole optimiser batch; (), or None.
     """
 
@@ -55,6 +59,7 @@ class Batch:
     desirable: Tensor | None = None
     log_partition: Tensor | None = None
     value: Tensor | None = None
+    partner_log_ratio: Tensor | None = None
     statistic: Tensor | None = None
 
     @property
@@ -115,6 +120,21 @@ class Method(ABC):
         if kind is int and strength != int(strength):
             raise UserError(f"{self.name}: {self.strength_name} is a whole number, not {strength:g}.")
         return dataclasses.replace(self, **{self.strength_name: kind(strength)})
+
+    @property
+    def statistic_reads_policy(self) -> bool:
+        """Whether ``statistic`` depends on ``policy_logps``, which micro-batches then compute twice."""
+        return False
+
+    def rows(self, examples: Examples) -> NDArray[np.int64] | None:
+        """The rows to train on, or None for all."""
+        return None
+
+    def log_partition(
+        self, examples: Examples, reference_logps: NDArray[np.float64], lengths: NDArray[np.float64]
+    ) -> NDArray[np.float64] | None:
+        """log Ẑ(x) of each row's prompt, from the rows alone; (N,), or None where the method has none."""
+        return None
 
     def statistic(self, batch: Batch) -> Tensor | None:
         """A constant shared by the optimiser batch, computed without gradient from all its rows; ()."""

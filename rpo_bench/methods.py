@@ -1,0 +1,66 @@
+"""The registered methods, and how a spec becomes one."""
+
+import dataclasses
+import types
+import typing
+from collections.abc import Callable
+from typing import Any
+
+from rpo_bench.errors import UserError, did_you_mean
+from rpo_bench.registry import Registry
+from rpo_bench.spec import MethodSpec
+from trainers.objective import Method
+
+#: Name → a factory of the method with its default options.
+METHODS: Registry[Callable[[], Method]] = Registry(
+    "method",
+    "rpo_bench.methods",
+    {
+        "sft": "trainers.sft:SFT",
+        "kto": "trainers.kto:KTO",
+        "dro": "trainers.dro:DRO",
+        "dro-p": "trainers.dro:DRO.batch_mean",
+        "rpo": "trainers.rpo:RPO",
+        "rpo-released": "trainers.rpo:RPO.released",
+    },
+)
+
+
+def resolve_method(spec: MethodSpec, strength: float | None = None) -> Method:
+    """The method that a spec names, with its options and strength.
+
+    Raises:
+        UserError: unknown name or option, or a value of the wrong kind.
+    """
+    method = METHODS.get(spec.name)()
+    fields = {field.name: field for field in dataclasses.fields(method)}
+    for option in spec.options:
+        if option not in fields:
+            raise UserError(f"Method '{spec.name}' has no option '{option}'.{did_you_mean(option, fields)}")
+    hints = typing.get_type_hints(type(method))
+    changes = {name: _cast(spec, name, hints[name], value) for name, value in spec.options.items()}
+    method = dataclasses.replace(method, **changes)
+    return method if strength is None else method.with_strength(strength)
+
+
+def _cast(spec: MethodSpec, name: str, hint: Any, value: Any) -> Any:
+    """An option's value (perhaps text from the command line) as the field's type."""
+    origin = typing.get_origin(hint)
+    if origin is typing.Literal:
+        allowed = typing.get_args(hint)
+        if value not in allowed:
+            hint_text = did_you_mean(str(value), map(str, allowed))
+            raise UserError(f"Method '{spec.name}': '{value}' is no value of {name}.{hint_text}")
+        return value
+    if origin in (types.UnionType, typing.Union):
+        if value in (None, "none", "None"):
+            return None
+        hint = next(kind for kind in typing.get_args(hint) if kind is not type(None))
+    if hint is bool and isinstance(value, str):
+        if value.lower() not in ("true", "false"):
+            raise UserError(f"Method '{spec.name}': {name} is true or false, not '{value}'.")
+        return value.lower() == "true"
+    try:
+        return hint(value)
+    except (TypeError, ValueError):
+        raise UserError(f"Method '{spec.name}': {name} takes a {hint.__name__}, not '{value}'.") from None

@@ -1,0 +1,172 @@
+"""Training by an offline method: what is asked for, what comes of it."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import TrainingArguments
+
+from trainers.examples import Examples
+from trainers.logps import TokenLayout
+from trainers.memory import peak_memory_bytes, reset_peak_memory
+from trainers.objective import Method, Need
+from trainers.offline import DivergedError, OfflineTrainer, Probe, Progress, complete_checkpoints
+from trainers.precision import resolve_dtype
+from trainers.prepare import prepare
+from trainers.reference import ReferenceCache
+from trainers.settings import FitResult, Lora, TrainingSettings
+from trainers.training_log import TrainingLog, read_training_log
+from trainers.value import ValueNetwork
+
+__all__ = ["fit"]
+
+
+def fit(
+    method: Method,
+    model: Any,
+    examples: Examples,
+    settings: TrainingSettings,
+    out_dir: Path,
+    *,
+    cache: ReferenceCache | None = None,
+    tokenizer: Any = None,
+    probe: Probe | None = None,
+    progress: Progress | None = None,
+) -> FitResult:
+    """Trains ``model`` by ``method``; the model as it is given is the reference.
+
+    Everything lies in ``out_dir``: ``train_log.jsonl`` grows as it runs, ``checkpoint/`` (safetensors, with
+    the tokenizer) appears when it is done, and last ``fit.json``. Called again on the same folder it returns
+    what is there, or goes on from the latest checkpoint under ``partial/``, with the result of a run that was
+    never interrupted.
+
+    Args:
+        method: the objective.
+        model: a transformers causal or encoder-decoder model; it is changed in place.
+        examples: the tokenised rows.
+        settings: everything else.
+        out_dir: made when missing.
+        cache: where reference log-probs are kept; None: nowhere.
+        tokenizer: saved with the checkpoint; gives the padding token.
+        probe: measures the policy every ``settings.probe_every`` steps, at the start and at the end.
+        progress: is told of every optimiser step.
+
+    Raises:
+        UserError: the data lacks what the method needs, or the model isn't its reference at step 0.
+    """
+    if (out_dir / "fit.json").is_file():
+        return FitResult.load(out_dir / "fit.json")
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    model.to(device)
+    dtype = resolve_dtype(settings.dtype, model)
+    layout = TokenLayout.of(model, None if tokenizer is None else tokenizer.pad_token_id)
+    data = prepare(method, model, examples, settings, cache or ReferenceCache(), layout, dtype)
+
+    torch.manual_seed(settings.seed)
+    value = ValueNetwork(model) if Need.VALUE in method.needs else None
+    policy = model if settings.lora is None else _with_adapters(model, settings.lora)
+    learning_rate = settings.learning_rate or method.default_learning_rate
+    trainer = OfflineTrainer(
+        policy,
+        _arguments(settings, learning_rate, out_dir / "partial"),
+        method=method,
+        data=data,
+        layout=layout,
+        dtype=dtype,
+        micro_batch_size=settings.micro_batch_size,
+        value=value,
+        value_learning_rate=settings.value_learning_rate or learning_rate,
+    )
+    trainer.probe, trainer.probe_every, trainer.progress = probe, settings.probe_every, progress
+    reset_peak_memory(device)
+    reason = _run(trainer, out_dir)
+    result = FitResult(
+        status="completed" if reason is None else "diverged",
+        reason=reason,
+        steps=trainer.state.global_step,
+        seconds=read_training_log(out_dir / "train_log.jsonl")[-1].get("seconds", 0.0),
+        tokens=trainer.tokens,
+        peak_memory_bytes=peak_memory_bytes(device),
+        dtype=dtype,
+        plan_hash=data.plan.hash,
+        reward_mean=data.reward_mean,
+        reward_sd=data.reward_sd,
+    )
+    if reason is None:
+        _save(policy, tokenizer, out_dir)
+    result.save(out_dir / "fit.json")
+    shutil.rmtree(out_dir / "partial", ignore_errors=True)
+    return result
+
+
+def _run(trainer: OfflineTrainer, out_dir: Path) -> str | None:
+    """Trains to the end, from the latest checkpoint when there is one; returns why it diverged, if so."""
+    checkpoint = next(complete_checkpoints(out_dir / "partial"), None)
+    done = -1 if checkpoint is None else int(checkpoint.name.rpartition("-")[2])
+    trainer.training_log = TrainingLog(out_dir / "train_log.jsonl", keep_steps=done)
+    earlier = read_training_log(out_dir / "train_log.jsonl")
+    try:
+        if earlier:
+            trainer.resume_counts(earlier[-1])
+        else:
+            trainer.write_log(0, {"seconds": 0.0, "tokens": 0, **trainer.run_probe()})
+        trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
+    except DivergedError as error:
+        return str(error)
+    finally:
+        trainer.training_log.close()
+    return None
+
+
+def _arguments(settings: TrainingSettings, learning_rate: float, folder: Path) -> TrainingArguments:
+    arguments = TrainingArguments(
+        output_dir=str(folder),
+        max_steps=settings.steps,
+        per_device_train_batch_size=1,  # of steps: one item of the loader is a whole optimiser batch
+        learning_rate=learning_rate,
+        lr_scheduler_type="linear",
+        warmup_steps=settings.warmup_steps,
+        weight_decay=settings.weight_decay,
+        max_grad_norm=settings.max_grad_norm,
+        optim="adamw_torch_fused",
+        logging_strategy="steps",
+        logging_steps=1,
+        logging_nan_inf_filter=False,
+        save_strategy="steps" if settings.save_every else "no",
+        save_steps=settings.save_every or settings.steps,
+        save_total_limit=2,
+        seed=settings.seed,
+        use_cpu=not torch.cuda.is_available(),
+        disable_tqdm=True,
+        remove_unused_columns=False,
+        report_to=list(settings.report_to) or "none",
+        run_name=settings.run_name,
+    )
+    arguments._n_gpu = min(1, arguments.n_gpu)  # one device per run: parallelism is by process
+    return arguments
+
+
+def _with_adapters(model: Any, lora: Lora) -> Any:
+    from peft import LoraConfig, get_peft_model
+
+    seq2seq = model.config.is_encoder_decoder
+    targets = "all-linear" if lora.target_modules is None else list(lora.target_modules)
+    config = LoraConfig(
+        r=lora.rank,
+        lora_alpha=lora.alpha,
+        lora_dropout=0.0,
+        target_modules=targets,
+        task_type="SEQ_2_SEQ_LM" if seq2seq else "CAUSAL_LM",
+    )
+    return get_peft_model(model, config)
+
+
+def _save(policy: Any, tokenizer: Any, out_dir: Path) -> None:
+    temporary = out_dir / ".checkpoint.tmp"
+    shutil.rmtree(temporary, ignore_errors=True)
+    policy.save_pretrained(temporary, safe_serialization=True)
+    if tokenizer is not None:
+        tokenizer.save_pretrained(temporary)
+    shutil.rmtree(out_dir / "checkpoint", ignore_errors=True)
+    temporary.rename(out_dir / "checkpoint")

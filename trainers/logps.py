@@ -1,0 +1,155 @@
+"""Log-probabilities of given tokens: the only switch between encoder-decoder and decoder-only models."""
+
+import inspect
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor
+
+from trainers.errors import UserError
+
+_IGNORED = -100  # the label of positions that are no response token
+
+
+@dataclass(frozen=True)
+class TokenLayout:
+    """How a model wants prompt and response laid out.
+
+    Attributes:
+        pad_id: fills up shorter rows; masked everywhere.
+        decoder_start_id: first decoder input of an encoder-decoder model; None for a decoder-only model.
+    """
+
+    pad_id: int
+    decoder_start_id: int | None = None
+
+    @classmethod
+    def of(cls, model: Any, pad_id: int | None = None) -> "TokenLayout":
+        """The layout of a transformers model; ``pad_id`` overrides the config's."""
+        config = model.config
+        pad = pad_id if pad_id is not None else config.pad_token_id
+        if pad is None:
+            pad = (
+                config.eos_token_id if isinstance(config.eos_token_id, int) else 0
+            )  # masked, so any id will do
+        if not config.is_encoder_decoder:
+            return cls(pad)
+        start = getattr(config, "decoder_start_token_id", None)
+        if start is None:
+            start = model.generation_config.decoder_start_token_id
+        if start is None:
+            raise UserError("The encoder-decoder model's config has no decoder_start_token_id: set it there.")
+        return cls(pad, int(start))
+
+
+@dataclass(frozen=True)
+class ModelInputs:
+    """A padded batch.
+
+    Attributes:
+        forward: keyword arguments of the model's forward pass.
+        labels: the response token that each kept logit predicts, −100 elsewhere; (B, L).
+        offsets: column of each row's first response token in ``labels``; (B,).
+        response_mask: True on response tokens, aligned to the response's start; (B, T).
+        kept: input columns whose logits are needed, (L,); None where the logits are (B, L) by themselves.
+    """
+
+    forward: dict[str, Tensor]
+    labels: Tensor
+    offsets: Tensor
+    response_mask: Tensor
+    kept: Tensor | None
+
+    def to(self, device: torch.device) -> "ModelInputs":
+        """The same batch on another device."""
+        return ModelInputs(
+            {name: tensor.to(device) for name, tensor in self.forward.items()},
+            self.labels.to(device),
+            self.offsets.to(device),
+            self.response_mask.to(device),
+            None if self.kept is None else self.kept.to(device),
+        )
+
+
+def collate(
+    prompts: Sequence[Sequence[int]], responses: Sequence[Sequence[int]], layout: TokenLayout
+) -> ModelInputs:
+    """Pads B prompts and B responses (token ids, end-of-sequence included) into one batch."""
+    response_lengths = torch.tensor([len(response) for response in responses])
+    longest = int(response_lengths.max())
+    response_mask = torch.arange(longest)[None, :] < response_lengths[:, None]  # (B, T)
+    if layout.decoder_start_id is not None:
+        input_ids, attention_mask = pad(prompts, layout.pad_id)
+        labels, _ = pad(responses, _IGNORED)
+        shifted = [[layout.decoder_start_id, *response[:-1]] for response in responses]
+        decoder_input_ids, _ = pad(shifted, layout.pad_id)
+        # Passing decoder inputs rather than labels keeps the model from computing a loss of its own.
+        forward = {
+            "input_ids": input_ids,
+            "attention_mask": attention_mask,
+            "decoder_input_ids": decoder_input_ids,
+        }
+        return ModelInputs(forward, labels, torch.zeros(len(prompts), dtype=torch.long), response_mask, None)
+
+    prompt_lengths = torch.tensor([len(prompt) for prompt in prompts])
+    first = int(prompt_lengths.min()) - 1  # the column whose logits predict the first response token of all
+    if first < 0:
+        raise UserError(
+            "A decoder-only model needs at least one token before the response: a prompt is empty."
+        )
+    input_ids, attention_mask = pad(
+        [[*prompt, *response] for prompt, response in zip(prompts, responses, strict=True)], layout.pad_id
+    )
+    kept = torch.arange(first, input_ids.shape[1] - 1)  # (L,)
+    columns = kept[None, :] + 1
+    is_response = (columns >= prompt_lengths[:, None]) & (
+        columns < (prompt_lengths + response_lengths)[:, None]
+    )
+    labels = torch.where(is_response, input_ids[:, first + 1 :], _IGNORED)  # (B, L)
+    forward = {"input_ids": input_ids, "attention_mask": attention_mask}
+    return ModelInputs(forward, labels, prompt_lengths - 1 - first, response_mask, kept)
+
+
+def token_logps(model: Any, inputs: ModelInputs) -> Tensor:
+    """log π(y_t | x, y_<t) in nats, at temperature 1, in float32; (B, T), zero beyond each response's end."""
+    keep_in_model = inputs.kept is not None and _accepts_logits_to_keep(_base_class(model))
+    extra = {"logits_to_keep": inputs.kept} if keep_in_model else {}
+    logits = model(**inputs.forward, **extra, use_cache=False).logits  # (B, L, V)
+    if inputs.kept is not None and not keep_in_model:
+        logits = logits[:, inputs.kept]
+    negative = F.cross_entropy(
+        logits.float().flatten(0, 1), inputs.labels.flatten(), reduction="none", ignore_index=_IGNORED
+    ).view(inputs.labels.shape)  # (B, L)
+    longest = inputs.response_mask.shape[1]
+    columns = inputs.offsets[:, None] + torch.arange(longest, device=negative.device)[None, :]  # (B, T)
+    aligned = negative.gather(1, columns.clamp(max=negative.shape[1] - 1))
+    return torch.where(inputs.response_mask, -aligned, 0.0)
+
+
+def sequence_logps(model: Any, inputs: ModelInputs) -> Tensor:
+    """log π(y|x) summed over the response's tokens, end-of-sequence included; (B,)."""
+    return token_logps(model, inputs).sum(dim=1)
+
+
+def pad(rows: Sequence[Sequence[int]], fill: int) -> tuple[Tensor, Tensor]:
+    """Right-pads lists of ids: (B, longest) ids and their (B, longest) attention mask of 0 and 1."""
+    lengths = [len(row) for row in rows]
+    ids = torch.full((len(rows), max(lengths)), fill, dtype=torch.long)
+    for i, row in enumerate(rows):
+        ids[i, : lengths[i]] = torch.as_tensor(row, dtype=torch.long)
+    mask = torch.arange(max(lengths))[None, :] < torch.tensor(lengths)[:, None]
+    return ids, mask.long()
+
+
+def _base_class(model: Any) -> type:
+    """The class whose forward is called in the end, beneath a peft wrapper."""
+    return type(model.get_base_model()) if hasattr(model, "get_base_model") else type(model)
+
+
+@lru_cache(maxsize=64)
+def _accepts_logits_to_keep(model_class: type) -> bool:
+    return "logits_to_keep" in inspect.signature(model_class.forward).parameters  # type: ignore[attr-defined]

@@ -1,0 +1,258 @@
+"""The offline engine: one subclass of transformers.Trainer for every objective on logged responses."""
+
+import dataclasses
+import math
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import DataLoader
+from transformers import PrinterCallback, ProgressCallback, Trainer, TrainingArguments
+
+from trainers.errors import UserError
+from trainers.logps import TokenLayout, collate, sequence_logps
+from trainers.objective import Batch, Method, Need
+from trainers.precision import LOG_RATIO_TOLERANCE, DType, autocast
+from trainers.prepare import OfflineData
+from trainers.training_log import TrainingLog
+from trainers.value import ValueNetwork
+
+_VALUE_FILE = "value_network.pt"
+
+Probe = Callable[[Any], dict[str, float]]
+Progress = Callable[[int, dict[str, float]], None]
+
+
+class DivergedError(Exception):
+    """A loss or a gradient that isn't finite: the run ends, as a result."""
+
+
+class OfflineTrainer(Trainer):
+    """Runs a plan of optimiser steps over logged responses.
+
+    One item of the data loader is one optimiser step: ``training_step`` splits it into micro-batches itself,
+    with weights that make the split change nothing. Dropout is off throughout (the model stays in eval mode),
+    because the log-ratio to a reference without dropout would otherwise be noise.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        args: TrainingArguments,
+        *,
+        method: Method,
+        data: OfflineData,
+        layout: TokenLayout,
+        dtype: DType,
+        micro_batch_size: int | None,
+        value: ValueNetwork | None,
+        value_learning_rate: float,
+    ) -> None:
+        """Takes what ``prepare`` made; the model is the policy, equal to the reference."""
+        super().__init__(model=model, args=args, train_dataset=range(len(data.plan.batches)))
+        self.method = method
+        self.data = data
+        self.layout = layout
+        self.dtype: DType = dtype
+        self.micro_batch_size = micro_batch_size or data.plan.batches.shape[1]
+        self.value = None if value is None else value.to(args.device)
+        self.value_learning_rate = value_learning_rate
+        self.training_log: TrainingLog | None = None
+        self.probe: Probe | None = None
+        self.probe_every = 0
+        self.progress: Progress | None = None
+        self.tokens = 0
+        self._logged: dict[str, Tensor] = {}
+        self._started = time.monotonic()
+        self.remove_callback(PrinterCallback)
+        self.remove_callback(ProgressCallback)
+
+    # --- one optimiser step ---
+
+    def training_step(self, model: Any, inputs: dict[str, Tensor], num_items_in_batch: Any = None) -> Tensor:
+        """Accumulates the gradient of one optimiser batch; returns its loss, ()."""
+        step = int(inputs["step"])
+        rows = self.data.plan.batches[step]  # (B,)
+        model.eval()
+        partner_log_ratio = self._partner_log_ratio(model, step)
+        parts = np.split(rows, range(self.micro_batch_size, len(rows), self.micro_batch_size))
+        early = None  # what the statistic needs of all rows, when there are several parts
+        if len(parts) > 1:
+            early = self._statistic_of_parts(model, parts, partner_log_ratio)
+        total = torch.zeros((), device=self.args.device)
+        logged: dict[str, Tensor] = {}
+        for part in parts:
+            weight = len(part) / len(rows)
+            batch = dataclasses.replace(self._forward(model, part), partner_log_ratio=partner_log_ratio)
+            self._check_start(batch)
+            statistic = early if early is not None else self.method.statistic(batch)
+            output = self.method.loss(dataclasses.replace(batch, statistic=statistic))
+            self.accelerator.backward(output.loss * weight)
+            total += output.loss.detach() * weight
+            seen = {"log_ratio": batch.log_ratio.detach().mean(), **output.logged}
+            for name, number in seen.items():
+                logged[name] = logged.get(name, torch.zeros_like(total)) + number * weight
+        if self.value is not None:
+            norm = torch.nn.utils.clip_grad_norm_(self.value.parameters(), self.args.max_grad_norm)
+            logged["value_grad_norm"] = norm
+        if not torch.isfinite(total):
+            raise DivergedError(f"the loss became {total.item()} at step {step + 1}")
+        self._logged = logged
+        self.tokens += int(self.data.examples.lengths[rows].sum())
+        return total
+
+    def _forward(self, model: Any, rows: NDArray[np.int64]) -> Batch:
+        data, device = self.data, self.args.device
+        prompts = [data.examples.prompts[i] for i in rows]
+        inputs = collate(prompts, [data.examples.responses[i] for i in rows], self.layout).to(device)
+
+        def column(values: NDArray[Any] | None) -> Tensor | None:
+            return (
+                None if values is None else torch.as_tensor(values[rows], dtype=torch.float32, device=device)
+            )
+
+        with autocast(self.dtype, device):
+            policy = sequence_logps(model, inputs)  # (B,)
+            value = None
+            if self.value is not None and torch.is_grad_enabled():
+                value = self.value(prompts, self.layout)
+        labels = data.examples.desirable
+        reference, lengths = column(data.reference_logps), column(data.lengths)
+        reward = column(data.examples.rewards)
+        assert reference is not None and lengths is not None and reward is not None  # noqa: PT018
+        return Batch(
+            policy_logps=policy,
+            reference_logps=reference,
+            lengths=lengths,
+            reward=reward,
+            desirable=None if labels is None else torch.as_tensor(labels[rows], device=device),
+            log_partition=column(data.log_partition),
+            value=value,
+        )
+
+    @torch.no_grad()
+    def _partner_log_ratio(self, model: Any, step: int) -> Tensor | None:
+        """D of step's mismatched pairs; (B,), or None where the method asks for none."""
+        if Need.KL_PARTNER not in self.method.needs:
+            return None
+        assert self.data.partner_logps is not None
+        examples, device = self.data.examples, self.args.device
+        rows, partners = self.data.plan.batches[step], self.data.plan.partners[step]
+        found = []
+        for start in range(0, len(rows), self.micro_batch_size):
+            part = slice(start, start + self.micro_batch_size)
+            prompts = [examples.prompts[i] for i in rows[part]]
+            responses = [examples.responses[j] for j in partners[part]]
+            with autocast(self.dtype, device):
+                found.append(sequence_logps(model, collate(prompts, responses, self.layout).to(device)))
+        reference = torch.as_tensor(self.data.partner_logps[step], dtype=torch.float32, device=device)
+        return torch.cat(found) - reference
+
+    @torch.no_grad()
+    def _statistic_of_parts(
+        self, model: Any, parts: list[NDArray[np.int64]], partner_log_ratio: Tensor | None
+    ) -> Tensor | None:
+        """The statistic of the whole optimiser batch, when no forward pass holds all of it."""
+        rows = np.concatenate(parts)
+        if not self.method.statistic_reads_policy:
+            first = self._forward(model, rows[:1])
+            return self.method.statistic(dataclasses.replace(first, partner_log_ratio=partner_log_ratio))
+        batches = [self._forward(model, part) for part in parts]
+        whole = {
+            field.name: torch.cat([getattr(batch, field.name) for batch in batches])
+            for field in dataclasses.fields(Batch)
+            if getattr(batches[0], field.name) is not None
+        }
+        return self.method.statistic(Batch(**whole, partner_log_ratio=partner_log_ratio))
+
+    def _check_start(self, batch: Batch) -> None:
+        """At step 0 the policy is the reference: a log-ratio beyond rounding means that something differs."""
+        if self.state.global_step > 0:
+            return
+        worst = float((batch.log_ratio.detach().abs() / batch.lengths).max())
+        if not worst <= LOG_RATIO_TOLERANCE[self.dtype]:
+            raise UserError(
+                f"Before the first step the policy differs from its reference by {worst:.2g} nats per token; "
+                f"{LOG_RATIO_TOLERANCE[self.dtype]:g} is what {self.dtype} explains. The reference log-probs "
+                "belong to other weights, another tokenizer or another number format: clear the cache."
+            )
+
+    # --- what Trainer asks for ---
+
+    def get_train_dataloader(self) -> DataLoader[Any]:
+        """The plan's steps, in order."""
+        steps = range(len(self.data.plan.batches))
+        return DataLoader(steps, batch_size=None, shuffle=False, collate_fn=_step)  # type: ignore[arg-type]
+
+    def create_optimizer(self, model: Any = None) -> Any:
+        """The policy's parameters, and the value network's in a group of their own."""
+        created = self.optimizer is None
+        optimizer = super().create_optimizer(model)
+        if created and self.value is not None:
+            group = {"params": list(self.value.parameters()), "lr": self.value_learning_rate}
+            optimizer.add_param_group({**group, "weight_decay": 0.0})
+        return optimizer
+
+    def floating_point_ops(self, inputs: Any) -> int:
+        """Not estimated: the items of the loader are step numbers."""
+        return 0
+
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        """Writes one line of the training log per optimiser step."""
+        if "loss" not in logs:  # Trainer's own closing summary
+            return
+        record = {**logs, **{name: float(number) for name, number in self._logged.items()}}
+        if not math.isfinite(record.get("grad_norm", 0.0)):
+            raise DivergedError(
+                f"the gradient norm became {record['grad_norm']} at step {self.state.global_step}"
+            )
+        super().log(dict(record), start_time)
+        seconds = time.monotonic() - self._started
+        record |= {"tokens": self.tokens, "seconds": round(seconds, 3)}
+        record["tokens_per_s"] = round(self.tokens / max(seconds, 1e-9), 1)
+        last = self.state.global_step == len(self.data.plan.batches)
+        if self.probe_every and (last or self.state.global_step % self.probe_every == 0):
+            record |= self.run_probe()
+        self.write_log(self.state.global_step, record)
+        if self.progress is not None:
+            self.progress(self.state.global_step, record)
+
+    def resume_counts(self, record: dict[str, float]) -> None:
+        """Takes up an interrupted run's counts from the last line of its log."""
+        self.tokens = int(record["tokens"])
+        self._started = time.monotonic() - record["seconds"]
+
+    def run_probe(self) -> dict[str, float]:
+        """What the probe measures of the policy as it is now."""
+        return {} if self.probe is None else self.probe(self.accelerator.unwrap_model(self.model))
+
+    def write_log(self, step: int, record: dict[str, float]) -> None:
+        """Adds a line to the training log."""
+        if self.training_log is not None:
+            self.training_log.write({"step": step, **record})
+
+    def _save(self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None) -> None:
+        super()._save(output_dir, state_dict)
+        if self.value is not None and output_dir is not None:
+            torch.save(self.value.state_dict(), Path(output_dir) / _VALUE_FILE)
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
+        super()._load_from_checkpoint(resume_from_checkpoint, model)
+        if self.value is not None:
+            state = torch.load(Path(resume_from_checkpoint) / _VALUE_FILE, weights_only=True)
+            self.value.load_state_dict(state)
+
+
+def _step(index: int) -> dict[str, Tensor]:
+    return {"step": torch.tensor(index)}
+
+
+def complete_checkpoints(folder: Path) -> Iterator[Path]:
+    """Trainer's checkpoints that were written to the end, the latest first."""
+    found = [path for path in folder.glob("checkpoint-*") if (path / "trainer_state.json").is_file()]
+    yield from sorted(found, key=lambda path: int(path.name.rpartition("-")[2]), reverse=True)

@@ -1,0 +1,107 @@
+"""What is computed before the first step: scaled rewards, reference log-probs, partition, batch plan."""
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trainers.batches import BatchPlan, plan_batches
+from trainers.errors import UserError
+from trainers.examples import Examples
+from trainers.logps import TokenLayout
+from trainers.objective import Method, Need
+from trainers.partition import group_sizes
+from trainers.precision import DType
+from trainers.reference import ReferenceCache, partner_logps, reference_logps
+from trainers.settings import TrainingSettings
+
+
+@dataclass(frozen=True)
+class OfflineData:
+    """Everything that a step looks up. N rows, S steps of B rows.
+
+    Attributes:
+        examples: the rows that are trained on, rewards scaled as the method asks.
+        plan: which rows each step sees.
+        reference_logps: log π_ref(y|x); (N,).
+        lengths: response tokens; (N,).
+        log_partition: log Ẑ(x); (N,), or None.
+        partner_logps: log π_ref of the plan's mismatched pairs; (S, B), or None.
+        reward_mean: of the scaling.
+        reward_sd: of the scaling.
+    """
+
+    examples: Examples
+    plan: BatchPlan
+    reference_logps: NDArray[np.float64]
+    lengths: NDArray[np.float64]
+    log_partition: NDArray[np.float64] | None
+    partner_logps: NDArray[np.float64] | None
+    reward_mean: float
+    reward_sd: float
+
+
+def prepare(
+    method: Method,
+    model: Any,
+    examples: Examples,
+    settings: TrainingSettings,
+    cache: ReferenceCache,
+    layout: TokenLayout,
+    dtype: DType,
+) -> OfflineData:
+    """Computes, or takes from the cache, all that doesn't change during training.
+
+    Raises:
+        UserError: the data lacks what the method needs.
+    """
+    check_needs(method, examples)
+    reference = reference_logps(cache, model, examples, layout, dtype)
+    mean, sd = _reward_scale(examples.rewards) if method.zscore_rewards else (0.0, 1.0)
+    examples = _scaled(examples, mean, sd)
+    rows = method.rows(examples)
+    if rows is not None:
+        examples, reference = examples.take(rows), reference[rows]
+    lengths = np.array([len(response) for response in examples.responses], dtype=np.float64)
+    plan = plan_batches(examples.lengths, examples.groups, settings.steps, settings.batch_size, settings.seed)
+    partition = method.log_partition(examples, reference, lengths)
+    partners = None
+    if Need.KL_PARTNER in method.needs:
+        partners = partner_logps(cache, model, examples, plan, layout, dtype)
+    return OfflineData(examples, plan, reference, lengths, partition, partners, mean, sd)
+
+
+def check_needs(method: Method, examples: Examples) -> None:
+    """Raises UserError when the rows lack something that the method is built on."""
+    needs = method.needs
+    if Need.LABEL in needs and examples.desirable is None:
+        raise UserError(f"{method.name} needs desirable/undesirable labels; the examples have none.")
+    if Need.GROUP in needs and (group_sizes(examples.groups) < 2).any():
+        lonely = int((group_sizes(examples.groups) < 2).sum())
+        raise UserError(
+            f"{method.name} needs two responses or more to every prompt; {lonely} prompts have one."
+        )
+    if Need.BEHAVIOUR_LOGP in needs and examples.behaviour_logps is None:
+        raise UserError(f"{method.name} needs behaviour_logp in every row: the log-prob under what wrote it.")
+    if Need.REFERENCE_REWARDS in needs and not examples.reference_rewards:
+        raise UserError(
+            f"{method.name} needs reference_rewards: rewards of reference samples to each prompt."
+        )
+
+
+def _reward_scale(rewards: NDArray[np.float64]) -> tuple[float, float]:
+    mean, sd = float(rewards.mean()), float(rewards.std())
+    if sd == 0.0:
+        raise UserError("All rewards are equal: there is nothing to learn from them.")
+    return mean, sd
+
+
+def _scaled(examples: Examples, mean: float, sd: float) -> Examples:
+    scaled_samples = None
+    if examples.reference_rewards is not None:
+        scaled_samples = {g: (rewards - mean) / sd for g, rewards in examples.reference_rewards.items()}
+    return dataclasses.replace(
+        examples, rewards=(examples.rewards - mean) / sd, reference_rewards=scaled_samples
+    )

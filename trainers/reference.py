@@ -1,0 +1,114 @@
+"""The reference's log-probabilities: computed once per (weights, rows, number format), then looked up."""
+
+import hashlib
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from trainers.batches import BatchPlan
+from trainers.errors import UserError
+from trainers.examples import Examples
+from trainers.logps import TokenLayout, collate, sequence_logps
+from trainers.precision import DType, autocast
+
+_TOKENS_PER_BATCH = 8192
+
+
+@dataclass(frozen=True)
+class ReferenceCache:
+    """Where reference log-probs are kept between runs.
+
+    Attributes:
+        folder: of the ``.npy`` files; None keeps nothing.
+        model_hash: identity of the reference's weights and tokenizer.
+    """
+
+    folder: Path | None = None
+    model_hash: str = ""
+
+    def logps(
+        self,
+        model: Any,
+        prompts: Sequence[Sequence[int]],
+        responses: Sequence[Sequence[int]],
+        layout: TokenLayout,
+        dtype: DType,
+    ) -> NDArray[np.float64]:
+        """log π_ref(y|x) summed over tokens, from the cache or computed and kept; (N,).
+
+        Raises:
+            UserError: a cached file doesn't hold N finite numbers.
+        """
+        if self.folder is None:
+            return compute_logps(model, prompts, responses, layout, dtype)
+        file = self.folder / f"{self._key(prompts, responses, dtype)}.npy"
+        if not file.is_file():
+            values = compute_logps(model, prompts, responses, layout, dtype)
+            self.folder.mkdir(parents=True, exist_ok=True)
+            temporary = file.with_name(f".{file.stem}.{os.getpid()}.npy")
+            np.save(temporary, values)
+            temporary.replace(file)
+        cached: NDArray[np.float64] = np.load(file, allow_pickle=False)
+        if cached.shape != (len(prompts),) or not np.isfinite(cached).all():
+            raise UserError(f"The reference cache {file} is damaged or lacks rows: delete it and run again.")
+        return cached
+
+    def _key(self, prompts: Sequence[Sequence[int]], responses: Sequence[Sequence[int]], dtype: DType) -> str:
+        digest = hashlib.sha256(f"{self.model_hash} {dtype} {len(prompts)}".encode())
+        for rows in (prompts, responses):
+            flat = np.concatenate([np.asarray(row, dtype=np.int64) for row in rows])
+            digest.update(np.array([len(row) for row in rows], dtype=np.int64).tobytes())
+            digest.update(flat.tobytes())
+        return digest.hexdigest()[:32]
+
+
+@torch.no_grad()
+def compute_logps(
+    model: Any,
+    prompts: Sequence[Sequence[int]],
+    responses: Sequence[Sequence[int]],
+    layout: TokenLayout,
+    dtype: DType,
+) -> NDArray[np.float64]:
+    """log π(y|x) of N rows, in batches of similar length; (N,) float64."""
+    training = model.training
+    model.eval()
+    device = next(model.parameters()).device
+    lengths = np.array([len(p) + len(r) for p, r in zip(prompts, responses, strict=True)])
+    order = np.argsort(lengths, kind="stable")
+    result = np.empty(len(lengths))
+    start = 0
+    while start < len(order):
+        size = max(1, _TOKENS_PER_BATCH // int(lengths[order[min(start + 64, len(order) - 1)]]))
+        rows = order[start : start + size]
+        inputs = collate([prompts[i] for i in rows], [responses[i] for i in rows], layout).to(device)
+        with autocast(dtype, device):
+            result[rows] = sequence_logps(model, inputs).double().cpu().numpy()
+        start += size
+    model.train(training)
+    return result
+
+
+def reference_logps(
+    cache: ReferenceCache, model: Any, examples: Examples, layout: TokenLayout, dtype: DType
+) -> NDArray[np.float64]:
+    """log π_ref of every row; (N,)."""
+    return cache.logps(model, examples.prompts, examples.responses, layout, dtype)
+
+
+def partner_logps(
+    cache: ReferenceCache, model: Any, examples: Examples, plan: BatchPlan, layout: TokenLayout, dtype: DType
+) -> NDArray[np.float64]:
+    """log π_ref of every mismatched pair of the plan, each distinct pair computed once; (S, B)."""
+    pairs = np.stack([plan.batches.ravel(), plan.partners.ravel()], axis=1)
+    distinct, where = np.unique(pairs, axis=0, return_inverse=True)
+    prompts = [examples.prompts[i] for i in distinct[:, 0]]
+    responses = [examples.responses[j] for j in distinct[:, 1]]
+    values = cache.logps(model, prompts, responses, layout, dtype)
+    return np.asarray(values[where.ravel()].reshape(plan.batches.shape))

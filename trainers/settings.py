@@ -1,0 +1,95 @@
+"""What training is asked for and what came of it: the same for every method."""
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class Lora:
+    """Low-rank adapters; ``target_modules`` None: every linear layer."""
+
+    rank: int = 8
+    alpha: float = 16.0
+    target_modules: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """Everything about training but the objective.
+
+    Attributes:
+        steps: optimiser steps.
+        batch_size: rows per optimiser step.
+        micro_batch_size: rows per forward pass; None: all of them. Changes memory, not the result.
+        learning_rate: peak of a linear schedule; None: the method's default.
+        value_learning_rate: of the value network; None: the policy's.
+        warmup_steps: of the schedule.
+        weight_decay: of AdamW.
+        max_grad_norm: of clipping, for policy and value network separately.
+        dtype: "auto", "float32" or "bfloat16" (autocast over float32 weights).
+        lora: adapters, or None to train all weights.
+        probe_every: steps between probes; 0: none.
+        save_every: steps between resumable checkpoints; 0: none.
+        seed: of the batch plan and of new weights (adapters).
+        report_to: integrations of transformers' Trainer (tensorboard, wandb …).
+        run_name: what they call the run.
+    """
+
+    steps: int = 300
+    batch_size: int = 64
+    micro_batch_size: int | None = None
+    learning_rate: float | None = None
+    value_learning_rate: float | None = None
+    warmup_steps: int = 20
+    weight_decay: float = 0.0
+    max_grad_norm: float = 1.0
+    dtype: str = "auto"
+    lora: Lora | None = None
+    probe_every: int = 0
+    save_every: int = 0
+    seed: int = 0
+    report_to: tuple[str, ...] = ()
+    run_name: str | None = None
+
+
+@dataclass(frozen=True)
+class FitResult:
+    """How a training run ended.
+
+    Attributes:
+        status: "completed", or "diverged": a loss or gradient that wasn't finite, a result like any other.
+        reason: what diverged, and when.
+        steps: optimiser steps done.
+        seconds: wall time of training, probes included, set-up and reference log-probs not.
+        tokens: prompt and response tokens trained on, padding not counted.
+        peak_memory_bytes: of the device, or of the process on the CPU.
+        dtype: the format that "auto" became.
+        plan_hash: identity of the batch plan.
+        reward_mean: subtracted from the rewards where the method z-scores them (else 0).
+        reward_sd: they were divided by this (else 1).
+    """
+
+    status: Literal["completed", "diverged"]
+    reason: str | None
+    steps: int
+    seconds: float
+    tokens: int
+    peak_memory_bytes: int
+    dtype: str
+    plan_hash: str
+    reward_mean: float
+    reward_sd: float
+
+    def save(self, file: Path) -> None:
+        """Writes it as JSON, whole or not at all."""
+        temporary = file.with_name(f".{file.name}.tmp")
+        temporary.write_text(json.dumps(dataclasses.asdict(self), indent=1) + "\n")
+        temporary.replace(file)
+
+    @classmethod
+    def load(cls, file: Path) -> "FitResult":
+        """Reads what ``save`` wrote."""
+        return cls(**json.loads(file.read_text()))
