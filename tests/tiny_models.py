@@ -17,10 +17,11 @@ from transformers import (
 )
 
 SPECIAL = ("<pad>", "</s>", "<unk>", "<s>")
-WORDS = tuple(
-    "what who where is the a of and red blue green good bad big small one two three yes no maybe sure "
-    "thanks please sorry idiot stupid cat dog house river city ? . , !".split()
-)
+TEXT = """
+what who where is the a of and red blue green good bad big small one two three yes no maybe sure
+thanks please sorry idiot stupid cat dog house river city ? . , !
+"""
+WORDS = tuple(TEXT.split())
 PAD, EOS, UNK, BOS = range(4)
 
 

@@ -45,7 +45,7 @@ def check_model_folder(folder: Path, allow_pickle: bool) -> None:
     if not _present(folder, _SAFE + _PICKLED):
         missing.append("weights (model.safetensors)")
     if not has_tokenizer(folder):
-        missing.append("a tokenizer (tokenizer.json)")
+        missing.append("tokenizer (tokenizer.json)")
     if missing:
         raise UserError(f"The model folder {folder} has no {_listed(missing)}.")
     _check_pickle(folder, _SAFE, _PICKLED, allow_pickle)

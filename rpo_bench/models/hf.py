@@ -16,6 +16,7 @@ from rpo_bench.models.generating import Sampler, batches
 from rpo_bench.models.loading import LoadOptions, load_checkpoint
 from rpo_bench.models.prompting import prompt_ids
 from rpo_bench.models.protocol import Generation
+from rpo_bench.models.quiet import quiet
 from rpo_bench.models.sampling import uniforms
 from rpo_bench.spec import Decoding
 from trainers.logps import TokenLayout, collate, token_logps
@@ -54,7 +55,8 @@ class HFModel:
         Raises:
             UserError: Something is missing, unreadable or doesn't fit; the sentence says what.
         """
-        loaded = load_checkpoint(path, LoadOptions(dtype, device, allow_pickle, trust_remote_code))
+        with quiet():
+            loaded = load_checkpoint(path, LoadOptions(dtype, device, allow_pickle, trust_remote_code))
         return cls(loaded.model, loaded.tokenizer, str(path), loaded.adapter_of)
 
     @property
@@ -197,10 +199,10 @@ class HFModel:
         inner.generation_config = GenerationConfig()
         try:
             if self.adapter_of is not None and not self.adapter_on:
-                with torch.no_grad(), self.model.disable_adapter():
+                with quiet(), torch.no_grad(), self.model.disable_adapter():
                     yield
             else:
-                with torch.no_grad():
+                with quiet(), torch.no_grad():
                     yield
         finally:
             inner.generation_config = own
