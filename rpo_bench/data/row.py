@@ -17,6 +17,7 @@ class Row(BaseModel):
         behaviour_logp: Log-probability (nats, summed over the response) under the policy that wrote it.
         reference_rewards: Rewards of responses sampled from the reference policy for the same prompt.
         metadata: Anything else, kept and not interpreted.
+        source: Where it was read ("FILE line 12"), for messages; no part of the row's content or hash.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -29,6 +30,7 @@ class Row(BaseModel):
     behaviour_logp: FiniteFloat | None = None
     reference_rewards: tuple[FiniteFloat, ...] | None = None
     metadata: dict[str, Any] = Field(default_factory=dict)
+    source: str | None = Field(None, exclude=True, repr=False)
 
 
 class Prompt(BaseModel):

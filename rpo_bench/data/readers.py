@@ -1,0 +1,154 @@
+"""Rows from wherever they lie, whole and consistent, or one sentence that says why not."""
+
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from rpo_bench.data.fields import BadRecordError
+from rpo_bench.data.row import Row
+from rpo_bench.data.shapes import rows_of
+from rpo_bench.data.sources import HUB, Record, read_records
+from rpo_bench.errors import UserError
+
+log = logging.getLogger(__name__)
+OnBad = Literal["fail", "skip"]
+REASONS_KEPT = 5
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What was read of a source.
+
+    Attributes:
+        rows: in the order of the source.
+        skipped: records left out under ``on_bad="skip"``.
+        reasons: of the first few: "line 12: 'reward' is missing".
+    """
+
+    rows: list[Row]
+    skipped: int = 0
+    reasons: tuple[str, ...] = ()
+
+
+def read_rows(
+    source: str | Path, *, split: str | None = None, on_bad: OnBad = "fail", min_prompts: int = 2
+) -> list[Row]:
+    """The rows of a source; records that were skipped are logged as a warning. See ``load_rows``."""
+    loaded = load_rows(source, split=split, on_bad=on_bad, min_prompts=min_prompts)
+    if loaded.skipped:
+        log.warning("%s", skip_sentence(source, loaded))
+    return loaded.rows
+
+
+def load_rows(
+    source: str | Path, *, split: str | None = None, on_bad: OnBad = "fail", min_prompts: int = 2
+) -> Loaded:
+    """Reads and checks the rows of a source.
+
+    Args:
+        source: A file, the folder of a saved dataset, or ``hf:NAME``: see ``read_records``.
+        split: Only the rows of this split. Rows so chosen count as undivided: their own ``split`` is dropped.
+        on_bad: Whether a record that can't be used ends the reading or is left out and counted.
+        min_prompts: Fewer different prompts than this are an error: two are needed to hold one out.
+
+    Raises:
+        UserError: the source can't be read, a record can't be used, or there is too little of it.
+    """
+    collector = _Collector(str(source))
+    for record in read_records(source, split):
+        reason = collector.take(record)
+        if reason and on_bad == "fail":
+            remedy = "mend it, or leave such records out with --skip-bad-lines"
+            raise UserError(f"{source} {record.where}: {reason}; {remedy}.")
+    rows = collector.rows
+    if split is not None and not _chosen_on_loading(source):
+        rows = _of_split(source, rows, split)
+    if not rows:
+        first = f": {collector.reasons[0]}" if collector.reasons else ""
+        raise UserError(f"{source} has no usable rows{first}.")
+    prompts = len({row.prompt_id for row in rows})
+    if prompts < min_prompts:
+        found = "only one prompt" if prompts == 1 else f"only {prompts} prompts"
+        raise UserError(f"{source} has {found}: at least {min_prompts} are needed, to hold out one or more.")
+    return Loaded(_with_reference_rewards(rows), collector.skipped, tuple(collector.reasons))
+
+
+def skip_sentence(source: str | Path, loaded: Loaded) -> str:
+    """How many records were left out, and why the first few were."""
+    more = "; …" if loaded.skipped > len(loaded.reasons) else ""
+    noun = "record" if loaded.skipped == 1 else "records"
+    return f"{source}: {loaded.skipped:,} {noun} left out ({'; '.join(loaded.reasons)}{more})."
+
+
+def _chosen_on_loading(source: str | Path) -> bool:
+    """Whether the source itself was asked for the split (Hugging Face datasets are)."""
+    return str(source).startswith(HUB) or Path(source).is_dir()
+
+
+@dataclass
+class _Collector:
+    """Rows so far, with what is needed to see that they contradict one another."""
+
+    source: str
+    rows: list[Row] = field(default_factory=list)
+    prompts: dict[str, Row] = field(default_factory=dict)  # prompt_id → its first row
+    reference_rewards: dict[str, Row] = field(default_factory=dict)  # prompt_id → the row that has them
+    skipped: int = 0
+    reasons: list[str] = field(default_factory=list)
+
+    def take(self, record: Record) -> str | None:
+        """Adds a record's rows, all or none; the reason when none."""
+        try:
+            if record.problem:
+                raise BadRecordError(record.problem)
+            rows = rows_of(record, self.source)
+            self._agree(rows)
+        except BadRecordError as error:
+            self.skipped += 1
+            if len(self.reasons) < REASONS_KEPT:
+                self.reasons.append(f"{record.where}: {error}")
+            return str(error)
+        for row in rows:
+            self.prompts.setdefault(row.prompt_id, row)
+            if row.reference_rewards is not None:
+                self.reference_rewards.setdefault(row.prompt_id, row)
+        self.rows += rows
+        return None
+
+    def _agree(self, rows: Iterable[Row]) -> None:
+        """Raises BadRecordError where a row says otherwise about its prompt than an earlier one."""
+        for row in rows:
+            first = self.prompts.get(row.prompt_id)
+            if first is not None and first.prompt != row.prompt:
+                raise BadRecordError(
+                    f"'prompt_id' {row.prompt_id} stands for another prompt at {self._place(first)}"
+                )
+            scored = self.reference_rewards.get(row.prompt_id)
+            if scored is None or row.reference_rewards is None:
+                continue
+            if scored.reference_rewards != row.reference_rewards:
+                raise BadRecordError(
+                    f"'reference_rewards' differ from those of the same prompt at {self._place(scored)}"
+                )
+
+    def _place(self, row: Row) -> str:
+        return (row.source or "an earlier row").removeprefix(f"{self.source} ")
+
+
+def _of_split(source: str | Path, rows: list[Row], split: str) -> list[Row]:
+    chosen = [row.model_copy(update={"split": None}) for row in rows if row.split == split]
+    if not chosen:
+        found = sorted({row.split for row in rows if row.split})
+        known = f"its splits are {', '.join(found)}" if found else "its rows have no 'split'"
+        raise UserError(f"{source} has no rows of the split '{split}': {known}.")
+    return chosen
+
+
+def _with_reference_rewards(rows: list[Row]) -> list[Row]:
+    """Gives every row of a prompt the reference rewards that one of them carries."""
+    known = {row.prompt_id: row.reference_rewards for row in rows if row.reference_rewards is not None}
+    if not known:
+        return rows
+    return [row.model_copy(update={"reference_rewards": known.get(row.prompt_id)}) for row in rows]

@@ -1,0 +1,185 @@
+"""From a file, a folder or the hub to records: one dictionary per line, item or row, with its place."""
+
+import csv
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rpo_bench.data.text_files import Line, numbered_lines, whole_text
+from rpo_bench.errors import UserError
+
+HUB = "hf:"
+
+
+@dataclass(frozen=True)
+class Record:
+    """One record of a source, or why it can't be read.
+
+    Attributes:
+        number: 1, 2, …: the line it starts on, or its position where there are no lines.
+        unit: what the number counts: "line", "item" or "row".
+        value: column → value; empty when there is a problem.
+        problem: why the record can't be read; None when it can.
+        split: which part of a divided dataset it comes from.
+        textual: whether every value is text, numbers too (CSV, TSV).
+    """
+
+    number: int
+    unit: str
+    value: dict[str, Any]
+    problem: str | None = None
+    split: str | None = None
+    textual: bool = False
+
+    @property
+    def where(self) -> str:
+        """Its place: "line 12", or "row 12 of split 'test'"."""
+        return f"{self.unit} {self.number}" + (f" of split '{self.split}'" if self.split else "")
+
+
+def read_records(source: str | Path, split: str | None = None) -> Iterator[Record]:
+    """The records of a source, in order, without a look at what they mean.
+
+    Args:
+        source: A JSONL, JSON, CSV, TSV or Parquet file (text may be gzipped), the folder of a saved Hugging
+            Face dataset, or ``hf:NAME`` / ``hf:NAME:CONFIG`` for one of the hub.
+        split: Which part of a Hugging Face dataset; other sources ignore it.
+
+    Raises:
+        UserError: the source isn't there, can't be opened, or is of an unknown kind.
+    """
+    if str(source).startswith(HUB):
+        from rpo_bench.data.hub import hub_records
+
+        return hub_records(str(source), split)
+    path = Path(source)
+    if path.is_dir():
+        from rpo_bench.data.hub import saved_records
+
+        return saved_records(path, split)
+    if not path.exists():
+        raise UserError(f"{path}: there is no such file.")
+    return _reader(path)(path)
+
+
+def _reader(path: Path) -> Callable[[Path], Iterator[Record]]:
+    suffix = Path(path.name.removesuffix(".gz")).suffix.lower()
+    readers: dict[str, Callable[[Path], Iterator[Record]]] = {
+        ".jsonl": _jsonl,
+        ".ndjson": _jsonl,
+        ".json": _json,
+        ".csv": lambda p: _delimited(p, ","),
+        ".tsv": lambda p: _delimited(p, "\t"),
+        ".parquet": _parquet,
+    }
+    if suffix not in readers:
+        known = ", ".join(readers)
+        raise UserError(f"{path}: the ending '{suffix}' isn't one of {known} (text may end in .gz as well).")
+    return readers[suffix]
+
+
+def _jsonl(path: Path) -> Iterator[Record]:
+    for line in numbered_lines(path):
+        if line.problem or line.text.strip():
+            yield _json_record(line)
+
+
+def _json_record(line: Line) -> Record:
+    if line.problem:
+        return Record(line.number, "line", {}, line.problem)
+    try:
+        value = json.loads(line.text)
+    except json.JSONDecodeError as error:
+        return Record(line.number, "line", {}, f"not JSON ({error.msg} at column {error.colno})")
+    except RecursionError:
+        return Record(line.number, "line", {}, "JSON nested too deeply")
+    return _record(line.number, "line", value)
+
+
+def _json(path: Path) -> Iterator[Record]:
+    """A list of objects; or, as many a .json file is, one object per line."""
+    text = whole_text(path)
+    if not text.lstrip().startswith("["):
+        yield from _jsonl(path)
+        return
+    try:
+        items = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise UserError(
+            f"{path} line {error.lineno}: not JSON ({error.msg} at column {error.colno})."
+        ) from None
+    except RecursionError:
+        raise UserError(f"{path}: its JSON is nested too deeply.") from None
+    for number, item in enumerate(items, start=1):
+        yield _record(number, "item", item)
+
+
+def _record(number: int, unit: str, value: Any) -> Record:
+    if isinstance(value, dict):
+        return Record(number, unit, value)
+    kind = {list: "a list", str: "a text", type(None): "null"}.get(type(value), "a number")
+    return Record(number, unit, {}, f"{kind}, where an object {{…}} is wanted")
+
+
+def _delimited(path: Path, delimiter: str) -> Iterator[Record]:
+    """Rows under a header; a quoted field may span lines, and the row is named by its first."""
+    previous_limit = csv.field_size_limit(2**31 - 1)  # whole dialogues exceed the default of 131,072
+    try:
+        yield from _delimited_rows(path, delimiter)
+    finally:
+        csv.field_size_limit(previous_limit)
+
+
+def _delimited_rows(path: Path, delimiter: str) -> Iterator[Record]:
+    reader = csv.reader(_strict_lines(path), delimiter=delimiter, strict=True)
+    header: list[str] | None = None
+    while True:
+        start = reader.line_num + 1
+        try:
+            fields = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            raise UserError(f"{path} line {start}: not {delimiter!r}-separated text ({error}).") from None
+        if header is None:
+            header = _header(path, fields)
+        elif fields and len(fields) != len(header):
+            problem = f"{len(fields)} fields, where the header has {len(header)}"
+            yield Record(start, "line", {}, problem, textual=True)
+        elif fields:
+            yield Record(start, "line", dict(zip(header, fields, strict=True)), textual=True)
+
+
+def _strict_lines(path: Path) -> Iterator[str]:
+    """Lines for the csv module, which can't go on past a broken one: the rest would shift."""
+    for line in numbered_lines(path):
+        if line.problem:
+            raise UserError(f"{path} line {line.number}: {line.problem}.")
+        yield line.text
+
+
+def _header(path: Path, fields: list[str]) -> list[str]:
+    names = [field.strip() for field in fields]
+    double = sorted({name for name in names if names.count(name) > 1})
+    if double:
+        raise UserError(f"{path} line 1: the header has the column '{double[0]}' twice.")
+    return names
+
+
+def _parquet(path: Path) -> Iterator[Record]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    number = 0
+    try:
+        with pq.ParquetFile(path) as file:
+            for batch in file.iter_batches(batch_size=4096):
+                for value in batch.to_pylist():
+                    number += 1
+                    yield Record(number, "row", value)
+    except (pa.ArrowException, OSError) as error:
+        raise UserError(
+            f"{path}: not a Parquet file, or a damaged one ({str(error).splitlines()[0]})."
+        ) from None
