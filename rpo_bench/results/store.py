@@ -1,0 +1,198 @@
+"""Result folders: written whole, validated when read, and nothing dropped in silence."""
+
+import json
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+from pydantic import ValidationError
+from pydantic_core import PydanticSerializationError
+
+from rpo_bench.atomic import atomic_file
+from rpo_bench.errors import UserError
+from rpo_bench.results import samples as lines
+from rpo_bench.results.samples import StoredSample, StoredScores
+from rpo_bench.results.schema import SCHEMA_VERSION, Record
+
+RECORD_FILE = "result.json"
+SAMPLES_FILE = "samples.jsonl.gz"
+SCORES_FILE = "scores.jsonl.gz"
+TRAIN_LOG_FILE = "train_log.jsonl.gz"
+SPEC_FILE = "spec.yaml"
+
+
+class BrokenRecordError(Exception):
+    """A result folder that can't be used; its text is the reason."""
+
+
+@dataclass(frozen=True)
+class StoredRecord:
+    """A record with the folder that its samples, scores and training log lie in."""
+
+    folder: Path
+    record: Record
+
+
+@dataclass(frozen=True)
+class Broken:
+    """A folder that should have given a record, and why it didn't."""
+
+    folder: Path
+    reason: str
+
+
+@dataclass(frozen=True)
+class Duplicate:
+    """A record of a cell that another folder holds as well; the other one is used.
+
+    Attributes:
+        differs: Whether the two tell different metrics.
+    """
+
+    folder: Path
+    kept: Path
+    differs: bool
+
+
+@dataclass(frozen=True)
+class Results:
+    """What was found under some result folders; the parts are ordered by path."""
+
+    records: tuple[StoredRecord, ...]
+    broken: tuple[Broken, ...] = ()
+    duplicates: tuple[Duplicate, ...] = ()
+
+
+def record_folder(results: Path, record: Record) -> Path:
+    """Where a record belongs: ``<results>/<task>/<model>/<cell name>``."""
+    return results / _component(record.spec.task) / _component(record.spec.model) / record.spec.name
+
+
+def _component(name: str) -> str:
+    """A name as one folder: a task or model may be given as a path."""
+    return "".join(c if c.isalnum() or c in "._=-" else "_" for c in name).lstrip(".") or "_"
+
+
+def write_record(folder: Path, record: Record) -> Path:
+    """Writes ``result.json``, the last file of a result folder; a folder without it is unfinished."""
+    file = folder / RECORD_FILE
+    try:
+        text = record.model_dump_json(indent=2)
+    except PydanticSerializationError as error:
+        raise UserError(f"{file} can't be written: the record has text that isn't Unicode.") from error
+    with atomic_file(file) as temporary:
+        temporary.write_text(text + "\n", encoding="utf-8")
+    return file
+
+
+def read_record(folder: Path) -> Record:
+    """The validated record of a folder; raises BrokenRecordError with the reason."""
+    if folder.name.startswith("."):
+        raise BrokenRecordError("unfinished: the run that was writing it is still going or was stopped")
+    try:
+        text = (folder / RECORD_FILE).read_text(encoding="utf-8")
+        value = json.loads(text, parse_constant=_refuse)
+    except FileNotFoundError:
+        raise BrokenRecordError(f"unfinished: it has no {RECORD_FILE}") from None
+    except OSError as error:
+        raise BrokenRecordError(f"{RECORD_FILE} can't be read: {error.strerror or error}") from error
+    except (ValueError, RecursionError) as error:
+        raise BrokenRecordError(f"{RECORD_FILE} is not JSON: {error}") from error
+    _check_version(value)
+    try:
+        record = Record.model_validate_json(text)
+    except ValidationError as error:
+        raise BrokenRecordError(_first_error(error)) from error
+    if record.cell != record.spec.hash:
+        raise BrokenRecordError("field 'cell' is not the hash of 'spec': one of them was changed")
+    return record
+
+
+def _check_version(value: Any) -> None:
+    version = value.get("schema_version") if isinstance(value, dict) else None
+    if not isinstance(version, int) or isinstance(version, bool):
+        raise BrokenRecordError(f"{RECORD_FILE} is not an RPO-Bench record: it has no 'schema_version'")
+    if version > SCHEMA_VERSION:
+        raise BrokenRecordError(
+            f"written by a newer RPO-Bench (schema version {version}, this one reads up to {SCHEMA_VERSION})"
+        )
+
+
+def _first_error(error: ValidationError) -> str:
+    errors = error.errors()
+    where = ".".join(str(part) for part in errors[0]["loc"])
+    more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
+    return f"field '{where}': {errors[0]['msg']}{more}"
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is not JSON")
+
+
+def read_results(roots: Path | Sequence[Path]) -> Results:
+    """All the records under some folders.
+
+    A cell found more than once counts once: the first, in the order of the roots, then of paths.
+
+    Args:
+        roots: Result folders; an output folder of ``train-and-eval`` stands for its ``results``.
+
+    Raises:
+        UserError: When a root isn't a folder.
+    """
+    kept: dict[str, StoredRecord] = {}
+    broken: list[Broken] = []
+    duplicates: list[Duplicate] = []
+    for folder in _result_folders([roots] if isinstance(roots, Path) else roots):
+        try:
+            found = StoredRecord(folder, read_record(folder))
+        except BrokenRecordError as error:
+            broken.append(Broken(folder, str(error)))
+            continue
+        first = kept.setdefault(found.record.cell, found)
+        if first is not found:
+            differs = first.record.metrics != found.record.metrics
+            duplicates.append(Duplicate(folder, first.folder, differs))
+    records = sorted(kept.values(), key=lambda stored: str(stored.folder))
+    return Results(tuple(records), tuple(broken), tuple(duplicates))
+
+
+def _result_folders(roots: Sequence[Path]) -> Iterator[Path]:
+    """Every folder that holds a result or part of one, each once, in order."""
+    seen: set[Path] = set()
+    for root in roots:
+        if not root.is_dir():
+            raise UserError(f"{root}: there is no such folder of results.")
+        for path, folders, files in os.walk(root):
+            folder = Path(path)
+            if "results" in folders and (folder == root or SPEC_FILE in files):
+                folders[:] = ["results"]  # a run's output: its work folder holds no results
+            folders.sort()
+            if {RECORD_FILE, SAMPLES_FILE, SCORES_FILE}.isdisjoint(files):
+                continue
+            folders.clear()  # a result holds no results
+            if (resolved := folder.resolve()) not in seen:
+                seen.add(resolved)
+                yield folder
+
+
+def read_samples(folder: Path) -> list[StoredSample]:
+    """The stored samples of a result; raises UserError that names file and line of what is wrong."""
+    return lines.read_samples(folder / SAMPLES_FILE)
+
+
+def read_scores(folder: Path) -> list[StoredScores]:
+    """The stored scores of a result; raises UserError that names file and line of what is wrong."""
+    return lines.read_scores(folder / SCORES_FILE)
+
+
+def read_train_log(folder: Path) -> list[dict[str, Any]]:
+    """The training log, one object per optimiser step; empty for a policy that wasn't trained.
+
+    Raises:
+        UserError: Naming file and line of what is wrong.
+    """
+    file = folder / TRAIN_LOG_FILE
+    return lines.read_log(file) if file.exists() else []
