@@ -12,8 +12,8 @@ from pydantic_core import PydanticSerializationError
 
 from rpo_bench.atomic import atomic_file
 from rpo_bench.errors import UserError
-from rpo_bench.results import samples as lines
-from rpo_bench.results.samples import StoredSample, StoredScores
+from rpo_bench.results.json_lines import read_json_lines, read_objects
+from rpo_bench.results.samples import ScoreLine, StoredSample
 from rpo_bench.results.schema import SCHEMA_VERSION, Record
 
 RECORD_FILE = "result.json"
@@ -180,12 +180,12 @@ def _result_folders(roots: Sequence[Path]) -> Iterator[Path]:
 
 def read_samples(folder: Path) -> list[StoredSample]:
     """The stored samples of a result; raises UserError that names file and line of what is wrong."""
-    return lines.read_samples(folder / SAMPLES_FILE)
+    return read_json_lines(folder / SAMPLES_FILE, StoredSample)
 
 
-def read_scores(folder: Path) -> list[StoredScores]:
+def read_scores(folder: Path) -> list[ScoreLine]:
     """The stored scores of a result; raises UserError that names file and line of what is wrong."""
-    return lines.read_scores(folder / SCORES_FILE)
+    return read_json_lines(folder / SCORES_FILE, ScoreLine)
 
 
 def read_train_log(folder: Path) -> list[dict[str, Any]]:
@@ -195,4 +195,4 @@ def read_train_log(folder: Path) -> list[dict[str, Any]]:
         UserError: Naming file and line of what is wrong.
     """
     file = folder / TRAIN_LOG_FILE
-    return lines.read_log(file) if file.exists() else []
+    return read_objects(file) if file.exists() else []
