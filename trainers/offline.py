@@ -79,6 +79,8 @@ class OfflineTrainer(Trainer):
         step = int(inputs["step"])
         rows = self.data.plan.batches[step]  # (B,)
         model.eval()
+        if self.value is not None:
+            self.value.zero_grad()  # Trainer empties the gradients of the policy alone
         partner_log_ratio = self._partner_log_ratio(model, step)
         parts = np.split(rows, range(self.micro_batch_size, len(rows), self.micro_batch_size))
         early = None  # what the statistic needs of all rows, when there are several parts
@@ -187,7 +189,7 @@ class OfflineTrainer(Trainer):
     def get_train_dataloader(self) -> DataLoader[Any]:
         """The plan's steps, in order."""
         steps = range(len(self.data.plan.batches))
-        return DataLoader(steps, batch_size=None, shuffle=False, collate_fn=_step)  # type: ignore[arg-type]
+        return DataLoader(steps, batch_size=1, shuffle=False, collate_fn=_step)  # type: ignore[arg-type]
 
     def create_optimizer(self, model: Any = None) -> Any:
         """The policy's parameters, and the value network's in a group of their own."""
@@ -248,8 +250,8 @@ class OfflineTrainer(Trainer):
             self.value.load_state_dict(state)
 
 
-def _step(index: int) -> dict[str, Tensor]:
-    return {"step": torch.tensor(index)}
+def _step(indices: list[int]) -> dict[str, Tensor]:
+    return {"step": torch.tensor(indices[0])}
 
 
 def complete_checkpoints(folder: Path) -> Iterator[Path]:
