@@ -49,8 +49,9 @@ def plan_batches(
     size = min(batch_size, rows)
     epochs = -(-steps * size // rows)
     order = np.concatenate([rng.permutation(rows) for _ in range(epochs)])[: steps * size]
-    for start in range(0, len(order), _BUCKET * size):
-        bucket = order[start : start + _BUCKET * size]
+    bucket_rows = size * min(_BUCKET, rows // size)  # of one epoch at most: a batch rarely repeats a row
+    for start in range(0, len(order), bucket_rows):
+        bucket = order[start : start + bucket_rows]
         bucket = bucket[np.argsort(lengths[bucket], kind="stable")].reshape(-1, size)
         order[start : start + bucket.size] = bucket[rng.permutation(len(bucket))].ravel()
     batches = order.reshape(steps, size)

@@ -53,3 +53,10 @@ def test_fewer_rows_than_a_batch_holds():
     assert plan.batches.shape == (2, 3)
     with pytest.raises(UserError, match="at least two rows"):
         plan_batches(np.array([3]), np.array([0]), steps=2, batch_size=64, seed=0)
+
+
+def test_small_data_is_not_sorted_across_epochs():
+    """48 rows in batches of 48: every step sees every row, not the same short ones four times."""
+    plan = plan_batches(np.arange(48) + 5, np.arange(48), steps=4, batch_size=48, seed=0)
+    for batch in plan.batches:
+        assert sorted(batch.tolist()) == list(range(48))
