@@ -1,10 +1,12 @@
 """A registry: names to things, with entry points, plug-in files and did-you-mean errors."""
 
+import hashlib
 import importlib
 import importlib.util
 import operator
+import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -29,7 +31,7 @@ class Registry(Generic[T]):
 
     def add(self, name: str, value: T | str) -> None:
         """Registers ``name``; raises UserError when something else has that name already."""
-        if name in self._entries and self._entries[name] is not value:
+        if name in self._entries and self._entries[name] != value:
             raise UserError(f"The {self.kind} '{name}' is defined twice: rename the one in your plug-in.")
         self._entries[name] = value
 
@@ -40,10 +42,17 @@ class Registry(Generic[T]):
             raise UserError(f"Unknown {self.kind} '{name}'.{did_you_mean(name, self._entries)}")
         value = self._entries[name]
         if isinstance(value, str):
-            module, _, attribute = value.partition(":")
-            value = operator.attrgetter(attribute)(importlib.import_module(module))
+            value = self._resolve(name, value)
             self._entries[name] = value
         return value
+
+    def _resolve(self, name: str, target: str) -> T:
+        module, _, attribute = target.partition(":")
+        try:
+            found: T = operator.attrgetter(attribute)(importlib.import_module(module))
+        except (ImportError, AttributeError) as error:
+            raise UserError(f"The {self.kind} '{name}' ({target}) can't be imported: {error}.") from error
+        return found
 
     def __iter__(self) -> Iterator[str]:
         self._read_entry_points()
@@ -61,11 +70,22 @@ class Registry(Generic[T]):
             self.add(point.name, point.value)
 
 
+#: The environment variable that names plug-in files, separated as in PATH.
+PLUGINS_VARIABLE = "RPO_BENCH_PLUGIN"
+
+
 def load_plugin(path: Path) -> None:
-    """Imports a user's ``--plugin file.py``, whose top level registers what it adds."""
+    """Imports a user's ``--plugin file.py``, whose top level registers what it adds; once per process.
+
+    Raises:
+        UserError: there is no such file, or importing it fails.
+    """
     if not path.is_file():
         raise UserError(f"--plugin {path}: there is no such file.")
-    name = f"rpo_bench_plugin_{path.stem}"
+    digest = hashlib.sha256(str(path.resolve()).encode()).hexdigest()
+    name = f"rpo_bench_plugin_{path.stem}_{digest[:8]}"
+    if name in sys.modules:
+        return
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise UserError(f"--plugin {path}: not a Python file.")
@@ -73,7 +93,21 @@ def load_plugin(path: Path) -> None:
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
-    except UserError:
-        raise
-    except Exception as error:
-        raise UserError(f"--plugin {path}: importing it failed: {type(error).__name__}: {error}") from error
+    except BaseException as error:
+        del sys.modules[name]
+        if isinstance(error, UserError) or not isinstance(error, Exception):
+            raise
+        raise UserError(f"--plugin {path}: importing it failed: {type(error).__name__}: {error}.") from error
+
+
+def load_plugins(paths: Sequence[Path] = ()) -> None:
+    """Imports the plug-ins named here and in the environment, and names them all in the environment.
+
+    Child processes inherit it: a worker calls this without arguments to know what its parent knows.
+    """
+    inherited = [Path(part) for part in os.environ.get(PLUGINS_VARIABLE, "").split(os.pathsep) if part]
+    everything = list(dict.fromkeys(path.resolve() for path in [*inherited, *paths]))
+    for path in everything:
+        load_plugin(path)
+    if everything:
+        os.environ[PLUGINS_VARIABLE] = os.pathsep.join(map(str, everything))

@@ -64,7 +64,7 @@ def _own_sides(rows: Sequence[Row]) -> dict[str, str]:
         other = first.setdefault(row.prompt, row)
         if other.split != row.split:
             raise UserError(
-                f"One prompt is in '{row.split}' ({_place(row)}) and in '{other.split}' ({_place(other)}), but "
+                f"A prompt is in '{row.split}' ({_place(row)}) and in '{other.split}' ({_place(other)}), and "
                 "what is held out must not be trained on: take it out of one of the two, or read one part "
                 "alone with --split train."
             )

@@ -1,0 +1,157 @@
+"""``rpo-bench data``: look at training data before using it."""
+
+import dataclasses
+import json
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.padding import Padding
+
+from rpo_bench.cli.console import err, out, print_facts, print_table
+from rpo_bench.data.caveats import DataWarning, warnings_of
+from rpo_bench.data.readers import load_rows, skip_sentence
+from rpo_bench.data.report import DataReport, Lengths, RewardSummary, describe
+from rpo_bench.data.split import split_rows
+
+app = typer.Typer(help="Look at training data before using it.", no_args_is_help=False)
+BAR = 40  # characters of the longest bar
+
+
+class Format(StrEnum):
+    """How the report is printed."""
+
+    text = "text"
+    json = "json"
+
+
+@app.callback(invoke_without_command=True)
+def data(context: typer.Context) -> None:
+    """Look at training data before using it."""
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+@app.command()
+def check(
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="FILE",
+            help="JSONL, JSON, CSV, TSV or Parquet (text may be gzipped), a saved Hugging Face dataset, or "
+            "hf:NAME of the hub.",
+        ),
+    ],
+    form: Annotated[Format, typer.Option("--format", help="For people or for programs.")] = Format.text,
+    split: Annotated[
+        str | None, typer.Option("--split", help="Only the rows of this split.", metavar="NAME")
+    ] = None,
+    skip_bad_lines: Annotated[
+        bool, typer.Option("--skip-bad-lines", help="Leave out and count what can't be used.")
+    ] = False,
+) -> None:
+    """Say what is in a data set, and warn where a method would degenerate on it.
+
+    Exits with 2, and the place of the first mistake, when the data can't be used.
+    """
+    if form is Format.text:
+        err().print(f"Reading {escape(source)} …", style="dim")
+    loaded = load_rows(source, split=split, on_bad="skip" if skip_bad_lines else "fail")
+    split_rows(loaded.rows, test_fraction=0.2, seed=0)  # raises what training would
+    report = describe(loaded.rows, source, loaded.skipped, loaded.reasons)
+    warnings = warnings_of(report, loaded.rows)
+    if form is Format.json:
+        content = dataclasses.asdict(report) | {"warnings": [dataclasses.asdict(w) for w in warnings]}
+        typer.echo(json.dumps(content, indent=2, ensure_ascii=False))
+        return
+    if loaded.skipped:
+        err().print(escape(skip_sentence(source, loaded)), style="yellow")
+    print_report(report)
+    _print_warnings(out(), warnings)
+
+
+def print_report(report: DataReport) -> None:
+    """The report for people, on standard output."""
+    console = out()
+    splits = ", ".join(f"{name} {count:,}" for name, count in report.splits.items())
+    print_facts(
+        {
+            "rows": report.rows,
+            "prompts": report.prompts,
+            "preference pairs": report.pairs,
+            "rows by their own split": splits,
+            "records left out": report.skipped,
+            "exact duplicates of rows": report.duplicates.rows,
+            "responses with several rewards": report.duplicates.conflicting,
+            "prompts with all rewards equal": f"{report.constant_prompts:,} (of those with K ≥ 2)",
+            "rows with behaviour_logp": report.with_behaviour_logp,
+            "prompts with reference_rewards": report.with_reference_rewards,
+        }
+    )
+    bars = [(f"K = {k}", count) for k, count in _few(report.responses_per_prompt).items()]
+    _print_bars(console, "Responses per prompt (K), and how many prompts have so many", bars)
+    _print_rewards(console, report.reward)
+    console.print()
+    lengths = {
+        "prompt, words": report.prompt_words,
+        "prompt, characters": report.prompt_characters,
+        "response, words": report.response_words,
+        "response, characters": report.response_characters,
+    }
+    names = [field.name for field in dataclasses.fields(Lengths)]
+    rows = [(label, *dataclasses.astuple(value)) for label, value in lengths.items()]
+    print_table("Lengths", ("", *names), rows)
+    shares = ", ".join(f"{rule} {share:.1%}" for rule, share in report.desirable_share.items())
+    console.print(f"\nDesirable responses by labelling rule: {shares}")
+
+
+def _few(histogram: dict[int, int], limit: int = 16) -> dict[str, int]:
+    """At most ``limit`` bars; beyond them one for the rest."""
+    items = list(histogram.items())
+    shown = {str(k): count for k, count in items[:limit]}
+    rest = sum(count for _, count in items[limit:])
+    return shown | ({f"{items[limit][0]} and more": rest} if rest else {})
+
+
+def _print_rewards(console: Console, reward: RewardSummary) -> None:
+    console.print()
+    numbers = {
+        "min": reward.minimum,
+        "25 %": reward.quartile_1,
+        "median": reward.median,
+        "75 %": reward.quartile_3,
+        "max": reward.maximum,
+        "mean": reward.mean,
+        "sd": reward.sd,
+        "distinct": reward.distinct,
+    }
+    print_table("Rewards", tuple(numbers), [tuple(numbers.values())])
+    bars = [
+        (f"{b.low:.4g}" if b.low == b.high else f"{b.low:.4g} … {b.high:.4g}", b.count)
+        for b in reward.histogram
+    ]
+    _print_bars(console, "", bars)
+
+
+def _print_bars(console: Console, title: str, bars: list[tuple[str, int]]) -> None:
+    console.print()
+    if title:
+        console.print(title, style="bold", markup=False)
+    widest = max(len(label) for label, _ in bars)
+    most = max(count for _, count in bars)
+    for label, count in bars:
+        bar = "█" * max(round(BAR * count / most), 1 if count else 0)
+        console.print(f"{label.rjust(widest)}  {count:>9,}  {bar}", markup=False)
+
+
+def _print_warnings(console: Console, warnings: list[DataWarning]) -> None:
+    console.print()
+    if not warnings:
+        console.print("Nothing to warn of.")
+        return
+    console.print(f"{len(warnings)} warning{'s' if len(warnings) > 1 else ''}:", style="bold yellow")
+    for warning in warnings:
+        text = f"{warning.code}: {warning.sentence}"
+        console.print(Padding(escape(text), (0, 0, 0, 2)) if console.is_terminal else escape(f"  {text}"))

@@ -1,0 +1,185 @@
+"""What all verbs share: lazy import, spellings, environment variables, plug-ins, and how errors end."""
+
+import errno
+import importlib
+import inspect
+import re
+import sys
+import traceback
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+from typer.core import TyperCommand, TyperGroup, TyperOption
+
+from rpo_bench.errors import UserError, did_you_mean
+from rpo_bench.registry import PLUGINS_VARIABLE, load_plugins
+
+STOPPED = "Stopped. Run the same command again to go on where it was."
+BUG = "This is a bug in rpo-bench: please report it with the lines above."
+INTERRUPTED = 130
+#: Errors of the operating system that the user can mend and we can't.
+_MENDABLE = {
+    errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOENT, errno.ENOTDIR,
+    errno.EISDIR, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENAMETOOLONG,
+}  # fmt: skip
+
+CONTEXT = {
+    "token_normalize_func": lambda token: token.replace("_", "-"),  # --output_path is --output-path
+    "help_option_names": ["--help", "-h"],
+}
+
+
+def _load_plugins(paths: list[Path] | None) -> None:
+    load_plugins(paths or [])
+
+
+PluginOption = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--plugin",
+        metavar="FILE",
+        help="A Python file that registers methods, metrics or tasks; may be repeated.",
+        callback=_load_plugins,
+        envvar=PLUGINS_VARIABLE,
+        show_envvar=False,
+        expose_value=False,
+        is_eager=True,
+    ),
+]
+
+
+@dataclass(frozen=True)
+class Verb:
+    """Where a verb's function (or typer app) is, and what the list of verbs says of it."""
+
+    target: str  # "module:attribute"
+    summary: str
+
+
+class LazyCommand(TyperCommand):
+    """Stands in the list of verbs; the verb's module is imported when its arguments are parsed."""
+
+    def __init__(self, name: str, verb: Verb) -> None:
+        super().__init__(name, short_help=verb.summary, help=verb.summary)
+        self._verb = verb
+
+    def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
+        """The context of the real command, which then runs in this one's place."""
+        command = load_command(str(self.name), self._verb)
+        return command.make_context(info_name, args, parent=parent, **extra)
+
+
+def load_command(name: str, verb: Verb) -> Any:
+    """Imports a verb and equips it: help text, environment variables, ``--plugin``."""
+    module, _, attribute = verb.target.partition(":")
+    found = getattr(importlib.import_module(module), attribute)
+    is_group = isinstance(found, typer.Typer)
+    command: Any = typer.main.get_group(found) if is_group else _single_command(found)
+    command.name = name
+    _equip(command)
+    return command
+
+
+def _single_command(function: Any) -> Any:
+    """A function as a command; its docstring's sections for programmers stay out of the help text."""
+    app = typer.Typer(add_completion=False)
+    app.command(help=(inspect.getdoc(function) or "").partition("\n\nArgs:")[0])(function)
+    return typer.main.get_command(app)
+
+
+def _equip(command: Any) -> None:
+    """Adds what every verb has, to a command or to all commands of a group."""
+    for parameter in command.params:
+        if isinstance(parameter, TyperOption) and parameter.envvar is None:
+            parameter.envvar = environment_variable(parameter.opts)
+            parameter.show_envvar = False
+    command.params.append(_single_command(_with_plugins).params[0])
+    for sub in getattr(command, "commands", {}).values():
+        _equip(sub)
+
+
+def _with_plugins(plugin: PluginOption = None) -> None:
+    """Has the option ``--plugin``, for others to take."""
+
+
+def environment_variable(flags: Sequence[str]) -> str | None:
+    """RPO_BENCH_OUTPUT_PATH for --output-path; None for an option without a long spelling."""
+    long = [flag for flag in flags if flag.startswith("--")]
+    return "RPO_BENCH_" + long[0].removeprefix("--").replace("-", "_").upper() if long else None
+
+
+class Frame(TyperGroup):
+    """The group of all verbs, whose every ending is one sentence and an exit code."""
+
+    verbs: dict[str, Verb] = {}  # noqa: RUF012 (each subclass has its own)
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        for name, verb in self.verbs.items():
+            self.add_command(LazyCommand(name, verb), name)
+
+    def main(
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        complete_var: str | None = None,
+        standalone_mode: bool = True,
+        windows_expand_args: bool = True,
+        **extra: Any,
+    ) -> Any:
+        """Runs a command line; in standalone mode it ends the process, with a sentence where it must."""
+        settings = (args, prog_name, complete_var, False, windows_expand_args)
+        if not standalone_mode:
+            return super().main(*settings, **extra)
+        try:
+            code = super().main(*settings, **extra)
+        except (KeyboardInterrupt, typer.Abort):
+            _end(STOPPED, INTERRUPTED)
+        except UserError as error:
+            _end(str(error), 2)
+        except MemoryError:
+            _end("There is not enough memory for this: lower the batch size or the number of workers.", 2)
+        except Exception as error:
+            _end_of(error)
+        if code == INTERRUPTED:  # what typer makes of Ctrl-C
+            _end(STOPPED, INTERRUPTED)
+        sys.exit(code if isinstance(code, int) else 0)
+
+
+def frame_class(verbs: dict[str, Verb]) -> type[Frame]:
+    """The group class that a ``typer.Typer(cls=…)`` needs to have these verbs."""
+    return type("RpoBench", (Frame,), {"verbs": verbs})
+
+
+def _end_of(error: Exception) -> NoReturn:
+    """Ends with the sentence of a usage or system error; anything else is a bug, and shows its traceback."""
+    if hasattr(error, "format_message"):
+        _end(usage_sentence(error), 2)
+    if isinstance(error, OSError) and error.errno in _MENDABLE:
+        where = f"{error.filename}: " if error.filename else ""
+        _end(f"{where}{error.strerror}.", 2)
+    typer.echo(traceback.format_exc(), err=True)
+    _end(BUG, 1)
+
+
+def usage_sentence(error: Any) -> str:
+    """What is wrong with the command line, as one sentence."""
+    message = " ".join(str(error.format_message()).split())
+    context = getattr(error, "ctx", None)
+    if context is None:
+        return message
+    if hasattr(error, "possibilities"):
+        flags = [flag for p in context.command.params for flag in p.opts if flag.startswith("--")]
+        return f"Unknown flag {error.option_name}.{did_you_mean(error.option_name, flags)}"
+    unknown = re.match(r"No such command '(.*?)'", message)
+    if unknown:
+        return f"Unknown verb '{unknown[1]}'.{did_you_mean(unknown[1], context.command.commands)}"
+    return message if message.endswith((".", "?")) else f"{message}."
+
+
+def _end(sentence: str, code: int) -> NoReturn:
+    typer.echo(sentence, err=True)
+    sys.exit(code)

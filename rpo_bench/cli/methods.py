@@ -1,0 +1,78 @@
+"""``rpo-bench methods``: what can be compared, and what each method is."""
+
+import dataclasses
+import inspect
+import re
+from typing import Annotated, Any
+
+import typer
+
+from rpo_bench.cli.console import out, print_facts, print_table
+
+app = typer.Typer(help="List the training methods, or show one.")
+COLUMNS = ("method", "data", "prompts", "responses", "gradient coefficient", "strength", "paper")
+
+
+@app.callback(invoke_without_command=True)
+def methods(context: typer.Context) -> None:
+    """List the training methods, or show one.
+
+    A method's gradient is the sum over its prompts and responses of GC · ∇log π: the columns say which
+    prompts, which responses, and what the gradient coefficient GC is.
+    """
+    if context.invoked_subcommand is not None:
+        return
+    from rpo_bench.methods import METHODS
+
+    print_table("", COLUMNS, [_line(name, METHODS.get(name)()) for name in METHODS])
+    out().print("\nrpo-bench methods show NAME tells more of one.", style="dim")
+
+
+@app.command()
+def show(name: Annotated[str, typer.Argument(metavar="NAME", help="As the list has it.")]) -> None:
+    """Show a method's equation, options, paper and deviations."""
+    from rpo_bench.methods import METHODS
+
+    method = METHODS.get(name)()
+    summary, notes, options = _documented(method)
+    console = out()
+    console.print(f"{name}: {method.title}", style="bold", markup=False)
+    facts = {
+        "equation": method.equation,
+        "paper": method.paper,
+        "prompts": method.axes.prompts,
+        "responses": method.axes.responses,
+        "gradient coefficient": method.axes.coefficient,
+        "data": _needs(method),
+        "rewards": "z-scored over the training rows" if method.zscore_rewards else "as they are",
+        "strength": f"{method.strength_name} ({', '.join(f'{s:g}' for s in method.default_strengths)})",
+        "learning rate": f"{method.default_learning_rate:g}",
+    }
+    console.print()
+    print_facts(facts)
+    console.print()
+    rows = [
+        (field.name, str(getattr(method, field.name)), options.get(field.name, ""))
+        for field in dataclasses.fields(method)
+    ]
+    print_table("Options", ("name", "default", "meaning"), rows)
+    for text in (summary, *notes):
+        console.print(f"\n{text}", markup=False)
+
+
+def _line(name: str, method: Any) -> tuple[str, ...]:
+    axes = method.axes
+    strength = f"{method.strength_name} = {method.strength:g}"
+    return (name, _needs(method), axes.prompts, axes.responses, axes.coefficient, strength, method.paper)
+
+
+def _needs(method: Any) -> str:
+    return ", ".join(sorted(need.value for need in method.needs)) or "responses only"
+
+
+def _documented(method: Any) -> tuple[str, list[str], dict[str, str]]:
+    """The docstring's first line, its further paragraphs, and what it says of each option."""
+    text, _, attributes = (inspect.getdoc(type(method)) or "").partition("\n\nAttributes:\n")
+    summary, *notes = [" ".join(paragraph.split()) for paragraph in text.split("\n\n")]
+    described = re.findall(r"^    (\w+): (.+?)(?=^    \w|\Z)", attributes, flags=re.MULTILINE | re.DOTALL)
+    return summary, notes, {name: " ".join(meaning.split()) for name, meaning in described}

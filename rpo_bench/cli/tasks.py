@@ -1,0 +1,58 @@
+"""``rpo-bench tasks``: what is learnt and measured."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from rpo_bench.cli.console import out, print_facts, print_table
+
+app = typer.Typer(help="List the tasks, or show one.")
+IncludePath = Annotated[
+    Path | None,
+    typer.Option("--include-path", help="A folder of further tasks, each a folder with a task.yaml."),
+]
+
+
+@app.callback(invoke_without_command=True)
+def tasks(context: typer.Context, include_path: IncludePath = None) -> None:
+    """List the tasks, or show one."""
+    if context.invoked_subcommand is not None:
+        return
+    from rpo_bench.tasks import load_task, task_folders
+
+    found = [load_task(name, include_path) for name in sorted(task_folders(include_path))]
+    rows = [
+        (t.spec.name, t.spec.title, len(t.heldout), ", ".join(t.spec.train), ", ".join(t.spec.models))
+        for t in found
+    ]
+    print_table("", ("task", "title", "held-out prompts", "training data", "base models"), rows)
+    out().print("\nrpo-bench tasks show NAME tells more of one.", style="dim")
+
+
+@app.command()
+def show(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A task, or the folder of one.")],
+    include_path: IncludePath = None,
+) -> None:
+    """Show a task: its description, data, reward, base models and an example prompt."""
+    from rpo_bench.tasks import load_task
+
+    task = load_task(name, include_path)
+    spec, console = task.spec, out()
+    console.print(f"{spec.name}: {spec.title} (version {spec.version})", style="bold", markup=False)
+    console.print(f"\n{spec.description.strip()}\n", markup=False)
+    facts = {
+        "folder": str(task.folder),
+        "held-out prompts": f"{len(task.heldout):,} ({spec.heldout})",
+        "probe prompts": f"{len(task.probe):,}" + (f" ({spec.probe})" if spec.probe else ""),
+        "gold reward": spec.reward or "none",
+        "response limit": f"{spec.max_new_tokens:,} tokens",
+        "identity": task.hash[:16],
+    }
+    facts |= {f"training data '{variant}'": file for variant, file in spec.train.items()}
+    facts |= {f"base model '{model}'": folder for model, folder in spec.models.items()}
+    facts |= {f"learning rate of {method}": f"{rate:g}" for method, rate in spec.learning_rates.items()}
+    print_facts(facts)
+    if task.heldout:
+        console.print(f"\nA held-out prompt:\n{task.heldout[0].text}", markup=False)

@@ -1,0 +1,160 @@
+"""Where a data set would make a method degenerate, in plain sentences."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from rpo_bench.data.report import DataReport
+from rpo_bench.data.row import Row
+
+FEW_PROMPTS = 100
+FEW_VALUES = 5
+FAR_OUT = 8.0  # standard deviations: such a row weighs 64 times a usual one in a squared loss
+TURNS = ("\n\nHuman:", "\n\nAssistant:")
+ONE_SIDED = 0.1  # share of the rarer label under which KTO's batches often lack it
+
+
+@dataclass(frozen=True)
+class DataWarning:
+    """Something that can be used, but not as one may think.
+
+    Attributes:
+        code: a short name that doesn't change.
+        sentence: what it is and what follows.
+    """
+
+    code: str
+    sentence: str
+
+
+def warnings_of(report: DataReport, rows: Sequence[Row]) -> list[DataWarning]:
+    """All warnings about the rows that the report describes."""
+    return [
+        DataWarning(code, sentence)
+        for check in (_spread, _groups, _labels, _size, _repeats)
+        for code, sentence in check(report)
+    ] + [DataWarning(code, sentence) for code, sentence in _texts(rows)]
+
+
+_Found = Iterator[tuple[str, str]]
+_Check = Callable[[DataReport], _Found]
+
+
+def _spread(report: DataReport) -> _Found:
+    reward = report.reward
+    if reward.distinct == 1:
+        yield (
+            "constant_rewards",
+            f"Every reward is {reward.minimum:g}: no method but plain imitation can learn from it.",
+        )
+        return
+    if reward.distinct <= FEW_VALUES:
+        yield (
+            "discrete_rewards",
+            f"The rewards take only {reward.distinct} values: many responses to a prompt are tied, and "
+            "methods on reward quantiles (QRPO) or on the best of k can't tell them apart.",
+        )
+    furthest = max(reward.maximum - reward.mean, reward.mean - reward.minimum) / reward.sd
+    if furthest > FAR_OUT:
+        yield (
+            "outlying_rewards",
+            f"A reward lies {furthest:.0f} standard deviations from the mean: squared losses (RPO, DRO) will "
+            "follow it; clip the rewards if it is an artefact.",
+        )
+
+
+def _groups(report: DataReport) -> _Found:
+    single = report.responses_per_prompt.get(1, 0)
+    if single and report.with_reference_rewards < report.prompts:
+        yield (
+            "single_response",
+            f"{_of(single, report.prompts)} have one response (K = 1): RPO's partition is then that "
+            "response's own reward, which cancels exactly: rpo learns nothing from it, rpo-released raises "
+            "it whatever its reward; partition=leave_one_out refuses it, SFT has no best of k; "
+            "partition=reference_samples (with reference_rewards), DRO and KTO can use it.",
+        )
+    several = report.prompts - single
+    if report.constant_prompts and report.reward.distinct > 1:
+        yield (
+            "constant_groups",
+            f"{_of(report.constant_prompts, several)} with two responses or more reward them all alike: "
+            "RPO and group-relative methods learn nothing from these, no pairs come of them, and KTO "
+            "labels them by the mean over all rows.",
+        )
+
+
+def _labels(report: DataReport) -> _Found:
+    if report.reward.distinct == 1:
+        return
+    for rule, share in report.desirable_share.items():
+        if share in (0.0, 1.0):
+            which = "desirable" if share else "undesirable"
+            yield (
+                "one_label",
+                f"Under label_rule={rule} every response is {which}: KTO has nothing to contrast.",
+            )
+        elif min(share, 1 - share) < ONE_SIDED:
+            yield (
+                "unbalanced_labels",
+                f"Under label_rule={rule} {share:.0%} of the responses are desirable: weigh KTO's two kinds "
+                "(weight_d · share over weight_u · rest between 1 and 1.5).",
+            )
+
+
+def _size(report: DataReport) -> _Found:
+    if report.prompts < FEW_PROMPTS:
+        yield (
+            "few_prompts",
+            f"{report.prompts} prompts are few: held-out intervals will be wide, and epochs short.",
+        )
+    partial = report.with_behaviour_logp
+    if 0 < partial < report.rows:
+        yield (
+            "partial_behaviour_logp",
+            f"{partial:,} of {report.rows:,} rows have behaviour_logp: it is used only when all have it.",
+        )
+    scored = report.with_reference_rewards
+    if 0 < scored < report.prompts:
+        yield (
+            "partial_reference_rewards",
+            f"{_of(scored, report.prompts)} have reference_rewards: partition=reference_samples needs all.",
+        )
+
+
+def _repeats(report: DataReport) -> _Found:
+    duplicates = report.duplicates
+    if duplicates.conflicting:
+        yield (
+            "conflicting_rewards",
+            f"{duplicates.conflicting:,} identical responses to a prompt have more than one reward.",
+        )
+    if duplicates.rows:
+        yield "duplicate_rows", f"{duplicates.rows:,} rows repeat another one exactly."
+    if duplicates.prompts:
+        yield (
+            "prompt_under_two_ids",
+            f"{duplicates.prompts:,} prompts stand under more than one prompt_id: their responses count as "
+            "separate groups.",
+        )
+    if report.empty_responses:
+        yield "empty_responses", f"{report.empty_responses:,} responses are empty: only an end-of-sequence."
+
+
+def _texts(rows: Sequence[Row]) -> _Found:
+    further = sum(any(turn in row.response for turn in TURNS) for row in rows)
+    if further:
+        yield (
+            "further_turns",
+            f"{further:,} responses go on with another turn of the dialogue ('\\n\\nHuman:' or "
+            "'\\n\\nAssistant:'): a policy would learn to write both sides.",
+        )
+    repeated = sum(row.response.startswith(row.prompt) for row in rows)
+    if repeated:
+        yield (
+            "prompt_in_response",
+            f"{repeated:,} responses begin with their whole prompt: if they are whole dialogues, take the "
+            "prompt off them, or the policy is trained to repeat it.",
+        )
+
+
+def _of(part: int, whole: int) -> str:
+    return f"{part:,} of {whole:,} prompts ({part / whole:.0%})"
