@@ -75,6 +75,11 @@ class DataSpec(Frozen):
     """Which rows are trained on."""
 
     file: str | None = Field(None, description="None: the task's own data")
+    split: str | None = Field(None, description="only the rows of this split of the file")
+    skip_bad: bool = Field(False, description="leave out records that can't be used, instead of stopping")
+    long: Literal["fail", "truncate", "drop"] = Field(
+        "fail", description="what becomes of rows that don't fit the model's context"
+    )
     variant: str = Field("on_policy", description="which of the task's data sets")
     responses_per_prompt: int | None = Field(None, ge=1, description="K: keep the first so many of each")
     test_fraction: float = Field(0.2, gt=0, lt=1, description="of the prompts, where the data has no split")
@@ -85,6 +90,7 @@ class MethodSpec(Frozen):
 
     name: str
     options: dict[str, Any] = Field(default_factory=dict)
+    source: str | None = Field(None, description="content hash of the plug-in that defines it; None: ours")
 
     @property
     def label(self) -> str:

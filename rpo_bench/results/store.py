@@ -15,6 +15,7 @@ from rpo_bench.errors import UserError
 from rpo_bench.results.json_lines import read_json_lines, read_objects
 from rpo_bench.results.samples import ScoreLine, StoredSample
 from rpo_bench.results.schema import SCHEMA_VERSION, Record
+from rpo_bench.spec import CellSpec
 
 RECORD_FILE = "result.json"
 SAMPLES_FILE = "samples.jsonl.gz"
@@ -67,7 +68,12 @@ class Results:
 
 def record_folder(results: Path, record: Record) -> Path:
     """Where a record belongs: ``<results>/<task>/<model>/<cell name>``."""
-    return results / _component(record.spec.task) / _component(record.spec.model) / record.spec.name
+    return cell_folder(results, record.spec)
+
+
+def cell_folder(results: Path, spec: CellSpec) -> Path:
+    """Where the record of a cell belongs, whether or not there is one."""
+    return results / _component(spec.task) / _component(spec.model) / spec.name
 
 
 def _component(name: str) -> str:
