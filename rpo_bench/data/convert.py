@@ -6,7 +6,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from rpo_bench.data.row import Prompt, Row
+from rpo_bench.data.row import PAIR, PREFERRED, Prompt, Row
 from rpo_bench.errors import UserError
 
 LabelRule = Literal["prompt_mean", "global_mean", "positive"]
@@ -25,13 +25,16 @@ def rewards_of(rows: Sequence[Row]) -> NDArray[np.float64]:
 
 
 def prompts_of(rows: Sequence[Row]) -> list[Prompt]:
-    """Each prompt once, by first appearance, with the metadata that all its rows agree on."""
+    """Each prompt once, by first appearance, with the metadata that all its rows agree on.
+
+    What marks a preference pair stays behind: it speaks of the responses.
+    """
     texts: dict[str, str] = {}
     metadata: dict[str, dict[str, Any]] = {}
     for row in rows:
         if row.prompt_id not in texts:
             texts[row.prompt_id] = row.prompt
-            metadata[row.prompt_id] = dict(row.metadata)
+            metadata[row.prompt_id] = {k: v for k, v in row.metadata.items() if k not in (PAIR, PREFERRED)}
         common, other = metadata[row.prompt_id], row.metadata
         metadata[row.prompt_id] = {k: v for k, v in common.items() if k in other and other[k] == v}
     return [Prompt(prompt_id=key, text=text, metadata=metadata[key]) for key, text in texts.items()]

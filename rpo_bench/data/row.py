@@ -5,6 +5,10 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 
 
+#: Keys of the metadata that a preference pair's two rows carry: which pair, and which of the two.
+PAIR, PREFERRED = "pair", "preferred"
+
+
 class Row(BaseModel):
     """One scored response to one prompt: the source that every method's data is derived from.
 

@@ -13,7 +13,7 @@ from rpo_bench.data.fields import (
     present,
     text,
 )
-from rpo_bench.data.row import Row
+from rpo_bench.data.row import PAIR, PREFERRED, Row
 from rpo_bench.data.sources import Record
 from rpo_bench.hashing import hash_json
 
@@ -113,7 +113,7 @@ def _pair(record: Record, place: str) -> list[Row]:
             prompt=prompt,
             response=response,
             reward=reward,
-            metadata=others | {"pair": record.number, "preferred": reward == 1.0},
+            metadata=others | {PAIR: record.number, PREFERRED: reward == 1.0},
             source=place,
             **shared,
         )

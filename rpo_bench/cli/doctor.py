@@ -1,0 +1,34 @@
+"""``rpo-bench doctor``: what this machine can do, and what is missing."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from rpo_bench.cli.console import out
+from rpo_bench.doctor import Status, examine
+
+_STYLES = {Status.OK: "green", Status.NOTE: "yellow", Status.MISSING: "bold red"}
+
+
+def doctor(
+    output_path: Annotated[
+        Path, typer.Option("--output-path", metavar="DIR", help="Where results would be written.")
+    ] = Path(),
+) -> None:
+    """Say what this machine can do: versions, devices, disk, and a real answer from the embedded task.
+
+    Exits with 1 when something needed is missing; notes don't count.
+    """
+    console = out()
+    missing = 0
+    for check in examine(output_path):
+        missing += check.status is Status.MISSING
+        label = f"[{_STYLES[check.status]}]{check.status.value:7}[/]"
+        console.print(f"{label}  {check.name:22}  {escape(check.detail)}")
+    console.print()
+    if missing:
+        console.print(f"{missing} thing{'s' if missing > 1 else ''} missing: see above.", style="bold red")
+        raise typer.Exit(1)
+    console.print("Everything needed is here.")

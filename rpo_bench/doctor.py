@@ -1,0 +1,234 @@
+"""What this machine can do: real checks, each with its answer in one line."""
+
+import importlib
+import os
+import platform
+import shutil
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from importlib.metadata import PackageNotFoundError, metadata, requires, version
+from pathlib import Path
+from typing import Any
+
+from rpo_bench.errors import UserError
+
+DISTRIBUTION = "rpo-bench"
+EMBEDDED_TASK = "civil_qa"
+LITTLE_DISK = 2 * 10**9  # bytes: a standard run keeps checkpoints and samples of this order
+HF_VARIABLES = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_DATASETS_OFFLINE", "HF_HOME", "HF_ENDPOINT")
+_BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+
+
+class Status(StrEnum):
+    """How a check came out."""
+
+    OK = "ok"
+    NOTE = "note"  # works without it, or worth knowing
+    MISSING = "missing"  # something needed isn't there
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that was looked at."""
+
+    name: str
+    status: Status
+    detail: str
+
+
+def examine(folder: Path) -> Iterator[Check]:
+    """Runs every check, yielding each as it is done.
+
+    Args:
+        folder: where results would be written.
+    """
+    groups: Sequence[Callable[[], Iterator[Check]]] = (
+        check_python,
+        check_packages,
+        check_torch,
+        lambda: check_disk(folder),
+        check_toxicity,
+        check_browser,
+        check_hub,
+        check_embedded_task,
+    )
+    for group in groups:
+        yield from group()
+
+
+def check_python() -> Iterator[Check]:
+    """The interpreter against what the package asks for."""
+    from packaging.specifiers import SpecifierSet
+
+    found = platform.python_version()
+    try:
+        wanted = SpecifierSet(metadata(DISTRIBUTION)["Requires-Python"] or "")
+    except PackageNotFoundError:
+        yield Check("rpo-bench", Status.NOTE, "not installed as a package: versions can't be checked")
+        return
+    good = wanted.contains(found, prereleases=True)
+    yield Check("python", Status.OK if good else Status.MISSING, f"{found} (wanted: {wanted})")
+
+
+def check_packages() -> Iterator[Check]:
+    """Every package that ours depends on, against its range; those of extras may be absent."""
+    from packaging.requirements import Requirement
+
+    try:
+        requirements = [Requirement(text) for text in requires(DISTRIBUTION) or []]
+    except PackageNotFoundError:
+        return
+    for requirement in requirements:
+        extra = _extra_of(requirement)
+        if extra != "dev" and (extra or requirement.marker is None or requirement.marker.evaluate()):
+            yield _package(requirement, extra)
+
+
+def _extra_of(requirement: Any) -> str | None:
+    """The extra that asks for a package, or None when it is always needed."""
+    if requirement.marker is None:
+        return None
+    extras = metadata(DISTRIBUTION).get_all("Provides-Extra") or []
+    with_extra = [e for e in extras if requirement.marker.evaluate({"extra": e})]
+    return with_extra[0] if with_extra and not requirement.marker.evaluate({"extra": ""}) else None
+
+
+def _package(requirement: Any, extra: str | None) -> Check:
+    wanted = str(requirement.specifier) or "any"
+    remedy = (
+        f"pip install '{DISTRIBUTION}[{extra}]'" if extra else f"pip install '{requirement.name}{wanted}'"
+    )
+    bad = Status.NOTE if extra else Status.MISSING
+    try:
+        found = version(requirement.name)
+    except PackageNotFoundError:
+        return Check(requirement.name, bad, f"not installed ({remedy})")
+    if not requirement.specifier.contains(found, prereleases=True):
+        return Check(requirement.name, bad, f"{found}, wanted {wanted} ({remedy})")
+    return Check(requirement.name, Status.OK, f"{found} (wanted: {wanted})")
+
+
+def check_torch() -> Iterator[Check]:
+    """Cores, threads, memory, devices, and the number format that training would choose."""
+    try:
+        import torch
+    except (ImportError, OSError) as error:
+        yield Check("torch", Status.MISSING, f"can't be imported: {_line(error)}")
+        return
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    yield Check("processor", Status.OK, f"{cores} cores, {torch.get_num_threads()} torch threads")
+    if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
+        memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+        yield Check("memory", Status.OK, f"{memory / 1e9:.1f} GB")
+    if torch.cuda.is_available():
+        for i in range(torch.cuda.device_count()):
+            properties = torch.cuda.get_device_properties(i)
+            detail = f"{properties.name}, {properties.total_memory / 1e9:.0f} GB"
+            yield Check(f"cuda:{i}", Status.OK, detail)
+    elif torch.backends.mps.is_available():
+        yield Check("mps", Status.OK, "Apple's GPU")
+    else:
+        yield Check("gpu", Status.NOTE, "none: everything runs on the processor")
+    yield Check("bfloat16", *_bfloat16(torch))
+
+
+def _bfloat16(torch: Any) -> tuple[Status, str]:
+    """Multiplies matrices in both formats: whether bf16 pays is measured, not looked up."""
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    seconds = {}
+    for dtype in (torch.float32, torch.bfloat16):
+        matrix = torch.ones(512, 512, dtype=dtype, device=device)
+        float((matrix @ matrix).sum())
+        started = time.perf_counter()
+        for _ in range(5):
+            float((matrix @ matrix).sum())
+        seconds[dtype] = time.perf_counter() - started
+    ratio = seconds[torch.float32] / seconds[torch.bfloat16]
+    return Status.OK if ratio > 1 else Status.NOTE, f"{ratio:.1f} times the speed of float32 on {device}"
+
+
+def check_disk(folder: Path) -> Iterator[Check]:
+    """Room to write, and leave to."""
+    existing = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
+    if not os.access(existing, os.W_OK):
+        yield Check("disk", Status.MISSING, f"{existing} can't be written: choose another --output-path")
+        return
+    free = shutil.disk_usage(existing).free
+    status = Status.OK if free >= LITTLE_DISK else Status.NOTE
+    yield Check("disk", status, f"{free / 1e9:.1f} GB free in {existing}")
+
+
+def check_toxicity() -> Iterator[Check]:
+    """Whether the embedded profanity classifier scores a sentence."""
+    name = "toxicity"
+    try:
+        classifier = importlib.import_module("profanity_check")
+        score = float(classifier.predict_prob(["You are a complete idiot."])[0])
+    except ImportError:
+        remedy = f"pip install '{DISTRIBUTION}[profanity]'"
+        yield Check(name, Status.NOTE, f"alt-profanity-check is absent: unscored without it ({remedy})")
+        return
+    except Exception as error:  # a scikit-learn that can't read its weights, most often
+        yield Check(name, Status.NOTE, f"alt-profanity-check fails, toxicity is unscored: {_line(error)}")
+        return
+    yield Check(
+        name, Status.OK, f"alt-profanity-check {version('alt-profanity-check')}, an insult: {score:.2f}"
+    )
+
+
+def check_browser() -> Iterator[Check]:
+    """A Chromium, which only the tests of the leaderboard need."""
+    on_path = next((found for name in _BROWSERS if (found := shutil.which(name))), None)
+    found = on_path or _playwright_browser()
+    if found:
+        yield Check("chromium", Status.OK, found)
+    else:
+        yield Check(
+            "chromium", Status.NOTE, "none: only the browser tests need it (playwright install chromium)"
+        )
+
+
+def _playwright_browser() -> str | None:
+    try:
+        from playwright.sync_api import Error, sync_playwright
+    except ImportError:
+        return None
+    try:
+        with sync_playwright() as playwright:
+            path = Path(playwright.chromium.executable_path)
+    except Error:
+        return None
+    return str(path) if path.is_file() else None
+
+
+def check_hub() -> Iterator[Check]:
+    """The variables that decide whether and where models and data sets are fetched."""
+    set_ones = [f"{name}={os.environ[name]}" for name in HF_VARIABLES if name in os.environ]
+    yield Check("hugging face", Status.OK, ", ".join(set_ones) or "online, no variables set")
+
+
+def check_embedded_task() -> Iterator[Check]:
+    """Loads each of the embedded task's base models, lets it answer a prompt, and scores the answer."""
+    from rpo_bench.models.hf import HFModel
+    from rpo_bench.spec import Decoding
+    from rpo_bench.tasks import load_task
+
+    try:
+        task = load_task(EMBEDDED_TASK)
+        decoding = Decoding(max_new_tokens=task.spec.max_new_tokens)
+        for name in task.spec.models:
+            started = time.perf_counter()
+            model = HFModel.load(task.model_folder(name) or "", device="cpu")
+            answer = model.generate(task.heldout[:1], 1, decoding, seed=0, batch_size=1)[0].text
+            reward = task.reward(task.heldout[:1], [answer])[0] if task.reward else None
+            seconds = time.perf_counter() - started
+            detail = f"answers {answer[:48]!r}, reward {reward}, in {seconds:.1f} s"
+            yield Check(f"{EMBEDDED_TASK}/{name}", Status.OK, detail)
+    except (UserError, OSError) as error:
+        yield Check(EMBEDDED_TASK, Status.MISSING, _line(error))
+
+
+def _line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
