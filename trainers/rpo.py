@@ -8,13 +8,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from trainers.examples import Examples
-from trainers.objective import Axes, Batch, LossOutput, Method, Need
+from trainers.objective import Axes, Batch, Need
 from trainers.partition import Partition, log_partition
-from trainers.squared import residual, squared_loss
+from trainers.squared import SquaredObjective
 
 
 @dataclass(frozen=True)
-class RPO(Method):
+class RPO(SquaredObjective):
     """½ (D − (r − V̂)/τ)², V̂(x) = τ log Ẑ(x) from the prompt's logged rewards (arXiv 2506.13702).
 
     The default is the consistent form: Ẑ the mean of e^{r/τ} over responses sampled from the reference, D
@@ -36,9 +36,6 @@ class RPO(Method):
     paper: ClassVar[str] = "arXiv 2506.13702"
     equation: ClassVar[str] = "L = ½ E[(D − (r − V̂)/τ)²],  V̂(x) = τ log Ẑ(x)"
     axes: ClassVar[Axes] = Axes("prompts of the data", "logged responses, by prompt", "(r − V̂)/τ − D")
-    strength_name: ClassVar[str] = "tau"
-    default_strengths: ClassVar[tuple[float, ...]] = (2.0, 1.0, 0.5, 0.25, 0.125)
-    zscore_rewards: ClassVar[bool] = True
 
     @classmethod
     def released(cls) -> Self:
@@ -62,20 +59,21 @@ class RPO(Method):
         per_token = lengths if self.logp == "mean" else None
         return log_partition(self.partition, examples, self.tau, reference_logps, per_token)
 
-    def loss(self, batch: Batch) -> LossOutput:
-        """The squared loss over τ², with how far the rows are from their targets."""
+    @property
+    def scale(self) -> float:
+        """1/τ²: the loss is in nats², not in rewards²."""
+        return 1 / self.tau**2
+
+    def value(self, batch: Batch) -> Tensor:
+        """V̂(x) = τ log Ẑ(x)."""
         assert batch.log_partition is not None
-        value = self.tau * batch.log_partition  # (B,)
-        loss = squared_loss(self._log_ratio(batch), batch.reward, value, self.tau, 1 / self.tau**2)
-        target = (batch.reward - value) / self.tau
-        return LossOutput(loss, {"target": target.mean(), "value": value.mean()})
+        return self.tau * batch.log_partition
+
+    def log_ratio(self, batch: Batch) -> Tensor:
+        """D(y), or D(y)/|y|."""
+        return batch.log_ratio if self.logp == "sum" else batch.mean_log_ratio
 
     def coefficient(self, batch: Batch) -> Tensor:
         """(r − V̂)/τ − D; with mean log-probs, of the mean and divided by |y|."""
-        assert batch.log_partition is not None
-        value = self.tau * batch.log_partition
-        gap = residual(self._log_ratio(batch), batch.reward, value, self.tau).detach() / self.tau
+        gap = super().coefficient(batch)
         return gap if self.logp == "sum" else gap / batch.lengths
-
-    def _log_ratio(self, batch: Batch) -> Tensor:
-        return batch.log_ratio if self.logp == "sum" else batch.mean_log_ratio

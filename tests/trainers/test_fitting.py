@@ -54,7 +54,7 @@ def weights(model: Any) -> torch.Tensor:
 
 
 @pytest.mark.parametrize(
-    "method", METHODS, ids=lambda m: f"{m.name}-{m.strength:g}-{getattr(m, 'value', '')}"
+    "method", METHODS, ids=lambda m: f"{m.name}-{m.strength:g}-{getattr(m, 'baseline', '')}"
 )
 def test_training_moves_the_model_and_leaves_a_checkpoint(folder: Path, method: Method, tmp_path: Path):
     model, tokenizer = load(folder), AutoTokenizer.from_pretrained(folder)
@@ -80,7 +80,7 @@ def test_training_moves_the_model_and_leaves_a_checkpoint(folder: Path, method: 
 
 
 @pytest.mark.parametrize(
-    "method", METHODS, ids=lambda m: f"{m.name}-{m.strength:g}-{getattr(m, 'value', '')}"
+    "method", METHODS, ids=lambda m: f"{m.name}-{m.strength:g}-{getattr(m, 'baseline', '')}"
 )
 def test_micro_batches_change_memory_and_not_the_result(folder: Path, method: Method, tmp_path: Path):
     """16 × 1 and 1 × 16: the same gradients but for rounding, batch-wide statistics included.

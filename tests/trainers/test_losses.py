@@ -17,7 +17,7 @@ METHODS: list[Method] = [
     SFT(),
     KTO(beta=0.3, weight_d=1.2, weight_u=0.8),
     DRO(tau=0.7),
-    DRO(tau=0.7, value="batch_mean"),
+    DRO(tau=0.7, baseline="batch_mean"),
     RPO(tau=0.4),
     RPO(tau=0.4, logp="mean"),
     RPO.released(),
@@ -99,7 +99,7 @@ def test_dro_v_by_hand():
 
 def test_dro_p_is_half_the_variance_over_tau():
     batch = random_batch()
-    method = DRO(tau=0.7, value="batch_mean")
+    method = DRO(tau=0.7, baseline="batch_mean")
     u = batch.reward - 0.7 * batch.log_ratio
     loss = method.loss(with_statistic(method, batch)).loss
     assert loss.item() == pytest.approx((0.5 * u.var(unbiased=False) / 0.7).item())
@@ -143,7 +143,7 @@ def test_the_loss_is_the_weighted_mean_of_its_micro_batches(method: Method):
     torch.testing.assert_close(split, method.loss(whole).loss)
 
 
-@pytest.mark.parametrize("method", [DRO(value="batch_mean"), RPO()], ids=["dro-p", "rpo"])
+@pytest.mark.parametrize("method", [DRO(baseline="batch_mean"), RPO()], ids=["dro-p", "rpo"])
 def test_shifting_all_rewards_of_a_prompt_changes_nothing(method: Method):
     """V̂ moves by as much as the reward: δ in r is δ in the batch mean, and δ/τ in log Ẑ."""
     batch = random_batch(requires_grad=False)
