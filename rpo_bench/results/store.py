@@ -24,7 +24,7 @@ TRAIN_LOG_FILE = "train_log.jsonl.gz"
 SPEC_FILE = "spec.yaml"
 
 
-class BrokenRecordError(Exception):
+class BrokenRecord(Exception):  # noqa: N818 (it names what was found)
     """A result folder that can't be used; its text is the reason."""
 
 
@@ -94,34 +94,34 @@ def write_record(folder: Path, record: Record) -> Path:
 
 
 def read_record(folder: Path) -> Record:
-    """The validated record of a folder; raises BrokenRecordError with the reason."""
+    """The validated record of a folder; raises BrokenRecord with the reason."""
     if folder.name.startswith("."):
-        raise BrokenRecordError("unfinished: the run that was writing it is still going or was stopped")
+        raise BrokenRecord("unfinished: the run that was writing it is still going or was stopped")
     try:
         text = (folder / RECORD_FILE).read_text(encoding="utf-8")
         value = json.loads(text, parse_constant=_refuse)
     except FileNotFoundError:
-        raise BrokenRecordError(f"unfinished: it has no {RECORD_FILE}") from None
+        raise BrokenRecord(f"unfinished: it has no {RECORD_FILE}") from None
     except OSError as error:
-        raise BrokenRecordError(f"{RECORD_FILE} can't be read: {error.strerror or error}") from error
+        raise BrokenRecord(f"{RECORD_FILE} can't be read: {error.strerror or error}") from error
     except (ValueError, RecursionError) as error:
-        raise BrokenRecordError(f"{RECORD_FILE} is not JSON: {error}") from error
+        raise BrokenRecord(f"{RECORD_FILE} is not JSON: {error}") from error
     _check_version(value)
     try:
         record = Record.model_validate_json(text)
     except ValidationError as error:
-        raise BrokenRecordError(_first_error(error)) from error
+        raise BrokenRecord(_first_error(error)) from error
     if record.cell != record.spec.hash:
-        raise BrokenRecordError("field 'cell' is not the hash of 'spec': one of them was changed")
+        raise BrokenRecord("field 'cell' is not the hash of 'spec': one of them was changed")
     return record
 
 
 def _check_version(value: Any) -> None:
     version = value.get("schema_version") if isinstance(value, dict) else None
     if not isinstance(version, int) or isinstance(version, bool):
-        raise BrokenRecordError(f"{RECORD_FILE} is not an RPO-Bench record: it has no 'schema_version'")
+        raise BrokenRecord(f"{RECORD_FILE} is not an RPO-Bench record: it has no 'schema_version'")
     if version > SCHEMA_VERSION:
-        raise BrokenRecordError(
+        raise BrokenRecord(
             f"written by a newer RPO-Bench (schema version {version}, this one reads up to {SCHEMA_VERSION})"
         )
 
@@ -154,7 +154,7 @@ def read_results(roots: Path | Sequence[Path]) -> Results:
     for folder in _result_folders([roots] if isinstance(roots, Path) else roots):
         try:
             found = StoredRecord(folder, read_record(folder))
-        except BrokenRecordError as error:
+        except BrokenRecord as error:
             broken.append(Broken(folder, str(error)))
             continue
         first = kept.setdefault(found.record.cell, found)
