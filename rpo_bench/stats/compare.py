@@ -1,0 +1,185 @@
+"""Paired differences of two checkpoints, and means and differences of methods over training seeds."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rpo_bench.results.schema import Interval
+from rpo_bench.stats.bootstrap import RESAMPLES, empty, mean_over_prompts, weight_chunks
+from rpo_bench.stats.quantiles import normal_quantile, percentile_bounds, t_quantile
+
+SEED_LEVELS = ("training seeds", "prompts", "generation")
+
+
+def paired_difference(
+    first: NDArray[np.float64],
+    second: NDArray[np.float64],
+    rng: np.random.Generator,
+    *,
+    level: float = 0.95,
+    resamples: int = RESAMPLES,
+) -> Interval:
+    """first − second on the prompts that both have a score for, with a bootstrap over those prompts.
+
+    Args:
+        first: One checkpoint's mean per prompt, (P,), NaN for unscored.
+        second: The other's on the same prompts, (P,).
+        rng: The generator.
+        level: Nominal coverage.
+        resamples: Number of resamples.
+    """
+    return mean_over_prompts(first - second, rng, level=level, resamples=resamples)
+
+
+def two_level_bootstrap(
+    scores: Sequence[NDArray[np.float64]], rng: np.random.Generator, resamples: int = RESAMPLES
+) -> NDArray[np.float64]:
+    """Bootstrap draws of each method's mean over its training seeds and the prompts.
+
+    In every resample the prompts are drawn once, for all methods; the seeds are drawn within each method.
+
+    Args:
+        scores: M arrays (S_m, P), one row per training seed, on the same prompts in the same order; NaN for
+            unscored.
+        rng: The generator.
+        resamples: B.
+
+    Returns:
+        (B, M), NaN where a resample has no score.
+    """
+    tables = [(np.where(np.isfinite(x), x, 0.0), np.isfinite(x).astype(np.float64)) for x in scores]
+    draws = []
+    with np.errstate(invalid="ignore"):
+        for prompts in weight_chunks(scores[0].shape[1], rng, resamples):  # (b, P)
+            columns = []
+            for values, scored in tables:
+                seeds = np.concatenate(list(weight_chunks(len(values), rng, len(prompts))))  # (b, S)
+                total = ((prompts @ values.T) * seeds).sum(1)
+                columns.append(total / ((prompts @ scored.T) * seeds).sum(1))
+            draws.append(np.stack(columns, axis=1))
+    return np.concatenate(draws)
+
+
+def method_mean(
+    scores: NDArray[np.float64],
+    rng: np.random.Generator,
+    *,
+    level: float = 0.95,
+    resamples: int = RESAMPLES,
+) -> Interval:
+    """A method's mean over training seeds and prompts.
+
+    With one seed the interval covers prompts only, and says so in its ``levels``.
+
+    Args:
+        scores: Mean per seed and prompt, (S, P), NaN for unscored.
+        rng: The generator.
+        level: Nominal coverage.
+        resamples: Number of resamples.
+    """
+    return _contrast([scores], np.array([1.0]), rng, level, resamples)
+
+
+def method_difference(
+    first: NDArray[np.float64],
+    second: NDArray[np.float64],
+    rng: np.random.Generator,
+    *,
+    level: float = 0.95,
+    resamples: int = RESAMPLES,
+) -> Interval:
+    """The difference first − second of two methods' means: prompts shared, seeds resampled in each.
+
+    Args:
+        first: Mean per seed and prompt of one method, (S_1, P), NaN for unscored.
+        second: Of the other on the same prompts, (S_2, P).
+        rng: The generator.
+        level: Nominal coverage.
+        resamples: Number of resamples.
+    """
+    return _contrast([first, second], np.array([1.0, -1.0]), rng, level, resamples)
+
+
+def mean_over_seeds(values: NDArray[np.float64], *, level: float = 0.95) -> Interval:
+    """The mean of one number per training seed, (S,), with its t-interval; for corpus-level metrics."""
+    scored = values[np.isfinite(values)]
+    n = len(scored)
+    if n == 0:
+        return empty(level)
+    point = float(scored.mean())
+    if n == 1:
+        return Interval(point=point, level=level, method="none", n=1)
+    half = t_quantile(level, n - 1) * float(scored.std(ddof=1)) / math.sqrt(n)
+    return Interval(
+        point=point, low=point - half, high=point + half, level=level, method="t", levels=SEED_LEVELS[:1], n=n
+    )
+
+
+def _contrast(
+    scores: list[NDArray[np.float64]],
+    signs: NDArray[np.float64],
+    rng: np.random.Generator,
+    level: float,
+    resamples: int,
+) -> Interval:
+    """Σ sign_m · mean_m of M methods (S_m, P) on the prompts that all of them have a score for."""
+    shared = np.logical_and.reduce([np.isfinite(x).any(0) for x in scores])  # (P,)
+    seeds = [x[np.isfinite(x[:, shared]).any(1)][:, shared] for x in scores]
+    fewest = min(len(x) for x in seeds)
+    if fewest == 0 or not shared.any():
+        return empty(level)
+    if fewest == 1:
+        gap = sum(s * np.nanmean(x, axis=0) for s, x in zip(signs, seeds, strict=True))
+        return mean_over_prompts(np.asarray(gap), rng, level=level, resamples=resamples)
+    point = float(sum(s * np.nanmean(x) for s, x in zip(signs, seeds, strict=True)))
+    draws = two_level_bootstrap(seeds, rng, resamples) @ signs  # (B,)
+    low, high = percentile_bounds(draws, point, level, _seed_widening(seeds, signs, draws, level))
+    return Interval(
+        point=point,
+        low=low,
+        high=high,
+        level=level,
+        method="two-level bootstrap",
+        levels=SEED_LEVELS,
+        n=fewest,
+        resamples=resamples,
+    )
+
+
+def _seed_widening(
+    scores: list[NDArray[np.float64]], signs: NDArray[np.float64], draws: NDArray[np.float64], level: float
+) -> float:
+    """The factor that gives the two-level interval its right width for few seeds.
+
+    With a_m = s²(seed means)/S_m and e_m = s²(residuals)/(S_m P) of each method, and b = s²(prompt
+    contrasts)/P, the variance of the contrast is v = Σ a_m + b − Σ e_m (two-way layout without replication;
+    noise in single cells is in a as well as in b). The bootstrap understates each a_m by (S_m−1)/S_m, counts
+    e_m up to three times (Owen, Annals of Applied Statistics 1, 2007), and takes its variance as known; so it
+    is scaled to v, and from the normal quantile to Student's with Satterthwaite's degrees of freedom.
+    """
+    prompts = np.asarray(sum(s * np.nanmean(x, axis=0) for s, x in zip(signs, scores, strict=True)))
+    count = len(prompts)
+    seed_parts = [(float(np.var(np.nanmean(x, axis=1), ddof=1)) / len(x), len(x) - 1) for x in scores]
+    prompt_part = float(np.var(prompts, ddof=1)) / count if count > 1 else 0.0
+    cell_parts = [(_residual_variance(x) / x.size, (len(x) - 1) * (count - 1)) for x in scores]
+    seeds = sum(part for part, _ in seed_parts)
+    total = max(seeds + prompt_part - sum(part for part, _ in cell_parts), seeds, prompt_part)
+    spread = float(np.nanvar(draws))
+    if spread == 0 or total == 0:
+        return 1.0
+    parts = [*seed_parts, (prompt_part, count - 1), *cell_parts]
+    freedom = total**2 / sum(part**2 / free for part, free in parts if free > 0)
+    return float(np.sqrt(total / spread)) * t_quantile(level, freedom) / normal_quantile(level)
+
+
+def _residual_variance(scores: NDArray[np.float64]) -> float:
+    """s² of (S, P) after taking out seed and prompt means; 0 for a single prompt."""
+    freedom = (scores.shape[0] - 1) * (scores.shape[1] - 1)
+    if freedom == 0:
+        return 0.0
+    seeds = np.nanmean(scores, axis=1, keepdims=True)
+    prompts = np.nanmean(scores, axis=0, keepdims=True)
+    squares = np.square(scores - seeds - prompts + np.nanmean(scores))
+    return float(np.nansum(squares) / freedom)

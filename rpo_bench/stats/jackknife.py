@@ -1,0 +1,50 @@
+"""The jackknife over prompts, for functions of a whole corpus that repeating a prompt would distort.
+
+A bootstrap resample holds some prompts several times, and repeated text is less diverse by construction:
+percentiles of such resamples don't even contain the estimate. Leaving each prompt out once doesn't repeat
+anything.
+"""
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rpo_bench.results.schema import Interval
+from rpo_bench.stats.bootstrap import PROMPT_LEVELS, empty
+from rpo_bench.stats.quantiles import t_quantile
+
+
+def standard_error(left_out: NDArray[np.float64]) -> float:
+    """√((P−1)/P · Σ (T_(i) − mean)²) from the estimates without each prompt, (P,) (Tukey 1958)."""
+    count = len(left_out)
+    return math.sqrt((count - 1) / count * float(np.square(left_out - left_out.mean()).sum()))
+
+
+def jackknife_interval(
+    point: float,
+    left_out: NDArray[np.float64],
+    *,
+    level: float = 0.95,
+    bounds: tuple[float, float] | None = None,
+) -> Interval:
+    """An estimate with its t-interval from the jackknife.
+
+    Args:
+        point: The estimate on all P prompts.
+        left_out: The estimate without each of them, (P,); NaN where it can't be had.
+        level: Nominal coverage.
+        bounds: The range that the interval is cut to.
+    """
+    count = len(left_out)
+    if not math.isfinite(point):
+        return empty(level)
+    if count < 2 or not np.isfinite(left_out).all():
+        return Interval(point=point, level=level, method="none", n=count)
+    half = t_quantile(level, count - 1) * standard_error(left_out)
+    low, high = point - half, point + half
+    if bounds is not None:
+        low, high = max(low, bounds[0]), min(high, bounds[1])
+    return Interval(
+        point=point, low=low, high=high, level=level, method="jackknife", levels=PROMPT_LEVELS, n=count
+    )
