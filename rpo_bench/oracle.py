@@ -1,0 +1,131 @@
+"""What the best possible policy would reach: the optimum of KL-regularised reward, from reference samples.
+
+``max_π E r − τ KL(π‖π_ref)`` has the solution ``π*(y|x) ∝ π_ref(y|x) exp(r(x, y)/τ)``. Samples of π_ref stand
+for it under the weights ``w ∝ exp(r/τ)``. All prompts share τ: that is the frontier of the averaged problem,
+because a policy of the same mean KL that spent its nats otherwise would have less mean reward.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import gammaln, logsumexp
+
+Floats = NDArray[np.float64]
+
+#: Fewest effective samples per prompt at which a point of the oracle is still drawn.
+MIN_EFFECTIVE_SAMPLES = 10.0
+
+
+@dataclass(frozen=True)
+class OracleCurve:
+    """The oracle at T strengths, averaged over prompts.
+
+    Attributes:
+        taus: τ, as given; (T,).
+        kl: KL(π*‖π_ref) in nats per sequence; (T,).
+        reward: E_π* r; (T,).
+        ess: Median over prompts of the effective sample size, as a share of N; (T,).
+        samples: N, the reference samples per prompt.
+    """
+
+    taus: Floats
+    kl: Floats
+    reward: Floats
+    ess: Floats
+    samples: int
+
+    def trustworthy(self, effective_samples: float = MIN_EFFECTIVE_SAMPLES) -> "OracleCurve":
+        """The part at which the median prompt has that many effective samples; may be empty.
+
+        Beyond it a prompt's few best samples stand for the whole policy: the estimated reward stops at the
+        best sample seen and the KL at log N, both too low.
+        """
+        kept = self.ess * self.samples >= effective_samples
+        return OracleCurve(self.taus[kept], self.kl[kept], self.reward[kept], self.ess[kept], self.samples)
+
+
+@dataclass(frozen=True)
+class BestOfN:
+    """Best-of-n sampling from the reference: a frontier that needs no training.
+
+    Attributes:
+        n: Samples to choose from; (K,).
+        kl: log n − (n−1)/n, which bounds the KL from above (nats per sequence); (K,).
+        reward: Expected reward of the best; (K,).
+    """
+
+    n: NDArray[np.int64]
+    kl: Floats
+    reward: Floats
+
+
+def oracle_curve(rewards: Floats, taus: Floats) -> OracleCurve:
+    """The oracle's KL and reward by self-normalised importance weights.
+
+    Per prompt ``reward = Σ w r`` and ``KL = Σ w r/τ − log mean exp(r/τ)`` with ``w ∝ exp(r/τ)``, then the
+    mean over prompts. τ = ∞ is the reference itself.
+
+    Args:
+        rewards: Of N reference samples for each of P prompts, (P, N), finite.
+        taus: Strengths in units of reward per nat, positive, (T,).
+    """
+    points = [_per_prompt(rewards, float(tau)) for tau in taus]
+    kl, reward, ess = (np.array([point[i] for point in points]) for i in range(3))  # (T, P) each
+    return OracleCurve(
+        np.asarray(taus, dtype=np.float64),
+        kl.mean(1),
+        reward.mean(1),
+        np.median(ess, axis=1),
+        rewards.shape[1],
+    )
+
+
+def default_taus(rewards: Floats, count: int = 60) -> Floats:
+    """Strengths that trace the curve from the reference to its end: ∞, then down to 1/100 of the spread.
+
+    Args:
+        rewards: (P, N).
+        count: T.
+    """
+    spread = float(np.sqrt(np.mean(np.var(rewards, axis=1)))) or 1.0  # within prompts
+    return np.concatenate([[np.inf], spread * np.geomspace(100, 0.01, count - 1)])
+
+
+def best_of_n(rewards: Floats, counts: NDArray[np.int64]) -> BestOfN:
+    """The expected best of n, from N ≥ n samples per prompt without bias.
+
+    The i-th smallest of N is the best of a random n of them in C(i−1, n−1) of C(N, n) cases.
+
+    Args:
+        rewards: Of N reference samples for each of P prompts, (P, N).
+        counts: The n, each 1 … N; (K,).
+    """
+    size = rewards.shape[1]
+    if counts.min() < 1 or counts.max() > size:
+        raise ValueError(f"best-of-n needs 1 ≤ n ≤ {size}, not {counts.min()} … {counts.max()}")
+    ordered = np.sort(rewards, axis=1).mean(0)  # (N,): linear in the order statistics
+    rank = np.arange(1, size + 1)
+    rewards_of_best = []
+    for n in counts:
+        possible = rank >= n
+        log_share = _log_choose(rank[possible] - 1, n - 1) - _log_choose(np.array(size), n)
+        rewards_of_best.append(float(np.exp(log_share) @ ordered[possible]))
+    kl = np.log(counts) - (counts - 1) / counts
+    return BestOfN(counts, kl, np.array(rewards_of_best))
+
+
+def _per_prompt(rewards: Floats, tau: float) -> tuple[Floats, Floats, Floats]:
+    """KL, reward and effective share of the samples at one τ; (P,) each."""
+    log_weights = (rewards - rewards.max(axis=1, keepdims=True)) / tau  # (P, N), at most 0
+    log_weights = log_weights - logsumexp(log_weights, axis=1, keepdims=True)
+    weights = np.exp(log_weights)
+    size = rewards.shape[1]
+    # Σ w r/τ − log mean exp(r/τ) = Σ w log(N w), which doesn't lose digits; w log w → 0 with w.
+    kl = np.log(size) + np.where(weights > 0, weights * log_weights, 0.0).sum(1)
+    ess = 1 / (size * np.square(weights).sum(1))
+    return np.maximum(kl, 0.0), (weights * rewards).sum(1), ess
+
+
+def _log_choose(total: NDArray[np.int64], part: int) -> Floats:
+    return np.asarray(gammaln(total + 1) - gammaln(part + 1) - gammaln(total - part + 1))
