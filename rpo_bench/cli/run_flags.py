@@ -1,0 +1,202 @@
+"""The flags that the running verbs share, and the parts of a spec that they change."""
+
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Annotated, Any
+
+from rpo_bench.cli.options import flag
+from rpo_bench.cli.parsing import parse_decoding, split_list
+from rpo_bench.errors import UserError
+
+
+@dataclass(frozen=True)
+class TrainingFlags:
+    """What is the same for every method."""
+
+    steps: Annotated[int | None, flag("--steps", "Optimiser steps.", "Training", min=1)] = None
+    batch_size: Annotated[int | None, flag("--batch-size", "Rows per optimiser step.", "Training", min=2)] = (
+        None
+    )
+    micro_batch_size: Annotated[
+        int | None,
+        flag(
+            "--micro-batch-size", "Rows per forward pass; saves memory, changes nothing.", "Training", min=1
+        ),
+    ] = None
+    learning_rate: Annotated[
+        float | None,
+        flag("--learning-rate", "For every method; otherwise the task's or the method's own.", "Training"),
+    ] = None
+    warmup_steps: Annotated[
+        int | None, flag("--warmup-steps", "Of the learning rate.", "Training", min=0)
+    ] = None
+    max_grad_norm: Annotated[
+        float | None, flag("--max-grad-norm", "Gradients are clipped to it.", "Training")
+    ] = None
+    dtype: Annotated[
+        str | None, flag("--dtype", "auto, float32 or bfloat16.", "Training", metavar="DTYPE")
+    ] = None
+    lora_rank: Annotated[
+        int | None, flag("--lora-rank", "Train low-rank adapters of this rank.", "Training", min=1)
+    ] = None
+    lora_alpha: Annotated[
+        float | None, flag("--lora-alpha", "Scale of the adapters; with --lora-rank.", "Training")
+    ] = None
+    probe_every: Annotated[
+        int | None, flag("--probe-every", "Steps between probe rewards; 0: never.", "Training", min=0)
+    ] = None
+    save_every: Annotated[
+        int | None,
+        flag("--save-every", "Steps between checkpoints to resume from; 0: none.", "Training", min=0),
+    ] = None
+    report_to: Annotated[
+        str | None, flag("--report-to", "Also log to these, e.g. tensorboard,wandb.", "Training")
+    ] = None
+
+    def changes(self) -> dict[str, Any]:
+        """The fields of TrainingSpec that were given."""
+        given = {f.name: getattr(self, f.name) for f in fields(self) if getattr(self, f.name) is not None}
+        rank, alpha = given.pop("lora_rank", None), given.pop("lora_alpha", None)
+        if alpha is not None and rank is None:
+            raise UserError("--lora-alpha does nothing without --lora-rank: give both.")
+        if rank is not None:
+            given["lora"] = {"rank": rank, "alpha": 2.0 * rank if alpha is None else alpha}
+        if "report_to" in given:
+            given["report_to"] = split_list(given["report_to"])
+        return given
+
+
+@dataclass(frozen=True)
+class EvaluationFlags:
+    """How checkpoints are measured."""
+
+    n_samples: Annotated[
+        int | None, flag("--n-samples", "Samples per held-out prompt.", "Evaluation", min=1)
+    ] = None
+    limit: Annotated[
+        int | None, flag("--limit", "Only the first so many held-out prompts.", "Evaluation", min=1)
+    ] = None
+    gen_kwargs: Annotated[
+        str | None,
+        flag(
+            "--gen-kwargs",
+            "Decoding, e.g. temperature=0.7,top_k=50,max_new_tokens=64, or preset=rpo-paper.",
+            "Evaluation",
+        ),
+    ] = None
+    eval_batch_size: Annotated[
+        int | None, flag("--eval-batch-size", "Sequences sampled at a time.", "Evaluation", min=1)
+    ] = None
+    eval_seed: Annotated[int | None, flag("--eval-seed", "Of the sampling.", "Evaluation", min=0)] = None
+    toxicity: Annotated[
+        str | None, flag("--toxicity", "profanity, hf:MODEL_FOLDER or none.", "Evaluation")
+    ] = None
+    reward: Annotated[
+        str | None,
+        flag("--reward", "python:FILE:FUNCTION instead of the task's own reward.", "Evaluation"),
+    ] = None
+
+    def changes(self, decoding: dict[str, Any]) -> dict[str, Any]:
+        """The fields of EvaluationSpec that were given; ``decoding`` is what --gen-kwargs changes."""
+        names = {"eval_batch_size": "batch_size", "eval_seed": "seed"}
+        given = {
+            names.get(f.name, f.name): getattr(self, f.name)
+            for f in fields(self)
+            if getattr(self, f.name) is not None and f.name != "gen_kwargs"
+        }
+        if self.gen_kwargs is not None:
+            given["decoding"] = parse_decoding(self.gen_kwargs, decoding)
+        return given
+
+
+@dataclass(frozen=True)
+class TrustFlags:
+    """What is refused unless asked for."""
+
+    trust_remote_code: Annotated[
+        bool, flag("--trust-remote-code", "Run code that a model folder brings along.", "Trust")
+    ] = False
+    allow_pickle: Annotated[
+        bool, flag("--allow-pickle", "Load pickled weights, which can run code.", "Trust")
+    ] = False
+
+
+@dataclass(frozen=True)
+class RunnerFlags:
+    """Where and how the work is done; none of it changes a result."""
+
+    workers: Annotated[
+        int | None, flag("--workers", "Worker processes; as many as cores by default.", "Runner", min=1)
+    ] = None
+    threads: Annotated[int, flag("--threads", "Threads of torch per worker.", "Runner", min=1)] = 1
+    output_path: Annotated[
+        Path | None, flag("--output-path", "Where everything goes.", "Runner", metavar="DIR")
+    ] = None
+    work_path: Annotated[
+        Path | None,
+        flag(
+            "--work-path",
+            "Where checkpoints and other intermediate work go, <output-path>/work by default; runs that "
+            "share it share what they can.",
+            "Runner",
+            metavar="DIR",
+        ),
+    ] = None
+    quiet: Annotated[bool, flag("--quiet", "No progress.", "Runner")] = False
+
+
+@dataclass(frozen=True)
+class DataFlags:
+    """What is trained on and measured."""
+
+    task: Annotated[
+        str | None, flag("--task", "A task by name or folder.", "Task and data", aliases=("--tasks",))
+    ] = None
+    include_path: Annotated[
+        Path | None, flag("--include-path", "A folder of further tasks.", "Task and data", metavar="DIR")
+    ] = None
+    data: Annotated[
+        str | None,
+        flag(
+            "--data",
+            "Train on this file of (prompt, response, reward) rows; without --task some of its prompts are "
+            "held out to measure on.",
+            "Task and data",
+            metavar="FILE",
+        ),
+    ] = None
+    data_variant: Annotated[
+        str | None, flag("--data-variant", "Which of the task's own data sets.", "Task and data")
+    ] = None
+    responses_per_prompt: Annotated[
+        int | None,
+        flag("--responses-per-prompt", "Keep the first so many of each prompt.", "Task and data", min=1),
+    ] = None
+    split: Annotated[
+        str | None, flag("--split", "Only the rows of this split of --data.", "Task and data")
+    ] = None
+    test_fraction: Annotated[
+        float | None, flag("--test-fraction", "Share of the prompts of --data held out.", "Task and data")
+    ] = None
+    skip_bad_lines: Annotated[
+        bool, flag("--skip-bad-lines", "Leave out rows that can't be used.", "Task and data")
+    ] = False
+    truncate: Annotated[
+        bool, flag("--truncate", "Cut rows that don't fit the model's context.", "Task and data")
+    ] = False
+    drop_long: Annotated[bool, flag("--drop-long", "Leave such rows out.", "Task and data")] = False
+
+    def changes(self) -> dict[str, Any]:
+        """The fields of DataSpec that were given."""
+        if self.truncate and self.drop_long:
+            raise UserError("--truncate and --drop-long exclude each other: give one of them.")
+        values = {
+            "file": self.data,
+            "variant": self.data_variant,
+            "responses_per_prompt": self.responses_per_prompt,
+            "split": self.split,
+            "test_fraction": self.test_fraction,
+            "skip_bad": self.skip_bad_lines or None,
+            "long": "truncate" if self.truncate else "drop" if self.drop_long else None,
+        }
+        return {name: value for name, value in values.items() if value is not None}

@@ -1,0 +1,75 @@
+"""The command line that reproduces one row of the results."""
+
+import shlex
+from collections.abc import Mapping
+from typing import Any
+
+from rpo_bench.engine.base_models import Trust
+from rpo_bench.spec import CellSpec, DataSpec, Decoding, EvaluationSpec, TrainingSpec
+
+_TRAINING = (
+    "steps", "batch_size", "micro_batch_size", "learning_rate", "warmup_steps", "max_grad_norm",
+    "dtype", "probe_every", "save_every",
+)  # fmt: skip
+_EVALUATION = {
+    "n_samples": "n-samples", "limit": "limit", "batch_size": "eval-batch-size", "seed": "eval-seed",
+    "toxicity": "toxicity", "reward": "reward",
+}  # fmt: skip
+
+
+def train_and_eval_command(
+    spec: CellSpec, task: str, model: str, trust: Trust, include_path: str | None = None
+) -> str:
+    """The ``train-and-eval`` that runs this one cell, whatever the presets of later versions say.
+
+    Args:
+        spec: the cell; the reference policy's comes with any run on its model.
+        task: what ``--task`` was given; "" for a task made of ``--data``.
+        model: what ``--models`` was given.
+        trust: what was allowed.
+        include_path: what ``--include-path`` was given.
+    """
+    parts = ["rpo-bench", "train-and-eval"]
+    parts += _options({"task": task or None, "include-path": include_path, "models": model})
+    if spec.strength is not None:
+        strength = repr(spec.strength).removesuffix(".0")
+        parts += ["--methods", spec.method.label, "--strengths", strength]
+    parts += ["--seeds", str(spec.seed), *_data(spec.data), *_training(spec.training)]
+    parts += _evaluation(spec.evaluation)
+    parts += ["--trust-remote-code"] if trust.trust_remote_code else []
+    parts += ["--allow-pickle"] if trust.allow_pickle else []
+    return shlex.join(parts)
+
+
+def _data(data: DataSpec) -> list[str]:
+    default = DataSpec()
+    values = {
+        "data": data.file,
+        "split": data.split,
+        "data-variant": data.variant if data.variant != default.variant else None,
+        "responses-per-prompt": data.responses_per_prompt,
+        "test-fraction": data.test_fraction if data.test_fraction != default.test_fraction else None,
+    }
+    flags = {"--skip-bad-lines": data.skip_bad, "--truncate": data.long == "truncate"}
+    flags["--drop-long"] = data.long == "drop"
+    return _options(values) + [flag for flag, given in flags.items() if given]
+
+
+def _training(training: TrainingSpec) -> list[str]:
+    values = {name.replace("_", "-"): getattr(training, name) for name in _TRAINING}
+    if training.lora is not None:
+        values |= {"lora-rank": training.lora.rank, "lora-alpha": training.lora.alpha}
+    return _options(values)
+
+
+def _evaluation(evaluation: EvaluationSpec) -> list[str]:
+    values = {flag: getattr(evaluation, name) for name, flag in _EVALUATION.items()}
+    default = Decoding().model_dump()
+    changed = {k: v for k, v in evaluation.decoding.model_dump().items() if v != default[k]}
+    if changed:
+        values["gen-kwargs"] = ",".join(f"{key}={value}" for key, value in changed.items())
+    return _options(values)
+
+
+def _options(values: Mapping[str, Any]) -> list[str]:
+    return [part for name, value in values.items() if value is not None for part in (f"--{name}", str(value))]

@@ -1,0 +1,146 @@
+"""What is trained on and measured: a task's own rows, or a task made on the spot of the user's file."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from rpo_bench.atomic import atomic_folder
+from rpo_bench.data.convert import prompts_of
+from rpo_bench.data.readers import read_rows
+from rpo_bench.data.row import Prompt, Row
+from rpo_bench.data.split import split_rows
+from rpo_bench.errors import UserError
+from rpo_bench.hashing import hash_file, hash_json
+from rpo_bench.spec import DataSpec, EvaluationSpec, RunSpec
+from rpo_bench.tasks import Task, TaskSpec, first_responses, load_task
+
+#: A run's task is called so when it is made of ``--data FILE``: ``data:<name>``.
+AD_HOC = "data:"
+AD_HOC_NEW_TOKENS = 128
+_PROBE_PROMPTS = 32
+_SPLIT_SEED = 0  # which prompts are held out is no part of a training seed
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """The rows that are trained on, with their content hash and where they come from."""
+
+    rows: tuple[Row, ...]
+    hash: str
+    where: str
+
+    @classmethod
+    def of(cls, rows: Sequence[Row], where: str) -> "TrainingData":
+        """Takes the rows as they are."""
+        return cls(tuple(rows), hash_json([row.model_dump(mode="json") for row in rows]), where)
+
+
+def ad_hoc_name(file: str) -> str:
+    """The task name of a user's file: ``data:`` and the file's name without its endings."""
+    name = Path(file).name.removesuffix(".gz")
+    stem = name.rpartition(".")[0] or name
+    return AD_HOC + "".join(c if c.isalnum() or c in "._-" else "-" for c in stem)
+
+
+@dataclass(frozen=True)
+class AdHocParts:
+    """A user's file, divided: rows to train on and prompts that are held out."""
+
+    name: str
+    train: tuple[Row, ...]
+    heldout: tuple[Prompt, ...]
+
+
+def read_ad_hoc(spec: RunSpec) -> AdHocParts:
+    """Reads and divides ``--data FILE``; raises UserError when it can't be used."""
+    if spec.data.file is None:
+        raise UserError(f"The task '{spec.task}' is made of a file: give it with --data.")
+    split = split_rows(_file_rows(spec.data), spec.data.test_fraction, _SPLIT_SEED)
+    train = first_responses(split.train, spec.data.responses_per_prompt)
+    return AdHocParts(spec.task.removeprefix(AD_HOC), tuple(train), tuple(prompts_of(split.test)))
+
+
+def write_ad_hoc(parts: AdHocParts, probe: Sequence[Prompt], work: Path) -> Task:
+    """Writes a task made of a user's file below ``work``, where worker processes find it too.
+
+    Args:
+        parts: what it is made of.
+        probe: prompts of the training rows from which those are taken that are followed in training.
+        work: ``--work-path``.
+    """
+    probe = probe[:_PROBE_PROMPTS]
+    prompts = [[prompt.model_dump(mode="json") for prompt in some] for some in (parts.heldout, probe)]
+    folder = work / "tasks" / f"{parts.name}-{hash_json(prompts)[:12]}"
+    if not (folder / "task.yaml").is_file():
+        spec = TaskSpec(
+            name=parts.name,
+            version=1,
+            title=parts.name,
+            description="Made of a file of rows: some of its prompts are held out.",
+            train={"on_policy": "see the spec's data.file"},
+            heldout="heldout.jsonl",
+            probe="probe.jsonl" if probe else None,
+            max_new_tokens=AD_HOC_NEW_TOKENS,
+        )
+        with atomic_folder(folder) as temporary:
+            _write_prompts(temporary / "heldout.jsonl", parts.heldout)
+            _write_prompts(temporary / "probe.jsonl", probe)
+            (temporary / "task.yaml").write_text(
+                yaml.safe_dump(spec.model_dump(mode="json"), sort_keys=False)
+            )
+    return load_task(str(folder))
+
+
+def read_training_data(spec: RunSpec, task: Task, model: str) -> TrainingData:
+    """The rows that a base model is trained on, of a task that isn't made on the spot.
+
+    Raises:
+        UserError: there are none, they can't be read, or they hold what is measured on.
+    """
+    if spec.data.file is not None:
+        rows, where = _file_rows(spec.data), spec.data.file
+    else:
+        file = task.train_file(spec.data.variant, model)
+        rows, where = read_rows(file), f"{task.spec.name} ({spec.data.variant})"
+    rows = [row for row in rows if row.split in (None, "train")]
+    rows = first_responses(rows, spec.data.responses_per_prompt)
+    if not rows:
+        raise UserError(f"{where} has no rows to train on: all belong to its test split.")
+    overlap = {row.prompt for row in rows} & {prompt.text for prompt in task.heldout}
+    if overlap:
+        raise UserError(
+            f"{where} has {len(overlap):,} prompts that the task '{task.spec.name}' holds out for measuring, "
+            f"such as {sorted(overlap)[0][:60]!r}: take them out."
+        )
+    return TrainingData.of(rows, where)
+
+
+def task_identity(task: Task, evaluation: EvaluationSpec) -> str:
+    """The content hash of what is measured: the task, and the reward function that stands in for its own."""
+    own = task.hash
+    if evaluation.reward is None:
+        return own
+    file = reward_file(evaluation.reward)[0]
+    return hash_json([own, hash_file(file)])
+
+
+def reward_file(reward: str) -> tuple[Path, str]:
+    """File and function of ``python:FILE:FUNCTION``; raises UserError when it isn't of that form."""
+    kind, _, rest = reward.partition(":")
+    file, _, function = rest.rpartition(":")
+    if kind != "python" or not file or not function:
+        raise UserError(f"--reward {reward}: write python:FILE:FUNCTION.")
+    if not Path(file).is_file():
+        raise UserError(f"--reward {reward}: there is no file {file}.")
+    return Path(file), function
+
+
+def _file_rows(data: DataSpec) -> list[Row]:
+    assert data.file is not None
+    return read_rows(data.file, split=data.split, on_bad="skip" if data.skip_bad else "fail")
+
+
+def _write_prompts(file: Path, prompts: Sequence[Prompt]) -> None:
+    file.write_text("".join(prompt.model_dump_json() + "\n" for prompt in prompts), encoding="utf-8")

@@ -1,0 +1,207 @@
+"""The output folder of a run: its layout, whose it is, and that one run at a time writes to it."""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import Field, ValidationError
+
+from rpo_bench.atomic import atomic_file, explained
+from rpo_bench.errors import UserError
+from rpo_bench.hashing import hash_json
+from rpo_bench.spec import CellSpec, Frozen, RunSpec
+
+
+@dataclass(frozen=True)
+class Output:
+    """Where everything of a run lies.
+
+    Attributes:
+        root: ``--output-path``.
+        work: ``--work-path``: checkpoints, samples, shared artefacts, logs; ``<root>/work`` by default.
+    """
+
+    root: Path
+    work: Path
+
+    @property
+    def resolved(self) -> "Output":
+        """The same with absolute paths, for other processes."""
+        return Output(self.root.resolve(), self.work.resolve())
+
+    @property
+    def spec(self) -> Path:
+        """The spec that the folder was begun with; ``--config`` takes it."""
+        return self.root / "spec.yaml"
+
+    @property
+    def identity(self) -> Path:
+        """Content hashes of what the spec names."""
+        return self.root / "identity.yaml"
+
+    @property
+    def results(self) -> Path:
+        """The result records."""
+        return self.root / "results"
+
+    @property
+    def leaderboard(self) -> Path:
+        """The page."""
+        return self.root / "leaderboard"
+
+    @property
+    def cache(self) -> Path:
+        """Shared artefacts, by content hash."""
+        return self.work / "cache"
+
+    def log(self, name: str) -> Path:
+        """Everything that a cell, or a shared artefact, printed."""
+        return self.work / "logs" / f"{name}.log"
+
+    def training(self, cell: CellSpec) -> Path:
+        """Checkpoint and training log of a cell; the same for all evaluations of it."""
+        return self.work / "cells" / cell.training_hash[:16] / "train"
+
+    def samples(self, cell: CellSpec) -> Path:
+        """What the cell's policy answered; the same for all ways of scoring it."""
+        asked = cell.evaluation.model_dump(mode="json", exclude={"toxicity", "reward"})
+        key = hash_json([cell.training_hash, cell.task_hash, asked])
+        return self.work / "cells" / cell.training_hash[:16] / f"samples-{key[:16]}"
+
+
+class Identity(Frozen):
+    """What a run's names stood for when its output folder was begun."""
+
+    task: str
+    task_hash: str
+    data: dict[str, str] = Field(description="model → content hash of the rows it is trained on")
+    models: dict[str, str] = Field(description="model → content hash of its folder")
+
+
+def check_same_run(output: Output, spec: RunSpec, identity: Identity) -> None:
+    """Checks that the cells of ``spec`` may be added to what the folder holds; reads only.
+
+    More methods, strengths, seeds or models are welcome. Another task, other data, training or evaluation
+    would put cells side by side that can't be compared.
+
+    Raises:
+        UserError: names the first difference.
+    """
+    if not output.spec.exists():
+        return
+    earlier = read_run_spec(output.spec)
+    there, here = _fixed(earlier), _fixed(spec)
+    if output.identity.exists():
+        known = Identity.model_validate(_yaml(output.identity))
+        there = {"the task": known.task, **there, **_contents(known, identity)}
+        here = {"the task": identity.task, **here, **_contents(identity, known)}
+    difference = _difference(there, here)
+    if difference is not None:
+        raise UserError(
+            f"{output.root} belongs to another run: {difference}. Give another "
+            f"--output-path, or --config {output.spec} to go on with that one."
+        )
+
+
+def read_run_spec(file: Path) -> RunSpec:
+    """A run's spec out of a YAML file; raises UserError naming file and field."""
+    try:
+        return RunSpec.model_validate(_yaml(file))
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise UserError(f"{file}: {where}: {first['msg']}.") from error
+
+
+def begin(output: Output, spec: RunSpec, identity: Identity) -> None:
+    """Writes down whose folder it is, unless it says so already; adds new models to its identity."""
+    if output.identity.exists():
+        known = Identity.model_validate(_yaml(output.identity))
+        added = {"models": {**known.models, **identity.models}, "data": {**known.data, **identity.data}}
+        identity = identity.model_copy(update=added)
+    with atomic_file(output.identity) as file:
+        file.write_text(yaml.safe_dump(identity.model_dump(mode="json"), sort_keys=False))
+    if not output.spec.exists():
+        with atomic_file(output.spec) as file:
+            file.write_text(yaml.safe_dump(spec.model_dump(mode="json"), sort_keys=False))
+
+
+@contextmanager
+def only_run(output: Output) -> Iterator[None]:
+    """Makes the folder and keeps other runs out of it meanwhile.
+
+    Raises:
+        UserError: it can't be written to, or another process is at work in it.
+    """
+    for folder in (output.root, output.work):
+        with explained(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+    file = output.work / "lock"
+    with explained(file):
+        handle = os.open(file, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        _lock(handle, output)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _lock(handle: int, output: Output) -> None:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        holder = os.read(handle, 32).decode(errors="replace").strip()
+        raise UserError(
+            f"Another run (process {holder}) is at work in {output.work}: wait for it, or give another "
+            "--output-path."
+        ) from None
+    except OSError:
+        return  # a file system without locks: then nobody can be kept out
+    with explained(output.work):
+        os.ftruncate(handle, 0)
+        os.write(handle, f"{os.getpid()}\n".encode())
+
+
+def _fixed(spec: RunSpec) -> dict[str, Any]:
+    """The part of a spec that all cells of a folder share, flattened to dotted names."""
+    kept = spec.model_dump(mode="json", include={"data", "training", "evaluation"})
+    del kept["data"]["file"]  # wherever it lies: its content is compared
+    return _flat(kept)
+
+
+def _contents(identity: Identity, other: Identity) -> dict[str, Any]:
+    shared = sorted(identity.models.keys() & other.models.keys())
+    return {
+        "the content of the task": identity.task_hash[:12],
+        **{f"the content of model {name}": identity.models[name][:12] for name in shared},
+        **{f"the content of the data for {name}": identity.data[name][:12] for name in shared},
+    }
+
+
+def _flat(value: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, item in value.items():
+        flat |= _flat(item, f"{prefix}{key}.") if isinstance(item, dict) else {f"{prefix}{key}": item}
+    return flat
+
+
+def _difference(there: dict[str, Any], here: dict[str, Any]) -> str | None:
+    """Says what differs first."""
+    for name in {**there, **here}:
+        if there.get(name) != here.get(name):
+            return f"{name} is {there.get(name)} there and {here.get(name)} here"
+    return None
+
+
+def _yaml(file: Path) -> Any:
+    try:
+        return yaml.safe_load(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"{file} can't be read: {error.strerror}.") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UserError(f"{file} is not YAML: {str(error).splitlines()[0]}.") from error

@@ -1,0 +1,247 @@
+"""From what is asked for to the cells that answer it; what can't work is refused here, before any work."""
+
+import itertools
+import logging
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from rpo_bench.atomic import atomic_file
+from rpo_bench.data.convert import prompts_of
+from rpo_bench.engine.base_models import BaseModel, Trust, find_models
+from rpo_bench.engine.choices import Choice, check_needs, choose
+from rpo_bench.engine.dataset import (
+    AD_HOC,
+    AD_HOC_NEW_TOKENS,
+    AdHocParts,
+    TrainingData,
+    read_ad_hoc,
+    read_training_data,
+    reward_file,
+    task_identity,
+    write_ad_hoc,
+)
+from rpo_bench.engine.output import Identity
+from rpo_bench.engine.tokens import (
+    check_heldout,
+    collected_warnings,
+    examples_file,
+    make_examples,
+    save_examples,
+    tokenizer_of,
+    too_long_prompts,
+)
+from rpo_bench.errors import UserError
+from rpo_bench.hashing import hash_json
+from rpo_bench.spec import CellSpec, DataSpec, MethodSpec, RunSpec, TrainingSpec
+from rpo_bench.tasks import Task, load_function, load_task
+from trainers.objective import Need
+
+log = logging.getLogger(__name__)
+
+#: The method that results name for the base model itself, measured as every checkpoint is.
+REFERENCE = MethodSpec(name="reference")
+
+#: Relative cost of a step, beside that of SFT.
+_STEP_COST = {Need.VALUE: 0.5, Need.KL_PARTNER: 0.4}
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What a plan needs to know beyond the spec; none of it changes a result.
+
+    Attributes:
+        work: where tokenised rows and tasks made of files are written.
+        include_path: a folder of further tasks.
+        trust: what is allowed when models are loaded.
+    """
+
+    work: Path
+    include_path: Path | None = None
+    trust: Trust = field(default_factory=Trust)
+
+
+@dataclass(frozen=True)
+class PlannedCell:
+    """A cell with what isn't part of its identity.
+
+    Attributes:
+        spec: the identity.
+        strength_name: what its strength is called; "" for the reference.
+        model: the base model.
+        step_cost: how much a training step takes, beside one of SFT; 0 where nothing is trained.
+        checkpoint: a finished checkpoint to be measured instead of training one.
+    """
+
+    spec: CellSpec
+    strength_name: str
+    model: BaseModel
+    step_cost: float
+    checkpoint: Path | None = None
+
+    @property
+    def trained(self) -> bool:
+        """Whether there is something to train."""
+        return self.step_cost > 0
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that a run will do; ``data`` is by model name."""
+
+    spec: RunSpec
+    task: Task
+    data: Mapping[str, TrainingData]
+    models: tuple[BaseModel, ...]
+    choices: tuple[Choice, ...]
+    cells: tuple[PlannedCell, ...]
+    warnings: tuple[str, ...]
+    surroundings: Surroundings
+
+    @property
+    def identity(self) -> Identity:
+        """What the names in the spec stand for."""
+        return Identity(
+            task=self.task.spec.name,
+            task_hash=self.cells[0].spec.task_hash,
+            data={name: data.hash for name, data in self.data.items()},
+            models={model.name: model.hash for model in self.models},
+        )
+
+
+def plan_run(spec: RunSpec, surroundings: Surroundings) -> Plan:
+    """Plans every cell of a run and checks that it can be done.
+
+    Raises:
+        UserError: anything that is unknown, missing, unusable or can't fit together.
+    """
+    choices = choose(spec)
+    check_evaluation(spec)
+    with collected_warnings() as warnings:
+        task, data, models = _materials(spec, surroundings)
+        for model in models:
+            rows = data[model.name]
+            warnings += check_needs(choices, rows.rows, rows.where)
+            _tokenise(spec, task, rows, model, surroundings)
+    task_hash = task_identity(task, spec.evaluation)
+    cells = [reference_cell(spec, task, task_hash, model) for model in models]
+    for model, choice in itertools.product(models, choices):
+        cells += planned_cells(spec, task, task_hash, data[model.name], model, choice)
+    return Plan(
+        spec, task, data, tuple(models), tuple(choices), tuple(cells), tuple(dict.fromkeys(warnings)),
+        surroundings,
+    )  # fmt: skip
+
+
+def check_evaluation(spec: RunSpec) -> None:
+    """Checks what the evaluation names: reward function and toxicity backend."""
+    if spec.evaluation.reward is not None:
+        load_function(*reward_file(spec.evaluation.reward))
+    toxicity = spec.evaluation.toxicity
+    if toxicity not in ("profanity", "none") and not toxicity.startswith("hf:"):
+        raise UserError(f"--toxicity {toxicity}: choose profanity, hf:MODEL_FOLDER or none.")
+
+
+def new_tokens(spec: RunSpec, task: Task) -> int:
+    """How many tokens a response may have."""
+    return spec.evaluation.decoding.max_new_tokens or task.spec.max_new_tokens
+
+
+def own_models(task: Task) -> dict[str, Path]:
+    """The task's own base models: name → folder."""
+    return {name: task.folder / folder for name, folder in task.spec.models.items()}
+
+
+def _materials(spec: RunSpec, around: Surroundings) -> tuple[Task, dict[str, TrainingData], list[BaseModel]]:
+    """The task, the rows by model name, and the base models."""
+    cache = around.work / "cache"
+    if not spec.task.startswith(AD_HOC):
+        task = load_task(spec.task, around.include_path)
+        models = find_models(spec.models, own_models(task), around.trust, cache)
+        return task, {model.name: read_training_data(spec, task, model.name) for model in models}, models
+    parts = read_ad_hoc(spec)
+    models = find_models(spec.models, {}, around.trust, cache)
+    probe = prompts_of(parts.train)
+    limit = spec.evaluation.decoding.max_new_tokens or AD_HOC_NEW_TOKENS
+    for model in models:
+        tokenizer = tokenizer_of(model, around.trust)
+        if spec.data.long != "fail":
+            parts = _without(parts, too_long_prompts(parts.heldout, model, tokenizer, limit), model)
+        unfit = too_long_prompts(probe, model, tokenizer, limit)
+        probe = [prompt for prompt in probe if prompt.prompt_id not in unfit]
+    task = write_ad_hoc(parts, probe, around.work)
+    data = TrainingData.of(parts.train, str(spec.data.file))
+    return task, dict.fromkeys((model.name for model in models), data), models
+
+
+def _without(parts: AdHocParts, too_long: Mapping[str, int], model: BaseModel) -> AdHocParts:
+    """Leaves out held-out prompts without room for a response, and says so."""
+    if not too_long:
+        return parts
+    kept = tuple(prompt for prompt in parts.heldout if prompt.prompt_id not in too_long)
+    if not kept:
+        raise UserError(f"No held-out prompt leaves room for a response in the context of {model.name}.")
+    log.warning(
+        "%d of %d held-out prompts don't fit the context of %s and are left out.",
+        len(too_long), len(parts.heldout), model.name,
+    )  # fmt: skip
+    return replace(parts, heldout=kept)
+
+
+def _tokenise(spec: RunSpec, task: Task, data: TrainingData, model: BaseModel, around: Surroundings) -> None:
+    """Makes the tokenised rows of a model, and checks that its prompts fit, unless both were done before."""
+    file = examples_file(around.work / "cache", model.hash, data.hash, spec.data.long)
+    limit = new_tokens(spec, task)
+    fits = file.with_name(f"fits-{hash_json([model.hash, task.hash, limit])[:32]}")
+    if file.is_file() and fits.is_file():
+        return
+    tokenizer = tokenizer_of(model, around.trust)
+    check_heldout(task.heldout, model, tokenizer, limit, task.spec.name)
+    save_examples(file, make_examples(data, model, spec.data, tokenizer))
+    with atomic_file(fits) as mark:
+        mark.touch()
+
+
+def reference_cell(spec: RunSpec, task: Task, task_hash: str, model: BaseModel) -> PlannedCell:
+    """The base model itself, measured as its descendants are; the same for any data and training."""
+    identity = CellSpec(
+        task=task.spec.name,
+        task_hash=task_hash,
+        data=DataSpec(),
+        data_hash="",
+        model=model.name,
+        model_path=str(model.path),
+        model_hash=model.hash,
+        method=REFERENCE,
+        strength=None,
+        seed=0,
+        training=TrainingSpec(),
+        evaluation=spec.evaluation,
+    )
+    return PlannedCell(identity, "", model, 0.0)
+
+
+def planned_cells(
+    spec: RunSpec, task: Task, task_hash: str, data: TrainingData, model: BaseModel, choice: Choice
+) -> Iterator[PlannedCell]:
+    """All cells of one method on one model: its strengths × the run's seeds."""
+    learning_rate = spec.training.learning_rate or task.spec.learning_rates.get(
+        choice.spec.name, choice.method.default_learning_rate
+    )
+    cost = 1.0 + sum(_STEP_COST.get(need, 0.0) for need in choice.method.needs)
+    for strength, seed in itertools.product(choice.strengths, spec.seeds):
+        identity = CellSpec(
+            task=task.spec.name,
+            task_hash=task_hash,
+            data=spec.data,
+            data_hash=data.hash,
+            model=model.name,
+            model_path=str(model.path),
+            model_hash=model.hash,
+            method=choice.spec,
+            strength=strength,
+            seed=seed,
+            training=spec.training.model_copy(update={"learning_rate": learning_rate}),
+            evaluation=spec.evaluation,
+        )
+        yield PlannedCell(identity, choice.method.strength_name, model, cost)

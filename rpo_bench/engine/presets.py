@@ -1,0 +1,79 @@
+"""Specs from layers: a preset, a file over it, flags over both."""
+
+from collections.abc import Iterable, Mapping
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from rpo_bench.errors import UserError, did_you_mean
+from rpo_bench.spec import RunSpec
+
+#: Fields that a higher layer replaces as a whole; the others are merged key by key.
+_WHOLE = frozenset({"methods", "strengths", "decoding", "lora"})
+
+
+def preset_names() -> list[str]:
+    """The presets that come with the package."""
+    folder = files("rpo_bench") / "presets"
+    return sorted(file.name.removesuffix(".yaml") for file in folder.iterdir() if file.name.endswith(".yaml"))
+
+
+def load_preset(name: str) -> dict[str, Any]:
+    """A preset's part of a spec; raises UserError for an unknown name."""
+    if name not in preset_names():
+        raise UserError(f"Unknown preset '{name}'.{did_you_mean(name, preset_names())}")
+    text = (files("rpo_bench") / "presets" / f"{name}.yaml").read_text(encoding="utf-8")
+    return dict(yaml.safe_load(text))
+
+
+def load_config(file: Path) -> dict[str, Any]:
+    """A user's spec file, whole or in part; raises UserError when it isn't one."""
+    try:
+        found = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"--config {file}: {error.strerror}.") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UserError(f"--config {file} is not YAML: {' '.join(str(error).split())}.") from error
+    if not isinstance(found, dict):
+        raise UserError(f"--config {file} holds no settings: write e.g. 'seeds: [0, 1]'.")
+    return {str(key): value for key, value in found.items()}
+
+
+def merged(layers: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """The layers as one, later ones over earlier ones."""
+    result: dict[str, Any] = {}
+    for layer in layers:
+        for key, value in layer.items():
+            below = result.get(key)
+            both = isinstance(value, Mapping) and isinstance(below, Mapping) and key not in _WHOLE
+            result[key] = merged([below, value]) if both else value
+    return result
+
+
+def run_spec(settings: Mapping[str, Any], where: str) -> RunSpec:
+    """A validated spec.
+
+    Args:
+        settings: all layers as one.
+        where: the file or flags that errors name.
+
+    Raises:
+        UserError: names the first field that is wrong.
+    """
+    try:
+        return RunSpec.model_validate(settings)
+    except ValidationError as error:
+        raise UserError(f"{where}: {first_error(error)}") from error
+
+
+def first_error(error: ValidationError) -> str:
+    """The first of a validation's complaints, with the field's dotted name and the value."""
+    first = error.errors()[0]
+    name = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        known = RunSpec.model_fields if len(first["loc"]) == 1 else ()
+        return f"unknown setting '{name}'.{did_you_mean(name, known) if known else ''}"
+    return f"{name} = {first['input']!r}: {first['msg']}."

@@ -1,0 +1,241 @@
+"""The stages of a cell: train, generate, score. Each leaves its artefact whole or not at all."""
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rpo_bench.atomic import atomic_folder
+from rpo_bench.data.row import Prompt
+from rpo_bench.engine.base_models import Trust
+from rpo_bench.engine.dataset import reward_file, task_identity
+from rpo_bench.engine.tokens import examples_file, labelled, load_examples
+from rpo_bench.engine.work import CellWork
+from rpo_bench.engine.worker import Progress
+from rpo_bench.hashing import hash_json
+from rpo_bench.methods import resolve_method
+from rpo_bench.models.hf import HFModel
+from rpo_bench.models.quiet import quiet
+from rpo_bench.results.json_lines import write_json_lines
+from rpo_bench.results.samples import stored_sample
+from rpo_bench.spec import Decoding, TrainingSpec
+from rpo_bench.tasks import RewardFunction, Task, load_function, load_task
+from trainers.examples import Examples
+from trainers.fitting import fit
+from trainers.logps import TokenLayout
+from trainers.precision import resolve_dtype
+from trainers.prepare import prepare
+from trainers.reference import ReferenceCache, reference_logps
+from trainers.settings import FitResult, Lora, TrainingSettings
+
+Report = Callable[[Progress], None]
+
+_PROBE_SEED = 0
+_PROBE_BATCH = 256
+_LOGPS_BATCH = 128  # sequences per forward pass; a fixed one, so that rounding is the same everywhere
+_KEPT_BYTES = 500_000_000  # base models up to this size stay loaded in a worker
+
+
+def training_settings(training: TrainingSpec, seed: int, name: str | None = None) -> TrainingSettings:
+    """What ``trainers.fit`` is told."""
+    values = training.model_dump(exclude={"lora"})
+    lora = None if training.lora is None else Lora(**training.lora.model_dump())
+    return TrainingSettings(**values, lora=lora, seed=seed, run_name=name)
+
+
+def train(work: CellWork, report: Report) -> float:
+    """Trains the cell's checkpoint into ``work.output.training(spec)``; returns the seconds it took."""
+    folder = work.output.training(work.spec)
+    method = resolve_method(work.spec.method, work.spec.strength)
+    settings = training_settings(work.spec.training, work.spec.seed, work.spec.name)
+    report(Progress("train", 0, settings.steps))
+    base = _load(work, Path(work.spec.model_path))
+    examples = labelled(_examples(work), method)
+    task = task_of(work.task_folder)
+    probe = make_probe(work, task, base.tokenizer) if settings.probe_every else None
+    if probe is not None:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "probe_reward.txt").write_text(str(reward_identity(work, task)))
+    begun = time.monotonic()
+
+    def progress(step: int, row: dict[str, Any]) -> None:
+        report(Progress("train", step, settings.steps, row.get("loss")))
+
+    result = fit(
+        method,
+        base.model,
+        examples,
+        settings,
+        folder,
+        cache=_reference_cache(work),
+        tokenizer=base.tokenizer,
+        probe=probe,
+        progress=progress,
+    )
+    return min(result.seconds, time.monotonic() - begun)
+
+
+def reference_pass(work: CellWork, report: Report) -> float:
+    """Computes the reference's log-probs of all rows, which every cell on the same model and rows shares."""
+    report(Progress("reference"))
+    begun = time.monotonic()
+    base = _load(work, Path(work.spec.model_path))
+    layout = TokenLayout.of(base.model, base.tokenizer.pad_token_id)
+    dtype = resolve_dtype(work.spec.training.dtype, base.model)
+    reference_logps(_reference_cache(work), base.model, _examples(work), layout, dtype)
+    return time.monotonic() - begun
+
+
+def partner_pass(work: CellWork, report: Report) -> float:
+    """Computes the reference's log-probs of a seed's mismatched pairs, shared by all strengths."""
+    report(Progress("reference"))
+    begun = time.monotonic()
+    base = _load(work, Path(work.spec.model_path))
+    method = resolve_method(work.spec.method, work.spec.strength)
+    layout = TokenLayout.of(base.model, base.tokenizer.pad_token_id)
+    settings = training_settings(work.spec.training, work.spec.seed)
+    dtype = resolve_dtype(settings.dtype, base.model)
+    prepare(
+        method, base.model, labelled(_examples(work), method), settings, _reference_cache(work), layout, dtype
+    )
+    return time.monotonic() - begun
+
+
+def generate(work: CellWork, report: Report) -> float:
+    """Samples the policy on the held-out prompts, with log-probs under it and the reference."""
+    folder = work.output.samples(work.spec)
+    if (folder / "samples.jsonl.gz").is_file():
+        return 0.0
+    evaluation = work.spec.evaluation
+    prompts = task_of(work.task_folder).heldout[: evaluation.limit]
+    report(Progress("load"))
+    policy = _load(work, work.policy)
+    begun = time.monotonic()
+    report(Progress("generate"))
+    generations = policy.generate(
+        prompts, evaluation.n_samples, decoding_of(work), evaluation.seed, evaluation.batch_size
+    )
+    texts = [generation.prompt for generation in generations]
+    tokens = [generation.token_ids for generation in generations]
+    report(Progress("log-probs"))
+    policy_logps = policy.token_logps(texts, tokens, _LOGPS_BATCH)
+    reference = _reference_logps(work, policy, policy_logps, texts, tokens)
+    seconds = time.monotonic() - begun
+    with atomic_folder(folder) as temporary:
+        lines = map(stored_sample, generations, policy_logps, reference)
+        write_json_lines(temporary / "samples.jsonl.gz", lines)
+        (temporary / "generate.json").write_text(json.dumps({"seconds": seconds}))
+    return seconds
+
+
+def _reference_logps(
+    work: CellWork,
+    policy: HFModel,
+    policy_logps: list[NDArray[np.float32]],
+    texts: Sequence[str],
+    tokens: Sequence[Sequence[int]],
+) -> list[NDArray[np.float32]]:
+    if work.policy == Path(work.spec.model_path):
+        return policy_logps
+    if policy.adapter_of is not None and Path(policy.adapter_of) == Path(work.spec.model_path):
+        return policy.without_adapter().token_logps(texts, tokens, _LOGPS_BATCH)
+    return _base(work).token_logps(texts, tokens, _LOGPS_BATCH)
+
+
+def diverged(work: CellWork) -> FitResult | None:
+    """How training ended, when it ended without a checkpoint to measure."""
+    if not work.trained:
+        return None
+    result = FitResult.load(work.output.training(work.spec) / "fit.json")
+    return result if result.status == "diverged" else None
+
+
+def decoding_of(work: CellWork) -> Decoding:
+    """The decoding with its length limit filled in."""
+    decoding = work.spec.evaluation.decoding
+    limit = decoding.max_new_tokens or task_of(work.task_folder).spec.max_new_tokens
+    return decoding.model_copy(update={"max_new_tokens": limit})
+
+
+def reward_of(work: CellWork, task: Task) -> RewardFunction | None:
+    """The reward that checkpoints are measured by."""
+    if work.spec.evaluation.reward is None:
+        return task.reward
+    reward: RewardFunction = load_function(*reward_file(work.spec.evaluation.reward))
+    return reward
+
+
+def reward_identity(work: CellWork, task: Task) -> str | None:
+    """The content hash of that reward; None when there is none."""
+    if work.spec.evaluation.reward is None and task.spec.reward is None:
+        return None
+    probe = [prompt.model_dump(mode="json") for prompt in task.probe]
+    return hash_json([task_identity(task, work.spec.evaluation), probe])
+
+
+def make_probe(work: CellWork, task: Task, tokenizer: Any) -> Callable[[Any], dict[str, float]] | None:
+    """Measures a policy in training by the mean reward of one sample to each probe prompt."""
+    reward, prompts = reward_of(work, task), task.probe
+    if reward is None or not prompts:
+        return None
+    decoding = Decoding(max_new_tokens=decoding_of(work).max_new_tokens)
+
+    def probe(model: Any) -> dict[str, float]:
+        policy = HFModel(model, tokenizer)
+        generations = policy.generate(prompts, 1, decoding, _PROBE_SEED, _PROBE_BATCH)
+        return probe_reward(reward, prompts, [generation.text for generation in generations])
+
+    return probe
+
+
+def probe_reward(reward: RewardFunction, prompts: Sequence[Prompt], texts: Sequence[str]) -> dict[str, float]:
+    """The mean of the scores that there are, as the training log calls it."""
+    scores = [score for score in reward(prompts, texts) if score is not None]
+    return {"probe_reward": float(np.mean(scores))} if scores else {}
+
+
+@lru_cache(maxsize=4)
+def task_of(folder: Path) -> Task:
+    """The task in a folder, kept for the next cell."""
+    return load_task(str(folder))
+
+
+def _examples(work: CellWork) -> Examples:
+    spec = work.spec
+    return _kept_examples(examples_file(work.output.cache, spec.model_hash, spec.data_hash, spec.data.long))
+
+
+@lru_cache(maxsize=2)
+def _kept_examples(file: Path) -> Examples:
+    return load_examples(file)
+
+
+def _reference_cache(work: CellWork) -> ReferenceCache:
+    return ReferenceCache(work.output.cache / "reference", work.spec.model_hash)
+
+
+def _load(work: CellWork, folder: Path) -> HFModel:
+    """A model with weights of its own, free to be changed."""
+    with quiet():
+        return HFModel.load(
+            folder, allow_pickle=work.trust.allow_pickle, trust_remote_code=work.trust.trust_remote_code
+        )
+
+
+def _base(work: CellWork) -> HFModel:
+    folder = Path(work.spec.model_path)
+    size = sum(file.stat().st_size for file in folder.glob("*.safetensors"))
+    return _kept_base(folder, work.trust) if size <= _KEPT_BYTES else _load(work, folder)
+
+
+@lru_cache(maxsize=2)
+def _kept_base(folder: Path, trust: Trust) -> HFModel:
+    with quiet():
+        return HFModel.load(
+            folder, allow_pickle=trust.allow_pickle, trust_remote_code=trust.trust_remote_code
+        )

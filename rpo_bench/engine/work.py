@@ -1,0 +1,52 @@
+"""What a worker process is told: which stage of which cell, and where everything lies."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from rpo_bench.engine.base_models import Trust
+from rpo_bench.engine.output import Output
+from rpo_bench.spec import CellSpec
+
+Stage = Literal["reference", "partners", "train", "generate", "score"]
+
+
+@dataclass(frozen=True)
+class CellWork:
+    """What a worker needs to know to do a stage of a cell.
+
+    Attributes:
+        spec: the cell's identity.
+        strength_name: what its strength is called.
+        architecture: "decoder" or "encoder-decoder".
+        task_folder: where the task is.
+        output: where everything goes.
+        trust: what is allowed when models are loaded.
+        threads: of torch.
+        checkpoint: a finished checkpoint to measure; None: the base model, or what training leaves.
+        command: reproduces the cell.
+    """
+
+    spec: CellSpec
+    strength_name: str
+    architecture: str
+    task_folder: Path
+    output: Output
+    trust: Trust
+    threads: int
+    checkpoint: Path | None
+    command: str
+
+    @property
+    def policy(self) -> Path:
+        """The folder of the model that is measured."""
+        if self.checkpoint is not None:
+            return self.checkpoint
+        if self.spec.strength is None:
+            return Path(self.spec.model_path)
+        return self.output.training(self.spec) / "checkpoint"
+
+    @property
+    def trained(self) -> bool:
+        """Whether a training stage comes first."""
+        return self.checkpoint is None and self.spec.strength is not None
