@@ -22,6 +22,12 @@ METHODS: Registry[Callable[[], Method]] = Registry(
         "dro-p": "trainers.dro:DRO.batch_mean",
         "rpo": "trainers.rpo:RPO",
         "rpo-released": "trainers.rpo:RPO.released",
+        "una": "trainers.una:UNA",
+        "a-star-po": "trainers.a_star_po:AStarPO",
+        "qrpo": "trainers.qrpo:QRPO",
+        "dpo": "trainers.dpo:DPO",
+        "ipo": "trainers.dpo:DPO.ipo",
+        "rebel": "trainers.rebel:REBEL",
     },
 )
 

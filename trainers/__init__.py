@@ -10,26 +10,36 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from trainers.a_star_po import AStarPO as AStarPO
+    from trainers.dpo import DPO as DPO
     from trainers.dro import DRO as DRO
     from trainers.examples import Examples as Examples
     from trainers.fitting import fit as fit
     from trainers.kto import KTO as KTO
     from trainers.objective import Method as Method
     from trainers.objective import Need as Need
+    from trainers.qrpo import QRPO as QRPO
+    from trainers.rebel import REBEL as REBEL
     from trainers.rpo import RPO as RPO
     from trainers.settings import FitResult as FitResult
     from trainers.settings import TrainingSettings as TrainingSettings
     from trainers.sft import SFT as SFT
+    from trainers.una import UNA as UNA
 
 _HOMES = {
+    "AStarPO": "a_star_po",
+    "DPO": "dpo",
     "DRO": "dro",
     "Examples": "examples",
     "FitResult": "settings",
     "KTO": "kto",
     "Method": "objective",
     "Need": "objective",
+    "QRPO": "qrpo",
+    "REBEL": "rebel",
     "RPO": "rpo",
     "SFT": "sft",
+    "UNA": "una",
     "TrainingSettings": "settings",
     "fit": "fitting",
 }

@@ -19,6 +19,7 @@ class Need(StrEnum):
 
     REWARD = "reward"
     LABEL = "label"  # desirable or undesirable
+    PAIR = "pair"  # two responses to one prompt
     GROUP = "group"  # at least two responses per prompt
     KL_PARTNER = "kl_partner"  # mismatched pairs (x_i, y_j)
     VALUE = "value"  # a separate value network V(x)
@@ -130,6 +131,17 @@ class Method(ABC):
         """The rows to train on, or None for all."""
         return None
 
+    def pairs(self, examples: Examples) -> NDArray[np.int64] | None:
+        """Rows of the pairs to train on, (M, 2), or None where the method learns from single rows.
+
+        A micro-batch of P pairs then has 2P rows: all the first ones, then all the second ones.
+        """
+        return None
+
+    def transformed(self, examples: Examples) -> Examples:
+        """The rows with their rewards as the method wants them, beyond z-scoring."""
+        return examples
+
     def log_partition(
         self, examples: Examples, reference_logps: NDArray[np.float64], lengths: NDArray[np.float64]
     ) -> NDArray[np.float64] | None:
@@ -146,4 +158,7 @@ class Method(ABC):
 
     @abstractmethod
     def coefficient(self, batch: Batch) -> Tensor:
-        """The declared gradient coefficient: −∇loss = mean_i GC_i ∇log π_θ(y_i|x_i); (B,), detached."""
+        """The declared gradient coefficient GC, detached; (B,).
+
+        −∇loss = (1/U) Σ_i GC_i ∇log π_θ(y_i|x_i), U the number of units: rows, or pairs.
+        """

@@ -59,7 +59,7 @@ class OfflineTrainer(Trainer):
         self.data = data
         self.layout = layout
         self.dtype: DType = dtype
-        self.micro_batch_size = micro_batch_size or data.plan.batches.shape[1]
+        self.micro_batch_size = micro_batch_size or data.plan.batches.shape[1] * data.units.shape[1]
         self.value = None if value is None else value.to(args.device)
         self.value_learning_rate = value_learning_rate
         self.training_log: TrainingLog | None = None
@@ -77,19 +77,21 @@ class OfflineTrainer(Trainer):
     def training_step(self, model: Any, inputs: dict[str, Tensor], num_items_in_batch: Any = None) -> Tensor:
         """Accumulates the gradient of one optimiser batch; returns its loss, ()."""
         step = int(inputs["step"])
-        rows = self.data.plan.batches[step]  # (B,)
+        units = self.data.units[self.data.plan.batches[step]]  # (B, 1) or (B, 2)
         model.eval()
         if self.value is not None:
             self.value.zero_grad()  # Trainer empties the gradients of the policy alone
         partner_log_ratio = self._partner_log_ratio(model, step)
-        parts = np.split(rows, range(self.micro_batch_size, len(rows), self.micro_batch_size))
+        size = max(1, self.micro_batch_size // units.shape[1])
+        # A part holds its units' first rows, then their second ones.
+        parts = [units[i : i + size].T.ravel() for i in range(0, len(units), size)]
         early = None  # what the statistic needs of all rows, when there are several parts
         if len(parts) > 1:
             early = self._statistic_of_parts(model, parts, partner_log_ratio)
         total = torch.zeros((), device=self.args.device)
         logged: dict[str, Tensor] = {}
         for part in parts:
-            weight = len(part) / len(rows)
+            weight = len(part) / units.size
             batch = dataclasses.replace(self._forward(model, part), partner_log_ratio=partner_log_ratio)
             self._check_start(batch)
             statistic = early if early is not None else self.method.statistic(batch)
@@ -105,7 +107,7 @@ class OfflineTrainer(Trainer):
         if not torch.isfinite(total):
             raise DivergedError(f"the loss became {total.item()} at step {step + 1}")
         self._logged = logged
-        self.tokens += int(self.data.examples.lengths[rows].sum())
+        self.tokens += int(self.data.examples.lengths[units].sum())
         return total
 
     def _forward(self, model: Any, rows: NDArray[np.int64]) -> Batch:

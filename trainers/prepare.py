@@ -20,11 +20,12 @@ from trainers.settings import TrainingSettings
 
 @dataclass(frozen=True)
 class OfflineData:
-    """Everything that a step looks up. N rows, S steps of B rows.
+    """Everything that a step looks up. N rows in U units of one or two rows, S steps of B units.
 
     Attributes:
         examples: the rows that are trained on, rewards scaled as the method asks.
-        plan: which rows each step sees.
+        units: the rows of each unit: one, or a pair; (U, 1) or (U, 2).
+        plan: which units each step sees.
         reference_logps: log π_ref(y|x); (N,).
         lengths: response tokens; (N,).
         log_partition: log Ẑ(x); (N,), or None.
@@ -34,6 +35,7 @@ class OfflineData:
     """
 
     examples: Examples
+    units: NDArray[np.int64]
     plan: BatchPlan
     reference_logps: NDArray[np.float64]
     lengths: NDArray[np.float64]
@@ -61,16 +63,25 @@ def prepare(
     reference = reference_logps(cache, model, examples, layout, dtype)
     mean, sd = _reward_scale(examples.rewards) if method.zscore_rewards else (0.0, 1.0)
     examples = _scaled(examples, mean, sd)
+    examples = method.transformed(examples)
     rows = method.rows(examples)
     if rows is not None:
         examples, reference = examples.take(rows), reference[rows]
     lengths = np.array([len(response) for response in examples.responses], dtype=np.float64)
-    plan = plan_batches(examples.lengths, examples.groups, settings.steps, settings.batch_size, settings.seed)
+    pairs = method.pairs(examples)
+    units = np.arange(len(examples))[:, None] if pairs is None else pairs
+    plan = plan_batches(
+        examples.lengths[units].sum(axis=1),
+        examples.groups[units[:, 0]],
+        settings.steps,
+        max(2, settings.batch_size // units.shape[1]),
+        settings.seed,
+    )
     partition = method.log_partition(examples, reference, lengths)
     partners = None
     if Need.KL_PARTNER in method.needs:
         partners = partner_logps(cache, model, examples, plan, layout, dtype)
-    return OfflineData(examples, plan, reference, lengths, partition, partners, mean, sd)
+    return OfflineData(examples, units, plan, reference, lengths, partition, partners, mean, sd)
 
 
 def check_needs(method: Method, examples: Examples) -> None:
@@ -78,6 +89,8 @@ def check_needs(method: Method, examples: Examples) -> None:
     needs = method.needs
     if Need.LABEL in needs and examples.desirable is None:
         raise UserError(f"{method.name} needs desirable/undesirable labels; the examples have none.")
+    if Need.PAIR in needs and (group_sizes(examples.groups) < 2).all():
+        raise UserError(f"{method.name} needs two responses to a prompt; every prompt has one.")
     if Need.GROUP in needs and (group_sizes(examples.groups) < 2).any():
         lonely = int((group_sizes(examples.groups) < 2).sum())
         raise UserError(

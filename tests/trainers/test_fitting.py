@@ -10,14 +10,39 @@ import torch
 from tiny_models import tiny_decoder, tiny_encoder_decoder
 from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoTokenizer
 
-from trainers import DRO, KTO, RPO, SFT, Examples, FitResult, TrainingSettings, fit
+from trainers import (
+    DPO,
+    DRO,
+    KTO,
+    QRPO,
+    REBEL,
+    RPO,
+    SFT,
+    AStarPO,
+    Examples,
+    FitResult,
+    TrainingSettings,
+    fit,
+)
 from trainers.errors import UserError
 from trainers.objective import Batch, LossOutput, Method
 from trainers.reference import ReferenceCache
 from trainers.settings import Lora
 from trainers.training_log import read_training_log
 
-METHODS = [SFT(k=2), KTO(), DRO(), DRO.batch_mean(), RPO(), RPO.released()]
+METHODS = [
+    SFT(k=2),
+    KTO(),
+    DRO(),
+    DRO.batch_mean(),
+    RPO(),
+    RPO.released(),
+    RPO(partition="reference_samples"),
+    QRPO(quantiles="group"),
+    AStarPO(),
+    DPO(),
+    REBEL(),
+]
 SETTINGS = TrainingSettings(steps=6, batch_size=16, warmup_steps=1, learning_rate=1e-2)
 
 
@@ -46,16 +71,16 @@ def examples(prompts: int = 12, k: int = 4, seed: int = 0) -> Examples:
     answers = [[*rng.integers(4, 30, size=rng.integers(1, 8)).tolist(), 1] for _ in range(prompts * k)]
     rewards = rng.normal(size=prompts * k)
     groups = np.repeat(np.arange(prompts), k)
-    return Examples([questions[g] for g in groups], answers, rewards, groups, desirable=rewards > 0)
+    samples = {group: rng.normal(size=6) for group in range(prompts)}
+    prompt_ids = [questions[group] for group in groups]
+    return Examples(prompt_ids, answers, rewards, groups, desirable=rewards > 0, reference_rewards=samples)
 
 
 def weights(model: Any) -> torch.Tensor:
     return torch.cat([p.detach().flatten() for p in model.parameters()])
 
 
-@pytest.mark.parametrize(
-    "method", METHODS, ids=lambda m: f"{m.name}-{m.strength:g}-{getattr(m, 'baseline', '')}"
-)
+@pytest.mark.parametrize("method", METHODS, ids=repr)
 def test_training_moves_the_model_and_leaves_a_checkpoint(folder: Path, method: Method, tmp_path: Path):
     model, tokenizer = load(folder), AutoTokenizer.from_pretrained(folder)
     before = weights(model).clone()
@@ -79,9 +104,7 @@ def test_training_moves_the_model_and_leaves_a_checkpoint(folder: Path, method: 
     assert torch.equal(weights(reloaded), weights(model))
 
 
-@pytest.mark.parametrize(
-    "method", METHODS, ids=lambda m: f"{m.name}-{m.strength:g}-{getattr(m, 'baseline', '')}"
-)
+@pytest.mark.parametrize("method", METHODS, ids=repr)
 def test_micro_batches_change_memory_and_not_the_result(folder: Path, method: Method, tmp_path: Path):
     """16 × 1 and 1 × 16: the same gradients but for rounding, batch-wide statistics included.
 

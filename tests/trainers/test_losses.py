@@ -6,12 +6,17 @@ import math
 import pytest
 import torch
 
+from trainers.a_star_po import AStarPO
+from trainers.dpo import DPO, dpo_loss, ipo_loss
 from trainers.dro import DRO
 from trainers.kto import KTO, kto_loss
-from trainers.objective import Batch, Method
+from trainers.objective import Batch, Method, Need
+from trainers.qrpo import QRPO, beta_log_partition
+from trainers.rebel import REBEL
 from trainers.rpo import RPO
 from trainers.sft import SFT
 from trainers.squared import squared_loss
+from trainers.una import UNA
 
 METHODS: list[Method] = [
     SFT(),
@@ -21,6 +26,13 @@ METHODS: list[Method] = [
     RPO(tau=0.4),
     RPO(tau=0.4, logp="mean"),
     RPO.released(),
+    UNA(tau=0.4),
+    AStarPO(tau=0.4, value_tau=0.7),
+    QRPO(tau=0.3),
+    QRPO(tau=0.3, transform="log"),
+    DPO(beta=0.3),
+    DPO(beta=0.3, objective="ipo"),
+    REBEL(tau=0.6),
 ]
 
 
@@ -119,19 +131,22 @@ def test_rpo_by_hand():
 
 @pytest.mark.parametrize("method", METHODS, ids=lambda method: f"{method.name}-{method}")
 def test_autograd_gives_the_declared_coefficient(method: Method):
-    """−∂loss/∂log π(y_i) = GC_i / B for every row."""
+    """−∂loss/∂log π(y_i) = GC_i / U for every row, U the number of rows, or of pairs."""
     batch = with_statistic(method, random_batch())
     method.loss(batch).loss.backward()
-    declared = method.coefficient(batch) / len(batch.reward)
+    units = len(batch.reward) // (2 if Need.PAIR in method.needs else 1)
+    declared = method.coefficient(batch) / units
     torch.testing.assert_close(-batch.policy_logps.grad, declared)
 
 
 @pytest.mark.parametrize("method", METHODS, ids=lambda method: f"{method.name}-{method}")
 def test_the_loss_is_the_weighted_mean_of_its_micro_batches(method: Method):
-    """With the statistic given, splitting 6 rows into 4 + 2 changes neither loss nor gradient."""
+    """With the statistic given, splitting 6 rows (3 pairs) into 2 units and the rest changes nothing."""
+    index = torch.arange(6)
     whole = with_statistic(method, random_batch(requires_grad=False))
 
-    def part(rows: slice) -> Batch:
+    def part(first: slice) -> Batch:
+        rows = index[first] if Need.PAIR not in method.needs else index.view(2, 3)[:, first].flatten()
         columns = {
             f.name: getattr(whole, f.name)[rows]
             for f in dataclasses.fields(Batch)
@@ -139,11 +154,53 @@ def test_the_loss_is_the_weighted_mean_of_its_micro_batches(method: Method):
         }
         return Batch(**columns, statistic=whole.statistic)
 
-    split = (4 * method.loss(part(slice(0, 4))).loss + 2 * method.loss(part(slice(4, 6))).loss) / 6
+    units = 6 if Need.PAIR not in method.needs else 3
+    split = sum(n * method.loss(part(slice(i, i + n))).loss for i, n in ((0, 2), (2, units - 2))) / units
     torch.testing.assert_close(split, method.loss(whole).loss)
 
 
-@pytest.mark.parametrize("method", [DRO(baseline="batch_mean"), RPO()], ids=["dro-p", "rpo"])
+def test_dpo_by_hand():
+    """β = 1, D_w − D_l = ln 3: −log σ(ln 3) = ln(4/3); IPO with 1/(2β) = ½: (ln 3 − ½)²."""
+    better, worse = torch.tensor([math.log(3)]), torch.tensor([0.0])
+    assert dpo_loss(better, worse, 1.0).item() == pytest.approx(math.log(4 / 3))
+    assert ipo_loss(better, worse, 1.0).item() == pytest.approx((math.log(3) - 0.5) ** 2)
+
+
+def test_dpo_starts_at_ln_2_and_is_antisymmetric():
+    """D = 0 gives ln 2; swapping the pair mirrors the gradient's sigmoid: σ(m) + σ(−m) = 1."""
+    zeros = torch.zeros(3)
+    assert dpo_loss(zeros, zeros, 0.1).item() == pytest.approx(math.log(2))
+    margin = torch.tensor([0.7])
+    there, back = dpo_loss(margin, zeros[:1], 1.0), dpo_loss(zeros[:1], margin, 1.0)
+    assert (back - there).item() == pytest.approx(0.7)
+
+
+def test_rebel_by_hand():
+    """τ = ½, r = (1, 0), D = (0.5, 0.1): ((1 − 0)/½ − 0.4)² = 1.6² = 2.56."""
+    batch = Batch(torch.tensor([0.5, 0.1]), torch.zeros(2), torch.ones(2), torch.tensor([1.0, 0.0]))
+    assert REBEL(tau=0.5).loss(batch).loss.item() == pytest.approx(2.56)
+
+
+def test_a_star_po_is_2_tau_squared_times_rpo():
+    """β₁ = β₂ = τ, V* = τ log Ẑ for both: (τD − (r − V))² = 2τ² · ½ (D − (r − V)/τ)²."""
+    batch = random_batch(requires_grad=False)
+    rpo = RPO(tau=0.4, partition="reference_samples").loss(batch).loss
+    torch.testing.assert_close(AStarPO(tau=0.4).loss(batch).loss, 2 * 0.4**2 * rpo)
+
+
+@pytest.mark.parametrize("beta", [0.05, 0.3, 2.0])
+def test_qrpos_partition_is_the_integral_over_a_uniform_quantile(beta: float):
+    """Z = ∫₀¹ e^{u/β} du for the identity, ∫₀¹ u^{1/β} du for the logarithm."""
+    u = (torch.arange(200_000, dtype=torch.float64) + 0.5) / 200_000
+    identity = beta * (u / beta).exp().mean().log().item()
+    logarithm = beta * (u.log() / beta).exp().mean().log().item()
+    assert beta_log_partition(beta, "identity") == pytest.approx(identity, rel=1e-4)
+    assert beta_log_partition(beta, "log") == pytest.approx(logarithm, rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    "method", [DRO(baseline="batch_mean"), RPO(), REBEL()], ids=["dro-p", "rpo", "rebel"]
+)
 def test_shifting_all_rewards_of_a_prompt_changes_nothing(method: Method):
     """V̂ moves by as much as the reward: δ in r is δ in the batch mean, and δ/τ in log Ẑ."""
     batch = random_batch(requires_grad=False)
