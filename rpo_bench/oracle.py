@@ -63,14 +63,13 @@ class BestOfN:
 def oracle_curve(rewards: Floats, taus: Floats) -> OracleCurve:
     """The oracle's KL and reward by self-normalised importance weights.
 
-    Per prompt ``reward = Σ w r`` and ``KL = Σ w r/τ − log mean exp(r/τ)`` with ``w ∝ exp(r/τ)``, then the
-    mean over prompts. τ = ∞ is the reference itself.
+    ``tilted`` of each prompt, then the mean over prompts. τ = ∞ is the reference itself.
 
     Args:
         rewards: Of N reference samples for each of P prompts, (P, N), finite.
         taus: Strengths in units of reward per nat, positive, (T,).
     """
-    points = [_per_prompt(rewards, float(tau)) for tau in taus]
+    points = [tilted(rewards, float(tau)) for tau in taus]
     kl, reward, ess = (np.array([point[i] for point in points]) for i in range(3))  # (T, P) each
     return OracleCurve(
         np.asarray(taus, dtype=np.float64),
@@ -95,8 +94,6 @@ def default_taus(rewards: Floats, count: int = 60) -> Floats:
 def best_of_n(rewards: Floats, counts: NDArray[np.int64]) -> BestOfN:
     """The expected best of n, from N ≥ n samples per prompt without bias.
 
-    The i-th smallest of N is the best of a random n of them in C(i−1, n−1) of C(N, n) cases.
-
     Args:
         rewards: Of N reference samples for each of P prompts, (P, N).
         counts: The n, each 1 … N; (K,).
@@ -104,19 +101,26 @@ def best_of_n(rewards: Floats, counts: NDArray[np.int64]) -> BestOfN:
     size = rewards.shape[1]
     if counts.min() < 1 or counts.max() > size:
         raise ValueError(f"best-of-n needs 1 ≤ n ≤ {size}, not {counts.min()} … {counts.max()}")
-    ordered = np.sort(rewards, axis=1).mean(0)  # (N,): linear in the order statistics
-    rank = np.arange(1, size + 1)
-    rewards_of_best = []
-    for n in counts:
-        possible = rank >= n
-        log_share = _log_choose(rank[possible] - 1, n - 1) - _log_choose(np.array(size), n)
-        rewards_of_best.append(float(np.exp(log_share) @ ordered[possible]))
     kl = np.log(counts) - (counts - 1) / counts
-    return BestOfN(counts, kl, np.array(rewards_of_best))
+    return BestOfN(counts, kl, np.stack([best_of(rewards, int(n)) for n in counts]).mean(1))
 
 
-def _per_prompt(rewards: Floats, tau: float) -> tuple[Floats, Floats, Floats]:
-    """KL, reward and effective share of the samples at one τ; (P,) each."""
+def best_of(rewards: Floats, n: int) -> Floats:
+    """The expected best of n for each prompt, without bias; (P, N) → (P,).
+
+    The i-th smallest of N is the best of a random n of them in C(i−1, n−1) of C(N, n) cases.
+    """
+    size = rewards.shape[1]
+    rank = np.arange(n, size + 1)
+    log_share = _log_choose(rank - 1, n - 1) - _log_choose(np.array(size), n)
+    return np.asarray(np.sort(rewards, axis=1)[:, n - 1 :] @ np.exp(log_share))
+
+
+def tilted(rewards: Floats, tau: float) -> tuple[Floats, Floats, Floats]:
+    """The optimum at one τ for each prompt: KL, reward, effective samples as a share of N; (P, N) → (P,) each.
+
+    ``reward = Σ w r`` and ``KL = Σ w r/τ − log mean exp(r/τ)`` with ``w ∝ exp(r/τ)``.
+    """
     log_weights = (rewards - rewards.max(axis=1, keepdims=True)) / tau  # (P, N), at most 0
     log_weights = log_weights - logsumexp(log_weights, axis=1, keepdims=True)
     weights = np.exp(log_weights)

@@ -38,8 +38,8 @@ def stability(log: Sequence[Mapping[str, Any]], diverged: bool | None = None) ->
     - ``grad_peak``: the largest such ratio.
 
     Args:
-        log: Entries with ``step`` and any of loss, log_ratio (or kl), grad_norm, probe_reward; null stands for
-            a number that isn't finite.
+        log: Entries with ``step`` and any of loss, log_ratio (or kl), grad_norm, probe_reward; null means
+            a number that wasn't finite.
         diverged: What is known from elsewhere; None: judge by the log.
     """
     entries = sorted(log, key=lambda entry: entry.get("step", 0))
