@@ -117,7 +117,7 @@ def best_of(rewards: Floats, n: int) -> Floats:
 
 
 def tilted(rewards: Floats, tau: float) -> tuple[Floats, Floats, Floats]:
-    """The optimum at one τ for each prompt: KL, reward, effective samples as a share of N; (P, N) → (P,) each.
+    """KL, reward and effective share of samples at one τ, for each prompt; (P, N) → (P,) each.
 
     ``reward = Σ w r`` and ``KL = Σ w r/τ − log mean exp(r/τ)`` with ``w ∝ exp(r/τ)``.
     """
