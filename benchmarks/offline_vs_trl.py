@@ -1,0 +1,291 @@
+"""Offline training against TRL's trainers: steps per second and peak memory, as ratios within one run.
+
+    python benchmarks/offline_vs_trl.py [--quick] [--out FILE]
+
+Both sides train the same decoder-only model (random weights) from the same texts by the same method, batch,
+number format, learning rate and number of steps, on one thread, each run in a process of its own, in turns.
+The rate is that of the steps after the first few; TRL is run as it is by default (its reference model in every
+step) and with its precomputed reference log-probs.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+WARM_STEPS = 3
+
+
+@dataclass(frozen=True)
+class Size:
+    """One of the model sizes; lengths are of prompts and responses together, in tokens."""
+
+    hidden: int
+    layers: int
+    vocabulary: int
+    batch: int
+    steps: int
+    shortest: int
+    longest: int
+
+
+SIZES = {
+    "embedded": Size(hidden=64, layers=2, vocabulary=600, batch=64, steps=40, shortest=10, longest=50),
+    "30M": Size(hidden=512, layers=6, vocabulary=16_000, batch=16, steps=10, shortest=24, longest=160),
+}
+SIDES = ("ours", "trl", "trl-precomputed")
+
+
+def build(size: Size, folder: Path) -> None:
+    """Saves the model, its tokenizer and the texts that both sides train on."""
+    import numpy as np
+    import torch
+    from tokenizers import Tokenizer, models, pre_tokenizers
+    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+    words = {"<pad>": 0, "</s>": 1} | {f"w{i}": i for i in range(2, size.vocabulary)}
+    tokenizer = Tokenizer(models.WordLevel(words, unk_token="<pad>"))
+    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token="<pad>", eos_token="</s>")
+    fast.save_pretrained(folder)
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        vocab_size=size.vocabulary,
+        hidden_size=size.hidden,
+        intermediate_size=4 * size.hidden,
+        num_hidden_layers=size.layers,
+        num_attention_heads=max(2, size.hidden // 64),
+        num_key_value_heads=max(2, size.hidden // 64),
+        max_position_embeddings=512,
+        pad_token_id=0,
+        eos_token_id=1,
+        bos_token_id=None,
+        tie_word_embeddings=True,
+    )
+    LlamaForCausalLM(config).save_pretrained(folder)
+    rng = np.random.default_rng(0)
+
+    def text(tokens: int) -> str:
+        return " ".join(f"w{i}" for i in rng.integers(2, size.vocabulary, size=tokens))
+
+    rows = []
+    for _ in range(size.batch * size.steps // 2):
+        prompt = text(int(rng.integers(size.shortest // 2, size.longest // 2)))
+        chosen, rejected = (text(int(rng.integers(size.shortest // 2, size.longest // 2))) for _ in "ab")
+        rows.append({"prompt": prompt, "chosen": chosen, "rejected": rejected})
+    (folder / "pairs.json").write_text(json.dumps(rows))
+
+
+def run_ours(method: str, size: Size, folder: Path, dtype: str) -> dict[str, float]:
+    """Trains by our engine; reference log-probs are computed once, and timed apart."""
+    import numpy as np
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    from trainers import DPO, KTO, Examples, TrainingSettings, fit
+
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    pairs = json.loads((folder / "pairs.json").read_text())
+    texts = [(row["prompt"], row[side]) for row in pairs for side in ("chosen", "rejected")]
+    rewards = np.tile([1.0, 0.0], len(pairs))
+    examples = Examples(
+        [tokenizer(prompt).input_ids for prompt, _ in texts],
+        [[*tokenizer(response).input_ids, tokenizer.eos_token_id] for _, response in texts],
+        rewards,
+        np.repeat(np.arange(len(pairs)), 2),
+        desirable=rewards > 0,
+    )
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+    marks: list[float] = []
+    baseline = resident_bytes()
+    started = time.perf_counter()
+    settings = TrainingSettings(
+        steps=size.steps, batch_size=size.batch, learning_rate=1e-5, warmup_steps=0, dtype=dtype
+    )
+    with tempfile.TemporaryDirectory() as out:
+        fit(
+            DPO() if method == "dpo" else KTO(),
+            model,
+            examples,
+            settings,
+            Path(out),
+            progress=lambda step, record: marks.append(time.perf_counter()),
+        )
+    total = time.perf_counter() - started
+    return summary(marks, total, baseline)
+
+
+def run_trl(method: str, size: Size, folder: Path, dtype: str, precompute: bool) -> dict[str, float]:
+    """Trains by TRL's trainer on the same texts."""
+    from datasets import Dataset
+    from transformers import AutoModelForCausalLM, AutoTokenizer, TrainerCallback
+    from trl import DPOConfig, DPOTrainer, KTOConfig, KTOTrainer
+
+    pairs = json.loads((folder / "pairs.json").read_text())
+    marks: list[float] = []
+
+    class Clock(TrainerCallback):
+        """Notes when each step ends."""
+
+        def on_step_end(self, *args: Any, **kwargs: Any) -> None:
+            marks.append(time.perf_counter())
+
+    unpaired = [
+        {"prompt": row["prompt"], "completion": " " + row[side], "label": side == "chosen"}
+        for row in pairs
+        for side in ("chosen", "rejected")
+    ]
+    paired = [
+        {"prompt": row["prompt"], "chosen": " " + row["chosen"], "rejected": " " + row["rejected"]}
+        for row in pairs
+    ]
+    config, trainer_class = (DPOConfig, DPOTrainer) if method == "dpo" else (KTOConfig, KTOTrainer)
+    model, reference = (AutoModelForCausalLM.from_pretrained(folder) for _ in range(2))
+    baseline = resident_bytes()
+    started = time.perf_counter()
+    arguments = config(
+        output_dir=str(folder / "trl"),
+        per_device_train_batch_size=size.batch // 2 if method == "dpo" else size.batch,
+        max_steps=size.steps,
+        learning_rate=1e-5,
+        use_cpu=True,
+        bf16=dtype == "bfloat16",
+        precompute_ref_log_probs=precompute,
+        gradient_checkpointing=False,
+        save_strategy="no",
+        logging_strategy="no",
+        report_to="none",
+        disable_tqdm=True,
+        dataloader_pin_memory=False,
+    )
+    trainer = trainer_class(
+        model=model,
+        ref_model=None if precompute else reference,
+        args=arguments,
+        train_dataset=Dataset.from_list(paired if method == "dpo" else unpaired),
+        processing_class=AutoTokenizer.from_pretrained(folder),
+        callbacks=[Clock()],
+    )
+    trainer.train()
+    return summary(marks, time.perf_counter() - started, baseline)
+
+
+def summary(marks: list[float], total: float, baseline: float) -> dict[str, float]:
+    """Steps per second after the warm-up, the whole time, and memory beyond the loaded model."""
+    import torch
+
+    from trainers.memory import peak_memory_bytes
+
+    steps = len(marks) - 1 - WARM_STEPS
+    return {
+        "steps_per_s": steps / (marks[-1] - marks[WARM_STEPS]),
+        "total_s": total,
+        "peak_mb": (peak_memory_bytes(torch.device("cpu")) - baseline) / 1e6,
+    }
+
+
+def resident_bytes() -> float:
+    """The process's memory now."""
+    fields = Path("/proc/self/statm").read_text().split()
+    return int(fields[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def measure(side: str, method: str, size: str, folder: Path, dtype: str) -> dict[str, float]:
+    """One run in a process of its own."""
+    command = [sys.executable, __file__, "--child", side, method, size, str(folder), dtype]
+    environment = os.environ | {
+        "OMP_NUM_THREADS": "1",
+        "HF_HUB_OFFLINE": "1",
+        "HF_HUB_DISABLE_TELEMETRY": "1",
+        "TRANSFORMERS_VERBOSITY": "error",
+    }
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    if done.returncode:
+        raise SystemExit(f"{side} {method} {size} failed:\n{done.stderr[-3000:]}")
+    result: dict[str, float] = json.loads(done.stdout.strip().splitlines()[-1])
+    return result
+
+
+def child(side: str, method: str, size: str, folder: str, dtype: str) -> None:
+    """What a measuring process does."""
+    import torch
+
+    torch.set_num_threads(1)
+    if side == "ours":
+        result = run_ours(method, SIZES[size], Path(folder), dtype)
+    else:
+        result = run_trl(method, SIZES[size], Path(folder), dtype, side == "trl-precomputed")
+    print(json.dumps(result))
+
+
+def main() -> None:
+    """Runs all combinations in turns and prints medians and ratios."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="one repeat, the embedded size only")
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--dtype", default="float32", choices=["float32", "bfloat16"])
+    parser.add_argument("--out", type=Path, help="also write the figures as JSON")
+    parser.add_argument("--child", nargs=5, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.child:
+        child(*options.child)
+        return
+    repeats = 1 if options.quick else options.repeats
+    rows = []
+    with tempfile.TemporaryDirectory() as root:
+        for size in ["embedded"] if options.quick else list(SIZES):
+            folder = Path(root) / size
+            build(SIZES[size], folder)
+            for method in ("kto", "dpo"):
+                runs: dict[str, list[dict[str, float]]] = {side: [] for side in SIDES}
+                for _ in range(repeats):
+                    for side in SIDES:  # in turns, so that a slow minute hits all of them
+                        runs[side].append(measure(side, method, size, folder, options.dtype))
+                rows.extend(table_rows(method, size, runs))
+    report(rows)
+    if options.out:
+        options.out.write_text(json.dumps(rows, indent=1) + "\n")
+
+
+def table_rows(method: str, size: str, runs: dict[str, list[dict[str, float]]]) -> list[dict[str, Any]]:
+    """Medians of each side, and its ratio to ours."""
+    medians = {
+        side: {name: statistics.median(run[name] for run in found) for name in found[0]}
+        for side, found in runs.items()
+    }
+    ours = medians["ours"]
+    return [
+        {
+            "method": method,
+            "size": size,
+            "side": side,
+            **{name: round(value, 3) for name, value in found.items()},
+            "our_speed_ratio": round(ours["steps_per_s"] / found["steps_per_s"], 2),
+            "our_total_time_ratio": round(found["total_s"] / ours["total_s"], 2),
+            "our_memory_ratio": round(ours["peak_mb"] / found["peak_mb"], 2),
+        }
+        for side, found in medians.items()
+    ]
+
+
+def report(rows: list[dict[str, Any]]) -> None:
+    """Prints the table."""
+    print(
+        f"{'method':7}{'size':10}{'side':17}{'steps/s':>9}{'total s':>9}{'peak MB':>9}{'ours ×':>8}{'mem ×':>8}"
+    )
+    for row in rows:
+        print(
+            f"{row['method']:7}{row['size']:10}{row['side']:17}{row['steps_per_s']:9.2f}{row['total_s']:9.1f}"
+            f"{row['peak_mb']:9.0f}{row['our_speed_ratio']:8.2f}{row['our_memory_ratio']:8.2f}"
+        )
+
+
+if __name__ == "__main__":
+    main()
