@@ -1,0 +1,168 @@
+"""``rpo-bench base``: a tokenizer and a small language model from a file of texts."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from rpo_bench.cli.console import err, print_facts
+from rpo_bench.cli.options import flag, with_flags
+from rpo_bench.errors import UserError
+
+if TYPE_CHECKING:
+    from rpo_bench.models.base_lm import BaseReport
+    from rpo_bench.models.base_shape import BaseSettings
+
+
+class Architecture(StrEnum):
+    """What kind of model."""
+
+    decoder = "decoder"
+    encoder_decoder = "encoder-decoder"
+
+
+class TokenizerKind(StrEnum):
+    """What kind of tokenizer."""
+
+    bpe = "bpe"
+    word = "word"
+
+
+@dataclass(frozen=True)
+class ShapeFlags:
+    """What the model is."""
+
+    tokenizer: Annotated[
+        TokenizerKind,
+        flag("--tokenizer", "Byte-level byte pairs, or whole words for a small closed language.", "Shape"),
+    ] = TokenizerKind.bpe
+    vocab_size: Annotated[
+        int | None, flag("--vocab-size", "Tokens; sized to the data by default.", "Shape", min=8)
+    ] = None
+    hidden_size: Annotated[int, flag("--hidden-size", "Width.", "Shape", min=8)] = 128
+    layers: Annotated[int, flag("--layers", "Of the decoder, and as many of an encoder.", "Shape", min=1)] = 4
+    heads: Annotated[
+        int | None, flag("--heads", "Attention heads; sized to the width by default.", "Shape", min=1)
+    ] = None
+    context_length: Annotated[
+        int | None,
+        flag("--context-length", "Tokens; by default what the data need, up to 1024.", "Shape", min=8),
+    ] = None
+
+
+@dataclass(frozen=True)
+class PretrainingFlags:
+    """How it is trained."""
+
+    steps: Annotated[int, flag("--steps", "Optimiser steps.", "Training", min=1)] = 2000
+    batch_size: Annotated[int, flag("--batch-size", "Texts per step.", "Training", min=2)] = 32
+    learning_rate: Annotated[
+        float | None, flag("--learning-rate", "At its peak; 0.2 / hidden size by default.", "Training")
+    ] = None
+    seed: Annotated[int, flag("--seed", "Of weights, batches and held-out texts.", "Training", min=0)] = 0
+    heldout_fraction: Annotated[
+        float, flag("--heldout-fraction", "Share of the prompts that perplexity is measured on.", "Training")
+    ] = 0.05
+    threads: Annotated[
+        int, flag("--threads", "Of torch; the weights depend on it in the last bits.", "Training", min=1)
+    ] = 1
+
+
+@with_flags
+def base(
+    data: Annotated[
+        str,
+        typer.Option(help="Rows or preference pairs in any format that `data check` reads, or a .txt file."),
+    ],
+    out: Annotated[Path, typer.Option(help="The folder to make.", metavar="DIR")],
+    shape: ShapeFlags,
+    training: PretrainingFlags,
+    arch: Annotated[Architecture, typer.Option(help="Kind of model.")] = Architecture.decoder,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a model folder.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
+) -> None:
+    """Make a tokenizer and a small language model from a file.
+
+    It imitates every response in the file, good and bad: that makes it the reference policy of these data.
+    """
+    settings = _settings(arch, shape, training)
+    _check_target(out, overwrite)
+    from rpo_bench.models.base_texts import read_texts
+
+    texts = read_texts(data, training.heldout_fraction, training.seed)
+
+    import torch
+
+    from rpo_bench.models.base_lm import train_base
+
+    torch.set_num_threads(training.threads)
+    with _progress(settings.steps, quiet) as progress:
+        report = train_base(texts.train, texts.heldout, settings, out, progress)
+    _print_report(report, out, arch, len(texts.train))
+
+
+def _settings(arch: Architecture, shape: ShapeFlags, training: PretrainingFlags) -> "BaseSettings":
+    from rpo_bench.models.base_shape import BaseSettings
+
+    if training.learning_rate is not None and not 0 < training.learning_rate < float("inf"):
+        raise UserError(f"--learning-rate {training.learning_rate:g}: it must be a number above 0.")
+    if not 0 < training.heldout_fraction < 1:
+        raise UserError(f"--heldout-fraction {training.heldout_fraction:g}: it must lie between 0 and 1.")
+    settings = BaseSettings(
+        architecture=arch.value,
+        tokenizer=shape.tokenizer.value,
+        vocab_size=shape.vocab_size,
+        hidden_size=shape.hidden_size,
+        layers=shape.layers,
+        heads=shape.heads,
+        context_length=shape.context_length,
+        steps=training.steps,
+        batch_size=training.batch_size,
+        learning_rate=training.learning_rate,
+        seed=training.seed,
+    )
+    settings.check()
+    return settings
+
+
+def _check_target(out: Path, overwrite: bool) -> None:
+    """Refuses to replace anything but a model folder that may go."""
+    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
+        return
+    if not (out / "config.json").is_file():
+        raise UserError(f"--out {out} exists and is no model folder: choose another.")
+    if not overwrite:
+        raise UserError(f"--out {out} holds a model already: choose another folder, or give --overwrite.")
+
+
+@contextmanager
+def _progress(steps: int, quiet: bool) -> Iterator[Callable[[int, int, float], None] | None]:
+    """A bar with loss and time left on standard error; nothing where that is no terminal."""
+    console = err()
+    if quiet or not console.is_terminal:
+        yield None
+        return
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = ("pretraining", BarColumn(), MofNCompleteColumn(), TextColumn("loss {task.fields[loss]}"))
+    with Progress(*columns, TimeRemainingColumn(), console=console) as bar:
+        task = bar.add_task("", total=steps, loss="–")
+        yield lambda step, _, loss: bar.update(task, completed=step, loss=f"{loss:.3f}")
+
+
+def _print_report(report: "BaseReport", out: Path, arch: Architecture, texts: int) -> None:
+    shortened = f"{report.shortened:,} of {texts:,} texts" if report.shortened else "none of the texts"
+    print_facts(
+        {
+            "model": f"{arch.value}, {report.parameters:,} parameters",
+            "vocabulary": f"{report.vocabulary:,} tokens",
+            "context": f"{report.context_length:,} tokens ({shortened} cut to it)",
+            "held-out perplexity": f"{report.perplexity:.3f} per token (of {report.heldout_tokens:,})",
+            "trained": f"{report.tokens:,} tokens in {report.seconds:.0f} s",
+            "saved": str(out),
+        }
+    )

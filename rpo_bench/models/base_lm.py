@@ -1,0 +1,206 @@
+"""Small language models from scratch, for whoever has no hub within reach."""
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rpo_bench.atomic import atomic_folder
+from rpo_bench.errors import UserError
+from rpo_bench.models.base_shape import BaseSettings, build_model, generation_settings
+from rpo_bench.models.base_texts import TextPair
+from rpo_bench.models.base_tokenizer import Architecture, train_tokenizer
+from rpo_bench.models.quiet import quiet
+
+#: Called after each step with (steps done, steps in all, training loss in nats per token).
+Progress = Callable[[int, int, float], None]
+
+_ROUNDED_TO = 32  # context lengths are multiples of this
+_LONGEST_CONTEXT = 1024  # of a context sized to the data; longer ones have to be asked for
+_EVALUATION_BATCH = 64
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """Tokenised texts: prompts with their layout's special tokens, responses with end-of-sequence."""
+
+    prompts: list[list[int]]
+    responses: list[list[int]]
+
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        """Tokens of prompt and response together, (N,)."""
+        pairs = zip(self.prompts, self.responses, strict=True)
+        return np.array([len(prompt) + len(response) for prompt, response in pairs], dtype=np.int64)
+
+
+@dataclass(frozen=True)
+class BaseReport:
+    """What pretraining gave.
+
+    Attributes:
+        perplexity: exp of the mean loss per response token on held-out texts.
+        heldout_tokens: response tokens behind it.
+        shortened: training texts cut to the context length.
+        tokens: response and prompt tokens trained on, padding not counted.
+    """
+
+    parameters: int
+    vocabulary: int
+    context_length: int
+    perplexity: float
+    heldout_tokens: int
+    shortened: int
+    tokens: int
+    seconds: float
+
+
+def train_base(
+    train: Sequence[TextPair],
+    heldout: Sequence[TextPair],
+    settings: BaseSettings,
+    out: Path,
+    progress: Progress | None = None,
+) -> BaseReport:
+    """Trains a tokenizer and a language model from texts, and saves both into one folder.
+
+    The loss is the mean negative log-probability of response and end-of-sequence given the prompt. With the
+    same settings, texts and number of threads on the same machine the weights come out equal to the bit.
+
+    Args:
+        train: What to learn from.
+        heldout: What to measure perplexity on.
+        settings: Shape and training.
+        out: The folder to make; it appears whole, or not at all.
+        progress: Told of every step.
+
+    Raises:
+        UserError: No texts, an impossible shape, or a folder that can't be written.
+    """
+    import torch
+
+    if len(train) < 2 or not heldout:
+        raise UserError(
+            f"A base model needs at least two texts to learn from and one held out: {len(train)}."
+        )
+    began = time.perf_counter()
+    texts = [text for pair in train for text in (pair.prompt, pair.response)]
+    tokenizer = train_tokenizer(texts, settings.architecture, settings.tokenizer, settings.vocab_size)
+    whole = encode(tokenizer, train)
+    context = settings.context_length or _suitable_context(whole)
+    tokenizer.model_max_length = context
+    encoded = fit_context(whole, settings.architecture, context)
+    with torch.random.fork_rng():
+        torch.manual_seed(settings.seed)
+        model = build_model(settings, tokenizer, context)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    model.to(device)
+    tokens = _pretrain(model, encoded, settings, progress)
+    held = fit_context(encode(tokenizer, heldout), settings.architecture, context)
+    loss, count = mean_loss(model, held)
+    model.generation_config = generation_settings(model, max(map(len, encoded.responses)))
+    with atomic_folder(out) as folder, quiet():
+        model.to("cpu").save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
+    return BaseReport(
+        parameters=sum(p.numel() for p in model.parameters()),
+        vocabulary=len(tokenizer),
+        context_length=context,
+        perplexity=math.exp(loss),
+        heldout_tokens=count,
+        shortened=int((whole.lengths != encoded.lengths).sum()),
+        tokens=tokens,
+        seconds=time.perf_counter() - began,
+    )
+
+
+def encode(tokenizer: Any, pairs: Sequence[TextPair]) -> Encoded:
+    """Tokenises prompts and responses by the rule that training, generation and scoring share."""
+    prompts = tokenizer([pair.prompt for pair in pairs]).input_ids
+    responses = tokenizer([pair.response for pair in pairs], add_special_tokens=False).input_ids
+    return Encoded(prompts, [[*response, tokenizer.eos_token_id] for response in responses])
+
+
+def fit_context(encoded: Encoded, architecture: Architecture, context: int) -> Encoded:
+    """Cuts what doesn't fit: a response's end beyond half the context, then a prompt's beginning.
+
+    The special tokens around a prompt stay. A decoder's prompt and response share the context; an encoder and
+    a decoder have one each.
+    """
+    first = 1 if architecture == "decoder" else 0  # <bos> stays in front
+    prompts, responses = [], []
+    for prompt, response in zip(encoded.prompts, encoded.responses, strict=True):
+        if architecture == "decoder":
+            room = max(context - len(prompt), context // 2)
+            kept = response[:room]
+            budget = context - len(kept)
+        else:
+            kept, budget = response[:context], context
+        dropped = max(len(prompt) - budget, 0)
+        prompts.append(prompt[:first] + prompt[first + dropped :])
+        responses.append(kept)
+    return Encoded(prompts, responses)
+
+
+def mean_loss(model: Any, encoded: Encoded) -> tuple[float, int]:
+    """Mean negative log-probability per response token (nats), and how many tokens it is a mean of."""
+    import torch
+
+    from trainers.logps import TokenLayout, collate, token_logps
+
+    layout = TokenLayout.of(model)
+    order = np.argsort(encoded.lengths, kind="stable")
+    total, count = 0.0, 0
+    model.eval()
+    with torch.no_grad():
+        for start in range(0, len(order), _EVALUATION_BATCH):
+            chosen = order[start : start + _EVALUATION_BATCH]
+            prompts = [encoded.prompts[i] for i in chosen]
+            inputs = collate(prompts, [encoded.responses[i] for i in chosen], layout).to(model.device)
+            total -= float(token_logps(model, inputs).sum())
+            count += int(inputs.response_mask.sum())
+    return total / count, count
+
+
+def _pretrain(model: Any, encoded: Encoded, settings: BaseSettings, progress: Progress | None) -> int:
+    """Minimises the loss in place; returns the number of tokens seen."""
+    import torch
+    from transformers import get_cosine_schedule_with_warmup
+
+    from trainers.batches import plan_batches
+    from trainers.logps import TokenLayout, collate, token_logps
+
+    groups = np.arange(len(encoded.prompts))
+    plan = plan_batches(encoded.lengths, groups, settings.steps, settings.batch_size, settings.seed)
+    optimizer = torch.optim.AdamW(
+        model.parameters(), lr=settings.peak_learning_rate, betas=(0.9, 0.98), weight_decay=0.01, fused=True
+    )
+    warmup = min(200, settings.steps // 10)
+    schedule = get_cosine_schedule_with_warmup(optimizer, warmup, settings.steps)
+    layout = TokenLayout.of(model)
+    # One divisor for all batches: they are sorted by length, and each one's own count of tokens would give
+    # short responses more weight per token, so that the model would learn to be brief.
+    typical = float(np.mean([len(response) for response in encoded.responses])) * plan.batches.shape[1]
+    model.train()  # there is no dropout in it
+    for step, batch in enumerate(plan.batches, start=1):
+        inputs = collate([encoded.prompts[i] for i in batch], [encoded.responses[i] for i in batch], layout)
+        inputs = inputs.to(model.device)
+        loss = -token_logps(model, inputs).sum() / typical
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        schedule.step()
+        optimizer.zero_grad()
+        if progress is not None:
+            progress(step, settings.steps, float(loss.detach()) * typical / int(inputs.response_mask.sum()))
+    return int(encoded.lengths[plan.batches].sum())
+
+
+def _suitable_context(encoded: Encoded) -> int:
+    longest = max(map(len, encoded.prompts)) + max(map(len, encoded.responses))
+    return min(-(-longest // _ROUNDED_TO) * _ROUNDED_TO, _LONGEST_CONTEXT)

@@ -1,0 +1,83 @@
+"""The texts that a base model is pretrained on: from rows, preference pairs or plain text."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from rpo_bench.data.readers import read_rows
+from rpo_bench.data.row import Row
+from rpo_bench.data.split import split_rows
+from rpo_bench.data.text_files import whole_text
+from rpo_bench.errors import UserError
+
+
+@dataclass(frozen=True)
+class TextPair:
+    """A response and what it follows."""
+
+    prompt: str
+    response: str
+
+
+@dataclass(frozen=True)
+class Texts:
+    """What is learnt from, and what perplexity is measured on; no prompt is in both."""
+
+    train: list[TextPair]
+    heldout: list[TextPair]
+
+
+def read_texts(source: str, heldout_fraction: float, seed: int) -> Texts:
+    """Reads what a base model learns from, and holds out a share of the prompts.
+
+    A ``.txt`` file holds documents separated by empty lines (one per line where there are none). Each is cut
+    at a word boundary in its first half that the seed picks: what comes before is the prompt. Any other
+    source is read as rows, rewards ignored: a base model imitates all that is there, good and bad.
+
+    Args:
+        source: A text file, or what ``read_rows`` takes.
+        heldout_fraction: Share of the prompts, in (0, 1); rows that name their split are held to it.
+        seed: Picks the cuts and the held-out prompts.
+
+    Raises:
+        UserError: The source can't be read, or holds too little.
+    """
+    plain = source.endswith((".txt", ".txt.gz"))
+    rows = _documents(Path(source), seed) if plain else read_rows(source)
+    parts = split_rows(rows, heldout_fraction, seed)
+    return Texts(_pairs(parts.train), _pairs(parts.test))
+
+
+def _pairs(rows: list[Row]) -> list[TextPair]:
+    return [TextPair(row.prompt, row.response) for row in rows]
+
+
+def _documents(path: Path, seed: int) -> list[Row]:
+    text = whole_text(path).replace("\r\n", "\n")
+    blocks = [block.strip() for block in text.split("\n\n") if block.strip()]
+    if len(blocks) < 2:
+        blocks = [line.strip() for line in text.split("\n") if line.strip()]
+    places = np.random.default_rng([seed, 0x7E87]).random(len(blocks))
+    pairs = [_cut(block, float(place)) for block, place in zip(blocks, places, strict=True)]
+    rows = [
+        Row(prompt=pair.prompt, response=pair.response, reward=0.0, prompt_id=pair.prompt)
+        for pair in pairs
+        if pair is not None
+    ]
+    found = len({row.prompt for row in rows})
+    if found < 2:
+        raise UserError(
+            f"{path} has {found} documents of two words or more that begin differently, and at least two are "
+            "needed, to hold one out: separate documents by empty lines, or put one on each line."
+        )
+    return rows
+
+
+def _cut(document: str, place: float) -> TextPair | None:
+    """Cuts between two words of the first half (place in [0, 1)); None for fewer than two words."""
+    starts = [i for i in range(1, len(document)) if document[i - 1].isspace() and not document[i].isspace()]
+    if not starts:
+        return None
+    at = starts[int(place * max(1, len(starts) // 2))]
+    return TextPair(document[:at].rstrip(), document[at:])
