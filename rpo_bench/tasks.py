@@ -27,10 +27,13 @@ class TaskSpec(Frozen):
     version: int = Field(ge=1)
     title: str
     description: str
-    train: dict[str, str] = Field(description="variant → rows file", min_length=1)
+    train: dict[str, str] = Field(
+        description="variant, or variant/model where it differs by base model → rows file", min_length=1
+    )
     heldout: str = Field(description="JSONL of prompts to evaluate on")
     probe: str | None = Field(None, description="JSONL of prompts whose reward is followed in training")
     reward: str | None = Field(None, description="FILE.py:FUNCTION")
+    reward_files: tuple[str, ...] = Field((), description="further files that the reward is made of")
     models: dict[str, str] = Field(default_factory=dict, description="name → folder of a base model")
     reference_samples: dict[str, str] = Field(
         default_factory=dict, description="model name → .npz with rewards (P, N) of reference samples"
@@ -68,17 +71,30 @@ class Task:
     @cached_property
     def hash(self) -> str:
         """Identity of what is measured: version, prompts and the reward's source."""
-        reward = hash_file(self.folder / self.spec.reward.partition(":")[0]) if self.spec.reward else None
+        sources = [self.spec.reward.partition(":")[0], *self.spec.reward_files] if self.spec.reward else []
+        reward = [hash_file(self.folder / file) for file in sources]
         prompts = [p.model_dump() for p in self.heldout]
         identity = [self.spec.name, self.spec.version, self.spec.max_new_tokens, prompts, reward]
         return hash_json(identity)
 
-    def train_file(self, variant: str) -> Path:
-        """The file of training rows; raises UserError for an unknown variant."""
-        if variant not in self.spec.train:
-            hint = did_you_mean(variant, self.spec.train)
+    def train_file(self, variant: str, model: str | None = None) -> Path:
+        """The file of training rows for a base model.
+
+        Args:
+            variant: Which of the task's data sets.
+            model: One of the task's base models. Data sampled from a reference policy differ by model; a
+                model that has none of its own gets what is meant for all, or else the first model's.
+
+        Raises:
+            UserError: There is no such variant.
+        """
+        train = self.spec.train
+        fitting = [key for key in train if key.partition("/")[0] == variant]
+        if not fitting:
+            hint = did_you_mean(variant, {key.partition("/")[0] for key in train})
             raise UserError(f"Task '{self.spec.name}' has no data variant '{variant}'.{hint}")
-        return self.folder / self.spec.train[variant]
+        chosen = next((key for key in (f"{variant}/{model}", variant) if key in train), fitting[0])
+        return self.folder / train[chosen]
 
     def model_folder(self, name: str) -> Path | None:
         """The folder of one of the task's own base models, or None when it has none of that name."""

@@ -1,0 +1,1 @@
+"""Short question answering in plain English, a world whose truth is known."""
