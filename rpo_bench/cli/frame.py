@@ -3,6 +3,7 @@
 import errno
 import importlib
 import inspect
+import os
 import re
 import sys
 import traceback
@@ -173,11 +174,23 @@ def usage_sentence(error: Any) -> str:
         return message
     if hasattr(error, "possibilities"):
         flags = [flag for p in context.command.params for flag in p.opts if flag.startswith("--")]
-        return f"Unknown flag {error.option_name}.{did_you_mean(error.option_name, flags)}"
+        hint = did_you_mean(error.option_name, flags)
+        if "Did you mean" not in hint:  # all known ones would fill the screen
+            hint = f" See {context.command_path} --help."
+        return f"Unknown flag {error.option_name}.{hint}"
     unknown = re.match(r"No such command '(.*?)'", message)
     if unknown:
         return f"Unknown verb '{unknown[1]}'.{did_you_mean(unknown[1], context.command.commands)}"
-    return message if message.endswith((".", "?")) else f"{message}."
+    message = message.rstrip(".") + _from_environment(context, getattr(error, "param", None))
+    return message if message.endswith("?") else f"{message}."
+
+
+def _from_environment(context: Any, parameter: Any) -> str:
+    """Which variable a wrong value came from, where it wasn't the command line."""
+    source = context.get_parameter_source(parameter.name) if parameter is not None else None
+    if source is None or source.name != "ENVIRONMENT":
+        return ""
+    return f" ({parameter.envvar}={os.environ.get(parameter.envvar, '')})"
 
 
 def _end(sentence: str, code: int) -> NoReturn:

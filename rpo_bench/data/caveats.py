@@ -125,18 +125,21 @@ def _repeats(report: DataReport) -> _Found:
     if duplicates.conflicting:
         yield (
             "conflicting_rewards",
-            f"{duplicates.conflicting:,} identical responses to a prompt have more than one reward.",
+            f"{duplicates.conflicting:,} of the (prompt, response) that occur have more than one reward.",
         )
     if duplicates.rows:
-        yield "duplicate_rows", f"{duplicates.rows:,} rows repeat another one exactly."
+        yield "duplicate_rows", f"{duplicates.rows:,} of {report.rows:,} rows repeat another one exactly."
     if duplicates.prompts:
         yield (
             "prompt_under_two_ids",
-            f"{duplicates.prompts:,} prompts stand under more than one prompt_id: their responses count as "
-            "separate groups.",
+            f"{duplicates.prompts:,} of the prompts stand under more than one prompt_id: their responses "
+            "count as separate groups.",
         )
     if report.empty_responses:
-        yield "empty_responses", f"{report.empty_responses:,} responses are empty: only an end-of-sequence."
+        yield (
+            "empty_responses",
+            f"{report.empty_responses:,} of {report.rows:,} responses are empty: only an end-of-sequence.",
+        )
 
 
 def _texts(rows: Sequence[Row]) -> _Found:
@@ -144,15 +147,15 @@ def _texts(rows: Sequence[Row]) -> _Found:
     if further:
         yield (
             "further_turns",
-            f"{further:,} responses go on with another turn of the dialogue ('\\n\\nHuman:' or "
-            "'\\n\\nAssistant:'): a policy would learn to write both sides.",
+            f"{further:,} of {len(rows):,} responses go on with another turn of the dialogue "
+            "('\\n\\nHuman:' or '\\n\\nAssistant:'): a policy would learn to write both sides.",
         )
     repeated = sum(row.response.startswith(row.prompt) for row in rows)
     if repeated:
         yield (
             "prompt_in_response",
-            f"{repeated:,} responses begin with their whole prompt: if they are whole dialogues, take the "
-            "prompt off them, or the policy is trained to repeat it.",
+            f"{repeated:,} of {len(rows):,} responses begin with their whole prompt: if they are whole "
+            "dialogues, take the prompt off them, or the policy is trained to repeat it.",
         )
 
 

@@ -4,7 +4,6 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 
-
 #: Keys of the metadata that a preference pair's two rows carry: which pair, and which of the two.
 PAIR, PREFERRED = "pair", "preferred"
 

@@ -90,7 +90,7 @@ def _json_record(line: Line) -> Record:
     if line.problem:
         return Record(line.number, "line", {}, line.problem)
     try:
-        value = json.loads(line.text)
+        value = json.loads(line.text.rstrip("\r\n"))
     except json.JSONDecodeError as error:
         return Record(line.number, "line", {}, f"not JSON ({error.msg} at column {error.colno})")
     except RecursionError:
@@ -146,7 +146,7 @@ def _delimited_rows(path: Path, delimiter: str) -> Iterator[Record]:
         if header is None:
             header = _header(path, fields)
         elif fields and len(fields) != len(header):
-            problem = f"{len(fields)} fields, where the header has {len(header)}"
+            problem = f"the number of fields is {len(fields)}, where the header has {len(header)}"
             yield Record(start, "line", {}, problem, textual=True)
         elif fields:
             yield Record(start, "line", dict(zip(header, fields, strict=True)), textual=True)

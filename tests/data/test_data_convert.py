@@ -1,0 +1,95 @@
+"""Converters: hand-worked labels, pairs, groups and prompts."""
+
+import numpy as np
+import pytest
+
+from rpo_bench.data.convert import desirable_labels, group_ids, pairs, prompts_of, rewards_of, zscore
+from rpo_bench.data.row import Row
+from rpo_bench.errors import UserError
+
+
+def row(prompt, reward, response="x", **more):
+    return Row(prompt=prompt, response=response, reward=reward, prompt_id=prompt.lower(), **more)
+
+
+ROWS = [row("A", 1.0), row("B", 5.0), row("A", 3.0), row("C", 5.0), row("A", 2.0), row("B", 5.0)]
+
+
+def test_groups_are_numbered_by_first_appearance():
+    assert group_ids(ROWS).tolist() == [0, 1, 0, 2, 0, 1]
+    assert group_ids(ROWS).dtype == np.int64
+
+
+class TestLabels:
+    """Rewards A: 1, 3, 2 (mean 2); B: 5, 5; C: 5 alone; the mean of all is 21/6 = 3.5."""
+
+    rewards, groups = rewards_of(ROWS), group_ids(ROWS)
+
+    def test_by_the_prompts_mean(self):
+        """Only A's 3 is above A's 2. B and C have no spread: there 5 > 3.5 decides."""
+        labels = desirable_labels(self.rewards, self.groups, "prompt_mean")
+        assert labels.tolist() == [False, True, True, True, False, True]
+
+    def test_by_the_global_mean(self):
+        labels = desirable_labels(self.rewards, self.groups, "global_mean")
+        assert labels.tolist() == [False, True, False, True, False, True]
+
+    def test_by_sign(self):
+        labels = desirable_labels(np.array([-1.0, 0.0, 1e-9]), np.zeros(3, dtype=np.int64), "positive")
+        assert labels.tolist() == [False, False, True]
+
+    def test_rounding_of_the_mean_makes_no_response_desirable(self):
+        """Six rewards of 0.1 have the mean 0.09999999999999999 in floating point: none is above it."""
+        rewards = np.full(6, 0.1)
+        assert rewards.mean() < 0.1
+        assert not desirable_labels(rewards, np.zeros(6, dtype=np.int64), "prompt_mean").any()
+        assert not desirable_labels(rewards, np.arange(6), "global_mean").any()
+
+    @pytest.mark.parametrize("rule", ["prompt_mean", "global_mean"])
+    def test_shifting_all_rewards_changes_nothing(self, rule):
+        shifted = desirable_labels(self.rewards - 40.0, self.groups, rule)
+        assert (shifted == desirable_labels(self.rewards, self.groups, rule)).all()
+
+    def test_shifting_one_prompts_rewards_changes_nothing_where_it_has_spread(self):
+        shifted = self.rewards + np.where(self.groups == 0, 100.0, 0.0)
+        labels = desirable_labels(shifted, self.groups, "prompt_mean")
+        assert labels[self.groups == 0].tolist() == [False, True, False]
+
+
+class TestPairs:
+    def test_best_against_worst_of_every_prompt_with_a_difference(self):
+        assert pairs(ROWS) == [(2, 0)]
+
+    def test_all_ordered_pairs(self):
+        """A: 3 beats 1 and 2, 2 beats 1; B and C have nothing to compare."""
+        assert sorted(pairs(ROWS, "all")) == [(2, 0), (2, 4), (4, 0)]
+
+    def test_of_equals_the_first_row_counts(self):
+        assert pairs([row("A", 1.0), row("A", 2.0), row("A", 2.0), row("A", 1.0)]) == [(1, 0)]
+
+
+class TestPrompts:
+    def test_come_once_each_by_first_appearance(self):
+        assert [(p.prompt_id, p.text) for p in prompts_of(ROWS)] == [("a", "A"), ("b", "B"), ("c", "C")]
+
+    def test_keep_the_metadata_that_all_their_rows_agree_on(self):
+        rows = [
+            row("A", 1.0, metadata={"topic": "tea", "model": "x", "pair": 3, "preferred": True}),
+            row("A", 0.0, metadata={"topic": "tea", "model": "y", "pair": 3, "preferred": False}),
+        ]
+        assert prompts_of(rows)[0].metadata == {"topic": "tea"}
+        assert rows[0].metadata["model"] == "x", "the rows themselves stay as they are"
+
+
+class TestZscore:
+    def test_of_hand_worked_numbers(self):
+        """1, 3, 5, 7: mean 4, variance (9 + 1 + 1 + 9)/4 = 5."""
+        np.testing.assert_allclose(zscore(np.array([1.0, 3.0, 5.0, 7.0])), np.array([-3, -1, 1, 3]) / 5**0.5)
+
+    def test_uses_the_statistics_of_the_reference(self):
+        np.testing.assert_allclose(zscore(np.array([5.0]), np.array([1.0, 3.0])), [3.0])
+
+    @pytest.mark.parametrize("values", [[2.0], [0.0, 0.0], [0.1] * 3])
+    def test_of_equal_rewards_means_nothing(self, values):
+        with pytest.raises(UserError, match=r"^All rewards are .*: there is nothing to learn from them\.$"):
+            zscore(np.array(values))
