@@ -4,8 +4,8 @@
 
 Both sides train the same decoder-only model (random weights) from the same texts by the same method, batch,
 number format, learning rate and number of steps, on one thread, each run in a process of its own, in turns.
-The rate is that of the steps after the first few; TRL is run as it is by default (its reference model in every
-step) and with its precomputed reference log-probs.
+The rate is that of the steps after the first few; TRL is run as it is by default (its reference model in
+every step) and with its precomputed reference log-probs.
 """
 
 import argparse
@@ -277,13 +277,12 @@ def table_rows(method: str, size: str, runs: dict[str, list[dict[str, float]]]) 
 
 def report(rows: list[dict[str, Any]]) -> None:
     """Prints the table."""
-    print(
-        f"{'method':7}{'size':10}{'side':17}{'steps/s':>9}{'total s':>9}{'peak MB':>9}{'ours ×':>8}{'mem ×':>8}"
-    )
+    names = ("steps/s", "total s", "peak MB", "ours ×", "mem ×")
+    print(f"{'method':7}{'size':10}{'side':17}" + "".join(f"{name:>9}" for name in names))
     for row in rows:
         print(
             f"{row['method']:7}{row['size']:10}{row['side']:17}{row['steps_per_s']:9.2f}{row['total_s']:9.1f}"
-            f"{row['peak_mb']:9.0f}{row['our_speed_ratio']:8.2f}{row['our_memory_ratio']:8.2f}"
+            f"{row['peak_mb']:9.0f}{row['our_speed_ratio']:9.2f}{row['our_memory_ratio']:9.2f}"
         )
 
 
