@@ -1,0 +1,127 @@
+"""The footer: what was read, what was left out, how the numbers were made and with what."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rpo_bench.results.schema import SCHEMA_VERSION, Environment
+from rpo_bench.results.store import Broken
+from rpo_bench.site.board import Board, Section
+from rpo_bench.site.text import counted
+from rpo_bench.stats.bootstrap import RESAMPLES
+
+_INTERVALS = (
+    f"95 %, by {RESAMPLES:,} resamples of the prompts, shared by all methods, and of the training seeds, "
+    "within each method. Few seeds are widened by Student's t, and with one seed an interval covers the "
+    "prompts alone. Measures of all samples at once, such as distinct-2, have Student's interval over the "
+    "seeds. No correction is made for the number of comparisons."
+)
+_EQUAL_KL = (
+    "A method's reward at a KL lies on the straight lines from the reference policy through its strengths, "
+    "per training seed; mixing two policies does at least as well. The KL is the largest that half of the "
+    "methods, and two if there are two, reach, so that no reward has a say in it. A method that ends before "
+    "it is compared where it ends."
+)
+_PACKAGES = ("torch", "transformers", "numpy")
+
+
+@dataclass(frozen=True)
+class About:
+    """The footer's text."""
+
+    records: str
+    broken: tuple[Broken, ...]
+    remarks: tuple[str, ...]
+    backends: str
+    environments: tuple[str, ...]
+    commands: tuple[str, ...]
+    intervals: str = _INTERVALS
+    equal_kl: str = _EQUAL_KL
+    schema: int = SCHEMA_VERSION
+
+
+def about(board: Board, roots: Sequence[Path]) -> About:
+    """What the footer says; folders are told relative to the results that they lie in."""
+    results = board.results
+    broken = tuple(Broken(Path(_within(one.folder, roots)), one.reason) for one in results.broken)
+    records = [stored.record for stored in results.records]
+    diverged = sum(record.status == "diverged" for record in records)
+    counts = [f"{counted(len(records), 'checkpoint')} read, {diverged} of them diverged"]
+    counts.append(f"{len(broken)} left out" if broken else "none left out")
+    if results.duplicates:
+        counts.append(f"{counted(len(results.duplicates), 'duplicate')} of the same cells")
+    return About(
+        records="; ".join(counts) + ".",
+        broken=broken,
+        remarks=_remarks(board, roots),
+        backends=_backends(board.sections),
+        environments=_environments([record.environment for record in records]),
+        commands=tuple(sorted({record.command for record in records})),
+    )
+
+
+def _within(folder: Path, roots: Sequence[Path]) -> str:
+    for root in roots:
+        if folder.is_relative_to(root):
+            return folder.relative_to(root).as_posix()
+    return folder.name
+
+
+def _remarks(board: Board, roots: Sequence[Path]) -> tuple[str, ...]:
+    remarks = [
+        f"{_within(one.folder, roots)} tells other metrics than {_within(one.kept, roots)} of the same cell; "
+        "the latter is shown."
+        for one in board.results.duplicates
+        if one.differs
+    ]
+    for section in board.sections:
+        names = {stored.record.cell: _within(stored.folder, roots) for stored in section.panel.records}
+        remarks += [
+            f"{names[cell]}: {reason}; it counts in means over seeds, but not at equal KL."
+            for cell, reason in sorted(section.unread.items(), key=lambda item: names[item[0]])
+        ]
+    reasons: Counter[tuple[str, str]] = Counter()
+    for stored in board.results.records:
+        for name, metric in stored.record.metrics.items():
+            for reason, n in metric.unscored.items():
+                reasons[name, reason] += n
+    remarks += [
+        f"{name}: {counted(n, 'sample')} unscored ({reason})."
+        for (name, reason), n in sorted(reasons.items())
+    ]
+    return tuple(remarks)
+
+
+def _backends(sections: Sequence[Section]) -> str:
+    """Which backend gave which measure."""
+    found = sorted(
+        {
+            (value.backend, name)
+            for section in sections
+            for row in section.rows
+            for name, value in row.values.items()
+            if value.backend
+        }
+    )
+    by_backend: dict[str, list[str]] = {}
+    for backend, name in found:
+        by_backend.setdefault(backend, []).append(name)
+    told = [f"{backend} ({', '.join(names)})" for backend, names in by_backend.items()]
+    return "; ".join(told) + "." if told else "The records name no backends."
+
+
+def _environments(found: Sequence[Environment]) -> tuple[str, ...]:
+    """Each different environment with its number of checkpoints, the commonest first."""
+    told = Counter(_environment(one) for one in found)
+    ordered = sorted(told.items(), key=lambda item: (-item[1], item[0]))
+    return tuple(f"{text} ({counted(n, 'checkpoint')})" if len(told) > 1 else text for text, n in ordered)
+
+
+def _environment(one: Environment) -> str:
+    version = f"RPO-Bench {one.packages.get('rpo-bench', '?')}"
+    if one.git_commit:
+        version += f", commit {one.git_commit[:10]}{' with uncommitted changes' if one.git_dirty else ''}"
+    packages = [f"{name} {one.packages[name]}" for name in _PACKAGES if name in one.packages]
+    machine = f"{one.processor}, {one.device}, {one.dtype}, {counted(one.threads, 'thread')}"
+    return "; ".join([version, ", ".join([*packages, f"Python {one.python}"]), machine]) + "."

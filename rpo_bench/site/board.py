@@ -1,0 +1,90 @@
+"""The board: everything that the terminal and the page show, computed once."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from rpo_bench.results.store import Results
+from rpo_bench.site.equal_kl import Ranking, rank
+from rpo_bench.site.oracles import Oracle, panel_oracle
+from rpo_bench.site.panels import Panel, panels
+from rpo_bench.site.scores import PanelScores, read_panel_scores
+from rpo_bench.site.table import BoardRow, panel_draws, panel_rows
+from rpo_bench.site.verdict import Verdict, verdict
+
+#: (task, model) → its oracle.
+Oracles = Mapping[tuple[str, str], Oracle]
+
+
+@dataclass(frozen=True)
+class Section:
+    """A panel with all that is told about it.
+
+    Attributes:
+        rows: By series, then strength.
+        ranking: The methods at one KL budget; None where they can't be ranked.
+        oracle: For the panel's prompts, where there is one.
+        no_oracle: Why there is none.
+        unread: Cell → why its scores couldn't be read.
+    """
+
+    panel: Panel
+    rows: tuple[BoardRow, ...]
+    ranking: Ranking | None
+    verdict: Verdict
+    oracle: Oracle | None
+    no_oracle: str | None
+    unread: Mapping[str, str]
+    prompts: int
+
+
+@dataclass(frozen=True)
+class Board:
+    """What there is to show of some results."""
+
+    sections: tuple[Section, ...]
+    results: Results
+
+    @property
+    def rows(self) -> list[BoardRow]:
+        """The rows of all sections."""
+        return [row for section in self.sections for row in section.rows]
+
+
+def make_board(results: Results, oracles: Oracles | None = None) -> Board:
+    """Computes the board of some results.
+
+    Args:
+        results: What was read.
+        oracles: Used where it has one for a panel's task and model; otherwise the task's own is looked up.
+    """
+    given = oracles or {}
+
+    def oracle_of(panel: Panel) -> Oracle | str:
+        return given.get((panel.spec.task, panel.spec.model)) or panel_oracle(panel)
+
+    return Board(tuple(_section(panel, oracle_of) for panel in panels(results.records)), results)
+
+
+def _section(panel: Panel, oracle_of: Callable[[Panel], Oracle | str]) -> Section:
+    scores = read_panel_scores(panel)
+    draws = panel_draws(panel, scores)
+    oracle, reason = _fitting(oracle_of(panel), scores)
+    ranking = rank(panel, scores, draws)
+    return Section(
+        panel=panel,
+        rows=tuple(panel_rows(panel, scores, draws, oracle)),
+        ranking=ranking,
+        verdict=verdict(panel, ranking),
+        oracle=oracle,
+        no_oracle=reason,
+        unread=scores.missing,
+        prompts=len(scores.prompts),
+    )
+
+
+def _fitting(oracle: Oracle | str, scores: PanelScores) -> tuple[Oracle | None, str | None]:
+    """The oracle of the very prompts that were measured, or why there is none."""
+    if isinstance(oracle, str):
+        return None, oracle
+    selected = oracle.select(scores.prompts)
+    return (selected, None) if selected else (None, "it has no samples for some of the prompts")

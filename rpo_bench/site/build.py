@@ -1,0 +1,65 @@
+"""From result folders to the leaderboard's page."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from rpo_bench.atomic import atomic_file
+from rpo_bench.errors import UserError
+from rpo_bench.results.store import Results, read_results
+from rpo_bench.site.board import Board, Oracles, make_board
+from rpo_bench.site.page import page
+
+PAGE = "index.html"
+
+
+def build_leaderboard(results_roots: Sequence[Path], out: Path, *, oracles: Oracles | None = None) -> Board:
+    """Reads results, computes the board and writes ``out/index.html``.
+
+    Args:
+        results_roots: Folders of results, or outputs of ``train-and-eval``.
+        out: Where the page goes.
+        oracles: (task, model) → oracle, instead of the tasks' own.
+
+    Raises:
+        UserError: There is no result to show, or the page can't be written.
+    """
+    board = read_board(results_roots, oracles=oracles)
+    with atomic_file(out / PAGE) as temporary:
+        temporary.write_bytes(page(board, results_roots).encode())
+    return board
+
+
+def read_board(results_roots: Sequence[Path], *, oracles: Oracles | None = None) -> Board:
+    """The board of some results, without a page; raises UserError when there is nothing to show."""
+    results = read_results(results_roots)
+    if not results.records:
+        raise UserError(_nothing(results, results_roots))
+    return make_board(results, oracles)
+
+
+def check_leaderboard(results_roots: Sequence[Path], out: Path, *, oracles: Oracles | None = None) -> Board:
+    """Checks that ``out/index.html`` is the page of these results, and that none of them is broken.
+
+    Raises:
+        UserError: Naming what is wrong and what to do. Nothing is written.
+    """
+    board = read_board(results_roots, oracles=oracles)
+    if board.results.broken:
+        first = board.results.broken[0]
+        more = f" (and {len(board.results.broken) - 1} more)" if len(board.results.broken) > 1 else ""
+        raise UserError(f"{first.folder} can't be used: {first.reason}{more}.")
+    file = out / PAGE
+    if not file.is_file():
+        raise UserError(f"{file}: there is no such page; build it without --check.")
+    if file.read_bytes() != page(board, results_roots).encode():
+        raise UserError(f"{file} isn't the page of these results: build it again without --check.")
+    return board
+
+
+def _nothing(results: Results, roots: Sequence[Path]) -> str:
+    where = ", ".join(str(root) for root in roots)
+    if not results.broken:
+        return f"{where}: there are no results here; `rpo-bench train-and-eval` makes some."
+    first = results.broken[0]
+    n = len(results.broken)
+    return f"{where}: none of {n} results can be used; the first, {first.folder}: {first.reason}."

@@ -1,0 +1,82 @@
+"""The board's rows as CSV and JSON, carried inside the page."""
+
+import base64
+import csv
+import io
+import json
+from typing import Any
+
+from rpo_bench.results.schema import SCHEMA_VERSION
+from rpo_bench.site.board import Board
+from rpo_bench.site.table import BoardRow
+from rpo_bench.site.text import visible
+
+#: A spreadsheet takes a cell that begins so for a formula.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+def csv_text(board: Board) -> str:
+    """One line per row, with point, bounds and n of every metric that any row has."""
+    names = sorted({name for row in board.rows for name in row.values})
+    heads = ["task", "model", "architecture", "method", "strength", "seeds", "diverged", "badge"]
+    heads += [f"{name}{part}" for name in names for part in ("", "_low", "_high", "_seeds", "_prompts")]
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(heads)
+    for row in board.rows:
+        about = [row.task, row.model, row.architecture, row.method]
+        numbers = [row.strength, len(row.seeds), row.diverged, row.badge]
+        writer.writerow(
+            [*map(_harmless, about), *numbers, *(v for name in names for v in _numbers(row, name))]
+        )
+    return out.getvalue()
+
+
+def _harmless(text: str) -> str:
+    shown = visible(text)
+    return f"'{shown}" if shown.startswith(_FORMULA) else shown
+
+
+def _numbers(row: BoardRow, name: str) -> list[float | int | None]:
+    if name not in row.values:
+        return [None] * 5
+    value = row.values[name]
+    return [value.interval.point, value.interval.low, value.interval.high, value.seeds, value.prompts]
+
+
+def json_text(board: Board) -> str:
+    """The rows with everything that is known of every estimate."""
+    value = {"schema_version": SCHEMA_VERSION, "rows": [_row(row) for row in board.rows]}
+    return json.dumps(value, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
+
+
+def _row(row: BoardRow) -> dict[str, Any]:
+    return {
+        "task": row.task,
+        "model": row.model,
+        "architecture": row.architecture,
+        "method": row.method,
+        "strength": row.strength,
+        "strength_name": row.strength_name,
+        "seeds": list(row.seeds),
+        "diverged": row.diverged,
+        "badge": row.badge,
+        "values": {
+            name: {
+                **value.interval.model_dump(mode="json"),
+                "seeds": value.seeds,
+                "prompts": value.prompts,
+                "backend": value.backend,
+            }
+            for name, value in sorted(row.values.items())
+        },
+        "unscored": dict(sorted(row.unscored.items())),
+        "stability": dict(row.stability),
+        "command": row.command,
+    }
+
+
+def data_url(text: str, kind: str) -> str:
+    """A link's target that holds the whole file."""
+    packed = base64.b64encode(text.encode("utf-8", "backslashreplace")).decode("ascii")
+    return f"data:{kind};charset=utf-8;base64,{packed}"

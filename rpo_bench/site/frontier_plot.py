@@ -1,0 +1,114 @@
+"""The KL–reward frontier: the methods, the untrained policy, the oracle above them and best-of-n."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from markupsafe import Markup
+
+from rpo_bench.site.board import Section
+from rpo_bench.site.oracles import Oracle
+from rpo_bench.site.palette import REFERENCE, Look
+from rpo_bench.site.svg import Axes, EndLabel, Frame, end_labels, figure, path, tag
+from rpo_bench.site.text import estimate, number
+from rpo_bench.site.trade_offs import Trade, axes_of, draw_dots, kl_edge, series_told, trade
+
+
+@dataclass(frozen=True)
+class Curves:
+    """The oracle's curves over all prompts.
+
+    Attributes:
+        kl: Nats, rising.
+        reward: At these points.
+        solid: How many of the points rest on enough samples.
+        best_of: (n, KL at most, reward) of best-of-n.
+    """
+
+    kl: list[float]
+    reward: list[float]
+    solid: int
+    best_of: list[tuple[int, float, float]]
+
+    def at(self, kl: float) -> float:
+        """The oracle's reward at a KL."""
+        return float(np.interp(kl, self.kl, self.reward))
+
+
+def curves(oracle: Oracle) -> Curves:
+    """Means over the prompts."""
+    best = zip(oracle.best_of, oracle.best_of_kl, oracle.best_of_reward.mean(axis=0), strict=True)
+    return Curves(
+        oracle.kl.mean(axis=0).tolist(),
+        oracle.reward.mean(axis=0).tolist(),
+        oracle.trusted,
+        [(n, float(kl), float(reward)) for n, kl, reward in best],
+    )
+
+
+def frontier(section: Section, looks: Mapping[str, Look], frame: Frame, name: str) -> Markup | None:
+    """The picture; None where no trained checkpoint has both a reward and a KL."""
+    found = trade(section, "kl", "reward")
+    if found is None:
+        return None
+    oracle = curves(section.oracle) if section.oracle else None
+    heights = [oracle.at(0.0), oracle.at(kl_edge(found))] if oracle else []
+    axes = axes_of(found, frame, heights)
+    ends = _ends(axes, found, looks)
+    body = [axes.draw()]
+    if oracle:
+        body.append(_yardstick(axes, oracle))
+        ends += _yardstick_ends(axes, oracle)
+    body += [*draw_dots(axes, found, looks, 5.0), end_labels(ends, frame, int((frame.right - 14) / 7))]
+    title = f"KL–reward frontier on {section.panel.task} with {section.panel.model}"
+    return figure(frame, title, _told(found, section, oracle), name, body)
+
+
+def _yardstick(axes: Axes, oracle: Curves) -> Markup:
+    """The oracle, dotted where few samples stand behind it, and best-of-n."""
+    line = [(kl, reward) for kl, reward in zip(oracle.kl, oracle.reward, strict=True) if kl < axes.x.high]
+    if oracle.kl[-1] > axes.x.high:
+        line.append((axes.x.high, oracle.at(axes.x.high)))
+    pieces = ((line[: oracle.solid], "oracle"), (line[max(oracle.solid - 1, 0) :], "oracle faint"))
+    parts = [path(_placed(axes, piece), class_=style) for piece, style in pieces if len(piece) > 1]
+    best = [one for one in oracle.best_of if one[1] <= axes.x.high]
+    if len(best) > 1:
+        parts.append(path(_placed(axes, [(kl, reward) for _, kl, reward in best]), class_="bestof"))
+    for n, kl, reward in best[1:]:
+        dot = tag("circle", tag("title", f"best of {n}"), cx=axes.x(kl), cy=axes.y(reward), r=2.5)
+        parts.append(dot)
+    return tag("g", *parts, class_="yardstick")
+
+
+def _placed(axes: Axes, points: list[tuple[float, float]]) -> list[tuple[float, float]]:
+    return [(axes.x(x), axes.y(y)) for x, y in points]
+
+
+def _yardstick_ends(axes: Axes, oracle: Curves) -> list[EndLabel]:
+    right = min(axes.x.high, oracle.kl[-1])
+    labels = [EndLabel("oracle π*", "yard", axes.x(right), axes.y(oracle.at(right)))]
+    best = [one for one in oracle.best_of if one[1] <= axes.x.high]
+    if len(best) > 1:
+        n, kl, reward = best[-1]
+        labels.append(EndLabel(f"best of {n}", "yard", axes.x(kl), axes.y(reward)))
+    return labels
+
+
+def _ends(axes: Axes, found: Trade, looks: Mapping[str, Look]) -> list[EndLabel]:
+    """A label for every series, tied to its furthest mark."""
+    labels = []
+    for name, of in found.dots.items():
+        (x, y), look = of[-1].at, looks[name] if name else REFERENCE
+        labels.append(EndLabel(of[-1].row.method, look.colour, axes.x(x), axes.y(y)))
+    return labels
+
+
+def _told(found: Trade, section: Section, oracle: Curves | None) -> str:
+    """What the picture shows, for those who don't see it; the table has the numbers."""
+    parts = [series_told(found)]
+    if section.ranking:
+        best, budget = section.ranking.standings[0], section.ranking.budget
+        parts.append(f"At {budget:g} nats {best.label} stands highest: {estimate(best.reward)}.")
+        if oracle:
+            parts.append(f"The oracle earns {number(oracle.at(budget))} there.")
+    return " ".join([*parts, "The table has the numbers."])

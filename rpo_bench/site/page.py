@@ -1,0 +1,195 @@
+"""The board as one HTML file that needs nothing but itself."""
+
+import base64
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from rpo_bench.oracle import MIN_EFFECTIVE_SAMPLES
+from rpo_bench.site.about import about
+from rpo_bench.site.board import Board, Section
+from rpo_bench.site.downloads import csv_text, data_url, json_text
+from rpo_bench.site.frontier_plot import frontier
+from rpo_bench.site.learning_plot import learning, learning_plots
+from rpo_bench.site.palette import REFERENCE, Look, looks
+from rpo_bench.site.ranking_plot import budget_oracle, ranking, ranking_frame
+from rpo_bench.site.stability_table import Stability, stability
+from rpo_bench.site.svg import Frame, key
+from rpo_bench.site.table import COLUMNS, BoardRow, Column, Value
+from rpo_bench.site.text import bounds, counted, number, strength_text, visible
+from rpo_bench.site.trade_offs import scatter
+
+_TRADE = Frame(540, 340, left=50, right=12, top=34, bottom=50)
+_LEARNING = Frame(260, 170, left=40, right=8, top=8, bottom=42)
+_TRADES = (("toxicity", "Toxicity and reward"), ("distinct_2", "Diversity and reward"))
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """A section's pictures; None or empty where there is nothing to draw."""
+
+    budget_oracle: float | None
+    ranking_wide: Markup | None
+    ranking_narrow: Markup | None
+    frontier_wide: Markup | None
+    frontier_narrow: Markup | None
+    trades: tuple[tuple[str, Markup], ...]
+    followed: str
+    learning: tuple[tuple[str, Markup], ...]
+    stability: Stability
+
+
+def page(board: Board, roots: Sequence[Path]) -> str:
+    """The whole page: the same board gives the same bytes.
+
+    Args:
+        board: What to show.
+        roots: The folders that the results were read from; paths are told relative to them.
+    """
+    environment = _environment()
+    style, script = (_asset(environment, name) for name in ("style.css", "board.js"))
+    methods = looks(series.label for section in board.sections for series in section.panel.trained)
+    values: dict[str, Any] = {
+        "board": board,
+        "pictures": [_pictures(section, methods, f"s{i}") for i, section in enumerate(board.sections)],
+        "looks": methods,
+        "legend": _legend(board, methods),
+        "reference": REFERENCE,
+        "columns": COLUMNS,
+        "few_samples": int(MIN_EFFECTIVE_SAMPLES),
+        "tasks": sorted({row.task for row in board.rows}),
+        "models": sorted({row.model for row in board.rows}),
+        "titles": [f"{section.panel.task} with {section.panel.model}" for section in board.sections],
+        "about": about(board, roots),
+        "csv": data_url(csv_text(board), "text/csv"),
+        "json": data_url(json_text(board), "application/json"),
+        "style": style,
+        "script": script,
+        "policy": _policy(style, script),
+    }
+    return environment.get_template("index.html.j2").render(values)
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("rpo_bench.site"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        finalize=_shown,
+    )
+    environment.filters.update(
+        number=number,
+        bounds=bounds,
+        strength=strength_text,
+        told=_told,
+        absent=_absent,
+        compared=_compared,
+        words=lambda name: name.replace("_", " "),
+        lower_first=lambda text: text[:1].lower() + text[1:],
+        key=key,
+    )
+    return environment
+
+
+def _shown(value: object) -> object:
+    """Everything that a template puts out: other people's text loses what can't be seen."""
+    return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
+def _asset(environment: Environment, name: str) -> Markup:
+    """Our own style or script, as it is."""
+    assert environment.loader is not None
+    return Markup(environment.loader.get_source(environment, name)[0])
+
+
+def _policy(style: str, script: str) -> str:
+    """Nothing is loaded from anywhere, and no style or script but the page's own counts."""
+    allowed = {"style-src": _hash(style), "script-src": _hash(script), "img-src": "data:"}
+    rules = "; ".join(f"{kind} {source}" for kind, source in allowed.items())
+    return f"default-src 'none'; {rules}; base-uri 'none'; form-action 'none'"
+
+
+def _hash(text: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+
+def _legend(board: Board, methods: Mapping[str, Look]) -> list[tuple[str, Look]]:
+    """The filter's methods: the reference policies, then the methods by name."""
+    references = sorted({row.method for row in board.rows if row.strength is None})
+    return [*((name, REFERENCE) for name in references), *sorted(methods.items())]
+
+
+def _pictures(section: Section, methods: Mapping[str, Look], name: str) -> Pictures:
+    draw = partial(frontier, section, methods)
+    longest = max((len(row.method) for row in section.rows), default=0)
+    margin = min(max(8 * longest, 80) + 26, 230)
+    broad = Frame(1180, 560, left=56, right=margin, top=36, bottom=52)
+    slim = Frame(400, 400, left=44, right=min(margin, 112), top=36, bottom=50)
+    wide, narrow = ranking_frame(section, 560, 130, 110), ranking_frame(section, 360, 104, 104)
+    trades = [
+        (title, scatter(section, "reward", metric, methods, _TRADE, f"{name}-{metric}"))
+        for metric, title in _TRADES
+    ]
+    runs = learning(section)
+    return Pictures(
+        budget_oracle=budget_oracle(section),
+        ranking_wide=ranking(section, methods, wide, f"{name}-rw"),
+        ranking_narrow=ranking(section, methods, narrow, f"{name}-rn"),
+        frontier_wide=draw(broad, f"{name}-fw"),
+        frontier_narrow=draw(slim, f"{name}-fn"),
+        trades=tuple((title, picture) for title, picture in trades if picture is not None),
+        followed=runs.about if runs else "",
+        learning=tuple(learning_plots(section, runs, methods, _LEARNING, f"{name}-l")) if runs else (),
+        stability=stability(section),
+    )
+
+
+def _told(value: Value, column: Column) -> str:
+    """What a reader who points at a number is told."""
+    one = value.interval
+    parts = [column.about]
+    if one.low is None:
+        parts.append("No interval can be had.")
+    else:
+        parts.append(f"{one.level:.0%} interval over {', '.join(one.levels)}, by {one.method}.")
+    if value.backend:
+        parts.append(f"Scored by {value.backend}.")
+    return " ".join(parts)
+
+
+def _absent(column: Column, row: BoardRow) -> str:
+    """Why a cell is empty."""
+    if row.unmeasured == len(row.seeds):
+        return "Every run diverged: there is nothing to measure."
+    if unscored := row.unscored.get(column.metric):
+        return f"{counted(unscored, 'sample')} unscored."
+    if column.metric == "regret":
+        return "There is no oracle, or it can't be trusted at so much KL."
+    return "Not measured."
+
+
+def _compared(section: Section) -> str:
+    """What was compared, on what."""
+    panel, evaluation = section.panel, section.panel.spec.evaluation
+    runs = [stored.record for series in panel.trained for row in series.rows for stored in row.stored]
+    seeds = sorted({len(row.seeds) for row in section.rows if row.strength is not None})
+    parts = [counted(len(panel.trained), "method")]
+    if runs:
+        span = f"{seeds[0]}" if len(seeds) == 1 else f"{seeds[0]}–{seeds[-1]}"
+        strengths = sum(len(series.rows) for series in panel.trained)
+        noun = "seed" if seeds == [1] else "seeds"
+        parts.append(f"{counted(strengths, 'strength')} in all, {span} training {noun} each")
+        lost = sum(record.status == "diverged" for record in runs)
+        parts.append(f"{counted(len(runs), 'checkpoint')}{f', {lost} diverged' if lost else ''}")
+    sampling = "ancestral sampling" if evaluation.decoding.ancestral else "its own decoding preset"
+    prompts = f"{counted(section.prompts, 'held-out prompt')} × {counted(evaluation.n_samples, 'sample')}"
+    return f"{'; '.join(parts)}. Measured on {prompts}, by {sampling}."

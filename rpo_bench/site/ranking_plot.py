@@ -1,0 +1,78 @@
+"""The methods at one KL budget, best first: a mark with its interval on a common scale."""
+
+from collections.abc import Mapping
+
+from markupsafe import Markup
+
+from rpo_bench.site.board import Section
+from rpo_bench.site.equal_kl import Standing
+from rpo_bench.site.frontier_plot import curves
+from rpo_bench.site.palette import Look
+from rpo_bench.site.svg import Frame, Scale, figure, marker, padded, tag
+from rpo_bench.site.text import bounds, estimate, number, shortened, visible
+
+_ROW = 34.0
+_TOP = 30.0
+
+
+def ranking_frame(section: Section, width: float, left: float, right: float) -> Frame:
+    """A frame as high as a section has methods."""
+    n = len(section.ranking.standings) if section.ranking else 0
+    return Frame(width, _TOP + _ROW * n + 26, left=left, right=right, top=_TOP, bottom=26)
+
+
+def ranking(section: Section, looks: Mapping[str, Look], frame: Frame, name: str) -> Markup | None:
+    """The picture; None where the methods can't be ranked."""
+    found = section.ranking
+    if found is None:
+        return None
+    yardsticks = _yardsticks(section)
+    ends = [end for one in found.standings for end in (one.reward.point, one.reward.low, one.reward.high)]
+    values = [end for end in ends if end is not None] + [value for _, value in yardsticks]
+    x = Scale(*padded(values, 0.03), *frame.x)
+    body = [_yardstick(x, frame, label, value) for label, value in yardsticks]
+    for i, one in enumerate(found.standings):
+        parts = _row(x, frame, one, looks[one.label], _TOP + _ROW * (i + 0.5))
+        body.append(tag("g", *parts, class_=f"series {looks[one.label].colour}", data_method=one.label))
+    title = f"Reward at {found.budget:g} nats of KL"
+    described = "; ".join(f"{one.label} {estimate(one.reward)}" for one in found.standings)
+    return figure(frame, title, f"{described}.", name, body)
+
+
+def _row(x: Scale, frame: Frame, one: Standing, look: Look, y: float) -> list[Markup]:
+    """A method's name, mark, interval and numbers."""
+    parts = [tag("line", class_="row", x1=frame.x[0], x2=frame.x[1], y1=y, y2=y)]
+    low, high = one.reward.low, one.reward.high
+    if low is not None and high is not None:
+        parts.append(tag("line", class_="whisker", x1=x(low), x2=x(high), y1=y, y2=y))
+    parts.append(marker(look, x(one.reward.point or 0.0), y, 6))
+    label = shortened(visible(one.label), int((frame.left - 14) / 7.4))
+    parts.append(tag("text", label, class_="label end", x=frame.left - 14, y=y + 4.5))
+    parts.append(tag("text", number(one.reward.point), class_="value end", x=frame.width, y=y - 1))
+    parts.append(tag("text", bounds(one.reward), class_="small end", x=frame.width, y=y + 12))
+    return parts
+
+
+def _yardsticks(section: Section) -> list[tuple[str, float]]:
+    """The untrained policy's reward, and the oracle's at the budget."""
+    found = []
+    if section.ranking and section.ranking.reference.point is not None:
+        found.append(("reference", section.ranking.reference.point))
+    best = budget_oracle(section)
+    return found if best is None else [*found, ("oracle", best)]
+
+
+def budget_oracle(section: Section) -> float | None:
+    """What the oracle earns at the budget; None without an oracle that can be trusted so far."""
+    if section.ranking is None or section.oracle is None or section.ranking.budget > section.oracle.end:
+        return None
+    return curves(section.oracle).at(section.ranking.budget)
+
+
+def _yardstick(x: Scale, frame: Frame, label: str, value: float) -> Markup:
+    bottom = frame.height - frame.bottom
+    line = tag("line", class_="rule", x1=x(value), x2=x(value), y1=frame.top - 6, y2=bottom)
+    side = "start" if x(value) < frame.left + 60 else "end" if x(value) > frame.x[1] - 60 else "middle"
+    name = tag("text", label, class_=f"tick {side}", x=x(value), y=frame.top - 14)
+    told = tag("text", number(value, 2), class_=f"tick {side}", x=x(value), y=bottom + 17)
+    return tag("g", line, name, told, class_="yardstick")

@@ -1,0 +1,82 @@
+"""Scores of a panel as arrays: training seed × prompt, averaged over a prompt's samples."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from rpo_bench.errors import UserError
+from rpo_bench.results.samples import ScoreLine
+from rpo_bench.results.store import SCORES_FILE, StoredRecord, read_scores
+from rpo_bench.site.panels import Panel, Row
+from rpo_bench.site.resampling import Floats
+
+#: Metric → prompt → mean over its scored samples.
+PromptMeans = dict[str, dict[str, float]]
+
+
+@dataclass(frozen=True)
+class PanelScores:
+    """The scores of a panel's checkpoints.
+
+    Attributes:
+        prompts: The prompts' identities, sorted: the columns of every array.
+        cells: Cell → metric → scores (P,), NaN where a prompt has none.
+        missing: Cell → why its scores can't be read.
+    """
+
+    prompts: tuple[str, ...]
+    cells: Mapping[str, Mapping[str, Floats]]
+    missing: Mapping[str, str]
+
+    def metrics(self, row: Row) -> list[str]:
+        """The metrics for which every measured checkpoint of a row has scores."""
+        held = [self.cells.get(stored.record.cell, {}) for stored in measured(row)]
+        return sorted(set.intersection(*map(set, held))) if held else []
+
+    def array(self, row: Row, metric: str) -> Floats:
+        """A row's scores, (S, P), by seed; raises KeyError when a checkpoint has none."""
+        return np.stack([self.cells[stored.record.cell][metric] for stored in measured(row)])
+
+
+def measured(row: Row) -> tuple[StoredRecord, ...]:
+    """The row's checkpoints that were measured at all; one that diverged may not have been."""
+    return tuple(stored for stored in row.stored if stored.record.metrics)
+
+
+def read_panel_scores(panel: Panel) -> PanelScores:
+    """Reads the scores of all the panel's measured checkpoints; those that can't be read are named."""
+    means: dict[str, PromptMeans] = {}
+    missing: dict[str, str] = {}
+    for stored in panel.records:
+        if not stored.record.metrics:
+            continue
+        try:
+            means[stored.record.cell] = prompt_means(read_scores(stored.folder))
+        except UserError as error:
+            file = stored.folder / SCORES_FILE
+            missing[stored.record.cell] = (
+                str(error).replace(str(file), SCORES_FILE) if file.exists() else f"{SCORES_FILE} is missing"
+            )
+    prompts = sorted({prompt for cell in means.values() for metric in cell.values() for prompt in metric})
+    cells = {cell: {metric: _column(of[metric], prompts) for metric in of} for cell, of in means.items()}
+    return PanelScores(tuple(prompts), cells, missing)
+
+
+def _column(by_prompt: Mapping[str, float], prompts: Sequence[str]) -> Floats:
+    return np.array([by_prompt.get(prompt, np.nan) for prompt in prompts])
+
+
+def prompt_means(lines: list[ScoreLine]) -> PromptMeans:
+    """Every metric's mean over each prompt's samples; a sample without a score counts for nothing."""
+    sums: dict[str, dict[str, tuple[float, int]]] = defaultdict(dict)
+    for line in lines:
+        for metric, score in line.scores.items():
+            if score is not None:
+                total, n = sums[metric].get(line.prompt_id, (0.0, 0))
+                sums[metric][line.prompt_id] = (total + score, n + 1)
+    return {
+        metric: {prompt: total / n for prompt, (total, n) in of.items()}
+        for metric, of in sorted(sums.items())
+    }

@@ -1,0 +1,236 @@
+"""The rows of the board: what the terminal and the page both show of every method and strength."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from rpo_bench.hashing import hash_json
+from rpo_bench.results.schema import Interval
+from rpo_bench.results.store import Results
+from rpo_bench.site.oracles import Oracle
+from rpo_bench.site.panels import Panel, Row, Series, panels
+from rpo_bench.site.resampling import Draws, Floats, interpolate, interval, seed_means
+from rpo_bench.site.scores import PanelScores, measured, read_panel_scores
+from rpo_bench.stats.bootstrap import RESAMPLES
+from rpo_bench.stats.compare import mean_over_seeds
+
+Badge = Literal["reference", "preliminary", "published", "headline"]
+
+
+@dataclass(frozen=True)
+class Column:
+    """A metric of the table.
+
+    Attributes:
+        metric: Its name in the record, or "regret".
+        title: The column's head.
+        unit: What it is counted in.
+        better: "higher", "lower", or nothing where neither is.
+        digits: Decimals that are shown.
+        about: What it says, in one sentence.
+    """
+
+    metric: str
+    title: str
+    unit: str
+    better: Literal["higher", "lower", ""]
+    digits: int
+    about: str
+
+
+COLUMNS = (
+    Column("reward", "Reward", "", "higher", 3, "Mean gold reward of the samples."),
+    Column("kl", "KL", "nats", "", 3, "KL to the reference policy per response, the mean log-ratio."),
+    Column("regret", "Regret", "", "lower", 3, "The oracle's reward at the same KL less its own."),
+    Column("toxicity", "Toxicity", "", "lower", 3, "Mean toxicity of the samples, by the named classifier."),
+    Column("distinct_2", "Distinct-2", "", "higher", 3, "Different word pairs as a share of all word pairs."),
+    Column("length", "Length", "tokens", "", 1, "Tokens per sample."),
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Value:
+    """A cell of the table.
+
+    Attributes:
+        interval: The estimate, over seeds and prompts where both can be had.
+        seeds: Training seeds behind it.
+        prompts: Prompts behind it; None for a measure of all samples at once.
+        backend: What scored it.
+    """
+
+    interval: Interval
+    seeds: int
+    prompts: int | None
+    backend: str | None = None
+
+    @property
+    def n(self) -> str:
+        """``3 × 128``: seeds by prompts."""
+        return f"{self.seeds}" if self.prompts is None else f"{self.seeds} × {self.prompts}"
+
+
+@dataclass(frozen=True)
+class BoardRow:
+    """A method at a strength on a task with a base model, over its training seeds.
+
+    Attributes:
+        method: The method's label, with whatever else tells it from others of the same name.
+        strength: None for the reference policy.
+        seeds: Seeds that were trained, ordered.
+        diverged: How many of them diverged.
+        unmeasured: How many have no metrics, for that reason.
+        values: Metric → value; a metric that no checkpoint has is left out.
+        unscored: Metric → samples without a score, over all seeds.
+        train_seconds: Mean training time of a checkpoint.
+        stability: Measure → mean over the seeds that have it.
+        command: Reproduces the first seed's checkpoint.
+    """
+
+    task: str
+    model: str
+    architecture: str
+    method: str
+    strength: float | None
+    strength_name: str
+    seeds: tuple[int, ...]
+    diverged: int
+    unmeasured: int
+    values: Mapping[str, Value]
+    unscored: Mapping[str, int]
+    train_seconds: float
+    stability: Mapping[str, float]
+    command: str
+
+    @property
+    def badge(self) -> Badge:
+        """What the number of training seeds allows to claim."""
+        if self.strength is None:
+            return "reference"
+        n = len(self.seeds)
+        return "preliminary" if n < 5 else "published" if n < 10 else "headline"
+
+    def point(self, metric: str) -> float | None:
+        """A metric's estimate, or None where there is none."""
+        return self.values[metric].interval.point if metric in self.values else None
+
+
+def board_rows(results: Results, oracles: Mapping[tuple[str, str], Oracle] | None = None) -> list[BoardRow]:
+    """The board's rows, panel by panel: the reference policy, then by method and strength.
+
+    Args:
+        results: What :func:`rpo_bench.results.store.read_results` found.
+        oracles: (task, model) → oracle, for the regret.
+    """
+    rows = []
+    for panel in panels(results.records):
+        scores = read_panel_scores(panel)
+        oracle = (oracles or {}).get((panel.spec.task, panel.spec.model))
+        rows += panel_rows(panel, scores, panel_draws(panel, scores), oracle)
+    return rows
+
+
+def panel_draws(panel: Panel, scores: PanelScores) -> Draws:
+    """The panel's resamples: they depend on what is measured, not on where it lies."""
+    spec = panel.spec
+    identity = hash_json([spec.task_hash, spec.model_hash, spec.evaluation.model_dump(mode="json")])
+    return Draws.make(int(identity[:15], 16), max(len(scores.prompts), 1), RESAMPLES)
+
+
+def panel_rows(panel: Panel, scores: PanelScores, draws: Draws, oracle: Oracle | None) -> list[BoardRow]:
+    """One panel's rows."""
+    known = oracle.select(scores.prompts) if oracle else None
+    return [
+        _board_row(panel, series, row, _values(series, row, scores, draws, known))
+        for series in panel.series
+        for row in series.rows
+    ]
+
+
+def _board_row(panel: Panel, series: Series, row: Row, values: Mapping[str, Value]) -> BoardRow:
+    records = [stored.record for stored in row.stored]
+    unscored: dict[str, int] = {}
+    for record in records:
+        for name, metric in record.metrics.items():
+            unscored[name] = unscored.get(name, 0) + sum(metric.unscored.values())
+    return BoardRow(
+        task=panel.task,
+        model=panel.model,
+        architecture=panel.architecture,
+        method=series.label,
+        strength=row.strength,
+        strength_name=records[0].strength_name,
+        seeds=tuple(record.spec.seed for record in records),
+        diverged=sum(record.status == "diverged" for record in records),
+        unmeasured=sum(not record.metrics for record in records),
+        values=values,
+        unscored={name: n for name, n in unscored.items() if n},
+        train_seconds=float(np.mean([record.cost.train_seconds for record in records])),
+        stability=_mean_stability([record.stability for record in records]),
+        command=records[0].command,
+    )
+
+
+def _mean_stability(of: Sequence[Mapping[str, float | None]]) -> dict[str, float]:
+    found: dict[str, list[float]] = {}
+    for one in of:
+        for name, value in one.items():
+            if value is not None:
+                found.setdefault(name, []).append(value)
+    return {name: float(np.mean(values)) for name, values in sorted(found.items())}
+
+
+def _values(
+    series: Series, row: Row, scores: PanelScores, draws: Draws, oracle: Oracle | None
+) -> dict[str, Value]:
+    """Every metric of a row, by the best interval that its data allow."""
+    records = [stored.record for stored in measured(row)]
+    per_prompt = {
+        metric: seed_means(scores.array(row, metric), draws.prompts) for metric in scores.metrics(row)
+    }
+    weights = draws.seeds(series.label, len(records)) if records else None
+    names = sorted({name for record in records for name in record.metrics})
+    values: dict[str, Value] = {}
+    for name in names:
+        backend = next((r.metrics[name].backend for r in records if name in r.metrics), None)
+        if name in per_prompt and weights is not None:
+            n = _scored_prompts(scores.array(row, name))
+            found = interval(np.sum(weights * per_prompt[name], axis=1), len(records), n)
+            values[name] = Value(found, len(records), n, backend)
+        elif (
+            value := _over_seeds([r.metrics[name].interval for r in records if name in r.metrics])
+        ) is not None:
+            values[name] = Value(value[0], value[1], None, backend)
+    if oracle is not None and weights is not None and _comparable(oracle, per_prompt):
+        regret = _regret(oracle, per_prompt["kl"], per_prompt["reward"], draws)
+        found = interval(np.sum(weights * regret, axis=1), len(records), len(scores.prompts))
+        values["regret"] = Value(found, len(records), len(scores.prompts))
+    return values
+
+
+def _scored_prompts(values: Floats) -> int:
+    return int(np.isfinite(values).any(axis=0).sum())
+
+
+def _over_seeds(intervals: Sequence[Interval]) -> tuple[Interval, int] | None:
+    """The mean over seeds of a measure without a value per prompt; one seed keeps its own interval."""
+    points = [one.point for one in intervals if one.point is not None]
+    if not points:
+        return None
+    if len(points) == 1:
+        return next(one for one in intervals if one.point is not None), 1
+    return mean_over_seeds(np.array(points)), len(points)
+
+
+def _comparable(oracle: Oracle, per_prompt: Mapping[str, Floats]) -> bool:
+    """Whether there is a regret to tell: the oracle can be trusted as far as the KL goes."""
+    return {"reward", "kl"} <= set(per_prompt) and per_prompt["kl"][0].mean() <= oracle.end
+
+
+def _regret(oracle: Oracle, kl: Floats, reward: Floats, draws: Draws) -> Floats:
+    """The oracle's reward at each seed's KL less the seed's own, on every resample, (1 + R, S)."""
+    oracle_kl, oracle_reward = draws.prompts @ oracle.kl, draws.prompts @ oracle.reward
+    best = np.stack([interpolate(oracle_kl, oracle_reward, kl[:, s]) for s in range(kl.shape[1])], axis=1)
+    return np.asarray(best - reward)

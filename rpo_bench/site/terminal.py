@@ -1,0 +1,134 @@
+"""The board on a terminal: the page's verdicts and rows, as wide as the terminal allows."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from rich import box
+from rich.cells import cell_len
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from rpo_bench.results.schema import Interval
+from rpo_bench.site.board import Board, Section
+from rpo_bench.site.table import COLUMNS, BoardRow, Column
+from rpo_bench.site.text import DASH, counted, estimate, listed, number, strength_text, visible
+
+_PLAIN_WIDTH = 200  # where nobody says how wide it is
+_ARROWS = {"higher": " ↑", "lower": " ↓", "": ""}
+
+
+def print_table(board: Board, console: Console | None = None) -> None:
+    """Prints every section's verdict and table.
+
+    Args:
+        board: What to print.
+        console: Where; standard output by default.
+    """
+    screen = console or Console(highlight=False)
+    if not screen.is_terminal and console is None:
+        screen = Console(highlight=False, width=_PLAIN_WIDTH)
+    for section in board.sections:
+        _print_section(section, screen)
+    for line in _left_out(board):
+        _say(screen, line, "yellow")
+
+
+def _print_section(section: Section, screen: Console) -> None:
+    screen.print()
+    _say(screen, f"{section.panel.task} with {section.panel.model}", "bold")
+    _say(screen, section.verdict.text)
+    for note in section.verdict.notes:
+        _say(screen, f"– {note}", "dim")
+    screen.print()
+    fitted = fitted_table(section.rows, screen.width)
+    screen.print(fitted.table)
+    explained = "95 % intervals over training seeds and prompts; ↑ ↓ say which way is better."
+    if fitted.crowded_out:
+        explained += f" No room for {listed([column.title for column in fitted.crowded_out])}."
+    if fitted.empty:
+        explained += f" Not to be had: {listed([column.title for column in fitted.empty])}."
+    _say(screen, explained, "dim")
+
+
+def _say(screen: Console, text: str, style: str = "") -> None:
+    """Text of which nothing is taken for markup."""
+    screen.print(Text(visible(text), style), soft_wrap=not screen.is_terminal)
+
+
+def _left_out(board: Board) -> list[str]:
+    found = [f"Left out: {visible(str(one.folder))}: {visible(one.reason)}." for one in board.results.broken]
+    unread = sum(len(section.unread) for section in board.sections)
+    if unread:
+        found.append(f"The scores of {counted(unread, 'checkpoint')} can't be read: the page names them.")
+    return found
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """The widest form of a table that fits.
+
+    Attributes:
+        crowded_out: Columns that there is no room for.
+        empty: Columns for which no row has a number.
+    """
+
+    table: Table
+    crowded_out: tuple[Column, ...]
+    empty: tuple[Column, ...]
+
+
+def fitted_table(rows: Sequence[BoardRow], width: int) -> Fitted:
+    """Intervals as [low, high] where there is room, else as ± half of their width, else fewer columns."""
+    full = tuple(c for c in COLUMNS if any(row.point(c.metric) is not None for row in rows))
+    empty = tuple(column for column in COLUMNS if column not in full)
+    if _needed(rows, full, estimate) <= width:
+        return Fitted(_table(rows, full, estimate), (), empty)
+    kept = full
+    while len(kept) > 1 and _needed(rows, kept, _half_width) > width:
+        kept = kept[:-1]
+    return Fitted(_table(rows, kept, _half_width), full[len(kept) :], empty)
+
+
+_Form = Callable[[Interval, int], str]
+
+
+def _half_width(one: Interval, digits: int) -> str:
+    """``0.412±0.031``."""
+    point = number(one.point, digits)
+    if one.low is None or one.high is None:
+        return point
+    return f"{point}±{number((one.high - one.low) / 2, digits)}"
+
+
+def _cells(row: BoardRow, columns: Sequence[Column], form: _Form) -> list[str]:
+    seeds = f"{len(row.seeds)}" + (f" ({row.diverged} diverged)" if row.diverged else "")
+    found = [
+        form(row.values[column.metric].interval, column.digits)
+        if row.point(column.metric) is not None
+        else DASH
+        for column in columns
+    ]
+    return [visible(row.method), strength_text(row.strength_name, row.strength) or DASH, seeds, *found]
+
+
+def _heads(columns: Sequence[Column]) -> list[str]:
+    return ["Method", "Strength", "Seeds", *(column.title + _ARROWS[column.better] for column in columns)]
+
+
+def _needed(rows: Sequence[BoardRow], columns: Sequence[Column], form: _Form) -> int:
+    """How many characters the table takes: its columns and the spaces between them."""
+    lines = [_heads(columns), *(_cells(row, columns, form) for row in rows)]
+    widths = [max(cell_len(line[i]) for line in lines) for i in range(len(lines[0]))]
+    return sum(widths) + 3 * (len(widths) - 1)
+
+
+def _table(rows: Sequence[BoardRow], columns: Sequence[Column], form: _Form) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, 1))
+    for i, head in enumerate(_heads(columns)):
+        table.add_column(head, justify="right" if i > 2 else "left", no_wrap=True)
+    for row in rows:
+        cells = _cells(row, columns, form)
+        style = "dim" if row.strength is None else ""
+        table.add_row(*(Text(cell) for cell in cells), style=style)
+    return table

@@ -1,0 +1,74 @@
+"""Text that readers see: other people's names made safe to show, and numbers in few digits."""
+
+import math
+import re
+
+from rpo_bench.results.schema import Interval
+
+MINUS = "\u2212"
+DASH = "\u2013"
+
+# C0 and C1 controls, zero-width characters, direction marks, embeddings, overrides and isolates, line and
+# paragraph separators, interlinear marks, tags, and surrogates: all invisible, or unprintable, or able to
+# reorder the text around them.
+_UNSEEN = re.compile(
+    "[\u0000-\u001f\u007f-\u009f\u00ad\u061c\u115f\u1160\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f"
+    "\u3164\ud800-\udfff\ufeff\ufff0-\uffff\U000e0000-\U000e0fff]"
+)
+
+
+def visible(text: str) -> str:
+    """The text with every character that can't be seen, or that reorders others, as ``⟨U+202E⟩``.
+
+    What comes back encodes to UTF-8 and reads in the order in which it is stored. Escaping for HTML is
+    the template's work.
+    """
+    return _UNSEEN.sub(lambda match: f"⟨U+{ord(match[0]):04X}⟩", text)
+
+
+def shortened(text: str, length: int) -> str:
+    """The text, cut with an ellipsis when it is longer than ``length`` characters."""
+    return text if len(text) <= length else text[: length - 1].rstrip() + "…"
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """A number with ``digits`` decimals and a true minus sign; a dash where there is none."""
+    if value is None or not math.isfinite(value):
+        return DASH
+    text = f"{value:.{digits}f}"
+    if float(text) == 0:
+        text = text.lstrip("-")
+    return text.replace("-", MINUS)
+
+
+def signed(value: float, digits: int = 3) -> str:
+    """A number as :func:`number`, with a plus sign when it is above zero."""
+    text = number(value, digits)
+    return text if text.startswith(MINUS) or float(text) == 0 else f"+{text}"
+
+
+def bounds(interval: Interval, digits: int = 3) -> str:
+    """``[low, high]``, or nothing where the interval couldn't be had."""
+    if interval.low is None or interval.high is None:
+        return ""
+    return f"[{number(interval.low, digits)}, {number(interval.high, digits)}]"
+
+
+def estimate(interval: Interval, digits: int = 3) -> str:
+    """``0.412 [0.381, 0.443]``."""
+    return f"{number(interval.point, digits)} {bounds(interval, digits)}".rstrip()
+
+
+def strength_text(name: str, value: float | None) -> str:
+    """``τ = 0.3``, or nothing for a policy that has no strength: not trained, or trained elsewhere."""
+    return "" if value is None or not name else f"{name} = {value:g}"
+
+
+def counted(n: int, noun: str, plural: str | None = None) -> str:
+    """``1 seed``, ``3 seeds``."""
+    return f"{n:,} {noun if n == 1 else plural or noun + 's'}"
+
+
+def listed(names: list[str]) -> str:
+    """``a``, ``a and b``, ``a, b and c``."""
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}" if names else ""

@@ -1,0 +1,86 @@
+"""The sentence that says who wins at equal KL, and no more than the data allow."""
+
+from dataclasses import dataclass
+
+from rpo_bench.site.equal_kl import Ranking, Standing
+from rpo_bench.site.panels import Panel
+from rpo_bench.site.text import counted, estimate, listed, number
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A sentence about the leader, in three parts so that the leader's name can be set apart.
+
+    Attributes:
+        decided: Whether the leader's lead over the next method is shown.
+        notes: What has to be known beside it.
+    """
+
+    before: str
+    leader: str
+    after: str
+    decided: bool
+    notes: tuple[str, ...]
+
+    @property
+    def text(self) -> str:
+        """The sentence."""
+        return f"{self.before}{self.leader}{self.after}"
+
+
+def verdict(panel: Panel, ranking: Ranking | None) -> Verdict:
+    """Says who wins a panel at its KL budget."""
+    if ranking is None:
+        reason = "no checkpoint has both a reward and a KL for its samples"
+        if not panel.trained:
+            reason = "only the untrained reference policy was measured"
+        elif panel.reference is None:
+            reason = "the untrained reference policy wasn't measured"
+        return Verdict(f"Nothing can be compared at equal KL: {reason}.", "", "", False, ())
+    leader, *others = ranking.standings
+    before = f"At {ranking.budget:g} nats of KL, "
+    reward = f"{estimate(leader.reward)}{_over_reference(leader)}"
+    if not others:
+        after = f", the only method here, earns a reward of {reward}."
+        return Verdict(before, leader.label, after, False, _notes(ranking))
+    rival = others[0]
+    equals = [one.label for one in others if not one.resolved]
+    lead = f"{_difference(rival)} more than {rival.label}"
+    if not equals:
+        after = f" earns the most reward: {reward}, {lead}, the next."
+        return Verdict(before, leader.label, after, True, _notes(ranking))
+    before += "no method is shown to win: "
+    after = f" leads with {reward}, {lead}, but "
+    if min(leader.seeds, rival.seeds) == 1:
+        after += "with one training seed the intervals cover the prompts alone: another may turn the order."
+    else:
+        after += f"its lead over {listed(equals)} isn't resolved."
+    return Verdict(before, leader.label, after, False, _notes(ranking))
+
+
+def _over_reference(standing: Standing) -> str:
+    if standing.gain.point is None:
+        return ""
+    low, high = standing.gain.low, standing.gain.high
+    if low is not None and high is not None and low <= 0 <= high:
+        return " (not shown to differ from the reference policy)"
+    side = "above" if standing.gain.point > 0 else "below"
+    return f" ({number(abs(standing.gain.point))} {side} the reference policy)"
+
+
+def _difference(standing: Standing) -> str:
+    return estimate(standing.behind) if standing.behind else ""
+
+
+def _notes(ranking: Ranking) -> tuple[str, ...]:
+    notes = []
+    fewest = min(one.seeds for one in ranking.standings)
+    if fewest < 5:
+        notes.append(f"Preliminary: {counted(fewest, 'training seed')}, where five are publishable.")
+    short = [f"{one.label} (to {one.furthest:.2g})" for one in ranking.standings if one.furthest is not None]
+    if short:
+        notes.append(f"Short of that KL, and compared where they end: {listed(short)}.")
+    lost = [f"{one.lost} of {one.label}" for one in ranking.standings if one.lost]
+    if lost:
+        notes.append(f"Not counted, for they diverged: {listed(lost)}.")
+    return tuple(notes)
