@@ -1,0 +1,60 @@
+"""Length, whether samples end by themselves, and repetition within them."""
+
+from collections.abc import Sequence
+
+from rpo_bench.data.row import Prompt
+from rpo_bench.metrics.protocol import SHARE, Metric, MetricContext, SampleMetric, Score, Unscored
+from rpo_bench.metrics.words import ngrams, words
+from rpo_bench.results.samples import StoredSample
+
+#: Order of the n-grams whose repetition is counted.
+REPETITION_ORDER = 3
+
+
+def length_metrics(context: MetricContext) -> list[Metric]:
+    """The family."""
+    return [Length(), Finished(), Repetition()]
+
+
+class Length(SampleMetric):
+    """Tokens that were sampled, end-of-sequence included."""
+
+    name = "length"
+    unit = "tokens"
+
+    def score(self, prompts: Sequence[Prompt], samples: Sequence[StoredSample]) -> list[Score]:
+        """The number of each sample's tokens."""
+        return [float(len(sample.token_ids)) for sample in samples]
+
+
+class Finished(SampleMetric):
+    """The share of samples that ended by themselves within the length limit."""
+
+    name = "finished_share"
+    unit = "share"
+    higher_is_better = True
+    bounds = SHARE
+
+    def score(self, prompts: Sequence[Prompt], samples: Sequence[StoredSample]) -> list[Score]:
+        """1 for a finished sample, 0 for one that was cut."""
+        return [float(sample.finished) for sample in samples]
+
+
+class Repetition(SampleMetric):
+    """The share of a text's word trigrams that it has said before (seq-rep-n, arXiv 1908.04319)."""
+
+    name = "repetition"
+    unit = "share"
+    higher_is_better = False
+    bounds = SHARE
+
+    def score(self, prompts: Sequence[Prompt], samples: Sequence[StoredSample]) -> list[Score]:
+        """1 − distinct trigrams / trigrams of each sample."""
+        return [_repetition(sample.text) for sample in samples]
+
+
+def _repetition(text: str) -> Score:
+    grams = ngrams(words(text), REPETITION_ORDER)
+    if not grams:
+        return Unscored(f"fewer than {REPETITION_ORDER} words")
+    return 1 - len(set(grams)) / len(grams)

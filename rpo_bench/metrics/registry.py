@@ -1,0 +1,23 @@
+"""The metric families that run on every checkpoint; plug-ins add theirs.
+
+A plug-in registers a function that makes its metrics::
+
+    METRICS.add("politeness", lambda context: [Politeness()])
+"""
+
+from collections.abc import Callable, Sequence
+
+from rpo_bench.metrics.protocol import Metric, MetricContext
+from rpo_bench.registry import Registry
+
+MetricFamily = Callable[[MetricContext], Sequence[Metric]]
+
+METRICS: Registry[MetricFamily] = Registry(
+    "metric",
+    "rpo_bench.metrics",
+    {
+        "kl": "rpo_bench.metrics.kl:kl_metrics",
+        "length": "rpo_bench.metrics.length:length_metrics",
+        "diversity": "rpo_bench.metrics.diversity:diversity_metrics",
+    },
+)

@@ -1,0 +1,97 @@
+"""Reward: any function of prompts and responses."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from rpo_bench.data.row import Prompt
+from rpo_bench.errors import UserError
+from rpo_bench.metrics.protocol import SampleMetric, Score, Unscored
+from rpo_bench.results.samples import StoredSample
+from rpo_bench.tasks import RewardFunction
+
+#: When so many single calls fail and none succeeds, the function is taken to be out of order.
+_FAILURES = 5
+
+
+class Reward(SampleMetric):
+    """The mean reward. What a function doesn't score, or fails on, is unscored with the reason.
+
+    Args:
+        function: (prompts, responses) → numbers, None where there is nothing to score.
+        name: ``reward`` for the gold reward; another name for a proxy beside it.
+        backend: What it is called in results and messages; None: the function's own name.
+    """
+
+    higher_is_better = True
+
+    def __init__(self, function: RewardFunction, name: str = "reward", backend: str | None = None) -> None:
+        self.name = name
+        self.backend = backend or function_name(function)
+        self._function = function
+
+    def score(self, prompts: Sequence[Prompt], samples: Sequence[StoredSample]) -> list[Score]:
+        """Scores all samples in one call; one by one if that raises, so that one can't spoil the others.
+
+        Raises:
+            UserError: The function returns another number of scores than it was given responses.
+        """
+        texts = [sample.text for sample in samples]
+        try:
+            return self._call(prompts, texts)
+        except UserError:
+            raise
+        except Exception:
+            return self._one_by_one(prompts, texts)
+
+    def _one_by_one(self, prompts: Sequence[Prompt], texts: Sequence[str]) -> list[Score]:
+        found: list[Score] = []
+        failures = 0
+        for prompt, text in zip(prompts, texts, strict=True):
+            try:
+                found += self._call([prompt], [text])
+            except UserError:
+                raise
+            except Exception as error:
+                failures += 1
+                found.append(Unscored(f"{self.backend} raised {_described(error)}"))
+                if failures == len(found) == _FAILURES:
+                    return found + [found[-1]] * (len(texts) - len(found))
+        return found
+
+    def _call(self, prompts: Sequence[Prompt], texts: Sequence[str]) -> list[Score]:
+        values = self._function(prompts, texts)
+        try:
+            count = len(values)
+        except TypeError:
+            raise UserError(
+                f"The reward function {self.backend} must return one number per response, "
+                f"not {type(values).__name__}."
+            ) from None
+        if count != len(texts):
+            raise UserError(
+                f"The reward function {self.backend} returned {count} scores for {len(texts)} responses."
+            )
+        return [self._checked(value) for value in values]
+
+    def _checked(self, value: Any) -> Score:
+        if value is None:
+            return Unscored(f"{self.backend} returned None")
+        try:
+            number = float(value)
+        except (TypeError, ValueError):
+            return Unscored(f"{self.backend} returned {type(value).__name__}, not a number")
+        return number if math.isfinite(number) else Unscored(f"{self.backend} returned {number}")
+
+
+def function_name(function: Any) -> str:
+    """What a function is called, with the file it comes from where it has one."""
+    name = getattr(function, "__qualname__", type(function).__name__)
+    code = getattr(function, "__code__", None)
+    return f"{name} ({code.co_filename.rpartition('/')[2]})" if code else str(name)
+
+
+def _described(error: Exception) -> str:
+    """An exception as a reason: the same words for the same failure, so that it can be counted."""
+    text = " ".join(str(error).split())[:120]
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
