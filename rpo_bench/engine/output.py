@@ -97,13 +97,13 @@ def check_same_run(output: Output, spec: RunSpec, identity: Identity) -> None:
     earlier = read_run_spec(output.spec)
     there, here = _fixed(earlier), _fixed(spec)
     if output.identity.exists():
-        known = Identity.model_validate(_yaml(output.identity))
+        known = Identity.model_validate(read_yaml(output.identity))
         there = {"the task": known.task, **there, **_contents(known, identity)}
         here = {"the task": identity.task, **here, **_contents(identity, known)}
-    difference = _difference(there, here)
-    if difference is not None:
+    found = difference(there, here)
+    if found is not None:
         raise UserError(
-            f"{output.root} belongs to another run: {difference}. Give another "
+            f"{output.root} belongs to another run: {found}. Give another "
             f"--output-path, or --config {output.spec} to go on with that one."
         )
 
@@ -111,7 +111,7 @@ def check_same_run(output: Output, spec: RunSpec, identity: Identity) -> None:
 def read_run_spec(file: Path) -> RunSpec:
     """A run's spec out of a YAML file; raises UserError naming file and field."""
     try:
-        return RunSpec.model_validate(_yaml(file))
+        return RunSpec.model_validate(read_yaml(file))
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
@@ -121,7 +121,7 @@ def read_run_spec(file: Path) -> RunSpec:
 def begin(output: Output, spec: RunSpec, identity: Identity) -> None:
     """Writes down whose folder it is, unless it says so already; adds new models to its identity."""
     if output.identity.exists():
-        known = Identity.model_validate(_yaml(output.identity))
+        known = Identity.model_validate(read_yaml(output.identity))
         added = {"models": {**known.models, **identity.models}, "data": {**known.data, **identity.data}}
         identity = identity.model_copy(update=added)
     with atomic_file(output.identity) as file:
@@ -171,7 +171,7 @@ def _fixed(spec: RunSpec) -> dict[str, Any]:
     """The part of a spec that all cells of a folder share, flattened to dotted names."""
     kept = spec.model_dump(mode="json", include={"data", "training", "evaluation"})
     del kept["data"]["file"]  # wherever it lies: its content is compared
-    return _flat(kept)
+    return flat(kept)
 
 
 def _contents(identity: Identity, other: Identity) -> dict[str, Any]:
@@ -179,18 +179,19 @@ def _contents(identity: Identity, other: Identity) -> dict[str, Any]:
     return {
         "the content of the task": identity.task_hash[:12],
         **{f"the content of model {name}": identity.models[name][:12] for name in shared},
-        **{f"the content of the data for {name}": identity.data[name][:12] for name in shared},
+        **{f"the content of the data for {name}": identity.data.get(name, "")[:12] for name in shared},
     }
 
 
-def _flat(value: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
+def flat(value: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested settings under dotted names."""
+    found: dict[str, Any] = {}
     for key, item in value.items():
-        flat |= _flat(item, f"{prefix}{key}.") if isinstance(item, dict) else {f"{prefix}{key}": item}
-    return flat
+        found |= flat(item, f"{prefix}{key}.") if isinstance(item, dict) else {f"{prefix}{key}": item}
+    return found
 
 
-def _difference(there: dict[str, Any], here: dict[str, Any]) -> str | None:
+def difference(there: dict[str, Any], here: dict[str, Any]) -> str | None:
     """Says what differs first."""
     for name in {**there, **here}:
         if there.get(name) != here.get(name):
@@ -198,7 +199,8 @@ def _difference(there: dict[str, Any], here: dict[str, Any]) -> str | None:
     return None
 
 
-def _yaml(file: Path) -> Any:
+def read_yaml(file: Path) -> Any:
+    """What a YAML file holds; raises UserError when it can't be read."""
     try:
         return yaml.safe_load(file.read_text(encoding="utf-8"))
     except OSError as error:

@@ -1,5 +1,6 @@
 """From what is asked for to the cells that answer it; what can't work is refused here, before any work."""
 
+import importlib.util
 import itertools
 import logging
 from collections.abc import Iterator, Mapping
@@ -116,8 +117,8 @@ def plan_run(spec: RunSpec, surroundings: Surroundings) -> Plan:
         UserError: anything that is unknown, missing, unusable or can't fit together.
     """
     choices = choose(spec)
-    check_evaluation(spec)
     with collected_warnings() as warnings:
+        check_evaluation(spec)
         task, data, models = _materials(spec, surroundings)
         for model in models:
             rows = data[model.name]
@@ -137,9 +138,17 @@ def check_evaluation(spec: RunSpec) -> None:
     """Checks what the evaluation names: reward function and toxicity backend."""
     if spec.evaluation.reward is not None:
         load_function(*reward_file(spec.evaluation.reward))
-    toxicity = spec.evaluation.toxicity
-    if toxicity not in ("profanity", "none") and not toxicity.startswith("hf:"):
-        raise UserError(f"--toxicity {toxicity}: choose profanity, hf:MODEL_FOLDER or none.")
+    kind, _, name = spec.evaluation.toxicity.partition(":")
+    if kind not in ("profanity", "none", "hf") or (kind == "hf") != bool(name):
+        raise UserError(f"--toxicity {spec.evaluation.toxicity}: choose profanity, hf:MODEL_FOLDER or none.")
+    if kind == "hf" and not Path(name.partition("#")[0]).is_dir():
+        raise UserError(
+            f"--toxicity {spec.evaluation.toxicity}: there is no folder {name.partition('#')[0]}."
+        )
+    if kind == "profanity" and importlib.util.find_spec("profanity_check") is None:
+        log.warning(
+            "Toxicity will be unscored: install its classifier by pip install 'rpo-bench[profanity]'."
+        )
 
 
 def new_tokens(spec: RunSpec, task: Task) -> int:

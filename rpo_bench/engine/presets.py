@@ -48,8 +48,10 @@ def merged(layers: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     for layer in layers:
         for key, value in layer.items():
             below = result.get(key)
-            both = isinstance(value, Mapping) and isinstance(below, Mapping) and key not in _WHOLE
-            result[key] = merged([below, value]) if both else value
+            if isinstance(value, Mapping) and isinstance(below, Mapping) and key not in _WHOLE:
+                result[key] = merged([below, value])
+            else:
+                result[key] = value
     return result
 
 

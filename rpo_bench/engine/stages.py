@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import yaml
 from numpy.typing import NDArray
 
-from rpo_bench.atomic import atomic_folder
+from rpo_bench.atomic import atomic_folder, explained
 from rpo_bench.data.row import Prompt
 from rpo_bench.engine.base_models import Trust
 from rpo_bench.engine.dataset import reward_file, task_identity
@@ -35,6 +36,7 @@ from trainers.settings import FitResult, Lora, TrainingSettings
 
 Report = Callable[[Progress], None]
 
+PROBE_REWARD = "probe_reward.txt"  # which reward the training log's probes speak of
 _PROBE_SEED = 0
 _PROBE_BATCH = 256
 _LOGPS_BATCH = 128  # sequences per forward pass; a fixed one, so that rounding is the same everywhere
@@ -49,35 +51,38 @@ def training_settings(training: TrainingSpec, seed: int, name: str | None = None
 
 
 def train(work: CellWork, report: Report) -> float:
-    """Trains the cell's checkpoint into ``work.output.training(spec)``; returns the seconds it took."""
-    folder = work.output.training(work.spec)
+    """Trains the cell's checkpoint where the output folder keeps it; returns the seconds it took."""
+    begun = time.monotonic()
+    result = train_into(work.output.training(work.spec), work, report)
+    return min(result.seconds, time.monotonic() - begun)
+
+
+def train_into(folder: Path, work: CellWork, report: Report) -> FitResult:
+    """Trains a cell's checkpoint into ``folder``, beside its spec and training log; goes on where it was."""
     method = resolve_method(work.spec.method, work.spec.strength)
     settings = training_settings(work.spec.training, work.spec.seed, work.spec.name)
     report(Progress("train", 0, settings.steps))
     base = _load(work, Path(work.spec.model_path))
-    examples = labelled(_examples(work), method)
     task = task_of(work.task_folder)
-    probe = make_probe(work, task, base.tokenizer) if settings.probe_every else None
-    if probe is not None:
+    with explained(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / "probe_reward.txt").write_text(str(reward_identity(work, task)))
-    begun = time.monotonic()
+        (folder / "spec.yaml").write_text(yaml.safe_dump(work.spec.model_dump(mode="json"), sort_keys=False))
+        (folder / PROBE_REWARD).write_text(str(reward_identity(work, task)))
 
     def progress(step: int, row: dict[str, Any]) -> None:
         report(Progress("train", step, settings.steps, row.get("loss")))
 
-    result = fit(
+    return fit(
         method,
         base.model,
-        examples,
+        labelled(_examples(work), method),
         settings,
         folder,
         cache=_reference_cache(work),
         tokenizer=base.tokenizer,
-        probe=probe,
+        probe=make_probe(work, task, base.tokenizer) if settings.probe_every else None,
         progress=progress,
     )
-    return min(result.seconds, time.monotonic() - begun)
 
 
 def reference_pass(work: CellWork, report: Report) -> float:
@@ -109,7 +114,7 @@ def partner_pass(work: CellWork, report: Report) -> float:
 def generate(work: CellWork, report: Report) -> float:
     """Samples the policy on the held-out prompts, with log-probs under it and the reference."""
     folder = work.output.samples(work.spec)
-    if (folder / "samples.jsonl.gz").is_file():
+    if (folder / "samples.jsonl.gz").is_file() or diverged(work):
         return 0.0
     evaluation = work.spec.evaluation
     prompts = task_of(work.task_folder).heldout[: evaluation.limit]
@@ -147,12 +152,11 @@ def _reference_logps(
     return _base(work).token_logps(texts, tokens, _LOGPS_BATCH)
 
 
-def diverged(work: CellWork) -> FitResult | None:
-    """How training ended, when it ended without a checkpoint to measure."""
+def diverged(work: CellWork) -> bool:
+    """Whether training ended without a checkpoint to measure."""
     if not work.trained:
-        return None
-    result = FitResult.load(work.output.training(work.spec) / "fit.json")
-    return result if result.status == "diverged" else None
+        return False
+    return FitResult.load(work.output.training(work.spec) / "fit.json").status == "diverged"
 
 
 def decoding_of(work: CellWork) -> Decoding:

@@ -1,0 +1,58 @@
+"""``train-and-eval --dry-run``: the plan as a table, and what it will take."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from rpo_bench.cli.console import out, print_table
+from rpo_bench.cli.run_flags import RunnerFlags
+from rpo_bench.engine.estimate import Pace, estimate
+from rpo_bench.engine.graph import has_result
+from rpo_bench.engine.local import available_cores
+from rpo_bench.engine.output import Output
+from rpo_bench.engine.plan import Plan, PlannedCell
+from rpo_bench.engine.progress import clock
+
+
+def print_plan(plan: Plan, output: Output, scratch: Path, runner: RunnerFlags) -> None:
+    """Prints which cells there are, which are done, and an estimate for the others."""
+    workers = runner.workers or available_cores()
+    expected = estimate(plan, output, scratch, workers, runner.threads)
+    groups: dict[tuple[str, str], list[PlannedCell]] = {}
+    for cell in plan.cells:
+        groups.setdefault((cell.spec.model, cell.spec.method.label), []).append(cell)
+    rows = []
+    for key, cells in groups.items():
+        pace = expected.paces.get(key)
+        rows.append(
+            [
+                *key,
+                _strengths(cells),
+                ",".join(str(seed) for seed in sorted({cell.spec.seed for cell in cells})),
+                len(cells),
+                sum(has_result(output, cell.spec) for cell in cells),
+                "" if pace is None else clock(pace.train_seconds + pace.measure_seconds),
+            ]
+        )
+    title = f"{plan.task.spec.name}: {len(plan.cells)} cells into {output.root}"
+    print_table(title, ["model", "method", "strengths", "seeds", "cells", "done", "each about"], rows)
+    console = out()
+    if not expected.cells:
+        console.print("All cells are done; the same command without --dry-run only builds the page.")
+        return
+    console.print(
+        f"Estimate: {clock(expected.seconds)} on {workers} workers and {expected.bytes / 1e6:,.0f} MB of "
+        f"disk for the {expected.cells} cells that are left, from {_basis(expected.paces.values())}.",
+        soft_wrap=True,
+    )
+
+
+def _basis(paces: Iterable[Pace]) -> str:
+    return " and ".join(
+        {"now": "a few steps and samples measured now", "earlier": "cells finished earlier"}[kind]
+        for kind in sorted({pace.measured for pace in paces})
+    )
+
+
+def _strengths(cells: list[PlannedCell]) -> str:
+    values = dict.fromkeys(cell.spec.strength for cell in cells if cell.spec.strength is not None)
+    return f"{cells[0].strength_name} = {', '.join(f'{value:g}' for value in values)}" if values else "—"

@@ -1,0 +1,125 @@
+"""``rpo-bench train``: one method, one strength, one seed, one checkpoint."""
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from rpo_bench.cli.console import err, out
+from rpo_bench.cli.options import flag, with_flags
+from rpo_bench.cli.run_flags import DataFlags, EvaluationFlags, TrainingFlags, TrustFlags
+from rpo_bench.engine.output import difference, flat, read_yaml
+from rpo_bench.errors import UserError
+
+if TYPE_CHECKING:
+    from rpo_bench.engine.work import CellWork
+    from rpo_bench.spec import RunSpec
+    from trainers.settings import FitResult
+
+_LINE_EVERY = 30.0  # seconds between two lines where there is no terminal
+
+
+@dataclass(frozen=True)
+class CheckpointFlags:
+    """Which checkpoint."""
+
+    method: Annotated[str, flag("--method", 'E.g. rpo or "rpo(partition=leave_one_out)".', "What to train")]
+    strength: Annotated[
+        float | None,
+        flag("--strength", "τ, β or k: where on the method's frontier; its default.", "What to train"),
+    ] = None
+    seed: Annotated[int, flag("--seed", "Of the batches.", "What to train", min=0)] = 0
+    model: Annotated[
+        str, flag("--model", "The base model: one of the task's by name, or a folder.", "What to train")
+    ] = "decoder"
+    reward: Annotated[
+        str | None,
+        flag("--reward", "python:FILE:FUNCTION for the probes instead of the task's own.", "What to train"),
+    ] = None
+    output_path: Annotated[
+        Path | None, flag("--output-path", "Where the checkpoint goes.", "What to train", metavar="DIR")
+    ] = None
+    threads: Annotated[int, flag("--threads", "Threads of torch.", "What to train", min=1)] = 1
+    quiet: Annotated[bool, flag("--quiet", "No progress.", "What to train")] = False
+
+
+@with_flags
+def train(checkpoint: CheckpointFlags, data: DataFlags, training: TrainingFlags, trust: TrustFlags) -> None:
+    """Trains one checkpoint; stopped, the same command goes on."""
+    from rpo_bench.cli.spec_building import build_spec
+
+    layers = [{"models": [checkpoint.model], "seeds": [checkpoint.seed], "n_strengths": 1}]
+    strength = None if checkpoint.strength is None else repr(checkpoint.strength)
+    texts = {"methods": checkpoint.method, "strengths": strength, "models": checkpoint.model}
+    spec = build_spec(layers, texts, data, training, EvaluationFlags(reward=checkpoint.reward))
+    if len(spec.methods) != 1:
+        raise UserError("--method takes one method; train-and-eval runs several.")
+    _train(spec, checkpoint, data, trust)
+
+
+def _train(spec: "RunSpec", flags: CheckpointFlags, data: DataFlags, trust: TrustFlags) -> None:
+    from rpo_bench.engine.base_models import Trust
+    from rpo_bench.engine.graph import cell_work
+    from rpo_bench.engine.output import Output, only_run
+    from rpo_bench.engine.plan import Surroundings, plan_run
+    from rpo_bench.engine.progress import clock
+
+    name = spec.methods[0].name
+    root = flags.output_path or Path("runs") / "train" / f"{name}-{flags.strength or 'default'}-{flags.seed}"
+    output = Output(root, root / "work")
+    with only_run(output):
+        plan = plan_run(spec, Surroundings(output.work, data.include_path, Trust(**vars(trust))))
+        cell = plan.cells[-1]
+        _check_same(root, cell.spec.model_dump(mode="json"))
+        for warning in plan.warnings:
+            err().print(f"Note: {warning}", markup=False, soft_wrap=True)
+        result = _fit(root, cell_work(plan, cell, output, flags.threads), flags)
+    if result.status == "diverged":
+        err().print(f"Training diverged: {result.reason}. Its log is {root / 'train_log.jsonl'}.")
+        raise typer.Exit(1)
+    out().print(
+        f"{root / 'checkpoint'}: {result.steps} steps in {clock(result.seconds)}, "
+        f"{result.tokens / max(result.seconds, 1e-9):,.0f} tokens/s.",
+        soft_wrap=True,
+    )
+
+
+def _fit(root: Path, work: "CellWork", flags: CheckpointFlags) -> "FitResult":
+    """Trains with a bar on a terminal, a line now and then elsewhere."""
+    import torch
+    from rich.progress import Progress as Bar
+
+    from rpo_bench.engine.stages import train_into
+    from rpo_bench.engine.worker import Progress
+
+    torch.set_num_threads(flags.threads)
+    console = err()
+    with Bar(console=console, disable=flags.quiet or not console.is_terminal, transient=True) as bar:
+        task = bar.add_task("training", total=work.spec.training.steps)
+        spoken = time.monotonic()
+
+        def report(progress: Progress) -> None:
+            nonlocal spoken
+            loss = "" if progress.loss is None else f", loss {progress.loss:.4g}"
+            bar.update(task, completed=progress.step or 0, description=f"training{loss}")
+            if bar.disable and not flags.quiet and time.monotonic() - spoken > _LINE_EVERY:
+                spoken = time.monotonic()
+                console.print(f"step {progress.step}/{progress.steps}{loss}")
+
+        return train_into(root, work, report)
+
+
+def _check_same(root: Path, spec: dict[str, Any]) -> None:
+    """Refuses a folder in which another checkpoint was begun."""
+    file = root / "spec.yaml"
+    if not file.is_file():
+        return
+    earlier = read_yaml(file)
+    for name in ("model_path", "evaluation", "task_hash"):
+        spec.pop(name, None)
+        earlier.pop(name, None)
+    found = difference(flat(earlier), flat(spec))
+    if found is not None:
+        raise UserError(f"{root} holds another checkpoint: {found}. Give another --output-path.")

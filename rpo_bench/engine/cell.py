@@ -1,0 +1,29 @@
+"""What worker processes run; forked from a server that has imported this module, and so torch, once."""
+
+import contextlib
+from collections.abc import Callable
+
+from rpo_bench.engine.jobs import Job
+from rpo_bench.engine.score import score
+from rpo_bench.engine.stages import generate, partner_pass, reference_pass, train
+from rpo_bench.engine.work import CellWork, Stage
+from rpo_bench.engine.worker import Done, Progress
+from rpo_bench.registry import load_plugins
+
+with contextlib.suppress(Exception):  # slow to import; without it toxicity says why it is unscored
+    import profanity_check  # noqa: F401
+
+_STAGES: dict[Stage, Callable[[CellWork, Callable[[Progress], None]], float]] = {
+    "reference": reference_pass,
+    "partners": partner_pass,
+    "train": train,
+    "generate": generate,
+    "score": score,
+}
+
+
+def perform(job: Job, report: Callable[[Progress], None]) -> Done:
+    """Does one stage of one cell; the payload of its job is (stage, CellWork)."""
+    load_plugins()
+    stage, work = job.payload
+    return Done(work_seconds=_STAGES[stage](work, report))

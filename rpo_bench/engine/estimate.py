@@ -1,0 +1,135 @@
+"""How long a plan will take and how much it will write, from a short real measurement."""
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from rpo_bench.engine.graph import cell_work, outstanding
+from rpo_bench.engine.output import Output
+from rpo_bench.engine.plan import Plan, PlannedCell
+from rpo_bench.results.store import read_results
+from rpo_bench.spec import CellSpec
+
+_STEPS = 4  # measured after a first one, which sets things up
+_PROMPTS = 8
+_START_SECONDS = 8.0  # of Python, torch and the workers
+
+
+@dataclass(frozen=True)
+class Pace:
+    """What one cell of a (model, method) takes.
+
+    Attributes:
+        train_seconds: of all its steps.
+        measure_seconds: of generating and scoring.
+        measured: "now", or "earlier" when finished cells of this folder tell.
+    """
+
+    train_seconds: float
+    measure_seconds: float
+    measured: str
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What is left of a plan.
+
+    Attributes:
+        paces: (model, method label) → pace.
+        cells: cells without a result.
+        seconds: wall time until the last is done.
+        bytes: what they will write.
+    """
+
+    paces: dict[tuple[str, str], Pace]
+    cells: int
+    seconds: float
+    bytes: int
+
+
+def estimate(plan: Plan, output: Output, scratch: Path, workers: int, threads: int) -> Estimate:
+    """Estimates what is left of ``plan``.
+
+    Args:
+        plan: the plan.
+        output: where earlier cells may have left their pace.
+        scratch: a folder for the measurement, thrown away by the caller.
+        workers: processes that will share the work.
+        threads: of torch, per worker.
+    """
+    done = {cell.spec.hash for cell in outstanding(plan, output, threads).done}
+    left = [cell for cell in plan.cells if cell.spec.hash not in done]
+    known = _known(output)
+    paces: dict[tuple[str, str], Pace] = {}
+    for cell in left:
+        if _key(cell.spec) not in paces:
+            earlier = known.get((*_key(cell.spec), cell.spec.training.steps))
+            paces[_key(cell.spec)] = earlier or _measure(plan, cell, scratch, threads)
+    total = sum(paces[_key(c.spec)].train_seconds + paces[_key(c.spec)].measure_seconds for c in left)
+    longest = max((p.train_seconds + p.measure_seconds for p in paces.values()), default=0.0)
+    seconds = max(total / max(1, workers), longest) + _START_SECONDS if left else 0.0
+    return Estimate(paces, len(left), seconds, sum(_bytes(plan, cell) for cell in left))
+
+
+def _key(spec: CellSpec) -> tuple[str, str]:
+    return spec.model, spec.method.label
+
+
+def _known(output: Output) -> dict[tuple[str, str, int], Pace]:
+    """The pace of finished cells, by (model, method, steps)."""
+    if not output.results.is_dir():
+        return {}
+    found = {}
+    for stored in read_results(output.results).records:
+        record = stored.record
+        if record.status == "completed":
+            cost = record.cost
+            measure = cost.generate_seconds + cost.score_seconds
+            found[(*_key(record.spec), record.spec.training.steps)] = Pace(
+                cost.train_seconds, measure, "earlier"
+            )
+    return found
+
+
+def _measure(plan: Plan, cell: PlannedCell, scratch: Path, threads: int) -> Pace:
+    """Trains a few steps, generates and scores a few samples, for real."""
+    import torch
+
+    from rpo_bench.engine.score import score
+    from rpo_bench.engine.stages import generate, train
+    from trainers.training_log import read_training_log
+
+    torch.set_num_threads(threads)
+    training = cell.spec.training.model_copy(
+        update={"steps": _STEPS + 1, "probe_every": 0, "save_every": 0, "warmup_steps": 0, "report_to": ()}
+    )
+    evaluation = cell.spec.evaluation.model_copy(
+        update={"limit": min(_PROMPTS, cell.spec.evaluation.limit or _PROMPTS)}
+    )
+    spec = cell.spec.model_copy(update={"training": training, "evaluation": evaluation})
+    probe = PlannedCell(spec, cell.strength_name, cell.model, cell.step_cost, cell.checkpoint)
+    work = cell_work(plan, probe, Output(scratch / "out", scratch), threads)
+    seconds = 0.0
+    if cell.trained:
+        train(work, _ignore)
+        log = read_training_log(work.output.training(spec) / "train_log.jsonl")
+        steps = [row["seconds"] for row in log if row["step"] >= 1]
+        seconds = (steps[-1] - steps[0]) / max(1, len(steps) - 1) * cell.spec.training.steps
+    begun = time.monotonic()
+    generate(work, _ignore)
+    score(work, _ignore)
+    prompts = len(plan.task.heldout[: cell.spec.evaluation.limit])
+    scale = prompts / min(_PROMPTS, prompts)
+    return Pace(seconds, (time.monotonic() - begun) * scale, "now")
+
+
+def _ignore(progress: object) -> None:
+    """Nobody watches a measurement."""
+
+
+def _bytes(plan: Plan, cell: PlannedCell) -> int:
+    """A checkpoint and the samples, twice: among the work and with the result."""
+    prompts = len(plan.task.heldout[: cell.spec.evaluation.limit])
+    tokens = cell.spec.evaluation.decoding.max_new_tokens or plan.task.spec.max_new_tokens
+    samples = prompts * cell.spec.evaluation.n_samples * tokens * 12
+    return (cell.model.bytes if cell.trained else 0) + 2 * samples

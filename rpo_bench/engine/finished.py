@@ -1,0 +1,145 @@
+"""The plan of an evaluation: finished checkpoints, each with the base model that it is measured against."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from rpo_bench.engine.base_models import BaseModel, find_model
+from rpo_bench.engine.dataset import task_identity
+from rpo_bench.engine.output import read_yaml
+from rpo_bench.engine.plan import (
+    Plan,
+    PlannedCell,
+    Surroundings,
+    check_evaluation,
+    new_tokens,
+    own_models,
+    reference_cell,
+)
+from rpo_bench.engine.tokens import check_heldout
+from rpo_bench.errors import UserError
+from rpo_bench.hashing import hash_file, hash_folder
+from rpo_bench.methods import resolve_method
+from rpo_bench.models.folder import check_adapter_folder, check_model_folder, is_adapter
+from rpo_bench.spec import CellSpec, MethodSpec, RunSpec
+from rpo_bench.tasks import Task, load_task
+
+
+@dataclass(frozen=True)
+class Finished:
+    """What is to be measured.
+
+    Attributes:
+        checkpoints: folders.
+        reference: what ``--reference`` was given, or None.
+    """
+
+    checkpoints: tuple[Path, ...]
+    reference: str | None
+
+
+def plan_evaluation(spec: RunSpec, finished: Finished, around: Surroundings) -> Plan:
+    """Plans the measurement of finished checkpoints and of their base models.
+
+    Raises:
+        UserError: a checkpoint, its reference or the task can't be used.
+    """
+    check_evaluation(spec)
+    task = load_task(spec.task, around.include_path)
+    task_hash = task_identity(task, spec.evaluation)
+    cells: list[PlannedCell] = []
+    models: dict[str, BaseModel] = {}
+    warnings: list[str] = []
+    for checkpoint in finished.checkpoints:
+        check_checkpoint(checkpoint, around)
+        origin = own_spec(checkpoint)
+        name = finished.reference or _reference_name(checkpoint, origin, task, warnings)
+        model = find_model(name, own_models(task), around.trust, around.work / "cache")
+        _check_fits(checkpoint, model, spec, task, around)
+        models.setdefault(model.hash, model)
+        cells.append(_cell(checkpoint, origin, reference_cell(spec, task, task_hash, model)))
+    references = [reference_cell(spec, task, task_hash, model) for model in models.values()]
+    distinct = {cell.spec.hash: cell for cell in [*references, *cells]}
+    return Plan(spec, task, {}, tuple(models.values()), (), tuple(distinct.values()), tuple(warnings), around)
+
+
+def check_checkpoint(folder: Path, around: Surroundings) -> None:
+    """Checks that a checkpoint folder is whole; raises UserError otherwise."""
+    if is_adapter(folder):
+        check_adapter_folder(folder, around.trust.allow_pickle)
+    else:
+        check_model_folder(folder, around.trust.allow_pickle)
+
+
+def own_spec(checkpoint: Path) -> CellSpec | None:
+    """The identity of a checkpoint that ``train`` or ``train-and-eval`` made; None for any other."""
+    folder = checkpoint.resolve().parent
+    if checkpoint.resolve().name != "checkpoint" or not (folder / "fit.json").is_file():
+        return None
+    try:
+        return CellSpec.model_validate(read_yaml(folder / "spec.yaml"))
+    except (ValidationError, UserError):
+        return None
+
+
+def _cell(checkpoint: Path, origin: CellSpec | None, reference: PlannedCell) -> PlannedCell:
+    """The checkpoint's cell: under the method that made it, or under its folder's name."""
+    base = reference.spec
+    if origin is not None and origin.model_hash == base.model_hash:
+        kept = {"task": base.task, "task_hash": base.task_hash, "evaluation": base.evaluation}
+        spec = origin.model_copy(update={**kept, "model_path": base.model_path, "model": base.model})
+        method = resolve_method(spec.method, spec.strength)
+        return PlannedCell(spec, method.strength_name, reference.model, 0.0, checkpoint.resolve())
+    resolved = checkpoint.resolve()
+    name = resolved.parent.name if resolved.name == "checkpoint" else resolved.name
+    identity = MethodSpec(name=name, source=hash_folder(checkpoint)[:16])
+    spec = base.model_copy(update={"method": identity, "strength": 0.0})
+    return PlannedCell(spec, "", reference.model, 0.0, resolved)
+
+
+def _reference_name(checkpoint: Path, origin: CellSpec | None, task: Task, warnings: list[str]) -> str:
+    """What a checkpoint is measured against when nobody says."""
+    if origin is not None:
+        known = own_models(task)
+        return origin.model if origin.model in known else origin.model_path
+    if is_adapter(checkpoint):
+        return check_adapter_folder(checkpoint, allow_pickle=True)
+    same = [name for name, folder in own_models(task).items() if _tokenizer(folder) == _tokenizer(checkpoint)]
+    same = [name for name in same if _kind(own_models(task)[name]) == _kind(checkpoint)]
+    if len(same) != 1:
+        raise UserError(
+            f"{checkpoint}: say with --reference which base model it was trained from, as KL is measured "
+            "against that."
+        )
+    warnings.append(f"{checkpoint} is measured against '{same[0]}', the task's model with its tokenizer.")
+    return same[0]
+
+
+def _tokenizer(folder: Path) -> str:
+    file = folder / "tokenizer.json"
+    return hash_file(file) if file.is_file() else str(folder)
+
+
+def _kind(folder: Path) -> Any:
+    """Whether a model folder's config says encoder-decoder; None without a config."""
+    file = folder / "config.json"
+    return read_yaml(file).get("is_encoder_decoder", False) if file.is_file() else None
+
+
+def _check_fits(checkpoint: Path, model: BaseModel, spec: RunSpec, task: Task, around: Surroundings) -> None:
+    """Checks that both speak in the same tokens, and that the prompts fit."""
+    from rpo_bench.models.loading import load_tokenizer
+
+    trust = around.trust.trust_remote_code
+    theirs = load_tokenizer(str(model.path), trust)
+    ours = theirs
+    if not is_adapter(checkpoint):
+        ours = load_tokenizer(str(checkpoint), trust)
+    if ours.get_vocab() != theirs.get_vocab():
+        raise UserError(
+            f"{checkpoint} has another tokenizer than its reference {model.path}: KL is measured on the "
+            "tokens that were sampled, so both must have the same. Give the right one with --reference."
+        )
+    check_heldout(task.heldout, model, theirs, new_tokens(spec, task), task.spec.name)
