@@ -1,12 +1,19 @@
 """Files and folders that exist whole or not at all."""
 
+import errno
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from rpo_bench.errors import UserError
+
+_WRITE_ERRORS = {
+    errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.EFBIG,
+    errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENOTEMPTY, errno.ENAMETOOLONG,
+}  # fmt: skip
 
 
 @contextmanager
@@ -21,7 +28,7 @@ def atomic_folder(target: Path) -> Iterator[Path]:
         temporary.mkdir(parents=True)
         yield temporary
         shutil.rmtree(target, ignore_errors=True)
-        os.replace(temporary, target)
+        temporary.replace(target)
 
 
 @contextmanager
@@ -32,7 +39,7 @@ def atomic_file(target: Path) -> Iterator[Path]:
         target.parent.mkdir(parents=True, exist_ok=True)
         try:
             yield temporary
-            os.replace(temporary, target)
+            temporary.replace(target)
         finally:
             temporary.unlink(missing_ok=True)
 
@@ -42,9 +49,21 @@ def explained(target: Path) -> Iterator[None]:
     """Turns the operating system's write errors into one sentence that names the path."""
     try:
         yield
-    except OSError as error:
-        if error.errno is None or error.filename is None and error.strerror is None:
+    except UserError:
+        raise
+    except Exception as error:
+        number = _system_error(error)
+        if number not in _WRITE_ERRORS:
             raise
-        raise UserError(
-            f"{target} can't be written: {error.strerror} ({error.filename or target})."
-        ) from error
+        where = getattr(error, "filename", None) or target
+        raise UserError(f"{target} can't be written: {os.strerror(number)} ({where}).") from error
+
+
+def _system_error(error: Exception) -> int:
+    """The operating system's number of an error, also of those that libraries wrap; 0 for any other."""
+    if isinstance(error, OSError):
+        return error.errno or 0
+    wrapped = re.search(r"\(os error (\d+)\)", str(error))  # safetensors and tokenizers
+    if wrapped:
+        return int(wrapped[1])
+    return errno.ENOSPC if "inline_container" in str(error) else 0  # torch.save on a full disk

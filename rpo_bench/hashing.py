@@ -19,6 +19,10 @@ def hash_file(path: Path) -> str:
 
 
 def hash_folder(folder: Path) -> str:
-    """SHA-256 over the names and bytes of a folder's files (a model's weights, tokenizer and config)."""
-    files = sorted(p for p in folder.rglob("*") if p.is_file() and not p.name.startswith("."))
-    return hash_json([[p.relative_to(folder).as_posix(), hash_file(p)] for p in files])
+    """SHA-256 over the names and bytes of a folder's files (a model's weights, tokenizer and config).
+
+    Hidden files and folders don't count: downloads leave their bookkeeping there.
+    """
+    names = sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
+    visible = [name for name in names if not any(part.startswith(".") for part in name.split("/"))]
+    return hash_json([[name, hash_file(folder / name)] for name in visible])

@@ -12,6 +12,7 @@ import yaml
 from pydantic import Field, ValidationError
 
 from rpo_bench.data.row import Prompt, Row
+from rpo_bench.data.text_files import numbered_lines, whole_text
 from rpo_bench.errors import UserError, did_you_mean
 from rpo_bench.hashing import hash_file, hash_json
 from rpo_bench.spec import Frozen
@@ -117,35 +118,62 @@ def load_task(name: str, include_path: Path | None = None) -> Task:
         raise UserError(f"Unknown task '{name}'.{did_you_mean(name, folders)}")
     file = folder / "task.yaml"
     try:
-        return Task(TaskSpec.model_validate(yaml.safe_load(file.read_text())), folder)
+        return Task(TaskSpec.model_validate(yaml.safe_load(whole_text(file))), folder)
     except yaml.YAMLError as error:
         raise UserError(f"{file} is not YAML: {str(error).splitlines()[0]}.") from error
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise UserError(f"{file}: field '{where}': {first['msg']}.") from error
+        raise UserError(f"{file}: {_first_problem(error)}.") from error
 
 
 def load_function(file: Path, name: str) -> Any:
     """A function out of a Python file; raises UserError when the file or the function isn't there."""
     if not file.is_file():
         raise UserError(f"{file}: there is no such file (wanted for its function '{name}').")
-    module_name = f"rpo_bench_function_{hash_file(file)[:12]}"
+    identity = hash_json([str(file.resolve()), hash_file(file)])  # equal files may import their neighbours
+    module_name = f"rpo_bench_function_{identity[:12]}"
     if module_name not in sys.modules:
         spec = importlib.util.spec_from_file_location(module_name, file)
         if spec is None or spec.loader is None:
             raise UserError(f"{file} is not a Python file.")
         module = importlib.util.module_from_spec(spec)
         sys.modules[module_name] = module
-        spec.loader.exec_module(module)
+        try:
+            spec.loader.exec_module(module)
+        except Exception as error:
+            del sys.modules[module_name]
+            raise UserError(f"{file}: importing it failed: {type(error).__name__}: {error}.") from error
     if not hasattr(sys.modules[module_name], name):
         raise UserError(f"{file} has no function '{name}'.")
     return getattr(sys.modules[module_name], name)
 
 
 def _prompts(file: Path) -> list[Prompt]:
-    lines = file.read_text(encoding="utf-8").splitlines()
-    return [Prompt.model_validate_json(line) for line in lines if line.strip()]
+    """The prompts of a JSONL file; raises UserError, naming the line, when one is broken or comes twice."""
+    first: dict[str, int] = {}
+    prompts = []
+    for line in numbered_lines(file):
+        if line.problem:
+            raise UserError(f"{file} line {line.number}: {line.problem}.")
+        if not line.text.strip():
+            continue
+        try:
+            prompt = Prompt.model_validate_json(line.text)
+        except ValidationError as error:
+            raise UserError(f"{file} line {line.number}: {_first_problem(error)}.") from error
+        if prompt.prompt_id in first:
+            raise UserError(
+                f"{file} line {line.number}: the prompt_id '{prompt.prompt_id}' is that of "
+                f"line {first[prompt.prompt_id]}."
+            )
+        first[prompt.prompt_id] = line.number
+        prompts.append(prompt)
+    return prompts
+
+
+def _first_problem(error: ValidationError) -> str:
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"])
+    return f"field '{where}': {first['msg']}" if where else first["msg"]
 
 
 def first_responses(rows: Sequence[Row], k: int | None) -> list[Row]:

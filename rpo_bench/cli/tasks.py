@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from rpo_bench.cli.console import out, print_facts, print_table
+from rpo_bench.tasks import TaskSpec, load_task, task_folders
 
 app = typer.Typer(help="List the tasks, or show one.")
 IncludePath = Annotated[
@@ -19,15 +20,18 @@ def tasks(context: typer.Context, include_path: IncludePath = None) -> None:
     """List the tasks, or show one."""
     if context.invoked_subcommand is not None:
         return
-    from rpo_bench.tasks import load_task, task_folders
-
     found = [load_task(name, include_path) for name in sorted(task_folders(include_path))]
     rows = [
-        (t.spec.name, t.spec.title, len(t.heldout), ", ".join(t.spec.train), ", ".join(t.spec.models))
+        (t.spec.name, t.spec.title, len(t.heldout), ", ".join(variants(t.spec)), ", ".join(t.spec.models))
         for t in found
     ]
     print_table("", ("task", "title", "held-out prompts", "training data", "base models"), rows)
     out().print("\nrpo-bench tasks show NAME tells more of one.", style="dim")
+
+
+def variants(spec: TaskSpec) -> list[str]:
+    """The data sets to choose from: "on_policy" is one, however many base models have their own of it."""
+    return list(dict.fromkeys(key.partition("/")[0] for key in spec.train))
 
 
 @app.command()
@@ -36,8 +40,6 @@ def show(
     include_path: IncludePath = None,
 ) -> None:
     """Show a task: its description, data, reward, base models and an example prompt."""
-    from rpo_bench.tasks import load_task
-
     task = load_task(name, include_path)
     spec, console = task.spec, out()
     console.print(f"{spec.name}: {spec.title} (version {spec.version})", style="bold", markup=False)
