@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from trainers.kto import KTO as KTO
     from trainers.objective import Method as Method
     from trainers.objective import Need as Need
+    from trainers.objective import OfflineMethod as OfflineMethod
     from trainers.qrpo import QRPO as QRPO
     from trainers.rebel import REBEL as REBEL
     from trainers.rpo import RPO as RPO
@@ -35,6 +36,7 @@ _HOMES = {
     "KTO": "kto",
     "Method": "objective",
     "Need": "objective",
+    "OfflineMethod": "objective",
     "QRPO": "qrpo",
     "REBEL": "rebel",
     "RPO": "rpo",

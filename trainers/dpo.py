@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from trainers.examples import Examples
-from trainers.objective import Axes, Batch, LossOutput, Method, Need
+from trainers.objective import Axes, Batch, LossOutput, Need, OfflineMethod
 from trainers.pairs import Pairing, make_pairs
 
 
@@ -25,7 +25,7 @@ def ipo_loss(log_ratio_w: Tensor, log_ratio_l: Tensor, beta: float) -> Tensor:
 
 
 @dataclass(frozen=True)
-class DPO(Method):
+class DPO(OfflineMethod):
     """Direct preference optimisation.
 
     Attributes:

@@ -10,7 +10,7 @@ from transformers import TrainingArguments
 from trainers.examples import Examples
 from trainers.logps import TokenLayout
 from trainers.memory import peak_memory_bytes, reset_peak_memory
-from trainers.objective import Method, Need
+from trainers.objective import Need, OfflineMethod
 from trainers.offline import DivergedError, OfflineTrainer, Probe, Progress, complete_checkpoints
 from trainers.precision import resolve_dtype
 from trainers.prepare import prepare
@@ -23,7 +23,7 @@ __all__ = ["fit"]
 
 
 def fit(
-    method: Method,
+    method: OfflineMethod,
     model: Any,
     examples: Examples,
     settings: TrainingSettings,

@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor
 
-from trainers.objective import Axes, Batch, LossOutput, Method, Need
+from trainers.objective import Axes, Batch, LossOutput, Need, OfflineMethod
 
 
 def kto_loss(
@@ -33,7 +33,7 @@ def kto_loss(
 
 
 @dataclass(frozen=True)
-class KTO(Method):
+class KTO(OfflineMethod):
     """Kahneman–Tversky optimisation.
 
     Attributes:

@@ -88,12 +88,8 @@ class LossOutput:
 
 
 @dataclass(frozen=True)
-class Method(ABC):
-    """An offline objective. Subclasses are frozen dataclasses whose fields are its hyperparameters.
-
-    The loss is a mean over rows of a function of each row's numbers and of ``statistic``, so that splitting
-    an optimiser batch into micro-batches changes nothing.
-    """
+class Method:
+    """What every training objective has. Subclasses are frozen dataclasses: fields are hyperparameters."""
 
     name: ClassVar[str]
     title: ClassVar[str]
@@ -101,9 +97,8 @@ class Method(ABC):
     equation: ClassVar[str]
     axes: ClassVar[Axes]
     strength_name: ClassVar[str]  # the field that moves the method along its frontier
-    default_strengths: ClassVar[tuple[float, ...]]  # most conservative first; the middle one is the default
+    default_strengths: ClassVar[tuple[float, ...]]  # most conservative first
     default_learning_rate: ClassVar[float] = 1e-4
-    zscore_rewards: ClassVar[bool] = False  # z-score with the training rows' mean and deviation
 
     @property
     def needs(self) -> frozenset[Need]:
@@ -121,6 +116,17 @@ class Method(ABC):
         if kind is int and strength != int(strength):
             raise UserError(f"{self.name}: {self.strength_name} is a whole number, not {strength:g}.")
         return dataclasses.replace(self, **{self.strength_name: kind(strength)})
+
+
+@dataclass(frozen=True)
+class OfflineMethod(Method, ABC):
+    """An objective on logged responses.
+
+    The loss is a mean over rows of a function of each row's numbers and of ``statistic``, so that splitting
+    an optimiser batch into micro-batches changes nothing.
+    """
+
+    zscore_rewards: ClassVar[bool] = False  # z-score with the training rows' mean and deviation
 
     @property
     def statistic_reads_policy(self) -> bool:

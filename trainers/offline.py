@@ -16,7 +16,7 @@ from transformers import PrinterCallback, ProgressCallback, Trainer, TrainingArg
 
 from trainers.errors import UserError
 from trainers.logps import TokenLayout, collate, sequence_logps
-from trainers.objective import Batch, Method, Need
+from trainers.objective import Batch, Need, OfflineMethod
 from trainers.precision import LOG_RATIO_TOLERANCE, DType, autocast
 from trainers.prepare import OfflineData
 from trainers.training_log import TrainingLog
@@ -45,7 +45,7 @@ class OfflineTrainer(Trainer):
         model: Any,
         args: TrainingArguments,
         *,
-        method: Method,
+        method: OfflineMethod,
         data: OfflineData,
         layout: TokenLayout,
         dtype: DType,

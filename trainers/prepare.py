@@ -11,7 +11,7 @@ from trainers.batches import BatchPlan, plan_batches
 from trainers.errors import UserError
 from trainers.examples import Examples
 from trainers.logps import TokenLayout
-from trainers.objective import Method, Need
+from trainers.objective import Need, OfflineMethod
 from trainers.partition import group_sizes
 from trainers.precision import DType
 from trainers.reference import ReferenceCache, partner_logps, reference_logps
@@ -46,7 +46,7 @@ class OfflineData:
 
 
 def prepare(
-    method: Method,
+    method: OfflineMethod,
     model: Any,
     examples: Examples,
     settings: TrainingSettings,
@@ -84,7 +84,7 @@ def prepare(
     return OfflineData(examples, units, plan, reference, lengths, partition, partners, mean, sd)
 
 
-def check_needs(method: Method, examples: Examples) -> None:
+def check_needs(method: OfflineMethod, examples: Examples) -> None:
     """Raises UserError when the rows lack something that the method is built on."""
     needs = method.needs
     if Need.LABEL in needs and examples.desirable is None:

@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from trainers.examples import Examples
-from trainers.objective import Axes, Batch, LossOutput, Method, Need
+from trainers.objective import Axes, Batch, LossOutput, Need, OfflineMethod
 from trainers.pairs import Pairing, make_pairs
 
 
 @dataclass(frozen=True)
-class REBEL(Method):
+class REBEL(OfflineMethod):
     """((D_1 − D_2) − (r_1 − r_2)/τ)², τ = 1/η of the paper; the reference is what sampled the data.
 
     Attributes:

@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from trainers.examples import Examples
-from trainers.objective import Axes, Batch, LossOutput, Method, Need
+from trainers.objective import Axes, Batch, LossOutput, Need, OfflineMethod
 
 
 @dataclass(frozen=True)
-class SFT(Method):
+class SFT(OfflineMethod):
     """Supervised fine-tuning on the best of the first k responses to each prompt.
 
     Attributes:

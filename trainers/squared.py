@@ -10,7 +10,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from trainers.objective import Batch, LossOutput, Method
+from trainers.objective import Batch, LossOutput, OfflineMethod
 
 
 def residual(log_ratio: Tensor, reward: Tensor, value: Tensor, tau: float) -> Tensor:
@@ -35,7 +35,7 @@ def squared_loss(log_ratio: Tensor, reward: Tensor, value: Tensor, tau: float, s
 
 
 @dataclass(frozen=True)
-class SquaredObjective(Method):
+class SquaredObjective(OfflineMethod):
     """A method of the family: says what V is and how the loss is scaled, and inherits the rest.
 
     Attributes:

@@ -25,7 +25,7 @@ from trainers import (
     fit,
 )
 from trainers.errors import UserError
-from trainers.objective import Batch, LossOutput, Method
+from trainers.objective import Batch, LossOutput, OfflineMethod
 from trainers.reference import ReferenceCache
 from trainers.settings import Lora
 from trainers.training_log import read_training_log
@@ -81,7 +81,9 @@ def weights(model: Any) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("method", METHODS, ids=repr)
-def test_training_moves_the_model_and_leaves_a_checkpoint(folder: Path, method: Method, tmp_path: Path):
+def test_training_moves_the_model_and_leaves_a_checkpoint(
+    folder: Path, method: OfflineMethod, tmp_path: Path
+):
     model, tokenizer = load(folder), AutoTokenizer.from_pretrained(folder)
     before = weights(model).clone()
     result = fit(method, model, examples(), SETTINGS, tmp_path, tokenizer=tokenizer)
@@ -105,7 +107,7 @@ def test_training_moves_the_model_and_leaves_a_checkpoint(folder: Path, method: 
 
 
 @pytest.mark.parametrize("method", METHODS, ids=repr)
-def test_micro_batches_change_memory_and_not_the_result(folder: Path, method: Method, tmp_path: Path):
+def test_micro_batches_change_memory_and_not_the_result(folder: Path, method: OfflineMethod, tmp_path: Path):
     """16 × 1 and 1 × 16: the same gradients but for rounding, batch-wide statistics included.
 
     Adam divides small gradients by themselves, so weights may differ by rounding made large; the check is on
@@ -128,7 +130,7 @@ class StopError(Exception):
 
 @pytest.mark.parametrize("method", [KTO(), DRO()], ids=["kto", "dro"])
 def test_a_run_that_was_interrupted_ends_bitwise_like_one_that_was_not(
-    folder: Path, method: Method, tmp_path: Path
+    folder: Path, method: OfflineMethod, tmp_path: Path
 ):
     """Stopped in step 5 with checkpoints at 2 and 4: weights, optimiser, value network and log agree."""
     settings = dataclasses.replace(SETTINGS, save_every=2)

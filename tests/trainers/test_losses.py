@@ -10,7 +10,7 @@ from trainers.a_star_po import AStarPO
 from trainers.dpo import DPO, dpo_loss, ipo_loss
 from trainers.dro import DRO
 from trainers.kto import KTO, kto_loss
-from trainers.objective import Batch, Method, Need
+from trainers.objective import Batch, Need, OfflineMethod
 from trainers.qrpo import QRPO, beta_log_partition
 from trainers.rebel import REBEL
 from trainers.rpo import RPO
@@ -18,7 +18,7 @@ from trainers.sft import SFT
 from trainers.squared import squared_loss
 from trainers.una import UNA
 
-METHODS: list[Method] = [
+METHODS: list[OfflineMethod] = [
     SFT(),
     KTO(beta=0.3, weight_d=1.2, weight_u=0.8),
     DRO(tau=0.7),
@@ -54,7 +54,7 @@ def random_batch(rows: int = 6, seed: int = 0, requires_grad: bool = True) -> Ba
     )
 
 
-def with_statistic(method: Method, batch: Batch) -> Batch:
+def with_statistic(method: OfflineMethod, batch: Batch) -> Batch:
     return dataclasses.replace(batch, statistic=method.statistic(batch))
 
 
@@ -130,7 +130,7 @@ def test_rpo_by_hand():
 
 
 @pytest.mark.parametrize("method", METHODS, ids=lambda method: f"{method.name}-{method}")
-def test_autograd_gives_the_declared_coefficient(method: Method):
+def test_autograd_gives_the_declared_coefficient(method: OfflineMethod):
     """−∂loss/∂log π(y_i) = GC_i / U for every row, U the number of rows, or of pairs."""
     batch = with_statistic(method, random_batch())
     method.loss(batch).loss.backward()
@@ -140,7 +140,7 @@ def test_autograd_gives_the_declared_coefficient(method: Method):
 
 
 @pytest.mark.parametrize("method", METHODS, ids=lambda method: f"{method.name}-{method}")
-def test_the_loss_is_the_weighted_mean_of_its_micro_batches(method: Method):
+def test_the_loss_is_the_weighted_mean_of_its_micro_batches(method: OfflineMethod):
     """With the statistic given, splitting 6 rows (3 pairs) into 2 units and the rest changes nothing."""
     index = torch.arange(6)
     whole = with_statistic(method, random_batch(requires_grad=False))
@@ -201,7 +201,7 @@ def test_qrpos_partition_is_the_integral_over_a_uniform_quantile(beta: float):
 @pytest.mark.parametrize(
     "method", [DRO(baseline="batch_mean"), RPO(), REBEL()], ids=["dro-p", "rpo", "rebel"]
 )
-def test_shifting_all_rewards_of_a_prompt_changes_nothing(method: Method):
+def test_shifting_all_rewards_of_a_prompt_changes_nothing(method: OfflineMethod):
     """V̂ moves by as much as the reward: δ in r is δ in the batch mean, and δ/τ in log Ẑ."""
     batch = random_batch(requires_grad=False)
     assert batch.log_partition is not None
