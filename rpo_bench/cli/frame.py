@@ -172,7 +172,7 @@ def usage_sentence(error: Any) -> str:
     context = getattr(error, "ctx", None)
     if context is None:
         return message
-    if hasattr(error, "possibilities"):
+    if hasattr(error, "possibilities") and hasattr(error, "option_name"):
         flags = [flag for p in context.command.params for flag in p.opts if flag.startswith("--")]
         hint = did_you_mean(error.option_name, flags)
         if "Did you mean" not in hint:  # all known ones would fill the screen

@@ -169,7 +169,7 @@ class TestEndings:
             (["typed-verb", "--seds", "1"], "Unknown flag --seds. Did you mean '--seeds'?"),
             (["typed-verb", "--seds=1"], "Unknown flag --seds. Did you mean '--seeds'?"),
             (["typed-verb", "--zzz"], "Unknown flag --zzz. See rpo-bench typed-verb --help."),
-            (["typed-verb", "extra"], "Got unexpected extra argument(s) (extra)."),
+            (["typed-verb", "extra"], "Got unexpected extra argument"),
             (["typed-verb", "--seeds"], "Option '--seeds' requires an argument."),
             (["failing"], "Missing argument"),
         ],
