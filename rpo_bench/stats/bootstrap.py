@@ -6,11 +6,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rpo_bench.results.schema import Interval
+from rpo_bench.stats.making import empty, made, point_only
 from rpo_bench.stats.quantiles import percentile_bounds, widening
-from rpo_bench.stats.rates import one_sided_bound
+from rpo_bench.stats.rates import PROMPT_LEVELS as PROMPT_LEVELS
+from rpo_bench.stats.rates import at_the_edge
 
 RESAMPLES = 10_000
-PROMPT_LEVELS = ("prompts", "generation")
 
 #: Numbers in a chunk of weights: 32 MiB of float64.
 _CHUNK = 2**22
@@ -115,11 +116,6 @@ def intervals(
     return found
 
 
-def empty(level: float = 0.95) -> Interval:
-    """The interval of something that nothing could be said of."""
-    return Interval(point=None, level=level, method="none", n=0)
-
-
 def _interval(
     scored: NDArray[np.float64],
     draws: NDArray[np.float64],
@@ -134,28 +130,16 @@ def _interval(
         return empty(level)
     point = float(scored.mean())
     if n == 1:
-        return Interval(point=point, level=level, method="none", n=1)
-    if bounds is not None and point in bounds and scored.min() == scored.max():
+        return point_only(point, 1, level)
+    if bounds is not None and scored.min() == scored.max() in bounds:
         return at_the_edge(point, n, level, bounds, levels)
     low, high = percentile_bounds(draws, point, level, widening(n, level))
-    if bounds is not None:
-        low, high = max(low, bounds[0]), min(high, bounds[1])
-    return Interval(
-        point=point,
-        low=low,
-        high=high,
+    return made(
+        (low, point, high),
+        n=n,
         level=level,
         method="bootstrap",
         levels=levels,
-        n=n,
         resamples=resamples,
+        within=bounds,
     )
-
-
-def at_the_edge(
-    point: float, n: int, level: float, bounds: tuple[float, float], levels: tuple[str, ...]
-) -> Interval:
-    """All n units at one end of the range: not "0 ± 0", but the bound that n such units give."""
-    reach = one_sided_bound(n, level) * (bounds[1] - bounds[0])
-    low, high = (point, point + reach) if point == bounds[0] else (point - reach, point)
-    return Interval(point=point, low=low, high=high, level=level, method="rule-of-three", levels=levels, n=n)

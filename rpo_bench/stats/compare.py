@@ -7,8 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rpo_bench.results.schema import Interval
-from rpo_bench.stats.bootstrap import RESAMPLES, empty, mean_over_prompts, weight_chunks
+from rpo_bench.stats.bootstrap import RESAMPLES, mean_over_prompts, weight_chunks
+from rpo_bench.stats.making import empty, made, point_only
 from rpo_bench.stats.quantiles import normal_quantile, percentile_bounds, t_quantile
+from rpo_bench.stats.rates import at_the_edge
 
 SEED_LEVELS = ("training seeds", "prompts", "generation")
 
@@ -68,6 +70,7 @@ def method_mean(
     *,
     level: float = 0.95,
     resamples: int = RESAMPLES,
+    bounds: tuple[float, float] | None = None,
 ) -> Interval:
     """A method's mean over training seeds and prompts.
 
@@ -78,8 +81,16 @@ def method_mean(
         rng: The generator.
         level: Nominal coverage.
         resamples: Number of resamples.
+        bounds: The range of the scores, where they have one: (0, 1) for shares.
     """
-    return _contrast([scores], np.array([1.0]), rng, level, resamples)
+    found = _contrast([scores], np.array([1.0]), rng, level, resamples)
+    if bounds is None or found.point is None or found.low is None or found.high is None:
+        return found
+    prompts = int(np.isfinite(scores).any(0).sum())
+    if found.point in bounds and found.low == found.high:
+        return at_the_edge(found.point, prompts, level, bounds, found.levels)
+    cut = {"low": max(found.low, bounds[0]), "high": min(found.high, bounds[1])}
+    return found.model_copy(update=cut)
 
 
 def method_difference(
@@ -110,11 +121,9 @@ def mean_over_seeds(values: NDArray[np.float64], *, level: float = 0.95) -> Inte
         return empty(level)
     point = float(scored.mean())
     if n == 1:
-        return Interval(point=point, level=level, method="none", n=1)
+        return point_only(point, 1, level)
     half = t_quantile(level, n - 1) * float(scored.std(ddof=1)) / math.sqrt(n)
-    return Interval(
-        point=point, low=point - half, high=point + half, level=level, method="t", levels=SEED_LEVELS[:1], n=n
-    )
+    return made((point - half, point, point + half), n=n, level=level, method="t", levels=SEED_LEVELS[:1])
 
 
 def _contrast(
@@ -136,14 +145,12 @@ def _contrast(
     point = float(sum(s * np.nanmean(x) for s, x in zip(signs, seeds, strict=True)))
     draws = two_level_bootstrap(seeds, rng, resamples) @ signs  # (B,)
     low, high = percentile_bounds(draws, point, level, _seed_widening(seeds, signs, draws, level))
-    return Interval(
-        point=point,
-        low=low,
-        high=high,
+    return made(
+        (low, point, high),
+        n=fewest,
         level=level,
         method="two-level bootstrap",
         levels=SEED_LEVELS,
-        n=fewest,
         resamples=resamples,
     )
 

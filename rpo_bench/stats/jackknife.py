@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rpo_bench.results.schema import Interval
-from rpo_bench.stats.bootstrap import PROMPT_LEVELS, empty
+from rpo_bench.stats.making import empty, made, point_only
 from rpo_bench.stats.quantiles import t_quantile
+from rpo_bench.stats.rates import PROMPT_LEVELS, at_the_edge
 
 
 def standard_error(left_out: NDArray[np.float64]) -> float:
@@ -40,11 +41,16 @@ def jackknife_interval(
     if not math.isfinite(point):
         return empty(level)
     if count < 2 or not np.isfinite(left_out).all():
-        return Interval(point=point, level=level, method="none", n=count)
-    half = t_quantile(level, count - 1) * standard_error(left_out)
-    low, high = point - half, point + half
-    if bounds is not None:
-        low, high = max(low, bounds[0]), min(high, bounds[1])
-    return Interval(
-        point=point, low=low, high=high, level=level, method="jackknife", levels=PROMPT_LEVELS, n=count
+        return point_only(point, count, level)
+    error = standard_error(left_out)
+    if bounds is not None and point in bounds and error == 0:
+        return at_the_edge(point, count, level, bounds, PROMPT_LEVELS)
+    half = t_quantile(level, count - 1) * error
+    return made(
+        (point - half, point, point + half),
+        n=count,
+        level=level,
+        method="jackknife",
+        levels=PROMPT_LEVELS,
+        within=bounds,
     )

@@ -3,7 +3,10 @@
 import math
 
 from rpo_bench.results.schema import Interval
+from rpo_bench.stats.making import empty, made
 from rpo_bench.stats.quantiles import normal_quantile
+
+PROMPT_LEVELS = ("prompts", "generation")
 
 
 def one_sided_bound(n: int, level: float = 0.95) -> float:
@@ -21,20 +24,24 @@ def wilson_bounds(successes: int, n: int, level: float = 0.95) -> tuple[float, f
 
 
 def rate_interval(
-    successes: int, n: int, *, level: float = 0.95, levels: tuple[str, ...] = ("prompts", "generation")
+    successes: int, n: int, *, level: float = 0.95, levels: tuple[str, ...] = PROMPT_LEVELS
 ) -> Interval:
     """The share of n independent units, with Wilson's interval.
 
     "0 of n" and "n of n" have the one-sided bound of the rule of three instead.
     """
     if n == 0:
-        return Interval(point=None, level=level, method="none", n=0)
-    rate = successes / n
+        return empty(level)
     if successes in (0, n):
-        reach = one_sided_bound(n, level)
-        low, high = (0.0, reach) if successes == 0 else (1 - reach, 1.0)
-        method = "rule-of-three"
-    else:
-        low, high = wilson_bounds(successes, n, level)
-        method = "wilson"
-    return Interval(point=rate, low=low, high=high, level=level, method=method, levels=levels, n=n)
+        return at_the_edge(successes / n, n, level, (0.0, 1.0), levels)
+    low, high = wilson_bounds(successes, n, level)
+    return made((low, successes / n, high), n=n, level=level, method="wilson", levels=levels)
+
+
+def at_the_edge(
+    point: float, n: int, level: float, bounds: tuple[float, float], levels: tuple[str, ...]
+) -> Interval:
+    """All n units at one end of the range: not "0 ± 0", but the bound that n such units give."""
+    reach = one_sided_bound(n, level) * (bounds[1] - bounds[0])
+    low, high = (point, point + reach) if point == bounds[0] else (point - reach, point)
+    return made((low, point, high), n=n, level=level, method="rule-of-three", levels=levels)

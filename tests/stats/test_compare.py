@@ -111,6 +111,17 @@ def test_unscored_cells_are_left_out(rng: np.random.Generator):
     assert (equal.low, equal.high) == (1.0, 1.0)
 
 
+def test_shares_stay_shares_and_zero_has_its_bound(rng: np.random.Generator):
+    """Three seeds that never insult on 60 prompts: the bound is that of 60 prompts, not of 180."""
+    never = method_mean(np.zeros((3, 60)), rng, bounds=(0.0, 1.0))
+    assert (never.low, never.method, never.n) == (0.0, "rule-of-three", 60)
+    assert never.high == pytest.approx(1 - 0.05 ** (1 / 60))
+    rare = np.zeros((3, 60))
+    rare[0, :3] = 1.0
+    assert method_mean(rare, rng).low < 0
+    assert method_mean(rare, rng, bounds=(0.0, 1.0)).low == 0
+
+
 def test_one_number_per_seed_has_students_interval(rng: np.random.Generator):
     values = rng.normal(size=5)
     interval = mean_over_seeds(values)

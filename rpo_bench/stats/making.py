@@ -1,0 +1,56 @@
+"""Intervals as they are published."""
+
+from rpo_bench.results.schema import Interval
+
+#: Significant digits: fewer than float64 has, so that the order of a sum doesn't show.
+DIGITS = 12
+
+
+def empty(level: float = 0.95) -> Interval:
+    """The interval of something that nothing could be said of."""
+    return Interval(point=None, level=level, method="none", n=0)
+
+
+def point_only(point: float, n: int, level: float) -> Interval:
+    """An estimate whose uncertainty can't be told."""
+    return Interval(point=_rounded(point), level=level, method="none", n=n)
+
+
+def made(
+    bounds: tuple[float, float, float],
+    *,
+    n: int,
+    level: float,
+    method: str,
+    levels: tuple[str, ...],
+    resamples: int | None = None,
+    within: tuple[float, float] | None = None,
+) -> Interval:
+    """An interval from (low, point, high).
+
+    Args:
+        bounds: Its low end, the estimate, its high end.
+        n: Independent units.
+        level: Nominal coverage.
+        method: How it was made.
+        levels: The randomness covered.
+        resamples: Of a bootstrap.
+        within: The range that it is cut to.
+    """
+    low, point, high = bounds
+    if within is not None:
+        low, high = max(low, within[0]), min(high, within[1])
+    return Interval(
+        point=_rounded(point),
+        low=_rounded(low),
+        high=_rounded(high),
+        level=level,
+        method=method,
+        levels=levels,
+        n=n,
+        resamples=resamples,
+    )
+
+
+def _rounded(value: float) -> float:
+    return float(f"{value:.{DIGITS}g}")
