@@ -112,7 +112,9 @@ class LocalPool:
             return None
         ours, theirs = self._context.Pipe()
         process = self._context.Process(  # type: ignore[attr-defined]
-            target=worker_main, args=(theirs, self._perform, self._threads), daemon=True
+            target=worker_main,
+            args=(theirs, self._perform, self._threads, dict(os.environ)),
+            daemon=True,
         )
         process.start()
         theirs.close()

@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from multiprocessing import connection, parent_process
 from multiprocessing.connection import Connection
@@ -56,14 +56,17 @@ class Perform(Protocol):
         ...
 
 
-def worker_main(pipe: Connection, perform: Perform, threads: int) -> None:
+def worker_main(pipe: Connection, perform: Perform, threads: int, environment: Mapping[str, str]) -> None:
     """The process's main function: serves jobs from ``pipe`` until it is closed.
 
     Args:
         pipe: receives Jobs (None: end), sends Progress, then Done or Failed.
         perform: does a job.
         threads: of torch, per worker.
+        environment: the parent's as it is now; the server that forked us may have been started earlier.
     """
+    os.environ.clear()
+    os.environ.update(environment)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
     die_with_parent()
     limit_threads(threads)

@@ -1,0 +1,52 @@
+"""Runs the command line, in this process or in one of its own, on a tiny task."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from typer.testing import CliRunner
+
+from rpo_bench.cli.main import app
+from rpo_bench.results.schema import Record
+from rpo_bench.results.store import StoredRecord, read_results
+
+#: Small settings for every run of a tiny task.
+SMALL = "--steps 3 --batch-size 4 --probe-every 2 --n-samples 2 --workers 2 --seeds 0".split()
+
+
+def invoke(*args: Any) -> Any:
+    """The command line in this process: exit_code, stdout, stderr, output."""
+    return CliRunner().invoke(app, [str(arg) for arg in args], prog_name="rpo-bench")
+
+
+def spawn(*args: Any, **popen: Any) -> subprocess.Popen[str]:
+    """The command line as a process group of its own."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "rpo_bench", *map(str, args)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        env={**os.environ, "HF_HUB_OFFLINE": "1"},
+        **popen,
+    )
+
+
+def stored(output: Path) -> list[StoredRecord]:
+    """All results of an output folder; none may be broken."""
+    results = read_results(output)
+    assert results.broken == ()
+    return list(results.records)
+
+
+def outcome(record: Record) -> dict[str, Any]:
+    """The part of a record that may not depend on when and how it was made."""
+    return {
+        "spec": record.spec,
+        "status": record.status,
+        "metrics": record.metrics,
+        "stability": record.stability,
+        "hashes": {name: value for name, value in record.hashes.items() if name != "train_log"},
+    }
