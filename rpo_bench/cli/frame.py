@@ -42,7 +42,7 @@ PluginOption = Annotated[
     typer.Option(
         "--plugin",
         metavar="FILE",
-        help="A Python file that registers methods, metrics or tasks; may be repeated.",
+        help="A Python file that registers methods or metrics; may be repeated.",
         callback=_load_plugins,
         envvar=PLUGINS_VARIABLE,
         show_envvar=False,

@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 
 import pytest
 import typer
@@ -17,6 +18,7 @@ from rpo_bench.cli.main import VERBS, app
 from rpo_bench.errors import UserError
 
 THIS = "test_cli_frame"
+DOCS = Path(__file__).parents[2] / "docs"
 
 
 def run(*args, on=app, **env):
@@ -230,6 +232,12 @@ class TestPlugins:
         args = ["--plugin", files["before"], "methods", "--plugin", files["after"], "--plugin", files["also"]]
         found = self.listed(*args, RPO_BENCH_PLUGIN=files["around"])
         assert {"before", "after", "also", "around", "rpo"} <= found
+
+    def test_of_the_documentation_works(self, tmp_path):
+        plugin = tmp_path / "my_method.py"
+        (example,) = re.findall(r"```python\n(.+?)```", (DOCS / "cli.md").read_text(), flags=re.DOTALL)
+        plugin.write_text(example)
+        assert "rpo-mean" in self.listed("methods", "--plugin", str(plugin))
 
     def test_that_fail_are_one_sentence(self, tmp_path):
         broken = tmp_path / "broken.py"

@@ -1,7 +1,10 @@
 """The three shapes of scored responses, and the sentence for each thing that can be wrong with a record."""
 
 import datetime
+import json
+import re
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 
@@ -220,3 +223,10 @@ def test_columns_of_two_shapes_are_not_guessed_about():
 def test_the_place_says_which_split_of_a_divided_dataset():
     (row,) = rows_of(Record(3, "row", FLAT, split="test"), "hf:name")
     assert (row.source, row.split) == ("hf:name row 3 of split 'test'", "test")
+
+
+def test_the_examples_of_the_documentation_are_read():
+    docs = Path(__file__).parents[2] / "docs" / "data.md"
+    (examples,) = re.findall(r"```json\n(.+?)```", docs.read_text(encoding="utf-8"), flags=re.DOTALL)
+    found = [[(r.response, r.reward) for r in rows(json.loads(line))] for line in examples.splitlines()]
+    assert found == [[("So.", 0.5)], [("So.", 0.5), ("No.", -1.0)], [("So.", 1.0), ("No.", 0.0)]]
