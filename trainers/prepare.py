@@ -19,30 +19,39 @@ from trainers.settings import TrainingSettings
 
 
 @dataclass(frozen=True)
-class OfflineData:
-    """Everything that a step looks up. N rows in U units of one or two rows, S steps of B units.
+class PreparedRows:
+    """The rows as a method wants them: N rows in U units of one or two rows.
 
     Attributes:
         examples: the rows that are trained on, rewards scaled as the method asks.
         units: the rows of each unit: one, or a pair; (U, 1) or (U, 2).
-        plan: which units each step sees.
         reference_logps: log π_ref(y|x); (N,).
         lengths: response tokens; (N,).
         log_partition: log Ẑ(x); (N,), or None.
-        partner_logps: log π_ref of the plan's mismatched pairs; (S, B), or None.
         reward_mean: of the scaling.
         reward_sd: of the scaling.
     """
 
     examples: Examples
     units: NDArray[np.int64]
-    plan: BatchPlan
     reference_logps: NDArray[np.float64]
     lengths: NDArray[np.float64]
     log_partition: NDArray[np.float64] | None
-    partner_logps: NDArray[np.float64] | None
     reward_mean: float
     reward_sd: float
+
+
+@dataclass(frozen=True)
+class OfflineData(PreparedRows):
+    """Everything that a step looks up: the rows, and S steps of B units.
+
+    Attributes:
+        plan: which units each step sees.
+        partner_logps: log π_ref of the plan's mismatched pairs; (S, B), or None.
+    """
+
+    plan: BatchPlan
+    partner_logps: NDArray[np.float64] | None
 
 
 def prepare(
@@ -60,28 +69,38 @@ def prepare(
         UserError: the data lacks what the method needs.
     """
     check_needs(method, examples)
-    reference = reference_logps(cache, model, examples, layout, dtype)
+    rows = prepare_rows(method, examples, reference_logps(cache, model, examples, layout, dtype))
+    plan = plan_batches(
+        rows.examples.lengths[rows.units].sum(axis=1),
+        rows.examples.groups[rows.units[:, 0]],
+        settings.steps,
+        max(2, settings.batch_size // rows.units.shape[1]),
+        settings.seed,
+    )
+    partners = None
+    if Need.KL_PARTNER in method.needs:
+        partners = partner_logps(cache, model, rows.examples, plan, layout, dtype)
+    return OfflineData(**vars(rows), plan=plan, partner_logps=partners)
+
+
+def prepare_rows(method: OfflineMethod, examples: Examples, reference: NDArray[np.float64]) -> PreparedRows:
+    """The part of ``prepare`` that takes no model: scales, transforms, selects and pairs the rows.
+
+    Args:
+        method: the objective.
+        examples: N rows that ``check_needs`` has passed.
+        reference: log π_ref(y|x) of each, summed over tokens; (N,).
+    """
     mean, sd = _reward_scale(examples.rewards) if method.zscore_rewards else (0.0, 1.0)
-    examples = _scaled(examples, mean, sd)
-    examples = method.transformed(examples)
+    examples = method.transformed(_scaled(examples, mean, sd))
     rows = method.rows(examples)
     if rows is not None:
         examples, reference = examples.take(rows), reference[rows]
     lengths = np.array([len(response) for response in examples.responses], dtype=np.float64)
     pairs = method.pairs(examples)
     units = np.arange(len(examples))[:, None] if pairs is None else pairs
-    plan = plan_batches(
-        examples.lengths[units].sum(axis=1),
-        examples.groups[units[:, 0]],
-        settings.steps,
-        max(2, settings.batch_size // units.shape[1]),
-        settings.seed,
-    )
     partition = method.log_partition(examples, reference, lengths)
-    partners = None
-    if Need.KL_PARTNER in method.needs:
-        partners = partner_logps(cache, model, examples, plan, layout, dtype)
-    return OfflineData(examples, units, plan, reference, lengths, partition, partners, mean, sd)
+    return PreparedRows(examples, units, reference, lengths, partition, mean, sd)
 
 
 def check_needs(method: OfflineMethod, examples: Examples) -> None:
