@@ -86,6 +86,8 @@ def rank(panel: Panel, scores: PanelScores, draws: Draws) -> Ranking | None:
         return None
     furthest = {label: float(np.mean([kl[0].max() for kl, _ in of.values()])) for label, of in curves.items()}
     budget = kl_budget(list(furthest.values()))
+    if budget == 0:
+        return None
     lines = [
         _line(series, curves[series.label], reference, budget, draws, furthest[series.label])
         for series in panel.trained

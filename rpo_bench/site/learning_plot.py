@@ -13,8 +13,8 @@ from rpo_bench.site.panels import Series
 from rpo_bench.site.svg import Axes, Frame, Scale, figure, padded, path, tag
 from rpo_bench.site.text import counted
 
-#: What is followed, the first that a section's logs hold: reward of the probe prompts, or KL on the batch.
-FOLLOWED = {"probe_reward": "Reward of the probe prompts", "kl": "KL on the batch, nats"}
+#: What is followed: the first that a section's logs hold.
+FOLLOWED = {"probe_reward": "Reward of the probe prompts", "log_ratio": "Mean log-ratio of the batch, nats"}
 _POINTS = 100
 
 

@@ -128,5 +128,5 @@ def _rewards(file: Path) -> Floats:
     try:
         with np.load(file, allow_pickle=False) as arrays:
             return np.asarray(arrays["rewards"], dtype=np.float64)
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
         raise UserError(f"{file} can't be read as reference samples: {error}.") from error

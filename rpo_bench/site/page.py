@@ -102,7 +102,8 @@ def _environment() -> Environment:
 
 def _shown(value: object) -> object:
     """Everything that a template puts out: other people's text loses what can't be seen."""
-    return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+    foreign = isinstance(value, str | Path) and not isinstance(value, Markup)
+    return visible(str(value)) if foreign else value
 
 
 def _asset(environment: Environment, name: str) -> Markup:

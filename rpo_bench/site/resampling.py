@@ -17,6 +17,7 @@ from rpo_bench.stats.quantiles import widening
 Floats = NDArray[np.float64]
 
 LEVEL = 0.95
+_ROUNDING = 1e-12  # what resamples of equal numbers differ by
 
 
 def prompt_weights(rng: np.random.Generator, prompts: int, resamples: int) -> Floats:
@@ -112,7 +113,7 @@ def interval(replicates: Floats, seeds: int, prompts: int) -> Interval:
     n = seeds if seeds > 1 else prompts
     point = float(replicates[0])
     finite = replicates[1:][np.isfinite(replicates[1:])]
-    if finite.size == 0 or finite.min() == finite.max():
+    if finite.size == 0 or np.ptp(finite) <= _ROUNDING * max(1.0, abs(point)):
         return Interval(point=_number(point), level=LEVEL, method="none", levels=levels, n=n)
     low, high = np.quantile(finite, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return Interval(

@@ -7,6 +7,7 @@ from rpo_bench.results.schema import Interval
 
 MINUS = "\u2212"
 DASH = "\u2013"
+_GREEK = {"tau": "τ", "beta": "β"}
 
 # C0 and C1 controls, zero-width characters, direction marks, embeddings, overrides and isolates, line and
 # paragraph separators, interlinear marks, tags, and surrogates: all invisible, or unprintable, or able to
@@ -41,12 +42,6 @@ def number(value: float | None, digits: int = 3) -> str:
     return text.replace("-", MINUS)
 
 
-def signed(value: float, digits: int = 3) -> str:
-    """A number as :func:`number`, with a plus sign when it is above zero."""
-    text = number(value, digits)
-    return text if text.startswith(MINUS) or float(text) == 0 else f"+{text}"
-
-
 def bounds(interval: Interval, digits: int = 3) -> str:
     """``[low, high]``, or nothing where the interval couldn't be had."""
     if interval.low is None or interval.high is None:
@@ -61,7 +56,7 @@ def estimate(interval: Interval, digits: int = 3) -> str:
 
 def strength_text(name: str, value: float | None) -> str:
     """``τ = 0.3``, or nothing for a policy that has no strength: not trained, or trained elsewhere."""
-    return "" if value is None or not name else f"{name} = {value:g}"
+    return "" if value is None or not name else f"{_GREEK.get(name, name)} = {value:g}"
 
 
 def counted(n: int, noun: str, plural: str | None = None) -> str:

@@ -31,12 +31,7 @@ class Verdict:
 def verdict(panel: Panel, ranking: Ranking | None) -> Verdict:
     """Says who wins a panel at its KL budget."""
     if ranking is None:
-        reason = "no checkpoint has both a reward and a KL for its samples"
-        if not panel.trained:
-            reason = "only the untrained reference policy was measured"
-        elif panel.reference is None:
-            reason = "the untrained reference policy wasn't measured"
-        return Verdict(f"Nothing can be compared at equal KL: {reason}.", "", "", False, ())
+        return Verdict(f"Nothing can be compared at equal KL: {_obstacle(panel)}.", "", "", False, ())
     leader, *others = ranking.standings
     before = f"At {ranking.budget:g} nats of KL, "
     reward = f"{estimate(leader.reward)}{_over_reference(leader)}"
@@ -58,6 +53,20 @@ def verdict(panel: Panel, ranking: Ranking | None) -> Verdict:
     return Verdict(before, leader.label, after, False, _notes(ranking))
 
 
+def _obstacle(panel: Panel) -> str:
+    """Why there is no ranking."""
+    if not panel.trained:
+        return "only the untrained reference policy was measured"
+    if panel.reference is None:
+        return "the untrained reference policy wasn't measured"
+    kls = [
+        metrics["kl"].interval.point for stored in panel.records if "kl" in (metrics := stored.record.metrics)
+    ]
+    if not any(kl is not None and kl > 0 for kl in kls):
+        return "no checkpoint has a KL and a reward for its samples"
+    return "most methods have hardly left the reference policy"
+
+
 def _over_reference(standing: Standing) -> str:
     if standing.gain.point is None:
         return ""
@@ -77,7 +86,11 @@ def _notes(ranking: Ranking) -> tuple[str, ...]:
     fewest = min(one.seeds for one in ranking.standings)
     if fewest < 5:
         notes.append(f"Preliminary: {counted(fewest, 'training seed')}, where five are publishable.")
-    short = [f"{one.label} (to {one.furthest:.2g})" for one in ranking.standings if one.furthest is not None]
+    short = [
+        f"{one.label} (to {max(one.furthest, 0):.2g})"
+        for one in ranking.standings
+        if one.furthest is not None
+    ]
     if short:
         notes.append(f"Short of that KL, and compared where they end: {listed(short)}.")
     lost = [f"{one.lost} of {one.label}" for one in ranking.standings if one.lost]

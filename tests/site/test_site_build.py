@@ -1,0 +1,61 @@
+"""From folders to a page: written whole, checked on demand, refused in one sentence."""
+
+import pytest
+from results_factory import cell_spec, write_cell, write_world
+
+from rpo_bench.errors import UserError
+from rpo_bench.site.build import build_leaderboard, check_leaderboard
+
+
+@pytest.fixture
+def root(tmp_path):
+    return write_world(tmp_path / "results", ["rpo", "kto"], seeds=2, strengths=(0.3,))
+
+
+def test_one_file_is_written_and_the_board_returned(root, tmp_path):
+    board = build_leaderboard([root], tmp_path / "out")
+    assert [file.name for file in (tmp_path / "out").iterdir()] == ["index.html"]
+    assert len(board.rows) == 3
+
+
+def test_check_passes_on_a_page_of_these_results_and_writes_nothing(root, tmp_path):
+    build_leaderboard([root], tmp_path / "out")
+    before = (tmp_path / "out" / "index.html").stat().st_mtime_ns
+    check_leaderboard([root], tmp_path / "out")
+    assert (tmp_path / "out" / "index.html").stat().st_mtime_ns == before
+
+
+def test_check_fails_when_the_results_have_gone_on(root, tmp_path):
+    build_leaderboard([root], tmp_path / "out")
+    write_cell(root, cell_spec("rpo", 0.3, 7))
+    with pytest.raises(UserError, match="isn't the page of these results: build it again without --check"):
+        check_leaderboard([root], tmp_path / "out")
+
+
+def test_check_fails_without_a_page(root, tmp_path):
+    with pytest.raises(UserError, match="there is no such page"):
+        check_leaderboard([root], tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_check_fails_on_a_broken_record(root, tmp_path):
+    build_leaderboard([root], tmp_path / "out")
+    (write_cell(root, cell_spec("rpo", 0.3, 7)) / "result.json").write_text("{")
+    with pytest.raises(UserError, match=r"can't be used: result\.json is not JSON"):
+        check_leaderboard([root], tmp_path / "out")
+
+
+def test_nothing_to_show_is_an_error(tmp_path):
+    (tmp_path / "results").mkdir()
+    with pytest.raises(UserError, match="there are no results here; `rpo-bench train-and-eval` makes some"):
+        build_leaderboard([tmp_path / "results"], tmp_path / "out")
+    (write_cell(tmp_path / "results", cell_spec()) / "result.json").write_text("{")
+    with pytest.raises(UserError, match="none of 1 results can be used; the first, "):
+        build_leaderboard([tmp_path / "results"], tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_page_that_cannot_be_written_says_where(root, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="can't be written"):
+        build_leaderboard([root], tmp_path / "file")

@@ -1,0 +1,93 @@
+"""Only what was measured alike is compared, and names say what else differs."""
+
+from pathlib import Path
+
+from results_factory import cell_spec, record_of
+
+from rpo_bench.results.store import StoredRecord
+from rpo_bench.site.panels import panels
+from rpo_bench.spec import DataSpec, Decoding, EvaluationSpec, MethodSpec, TrainingSpec
+
+
+def stored(*specs):
+    return [StoredRecord(Path(str(i)), record_of(spec)) for i, spec in enumerate(specs)]
+
+
+def test_checkpoints_are_sorted_into_series_and_rows_whatever_their_order():
+    specs = [cell_spec(m, s, seed) for m in ("rpo", "kto") for s in (1.0, 0.1) for seed in (1, 0)]
+    records = stored(*specs, cell_spec("reference", None))
+    for order in (records, records[::-1]):
+        (panel,) = panels(order)
+        assert [series.label for series in panel.series] == ["reference", "kto", "rpo"]
+        assert [row.strength for row in panel.trained[0].rows] == [0.1, 1.0]
+        assert [s.record.spec.seed for s in panel.trained[0].rows[0].stored] == [0, 1]
+        assert panel.reference is not None
+
+
+def test_what_was_measured_differently_is_kept_apart_and_told_apart():
+    greedy = EvaluationSpec(n_samples=2, decoding=Decoding(temperature=0.5))
+    found = panels(stored(cell_spec(), cell_spec(evaluation=greedy), cell_spec(model="encoder-decoder")))
+    assert [(panel.task, panel.model) for panel in found] == [
+        ("civil_qa", "encoder-decoder"),
+        ("civil_qa [temperature=0.5]", "decoder"),
+        ("civil_qa [temperature=1.0]", "decoder"),
+    ]
+
+
+def test_a_task_that_changed_is_another_panel():
+    found = panels(stored(cell_spec(), cell_spec(task_hash="e" * 64)))
+    assert [panel.task for panel in found] == ["civil_qa [task=aaaaaaaa]", "civil_qa [task=eeeeeeee]"]
+
+
+def test_other_training_or_data_is_another_series_of_the_same_panel():
+    (panel,) = panels(
+        stored(
+            cell_spec(training=TrainingSpec(steps=100)),
+            cell_spec(training=TrainingSpec(steps=300)),
+            cell_spec(
+                training=TrainingSpec(steps=300), data=DataSpec(responses_per_prompt=1), data_hash="f" * 64
+            ),
+        )
+    )
+    assert [series.label for series in panel.series] == [
+        "rpo [responses_per_prompt=1, steps=300]",
+        "rpo [responses_per_prompt=default, steps=100]",
+        "rpo [responses_per_prompt=default, steps=300]",
+    ]
+
+
+def test_where_files_lie_tells_nothing_apart():
+    (panel,) = panels(
+        stored(
+            cell_spec(seed=0, model_path="/a"),
+            cell_spec(seed=1, model_path="/b", data=DataSpec(file="x.csv")),
+        )
+    )
+    assert [series.label for series in panel.series] == ["rpo"]
+
+
+def test_methods_of_one_name_from_different_sources_are_told_apart():
+    ours, theirs = MethodSpec(name="mine", source="1" * 16), MethodSpec(name="mine", source="2" * 16)
+    (panel,) = panels(
+        stored(
+            cell_spec(method="x"),
+            cell_spec().model_copy(update={"method": ours}),
+            cell_spec().model_copy(update={"method": theirs}),
+        )
+    )
+    assert [series.label for series in panel.series] == [
+        "mine [source=11111111]",
+        "mine [source=22222222]",
+        "x",
+    ]
+
+
+def test_the_reference_policy_is_one_whatever_the_data():
+    (panel,) = panels(
+        stored(
+            cell_spec("reference", None, data_hash=""),
+            cell_spec("reference", None, training=TrainingSpec(steps=9)),
+            cell_spec(),
+        )
+    )
+    assert [series.label for series in panel.series] == ["reference", "rpo"]
