@@ -3,6 +3,7 @@
 import errno
 import os
 import re
+import signal
 import subprocess
 import sys
 import textwrap
@@ -182,6 +183,21 @@ class TestEndings:
         assert done.stderr.startswith(sentence)
         assert done.stderr.count("\n") == 1
         assert done.stdout == ""
+
+    def test_ctrl_c_in_a_real_process_ends_it_with_130(self, tmp_path):
+        """The process waits for a pipe that nobody writes to, and is interrupted."""
+        pipe = tmp_path / "rows.jsonl"
+        os.mkfifo(pipe)
+        listen = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"  # even under nohup
+        code = f"{listen}; from rpo_bench.cli.main import main; main()"
+        process = subprocess.Popen(
+            [sys.executable, "-c", code, "data", "check", str(pipe)], stderr=subprocess.PIPE, text=True
+        )
+        assert process.stderr.readline().startswith("Reading ")
+        process.send_signal(signal.SIGINT)
+        _, messages = process.communicate(timeout=60)
+        assert messages == "Stopped. Run the same command again to go on where it was.\n"
+        assert process.returncode == 130
 
     def test_are_quiet_when_the_reader_leaves(self, tmp_path):
         """The output is longer than a pipe holds, and nobody reads more than its first line."""
