@@ -7,7 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from rpo_bench.cli.console import out, print_facts, print_table
+from rpo_bench.cli.console import err, out, print_facts, print_table
+from rpo_bench.errors import UserError
 
 app = typer.Typer(help="List the training methods, or show one.")
 COLUMNS = ("method", "data", "prompts", "responses", "gradient coefficient", "strength", "paper")
@@ -24,7 +25,13 @@ def methods(context: typer.Context) -> None:
         return
     from rpo_bench.methods import METHODS
 
-    print_table("", COLUMNS, [_line(name, METHODS.get(name)()) for name in METHODS])
+    rows = []
+    for name in METHODS:
+        try:
+            rows.append(_line(name, METHODS.get(name)()))
+        except UserError as error:  # a broken package is named, and doesn't take the others with it
+            err().print(str(error), style="yellow", markup=False)
+    print_table("", COLUMNS, rows)
     out().print("\nrpo-bench methods show NAME tells more of one.", style="dim")
 
 
@@ -35,6 +42,7 @@ def show(name: Annotated[str, typer.Argument(metavar="NAME", help="As the list h
 
     method = METHODS.get(name)()
     summary, notes, options = _documented(method)
+    scaled = getattr(method, "zscore_rewards", False)  # online methods take them as they come
     console = out()
     console.print(f"{name}: {method.title}", style="bold", markup=False)
     facts = {
@@ -44,7 +52,7 @@ def show(name: Annotated[str, typer.Argument(metavar="NAME", help="As the list h
         "responses": method.axes.responses,
         "gradient coefficient": method.axes.coefficient,
         "data": _needs(method),
-        "rewards": "z-scored over the training rows" if method.zscore_rewards else "as they are",
+        "rewards": "z-scored over the training rows" if scaled else "as they are",
         "strength": f"{method.strength_name} ({', '.join(f'{s:g}' for s in method.default_strengths)})",
         "learning rate": f"{method.default_learning_rate:g}",
     }

@@ -19,7 +19,7 @@ def test_methods_are_listed_with_their_axes_and_needs():
     done = run("methods")
     assert done.exit_code == 0
     lines = {line.split()[0]: line for line in done.stdout.splitlines() if line.strip()}
-    for name in METHODS:
+    for name in ("sft", "kto", "dro", "dro-p", "rpo", "rpo-released"):
         method = METHODS.get(name)()
         for fact in (method.axes.prompts, method.axes.responses, method.axes.coefficient, method.paper):
             assert fact in lines[name]
@@ -42,6 +42,14 @@ def test_a_method_is_shown_with_equation_paper_and_every_option(name):
 
 def test_a_deviation_from_the_paper_is_shown():
     assert "Algorithm 1 prints the regulariser as" in run("methods", "show", "dro").stdout
+
+
+def test_a_broken_method_is_named_and_the_others_are_listed(monkeypatch):
+    monkeypatch.setitem(METHODS._entries, "broken", "no_such_module:attribute")
+    done = run("methods")
+    assert done.exit_code == 0
+    assert "rpo-released" in done.stdout
+    assert "The method 'broken' (no_such_module:attribute) can't be imported" in done.stderr
 
 
 def test_an_unknown_method_is_one_sentence():
