@@ -28,6 +28,13 @@ METHODS: Registry[Callable[[], Method]] = Registry(
         "dpo": "trainers.dpo:DPO",
         "ipo": "trainers.dpo:DPO.ipo",
         "rebel": "trainers.rebel:REBEL",
+        "ppo": "trainers.ppo:PPO",
+        "grpo": "trainers.grpo:GRPO",
+        "grpo-filtered": "trainers.grpo:GRPO.filtered",
+        "rloo": "trainers.rloo:RLOO",
+        "p3o": "trainers.p3o:P3O",
+        "popo": "trainers.popo:POPO",
+        "popo-on-policy": "trainers.popo:POPO.on_policy_replay",
     },
 )
 

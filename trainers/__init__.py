@@ -15,12 +15,20 @@ if TYPE_CHECKING:
     from trainers.dro import DRO as DRO
     from trainers.examples import Examples as Examples
     from trainers.fitting import fit as fit
+    from trainers.fitting_online import fit_online as fit_online
+    from trainers.grpo import GRPO as GRPO
     from trainers.kto import KTO as KTO
     from trainers.objective import Method as Method
     from trainers.objective import Need as Need
     from trainers.objective import OfflineMethod as OfflineMethod
+    from trainers.online import OnlineMethod as OnlineMethod
+    from trainers.p3o import P3O as P3O
+    from trainers.popo import POPO as POPO
+    from trainers.ppo import PPO as PPO
     from trainers.qrpo import QRPO as QRPO
     from trainers.rebel import REBEL as REBEL
+    from trainers.rloo import RLOO as RLOO
+    from trainers.rollout import World as World
     from trainers.rpo import RPO as RPO
     from trainers.settings import FitResult as FitResult
     from trainers.settings import TrainingSettings as TrainingSettings
@@ -28,6 +36,14 @@ if TYPE_CHECKING:
     from trainers.una import UNA as UNA
 
 _HOMES = {
+    "OnlineMethod": "online",
+    "fit_online": "fitting_online",
+    "World": "rollout",
+    "RLOO": "rloo",
+    "PPO": "ppo",
+    "POPO": "popo",
+    "P3O": "p3o",
+    "GRPO": "grpo",
     "AStarPO": "a_star_po",
     "DPO": "dpo",
     "DRO": "dro",

@@ -19,7 +19,7 @@ from trainers.settings import FitResult, Lora, TrainingSettings
 from trainers.training_log import TrainingLog, read_training_log
 from trainers.value import ValueNetwork
 
-__all__ = ["fit"]
+__all__ = ["fit", "save_checkpoint", "with_adapters"]
 
 
 def fit(
@@ -65,7 +65,7 @@ def fit(
 
     torch.manual_seed(settings.seed)
     value = ValueNetwork(model) if Need.VALUE in method.needs else None
-    policy = model if settings.lora is None else _with_adapters(model, settings.lora)
+    policy = model if settings.lora is None else with_adapters(model, settings.lora)
     learning_rate = settings.learning_rate or method.default_learning_rate
     trainer = OfflineTrainer(
         policy,
@@ -94,7 +94,7 @@ def fit(
         reward_sd=data.reward_sd,
     )
     if reason is None:
-        _save(policy, tokenizer, out_dir)
+        save_checkpoint(policy, tokenizer, out_dir)
     result.save(out_dir / "fit.json")
     shutil.rmtree(out_dir / "partial", ignore_errors=True)
     return result
@@ -147,7 +147,8 @@ def _arguments(settings: TrainingSettings, learning_rate: float, folder: Path) -
     return arguments
 
 
-def _with_adapters(model: Any, lora: Lora) -> Any:
+def with_adapters(model: Any, lora: Lora) -> Any:
+    """The model with trainable low-rank adapters in it; its own weights are frozen."""
     from peft import LoraConfig, get_peft_model
 
     seq2seq = model.config.is_encoder_decoder
@@ -162,7 +163,8 @@ def _with_adapters(model: Any, lora: Lora) -> Any:
     return get_peft_model(model, config)
 
 
-def _save(policy: Any, tokenizer: Any, out_dir: Path) -> None:
+def save_checkpoint(policy: Any, tokenizer: Any, out_dir: Path) -> None:
+    """Writes ``out_dir/checkpoint``, whole or not at all."""
     temporary = out_dir / ".checkpoint.tmp"
     shutil.rmtree(temporary, ignore_errors=True)
     policy.save_pretrained(temporary, safe_serialization=True)

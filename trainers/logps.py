@@ -114,20 +114,32 @@ def collate(
     return ModelInputs(forward, labels, prompt_lengths - 1 - first, response_mask, kept)
 
 
-def token_logps(model: Any, inputs: ModelInputs) -> Tensor:
-    """log π(y_t | x, y_<t) in nats, at temperature 1, in float32; (B, T), zero beyond each response's end."""
+def token_logps(model: Any, inputs: ModelInputs, temperature: float = 1.0) -> Tensor:
+    """log π(y_t | x, y_<t) in nats, in float32; (B, T), zero beyond each response's end.
+
+    Args:
+        model: a transformers causal or encoder-decoder model.
+        inputs: what ``collate`` made.
+        temperature: logits are divided by it, as in sampling.
+    """
     keep_in_model = inputs.kept is not None and _accepts_logits_to_keep(_base_class(model))
     extra = {"logits_to_keep": inputs.kept} if keep_in_model else {}
     logits = model(**inputs.forward, **extra, use_cache=False).logits  # (B, L, V)
     if inputs.kept is not None and not keep_in_model:
         logits = logits[:, inputs.kept]
+    logits = logits.float() if temperature == 1.0 else logits.float() / temperature
     negative = F.cross_entropy(
-        logits.float().flatten(0, 1), inputs.labels.flatten(), reduction="none", ignore_index=_IGNORED
+        logits.flatten(0, 1), inputs.labels.flatten(), reduction="none", ignore_index=_IGNORED
     ).view(inputs.labels.shape)  # (B, L)
+    return -aligned(negative, inputs)
+
+
+def aligned(values: Tensor, inputs: ModelInputs) -> Tensor:
+    """Numbers at the columns that predict each row's response, moved to its start; (B, T) from (B, L)."""
     longest = inputs.response_mask.shape[1]
-    columns = inputs.offsets[:, None] + torch.arange(longest, device=negative.device)[None, :]  # (B, T)
-    aligned = negative.gather(1, columns.clamp(max=negative.shape[1] - 1))
-    return torch.where(inputs.response_mask, -aligned, 0.0)
+    columns = inputs.offsets[:, None] + torch.arange(longest, device=values.device)[None, :]  # (B, T)
+    moved = values.gather(1, columns.clamp(max=values.shape[1] - 1))
+    return torch.where(inputs.response_mask, moved, 0.0)
 
 
 def sequence_logps(model: Any, inputs: ModelInputs) -> Tensor:

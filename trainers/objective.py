@@ -25,6 +25,7 @@ class Need(StrEnum):
     VALUE = "value"  # a separate value network V(x)
     PARTITION = "partition"  # log Ẑ(x), estimated from the data before training
     REFERENCE_REWARDS = "reference_rewards"  # rewards of π_ref's samples for each prompt
+    ROLLOUTS = "rollouts"  # the policy's own samples, scored as they are made
     BEHAVIOUR_LOGP = "behaviour_logp"  # log-probs under the policy that wrote the data
 
 

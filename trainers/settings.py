@@ -70,6 +70,7 @@ class FitResult:
         plan_hash: identity of the batch plan.
         reward_mean: subtracted from the rewards where the method z-scores them (else 0).
         reward_sd: they were divided by this (else 1).
+        rollouts: responses sampled from the policy in training (online methods).
     """
 
     status: Literal["completed", "diverged"]
@@ -82,6 +83,7 @@ class FitResult:
     plan_hash: str
     reward_mean: float
     reward_sd: float
+    rollouts: int = 0
 
     def save(self, file: Path) -> None:
         """Writes it as JSON, whole or not at all."""

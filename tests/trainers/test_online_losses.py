@@ -1,0 +1,182 @@
+"""The online objectives: hand-worked values, gradients at π_θ = π_old, and their relations."""
+
+import dataclasses
+
+import pytest
+import torch
+
+from trainers.errors import UserError
+from trainers.grpo import GRPO
+from trainers.online import Minibatch, OnlineMethod, Rollouts
+from trainers.p3o import P3O, p3o_joint, p3o_separate
+from trainers.popo import POPO
+from trainers.ppo import PPO
+from trainers.rloo import RLOO
+
+
+def rollouts(seed: int = 0, rows: int = 4, steps: int = 5, groups: int = 2) -> Rollouts:
+    generator = torch.Generator().manual_seed(seed)
+
+    def draw(*shape: int) -> torch.Tensor:
+        return torch.randn(*shape, generator=generator, dtype=torch.float64)
+
+    mask = torch.arange(steps)[None, :] < torch.tensor([5, 3, 4, 2])[:rows, None]
+    logps = torch.where(mask, -draw(rows, steps).abs(), 0.0)
+    return Rollouts(
+        rewards=draw(rows),
+        groups=torch.arange(groups).repeat_interleave(rows // groups),
+        mask=mask,
+        behaviour_logps=logps,
+        proximal_logps=logps,
+        reference_logps=torch.where(mask, logps + 0.1 * draw(rows, steps), 0.0),
+        finished=torch.ones(rows, dtype=torch.bool),
+        age=torch.zeros(rows, dtype=torch.long),
+        values=torch.where(mask, draw(rows, steps), 0.0),
+    )
+
+
+def minibatch(method: OnlineMethod, sampled: Rollouts, logps: torch.Tensor) -> Minibatch:
+    advantages, returns = method.advantages(sampled)
+    values = None if returns is None else sampled.values.clone().requires_grad_(True)
+    tokens = int(sampled.mask.sum())
+    return Minibatch(sampled, advantages, returns, logps, values, len(sampled), tokens, longest=8)
+
+
+def policy_gradient(method: OnlineMethod, sampled: Rollouts) -> torch.Tensor:
+    """−∂loss/∂log π of every token at π_θ = π_prox; (B, T)."""
+    logps = sampled.proximal_logps.clone().requires_grad_(True)
+    method.surrogate(minibatch(method, sampled, logps)).loss.backward()
+    assert logps.grad is not None
+    return -logps.grad
+
+
+def test_grpo_starts_with_the_advantage_over_length_and_the_kl_pull():
+    """−∂loss/∂log π_t = (A + β (π_ref/π − 1)) / (B |y|) at ρ = 1."""
+    sampled, method = rollouts(), GRPO(kl_coef=0.3)
+    advantages, _ = method.advantages(sampled)
+    pull = 0.3 * ((sampled.reference_logps - sampled.proximal_logps).exp() - 1)
+    lengths = sampled.mask.sum(1, keepdim=True)
+    expected = torch.where(sampled.mask, (advantages + pull) / (4 * lengths), 0.0)
+    torch.testing.assert_close(policy_gradient(method, sampled), expected)
+
+
+@pytest.mark.parametrize(("loss_type", "divisor"), [("dr_grpo", 4 * 8), ("dapo", 14)])
+def test_grpos_variants_divide_by_a_constant_or_by_all_tokens(loss_type: str, divisor: int):
+    sampled, method = rollouts(), GRPO(kl_coef=0.0, loss_type=loss_type)  # type: ignore[arg-type]
+    advantages, _ = method.advantages(sampled)
+    torch.testing.assert_close(policy_gradient(method, sampled), advantages / divisor)
+
+
+def test_rloo_starts_with_the_leave_one_out_advantage_of_the_penalised_reward():
+    """Groups of two: A_1 = r̂_1 − r̂_2, on every token, over B."""
+    sampled, method = rollouts(), RLOO(kl_coef=0.5)
+    shaped = sampled.rewards - 0.5 * (sampled.proximal_logps - sampled.reference_logps).sum(1)
+    first = shaped[0] - shaped[1]
+    gradient = policy_gradient(method, sampled)
+    torch.testing.assert_close(gradient[0], torch.where(sampled.mask[0], first / 4, 0.0))
+    torch.testing.assert_close(gradient[1], torch.where(sampled.mask[1], -first / 4, 0.0))
+
+
+@pytest.mark.parametrize("form", ["separate", "joint"])
+def test_p3o_starts_with_half_the_difference(form: str):
+    """∇J = (r̂_1 − r̂_2)/2 · (∇log π(y_1) − ∇log π(y_2)), mean over pairs, for both forms."""
+    sampled, method = rollouts(), P3O(kl_coef=0.5, form=form)  # type: ignore[arg-type]
+    shaped = sampled.rewards - 0.5 * (sampled.proximal_logps - sampled.reference_logps).sum(1)
+    half = (shaped[::2] - shaped[1::2]) / 2
+    expected = torch.stack([half, -half], dim=1).flatten()[:, None] / 2
+    torch.testing.assert_close(policy_gradient(method, sampled), torch.where(sampled.mask, expected, 0.0))
+
+
+@pytest.mark.parametrize("function", [p3o_separate, p3o_joint])
+def test_p3o_is_antisymmetric_in_the_pair(function):
+    """Swapping the two responses, with their rewards, changes nothing."""
+    log_w = torch.tensor([[0.1, -0.3], [0.5, 0.2]])
+    gap = torch.tensor([1.5, -0.7])
+    torch.testing.assert_close(function(log_w, gap, 0.2), function(log_w.flip(1), -gap, 0.2))
+
+
+def test_p3o_v1_by_hand_inside_the_clip():
+    """w = (1.1, 0.9), gap 2: ½ (−2·0.9·1.1 + 2·1.1·0.9) = 0, gradient ∓w_1 w_2 for the two."""
+    log_w = torch.tensor([[1.1, 0.9]]).log().requires_grad_(True)
+    loss = p3o_separate(log_w, torch.tensor([2.0]), 0.2)
+    loss.backward()
+    assert loss.item() == pytest.approx(0.0, abs=1e-6)
+    assert log_w.grad[0].tolist() == pytest.approx([-0.99, 0.99])
+
+
+def test_p3o_stops_where_the_clip_says():
+    """A pair that moved the right way by more than ε has no gradient left in the joint form."""
+    log_w = torch.tensor([[0.3, -0.1]], requires_grad=True)
+    p3o_joint(log_w, torch.tensor([1.0]), 0.2).backward()
+    assert log_w.grad[0].tolist() == [0.0, 0.0]
+
+
+@pytest.mark.parametrize("method", [GRPO(), RLOO(), P3O(), P3O(form="joint")], ids=repr)
+def test_shifting_a_prompts_rewards_changes_no_gradient(method: OnlineMethod):
+    sampled = rollouts()
+    shifted = dataclasses.replace(sampled, rewards=sampled.rewards + torch.tensor([5.0, 5, -2, -2]))
+    torch.testing.assert_close(policy_gradient(method, shifted), policy_gradient(method, sampled))
+
+
+def test_popo_is_grpo_when_nothing_is_replayed():
+    sampled = rollouts()
+    moved = sampled.proximal_logps + torch.where(sampled.mask, 0.05, 0.0)
+    losses = [m.surrogate(minibatch(m, sampled, moved)).loss for m in (GRPO(), POPO())]
+    torch.testing.assert_close(losses[0], losses[1])
+
+
+def test_popo_weights_replayed_groups_by_proximal_over_behaviour():
+    """π_prox/π_behav = e^{0.2} multiplies the gain; treated as on-policy it doesn't; the cap holds it."""
+    sampled = rollouts()
+    replayed = dataclasses.replace(
+        sampled, behaviour_logps=sampled.proximal_logps - torch.where(sampled.mask, 0.2, 0.0)
+    )
+    plain = policy_gradient(GRPO(kl_coef=0.0), sampled)
+    weight = torch.tensor(0.2, dtype=torch.float64).exp()
+    torch.testing.assert_close(policy_gradient(POPO(kl_coef=0.0), replayed), weight * plain)
+    naive = POPO(kl_coef=0.0, replay_as_on_policy=True)
+    torch.testing.assert_close(policy_gradient(naive, replayed), plain)
+    capped = POPO(kl_coef=0.0, weight_cap=1.1)
+    torch.testing.assert_close(policy_gradient(capped, replayed), 1.1 * plain)
+
+
+def test_ppos_token_rewards_put_the_reward_on_the_last_token():
+    sampled, method = rollouts(), PPO(kl_coef=0.5)
+    rewards = method.token_rewards(sampled)
+    penalty = -0.5 * (sampled.proximal_logps - sampled.reference_logps)
+    assert rewards[1, 2].item() == pytest.approx((penalty[1, 2] + sampled.rewards[1]).item())
+    assert rewards[1, 0].item() == pytest.approx(penalty[1, 0].item())
+    assert rewards[1, 3:].tolist() == [0.0, 0.0]
+
+
+def test_ppos_gradient_is_the_whitened_advantage_over_all_tokens():
+    sampled, method = rollouts(), PPO()
+    advantages, _ = method.advantages(sampled)
+    torch.testing.assert_close(policy_gradient(method, sampled), advantages / 14)
+
+
+@pytest.mark.parametrize("method", [GRPO(), RLOO(), P3O(), PPO(), POPO(loss_type="dapo")], ids=repr)
+def test_micro_batches_add_up(method: OnlineMethod):
+    """The losses of two halves are the loss of the whole."""
+    sampled = rollouts()
+    logps = sampled.proximal_logps - torch.where(sampled.mask, 0.03, 0.0)
+    whole = minibatch(method, sampled, logps)
+
+    def half(rows: torch.Tensor) -> torch.Tensor:
+        part = dataclasses.replace(
+            whole,
+            rollouts=sampled.take(rows),
+            advantages=whole.advantages[rows],
+            returns=None if whole.returns is None else whole.returns[rows],
+            logps=logps[rows],
+            values=None if whole.values is None else whole.values[rows],
+        )
+        return method.surrogate(part).loss
+
+    parts = half(torch.tensor([0, 1])) + half(torch.tensor([2, 3]))
+    torch.testing.assert_close(parts, method.surrogate(whole).loss)
+
+
+def test_p3o_needs_pairs():
+    with pytest.raises(UserError, match="even"):
+        P3O(group_size=3)

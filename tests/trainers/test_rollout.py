@@ -1,0 +1,188 @@
+"""The online engine on tiny real models: it learns, it resumes, it says what went wrong."""
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from tiny_models import tiny_decoder, tiny_encoder_decoder
+from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM
+
+from trainers import GRPO, P3O, POPO, PPO, RLOO, TrainingSettings, World, fit_online
+from trainers.errors import UserError
+from trainers.groups import Group, ReplayBuffer
+from trainers.logps import TokenLayout
+from trainers.online import OnlineMethod
+from trainers.settings import Lora
+from trainers.training_log import read_training_log
+
+PROMPTS = [[5, 6, 7, 1], [9, 1], [10, 11, 1], [12, 1]]
+WANTED = 20
+METHODS = [
+    PPO(kl_coef=0.01),
+    GRPO(kl_coef=0.01),
+    GRPO(kl_coef=0.01, filter_groups=True),
+    RLOO(kl_coef=0.01),
+    P3O(kl_coef=0.01),
+    P3O(kl_coef=0.01, form="joint"),
+    POPO(kl_coef=0.01, group_size=4),
+]
+SETTINGS = TrainingSettings(steps=12, batch_size=32, learning_rate=1e-2, warmup_steps=1)
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    root = tmp_path_factory.mktemp("models")
+    return {
+        "decoder": tiny_decoder(root / "decoder", scale=2.0),
+        "encoder-decoder": tiny_encoder_decoder(root / "encoder-decoder"),
+    }
+
+
+@pytest.fixture(params=["decoder", "encoder-decoder"])
+def folder(request: pytest.FixtureRequest, folders: dict[str, Path]) -> Path:
+    return folders[request.param]
+
+
+def load(folder: Path) -> Any:
+    kind = AutoModelForCausalLM if folder.name == "decoder" else AutoModelForSeq2SeqLM
+    return kind.from_pretrained(folder)
+
+
+def share_of_wanted(prompts: Sequence[int], responses: Sequence[Sequence[int]]) -> list[float]:
+    return [sum(token == WANTED for token in response) / len(response) for response in responses]
+
+
+def world(model: Any, reward: Any = share_of_wanted) -> World:
+    return World(PROMPTS, reward, eos_id=1, max_new_tokens=6, layout=TokenLayout.of(model))
+
+
+def weights(model: Any) -> torch.Tensor:
+    return torch.cat([p.detach().flatten() for p in model.parameters()])
+
+
+@pytest.mark.parametrize("method", METHODS, ids=repr)
+def test_the_reward_rises(folder: Path, method: OnlineMethod, tmp_path: Path):
+    model = load(folder)
+    settings = dataclasses.replace(SETTINGS, steps=25)
+    result = fit_online(method, model, world(model), settings, tmp_path)
+    log = read_training_log(tmp_path / "train_log.jsonl")[1:]
+    assert result.status == "completed"
+    assert log[0]["kl"] == pytest.approx(0.0, abs=1e-4)
+    early, late = (sum(r["reward"] for r in part) / 5 for part in (log[:5], log[-5:]))
+    assert late > early + 0.05
+    assert result.rollouts == log[-1]["rollouts"] >= 25 * 32
+    assert 0 < log[-1]["generation_share"] < 1
+    assert (tmp_path / "checkpoint" / "model.safetensors").is_file()
+
+
+class StopError(Exception):
+    pass
+
+
+@pytest.mark.parametrize(
+    "method", [PPO(target_kl=0.1, minibatches=2), POPO(group_size=4)], ids=["ppo", "popo"]
+)
+def test_a_run_that_was_interrupted_ends_bitwise_like_one_that_was_not(
+    folder: Path, method: OnlineMethod, tmp_path: Path
+):
+    """Critic, optimisers, adaptive KL, replay buffer and generators included."""
+    settings = dataclasses.replace(SETTINGS, save_every=4)
+    whole = load(folder)
+    fit_online(method, whole, world(whole), settings, tmp_path / "whole")
+
+    def stop(step: int, record: dict[str, float]) -> None:
+        if step == 10:
+            raise StopError
+
+    stopped = load(folder)
+    with pytest.raises(StopError):
+        fit_online(method, stopped, world(stopped), settings, tmp_path / "stopped", progress=stop)
+    resumed = load(folder)
+    result = fit_online(method, resumed, world(resumed), settings, tmp_path / "stopped")
+    assert torch.equal(weights(resumed), weights(whole))
+    assert result.rollouts == 12 * 32
+    assert len(read_training_log(tmp_path / "stopped" / "train_log.jsonl")) == 13
+
+
+@pytest.mark.parametrize("method", [GRPO(), PPO(), P3O()], ids=["grpo", "ppo", "p3o"])
+def test_micro_batches_change_memory_and_not_the_result(folder: Path, method: OnlineMethod, tmp_path: Path):
+    logs = []
+    for size in (None, 8):
+        model = load(folder)
+        settings = dataclasses.replace(SETTINGS, steps=3, micro_batch_size=size)
+        fit_online(method, model, world(model), settings, tmp_path / str(size))
+        logs.append(read_training_log(tmp_path / str(size) / "train_log.jsonl")[1:])
+    for whole, split in zip(*logs, strict=True):
+        assert split["loss"] == pytest.approx(whole["loss"], abs=1e-4)
+        assert split["grad_norm"] == pytest.approx(whole["grad_norm"], rel=1e-2, abs=1e-4)
+
+
+def test_adapters_are_trained_against_the_adapter_free_model(folder: Path, tmp_path: Path):
+    model = load(folder)
+    settings = dataclasses.replace(SETTINGS, lora=Lora(rank=2))
+    fit_online(GRPO(group_size=4), model, world(model), settings, tmp_path)
+    log = read_training_log(tmp_path / "train_log.jsonl")
+    assert log[1]["kl"] == pytest.approx(0.0, abs=1e-4)
+    assert log[-1]["kl"] > 1e-3
+    assert (tmp_path / "checkpoint" / "adapter_model.safetensors").is_file()
+
+
+def constant(prompts: Sequence[int], responses: Sequence[Sequence[int]]) -> list[float]:
+    return [1.0] * len(responses)
+
+
+def test_filtering_spends_rollouts_and_replay_does_not(folders: dict[str, Path], tmp_path: Path):
+    """All groups degenerate: filtering draws four times; replay has nothing to give; both go on."""
+    spent = {}
+    for name, method in (("filter", GRPO.filtered()), ("replay", POPO())):
+        model = load(folders["decoder"])
+        settings = dataclasses.replace(SETTINGS, steps=2)
+        result = fit_online(method, model, world(model, constant), settings, tmp_path / name)
+        log = read_training_log(tmp_path / name / "train_log.jsonl")
+        assert log[1]["zero_variance"] == log[1]["without_gradient"] == 1.0
+        spent[name] = result.rollouts
+    assert spent == {"filter": 4 * 64, "replay": 64}
+
+
+def group(reward: float, other: float, born: int) -> Group:
+    return Group([5], [[6, 1], [7, 1]], [reward, other], [torch.zeros(2)] * 2, [True, True], born)
+
+
+def test_the_buffer_gives_the_most_recent_effective_groups_once_and_forgets_the_oldest():
+    """Size 2. Degenerate groups take from what earlier iterations left, the newest first."""
+    buffer = ReplayBuffer(size=2, max_age=3)
+    kept = [group(0, 1, born=i) for i in range(3)]
+    assert buffer.replace(kept, 0) == kept  # the fresh ones themselves; the last two are kept
+    dull = [group(1, 1, born=1), group(2, 2, born=1), group(3, 3, born=1)]
+    assert buffer.replace(dull, 3) == [kept[2], kept[1], dull[2]]
+    assert buffer.groups == kept[1:]
+    assert buffer.replace(dull[:1], 9) == dull[:1], "too old by now"
+
+
+def raising(prompts: Sequence[int], responses: Sequence[Sequence[int]]) -> list[float]:
+    raise ValueError("no such key")
+
+
+@pytest.mark.parametrize(
+    ("reward", "message"),
+    [
+        (raising, "reward function raised ValueError: no such key"),
+        (lambda p, r: [0.0], "gave 1 numbers for 32 responses"),
+        (lambda p, r: [0.0] * 31 + [float("nan")], "gave nan for response 31"),
+    ],
+)
+def test_a_reward_function_that_fails_is_one_sentence(
+    folders: dict[str, Path], tmp_path: Path, reward: Any, message: str
+):
+    model = load(folders["decoder"])
+    with pytest.raises(UserError, match=message):
+        fit_online(RLOO(), model, world(model, reward), SETTINGS, tmp_path)
+
+
+def test_a_batch_smaller_than_a_group_is_refused(folders: dict[str, Path], tmp_path: Path):
+    model = load(folders["decoder"])
+    with pytest.raises(UserError, match="raise it"):
+        fit_online(GRPO(group_size=64), model, world(model), SETTINGS, tmp_path)

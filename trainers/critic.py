@@ -1,0 +1,47 @@
+"""PPO's critic: V of the state before each response token, a network of its own."""
+
+import copy
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from trainers.logps import ModelInputs, aligned
+
+
+class Critic(nn.Module):
+    """A scalar head on a copy of the reference model; it shares no weight with the policy."""
+
+    def __init__(self, reference: Any) -> None:
+        """Copies the reference; the head starts at zero, so V = 0."""
+        super().__init__()
+        self.body = copy.deepcopy(reference)
+        self.body.requires_grad_(True)
+        width = reference.get_input_embeddings().weight.shape[1]
+        self.head = nn.Linear(width, 1).to(next(self.body.parameters()).device)
+        nn.init.zeros_(self.head.weight)
+        nn.init.zeros_(self.head.bias)
+
+    def forward(self, inputs: ModelInputs) -> Tensor:
+        """V before each response token; (B, T) float32, zero beyond the end."""
+        output = self.body(**inputs.forward, output_hidden_states=True, use_cache=False)
+        if inputs.kept is None:
+            hidden = output.decoder_hidden_states[-1]  # (B, T, d)
+        else:
+            hidden = output.hidden_states[-1][:, inputs.kept]  # (B, L, d)
+        values: Tensor = self.head(hidden).squeeze(-1).float()
+        return aligned(values, inputs)
+
+    def trained_parameters(self) -> list[nn.Parameter]:
+        """Those that a value depends on (the language-model head isn't one)."""
+        output = self.body.get_output_embeddings()
+        tied = self.body.get_input_embeddings().weight
+        unused = set() if output is None or output.weight is tied else {id(output.weight)}
+        return [p for p in self.parameters() if id(p) not in unused]
+
+
+@torch.no_grad()
+def values_of(critic: Critic, inputs: ModelInputs) -> Tensor:
+    """V without gradient; (B, T)."""
+    found: Tensor = critic(inputs)
+    return found

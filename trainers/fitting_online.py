@@ -1,0 +1,134 @@
+"""Training by an online method: what is asked for, what comes of it."""
+
+import copy
+import shutil
+import time
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from trainers.critic import Critic
+from trainers.errors import UserError
+from trainers.fitting import save_checkpoint, with_adapters
+from trainers.logps import ModelInputs, token_logps
+from trainers.memory import peak_memory_bytes, reset_peak_memory
+from trainers.offline import DivergedError, Probe, Progress
+from trainers.online import OnlineMethod
+from trainers.precision import resolve_dtype
+from trainers.rollout import OnlineTrainer, World
+from trainers.settings import FitResult, TrainingSettings
+from trainers.training_log import TrainingLog, read_training_log
+
+
+def fit_online(
+    method: OnlineMethod,
+    model: Any,
+    world: World,
+    settings: TrainingSettings,
+    out_dir: Path,
+    *,
+    tokenizer: Any = None,
+    probe: Probe | None = None,
+    progress: Progress | None = None,
+) -> FitResult:
+    """Trains ``model`` by ``method`` on its own rollouts; the model as it is given is the reference.
+
+    ``settings.steps`` counts iterations, ``settings.batch_size`` the rollouts of one. The folder is used as
+    by ``fit``, and resumed likewise.
+
+    Raises:
+        UserError: the reward function fails, or a group would be too small for the method.
+    """
+    if (out_dir / "fit.json").is_file():
+        return FitResult.load(out_dir / "fit.json")
+    if settings.batch_size < method.group_size:
+        raise UserError(
+            f"batch_size {settings.batch_size} holds no group of {method.group_size} rollouts: raise it."
+        )
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    model.to(device).eval()
+    dtype = resolve_dtype(settings.dtype, model)
+    torch.manual_seed(settings.seed)
+    critic = Critic(model) if method.uses_critic else None
+    if settings.lora is None:
+        frozen, policy = copy.deepcopy(model).requires_grad_(False), model
+    else:
+        policy = frozen = with_adapters(model, settings.lora)
+
+    def reference(inputs: ModelInputs) -> Tensor:
+        with _without_adapters(frozen, settings.lora is not None):
+            return token_logps(frozen, inputs, method.temperature)
+
+    trainer = OnlineTrainer(method, policy, reference, world, settings, dtype, critic)
+    reset_peak_memory(device)
+    reason = _run(trainer, out_dir, probe, progress)
+    log = read_training_log(out_dir / "train_log.jsonl")
+    result = FitResult(
+        status="completed" if reason is None else "diverged",
+        reason=reason,
+        steps=log[-1]["step"],
+        seconds=log[-1]["seconds"],
+        tokens=trainer.counts["tokens"],
+        peak_memory_bytes=peak_memory_bytes(device),
+        dtype=dtype,
+        plan_hash="",
+        reward_mean=0.0,
+        reward_sd=1.0,
+        rollouts=trainer.counts["rollouts"],
+    )
+    if reason is None:
+        save_checkpoint(policy, tokenizer, out_dir)
+    result.save(out_dir / "fit.json")
+    shutil.rmtree(out_dir / "partial", ignore_errors=True)
+    return result
+
+
+def _run(trainer: OnlineTrainer, out_dir: Path, probe: Probe | None, progress: Progress | None) -> str | None:
+    """Iterates to the end, from the last saved state when there is one; returns why it diverged, if so."""
+    settings, file = trainer.settings, out_dir / "partial" / "state.pt"
+    done = 0
+    if file.is_file():
+        saved = torch.load(file, weights_only=True)
+        done = saved["iteration"]
+        trainer.load(saved["state"])
+    log = TrainingLog(out_dir / "train_log.jsonl", keep_steps=done if done else -1)
+    earlier = read_training_log(out_dir / "train_log.jsonl")
+    started = time.monotonic() - (earlier[-1]["seconds"] if earlier else 0.0)
+    try:
+        if not earlier:
+            first = {} if probe is None else probe(trainer.policy)
+            log.write({"step": 0, "seconds": 0.0, "tokens": 0, "rollouts": 0, **first})
+        for iteration in range(done, settings.steps):
+            record = trainer.iterate(iteration)
+            step = iteration + 1
+            record["seconds"] = round(time.monotonic() - started, 3)
+            due = step == settings.steps or (settings.probe_every and step % settings.probe_every == 0)
+            if probe is not None and due:
+                record |= probe(trainer.policy)
+            log.write({"step": step, **record})
+            if progress is not None:
+                progress(step, record)
+            if settings.save_every and step % settings.save_every == 0:
+                _save_state(trainer, step, file)
+    except DivergedError as error:
+        return str(error)
+    finally:
+        log.close()
+    return None
+
+
+def _save_state(trainer: OnlineTrainer, iteration: int, file: Path) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    temporary = file.with_suffix(".tmp")
+    torch.save({"iteration": iteration, "state": trainer.state()}, temporary)
+    temporary.replace(file)
+
+
+def _without_adapters(model: Any, adapters: bool) -> AbstractContextManager[Any]:
+    from contextlib import nullcontext
+
+    context: AbstractContextManager[Any] = model.disable_adapter() if adapters else nullcontext()
+    return context

@@ -1,0 +1,138 @@
+"""What an online objective is: an advantage for each rollout, and a surrogate to climb."""
+
+import dataclasses
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, Self
+
+import torch
+from torch import Tensor
+
+from trainers.objective import LossOutput, Method, Need
+from trainers.surrogate import masked_sum
+
+
+@dataclass(frozen=True)
+class Rollouts:
+    """B sampled responses in groups that share a prompt. All without gradient.
+
+    Attributes:
+        rewards: (B,).
+        groups: 0 … P−1, which prompt each answers; (B,).
+        mask: True on response tokens, end-of-sequence included; (B, T).
+        behaviour_logps: log-probs under the policy that sampled them; (B, T).
+        proximal_logps: under the policy as it is when the inner epochs begin: the centre of the trust region.
+            Equal to ``behaviour_logps`` for fresh rollouts; (B, T).
+        reference_logps: under π_ref; (B, T).
+        finished: whether it ended by itself; (B,).
+        age: iterations since it was sampled: 0 for fresh ones; (B,).
+        values: the critic's V before each token; (B, T), or None.
+    """
+
+    rewards: Tensor
+    groups: Tensor
+    mask: Tensor
+    behaviour_logps: Tensor
+    proximal_logps: Tensor
+    reference_logps: Tensor
+    finished: Tensor
+    age: Tensor
+    values: Tensor | None = None
+
+    def __len__(self) -> int:
+        return len(self.rewards)
+
+    @property
+    def log_ratio(self) -> Tensor:
+        """log π/π_ref of each sampled sequence, under the policy as it is now; (B,)."""
+        return masked_sum(self.proximal_logps - self.reference_logps, self.mask)
+
+    def take(self, rows: Tensor) -> Self:
+        """The rollouts at ``rows``."""
+        columns = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        taken: dict[str, Any] = {name: None if c is None else c[rows] for name, c in columns.items()}
+        return type(self)(**taken)
+
+
+@dataclass(frozen=True)
+class Minibatch:
+    """Part of an optimiser batch, with the policy's and critic's current numbers.
+
+    Attributes:
+        rollouts: what was sampled; b rows.
+        advantages: (b, T).
+        returns: the critic's targets; (b, T), or None.
+        logps: log-probs under the policy being trained, with gradient; (b, T).
+        values: the critic's, with gradient; (b, T), or None.
+        total_rollouts: in the whole optimiser batch.
+        total_tokens: in the whole optimiser batch.
+        longest: the length limit of responses.
+    """
+
+    rollouts: Rollouts
+    advantages: Tensor
+    returns: Tensor | None
+    logps: Tensor
+    values: Tensor | None
+    total_rollouts: int
+    total_tokens: int
+    longest: int
+
+
+@dataclass(frozen=True)
+class OnlineMethod(Method, ABC):
+    """An objective on the policy's own rollouts.
+
+    Attributes:
+        kl_coef: strength of the pull towards the reference.
+        group_size: rollouts per prompt.
+        inner_epochs: passes over one iteration's rollouts.
+        minibatches: optimiser steps per pass.
+        clip_low: the ratio is clipped below 1 − clip_low.
+        clip_high: and above 1 + clip_high.
+        temperature: of sampling; logits are divided by it before all log-probs.
+        unfinished_reward: replaces the reward of a response cut off by the length limit; None: keeps it.
+        filter_groups: draws new prompts for groups without reward variance (DAPO's dynamic sampling).
+    """
+
+    kl_coef: float = 0.05
+    group_size: int = 8
+    inner_epochs: int = 1
+    minibatches: int = 1
+    clip_low: float = 0.2
+    clip_high: float = 0.2
+    temperature: float = 1.0
+    unfinished_reward: float | None = None
+    filter_groups: bool = False
+
+    strength_name: ClassVar[str] = "kl_coef"
+    default_strengths: ClassVar[tuple[float, ...]] = (1.0, 0.5, 0.2, 0.1, 0.05)
+    uses_critic: ClassVar[bool] = False
+    reference_in: ClassVar[Literal["reward", "loss"]] = "reward"
+
+    @property
+    def needs(self) -> frozenset[Need]:
+        """A policy to sample from, and a reward for what it says."""
+        return frozenset({Need.ROLLOUTS, Need.VALUE} if self.uses_critic else {Need.ROLLOUTS})
+
+    @property
+    def replay_groups(self) -> int:
+        """Size of the replay buffer, in groups; 0: none."""
+        return 0
+
+    def shaped_rewards(self, rollouts: Rollouts) -> Tensor:
+        """r̂ = r − kl_coef · log π/π_ref of the sampled sequence; (B,)."""
+        return rollouts.rewards - self.kl_coef * rollouts.log_ratio
+
+    @abstractmethod
+    def advantages(self, rollouts: Rollouts) -> tuple[Tensor, Tensor | None]:
+        """Advantages (B, T) of the whole iteration, and the critic's targets (B, T) or None."""
+
+    @abstractmethod
+    def surrogate(self, batch: Minibatch) -> LossOutput:
+        """The loss of a part of the optimiser batch; the parts' losses add up to the batch's."""
+
+    @staticmethod
+    def per_token(advantages: Tensor, rollouts: Rollouts) -> Tensor:
+        """A sequence's advantage (B,) given to each of its tokens; (B, T)."""
+        return torch.where(rollouts.mask, advantages[:, None], 0.0)

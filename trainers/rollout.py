@@ -1,0 +1,341 @@
+"""The online engine: sample → score → advantage → inner epochs → step."""
+
+import dataclasses
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from trainers.advantages import degenerate_groups
+from trainers.critic import Critic, values_of
+from trainers.errors import UserError
+from trainers.groups import Group, ReplayBuffer, padded
+from trainers.logps import ModelInputs, TokenLayout, collate, token_logps
+from trainers.offline import DivergedError
+from trainers.online import Minibatch, OnlineMethod, Rollouts
+from trainers.precision import DType, autocast
+from trainers.sampling import sample
+from trainers.settings import TrainingSettings
+
+#: Scores responses: (indices of their prompts, their token ids) → one finite number each.
+Reward = Callable[[Sequence[int], Sequence[Sequence[int]]], Sequence[float]]
+
+_FILTER_DRAWS = 4  # a batch is filled up by at most so many draws of prompts
+
+
+@dataclass(frozen=True)
+class World:
+    """What the policy acts in.
+
+    Attributes:
+        prompts: token ids.
+        reward: scores a batch of responses.
+        eos_id: ends a response.
+        max_new_tokens: of a response.
+        layout: padding and decoder start.
+    """
+
+    prompts: Sequence[Sequence[int]]
+    reward: Reward
+    eos_id: int
+    max_new_tokens: int
+    layout: TokenLayout
+
+
+class OnlineTrainer:
+    """One policy in training. An iteration samples, scores, and climbs the method's surrogate.
+
+    Everything random is drawn from (seed, iteration), so that an iteration's number is all that a resumed run
+    needs to know of the generators.
+    """
+
+    def __init__(
+        self,
+        method: OnlineMethod,
+        policy: Any,
+        reference: Callable[[ModelInputs], Tensor],
+        world: World,
+        settings: TrainingSettings,
+        dtype: DType,
+        critic: Critic | None,
+    ) -> None:
+        """Takes the policy, and a function that gives the reference's log-probs (B, T) of inputs."""
+        self.method = method
+        self.policy = policy
+        self.reference = reference
+        self.world = world
+        self.settings = settings
+        self.dtype: DType = dtype
+        self.critic = critic
+        self.device = next(policy.parameters()).device
+        self.groups = max(1, settings.batch_size // method.group_size)
+        self.buffer = ReplayBuffer(method.replay_groups, getattr(method, "max_age", 0))
+        self.counts = {"rollouts": 0, "tokens": 0}
+        rate = settings.learning_rate or method.default_learning_rate
+        self.optimisers = [self._optimiser([p for p in policy.parameters() if p.requires_grad], rate)]
+        if critic is not None:
+            value_rate = settings.value_learning_rate or rate
+            self.optimisers.append(self._optimiser(critic.trained_parameters(), value_rate))
+        self._inputs: ModelInputs | None = None
+
+    # --- one iteration ---
+
+    def iterate(self, iteration: int) -> dict[str, float]:
+        """Samples, learns, and says what happened."""
+        started = time.perf_counter()
+        self.policy.eval()
+        fresh, entropy = self._effective_groups(iteration)
+        sampled = time.perf_counter()
+        groups = self.buffer.replace(fresh, iteration) if self.buffer.size else fresh
+        rollouts = self._assemble(groups, iteration)
+        advantages, returns = self.method.advantages(rollouts)
+        record = self._describe(fresh, rollouts) | {"entropy": entropy}
+        record |= self._inner_epochs(rollouts, advantages, returns, iteration)
+        self._adapt_kl(record["kl"])
+        seconds = time.perf_counter() - started
+        return record | {"generation_share": (sampled - started) / seconds} | self.counts
+
+    def _effective_groups(self, iteration: int) -> tuple[list[Group], float]:
+        """An iteration's groups; with filtering, only those whose rewards differ, as far as draws suffice."""
+        kept: list[Group] = []
+        entropies = []
+        draws = _FILTER_DRAWS if self.method.filter_groups else 1
+        for draw in range(draws):
+            rng = np.random.default_rng([self.settings.seed, iteration, draw, 0x0111])
+            drawn, entropy = self._sample(self._choose(rng), rng, iteration)
+            entropies.append(entropy)
+            wanted = [g for g in drawn if not g.degenerate] if self.method.filter_groups else drawn
+            kept.extend(wanted)
+            if len(kept) >= self.groups:
+                break
+        if not kept:
+            kept = drawn  # nothing but degenerate groups: the iteration has no gradient but the KL's
+        return kept[: self.groups], float(np.mean(entropies))
+
+    def _choose(self, rng: np.random.Generator) -> list[int]:
+        count = len(self.world.prompts)
+        if self.groups <= count:
+            return [int(i) for i in rng.choice(count, size=self.groups, replace=False)]
+        return [int(i) for i in rng.integers(count, size=self.groups)]
+
+    def _sample(
+        self, chosen: list[int], rng: np.random.Generator, iteration: int
+    ) -> tuple[list[Group], float]:
+        """Samples and scores a group for each chosen prompt."""
+        size, world = self.method.group_size, self.world
+        uniforms = torch.as_tensor(rng.random((len(chosen) * size, world.max_new_tokens))).to(self.device)
+        prompts = [list(world.prompts[i]) for i in chosen]
+        with autocast(self.dtype, self.device):
+            found = sample(
+                self.policy, prompts, size, world.layout, world.eos_id, uniforms, self.method.temperature
+            )
+        owners = [i for i in chosen for _ in range(size)]
+        rewards = checked_rewards(world.reward, owners, found.responses)
+        if self.method.unfinished_reward is not None:
+            cut = self.method.unfinished_reward
+            rewards = [r if done else cut for r, done in zip(rewards, found.finished, strict=True)]
+        self.counts["rollouts"] += len(owners)
+        self.counts["tokens"] += sum(len(response) for response in found.responses)
+        parts = [slice(start, start + size) for start in range(0, len(owners), size)]
+        groups = [
+            Group(prompt, found.responses[p], rewards[p], found.logps[p], found.finished[p], iteration)
+            for prompt, p in zip(prompts, parts, strict=True)
+        ]
+        return groups, found.entropy
+
+    def _assemble(self, groups: list[Group], iteration: int) -> Rollouts:
+        """The groups as tensors, with what policy, reference and critic say of them now."""
+        prompts = [group.prompt for group in groups for _ in group.responses]
+        responses = [response for group in groups for response in group.responses]
+        self._inputs = collate(prompts, responses, self.world.layout).to(self.device)
+        mask = self._inputs.response_mask
+        behaviour = padded([row for g in groups for row in g.behaviour_logps], mask.shape[1])
+        behaviour = behaviour.to(self.device)
+        age = torch.tensor([iteration - g.born for g in groups for _ in g.responses])
+        chunks = list(self._chunks(torch.arange(len(responses))))
+        with torch.no_grad(), autocast(self.dtype, self.device):
+            reference = self._in_chunks(chunks, self.reference)
+            proximal = behaviour
+            if bool((age > 0).any()):  # replayed: the proximal policy isn't the one that sampled
+                proximal = self._in_chunks(chunks, self._policy_logps)
+            values = None
+            if self.critic is not None:
+                critic = self.critic
+                values = self._in_chunks(chunks, lambda inputs: values_of(critic, inputs))
+        rewards = torch.tensor([r for g in groups for r in g.rewards], dtype=torch.float32)
+        owner = torch.arange(len(groups)).repeat_interleave(self.method.group_size)
+        finished = torch.tensor([done for g in groups for done in g.finished])
+        rewards, owner, finished, age = (c.to(self.device) for c in (rewards, owner, finished, age))
+        return Rollouts(rewards, owner, mask, behaviour, proximal, reference, finished, age, values)
+
+    def _inner_epochs(
+        self, rollouts: Rollouts, advantages: Tensor, returns: Tensor | None, iteration: int
+    ) -> dict[str, float]:
+        """Optimiser steps over shuffled groups; returns the means of what the surrogate logs."""
+        size = self.method.group_size
+        rng = np.random.default_rng([self.settings.seed, iteration, 0x1EA2])
+        logged: dict[str, list[float]] = {}
+        count = len(rollouts) // size
+        for _ in range(self.method.inner_epochs):
+            for part in np.array_split(rng.permutation(count), min(self.method.minibatches, count)):
+                rows = torch.as_tensor((part[:, None] * size + np.arange(size)).ravel(), device=self.device)
+                for name, number in self._step(rollouts, advantages, returns, rows, iteration).items():
+                    logged.setdefault(name, []).append(number)
+        return {name: float(np.mean(numbers)) for name, numbers in logged.items()}
+
+    def _step(
+        self, rollouts: Rollouts, advantages: Tensor, returns: Tensor | None, rows: Tensor, iteration: int
+    ) -> dict[str, float]:
+        """One optimiser step on the rollouts at ``rows``."""
+        logged: dict[str, float] = {}
+        tokens = int(rollouts.mask[rows].sum())
+        for part in self._chunks(rows):
+            inputs = self._select(part)
+            with autocast(self.dtype, self.device):
+                logps = self._policy_logps(inputs)
+                values = None if self.critic is None else self.critic(inputs)
+            longest = self.world.max_new_tokens
+            batch = Minibatch(
+                rollouts.take(part),
+                advantages[part],
+                None if returns is None else returns[part],
+                logps,
+                values,
+                len(rows),
+                tokens,
+                longest,
+            )
+            output = self.method.surrogate(batch)
+            output.loss.backward()
+            for name, number in {"loss": output.loss.detach(), **output.logged}.items():
+                logged[name] = logged.get(name, 0.0) + float(number)
+        if not math.isfinite(logged["loss"]):
+            raise DivergedError(f"the loss became {logged['loss']} in iteration {iteration + 1}")
+        return logged | self._update(iteration)
+
+    def _update(self, iteration: int) -> dict[str, float]:
+        """Clips and steps each optimiser; returns the gradient norms."""
+        norms = {}
+        progress = iteration / self.settings.steps
+        warm = min(1.0, (iteration + 1) / max(1, self.settings.warmup_steps))
+        for name, optimiser in zip(("grad_norm", "value_grad_norm"), self.optimisers, strict=False):
+            group = optimiser.param_groups[0]
+            norm = torch.nn.utils.clip_grad_norm_(group["params"], self.settings.max_grad_norm)
+            norms[name] = float(norm)
+            if not math.isfinite(norms[name]):
+                raise DivergedError(f"the {name} became {norms[name]} in iteration {iteration + 1}")
+            group["lr"] = group["peak"] * warm * (1 - progress)
+            optimiser.step()
+            optimiser.zero_grad()
+        return norms
+
+    # --- small parts ---
+
+    def _policy_logps(self, inputs: ModelInputs) -> Tensor:
+        return token_logps(self.policy, inputs, self.method.temperature)
+
+    def _chunks(self, rows: Tensor) -> Sequence[Tensor]:
+        """Rows in micro-batches of whole groups."""
+        size = self.method.group_size
+        micro = self.settings.micro_batch_size or len(rows)
+        parts: Sequence[Tensor] = rows.split(max(1, micro // size) * size)
+        return parts
+
+    def _in_chunks(self, chunks: list[Tensor], function: Callable[[ModelInputs], Tensor]) -> Tensor:
+        return torch.cat([function(self._select(rows)) for rows in chunks])
+
+    def _select(self, rows: Tensor) -> ModelInputs:
+        """The iteration's inputs at ``rows``."""
+        inputs = self._inputs
+        assert inputs is not None
+        rows = rows.to(self.device)
+        return dataclasses.replace(
+            inputs,
+            forward={name: tensor[rows] for name, tensor in inputs.forward.items()},
+            labels=inputs.labels[rows],
+            offsets=inputs.offsets[rows],
+            response_mask=inputs.response_mask[rows],
+        )
+
+    def _describe(self, fresh: list[Group], rollouts: Rollouts) -> dict[str, float]:
+        """Reward, KL and the state of the groups, before learning from them."""
+        new = rollouts.age == 0
+        log_weights = (rollouts.proximal_logps - rollouts.behaviour_logps)[rollouts.mask]
+        on_policy = rollouts.take(new.nonzero()[:, 0]) if bool(new.any()) else rollouts
+        return {
+            "reward": float(np.mean([reward for group in fresh for reward in group.rewards])),
+            "kl": float(on_policy.log_ratio.mean()),
+            "kl_coef": self.method.kl_coef,
+            "length": float(rollouts.mask.sum(1).float().mean()),
+            "finished": float(rollouts.finished.float().mean()),
+            "zero_variance": float(np.mean([group.degenerate for group in fresh])),
+            "without_gradient": float(degenerate_groups(rollouts.rewards, rollouts.groups).float().mean()),
+            "replayed": float((~new).float().mean()),
+            "age": float(rollouts.age.float().mean()),
+            "weight_max": float(log_weights.exp().max()),
+        }
+
+    def _adapt_kl(self, kl: float) -> None:
+        """Adaptive KL (arXiv 1909.08593): moves kl_coef towards the target, by at most 2 % an iteration."""
+        target = getattr(self.method, "target_kl", None)
+        if target is not None:
+            error = min(0.2, max(-0.2, kl / target - 1))
+            self.method = dataclasses.replace(self.method, kl_coef=self.method.kl_coef * (1 + 0.1 * error))
+
+    def _optimiser(self, parameters: list[Any], rate: float) -> torch.optim.Optimizer:
+        decay = self.settings.weight_decay
+        optimiser = torch.optim.AdamW(parameters, lr=rate, weight_decay=decay, fused=True)
+        optimiser.param_groups[0]["peak"] = rate
+        return optimiser
+
+    # --- resuming ---
+
+    def state(self) -> dict[str, Any]:
+        """Everything that the next iteration depends on, as tensors and plain values."""
+        return {
+            "policy": self.policy.state_dict(),
+            "critic": None if self.critic is None else self.critic.state_dict(),
+            "optimisers": [optimiser.state_dict() for optimiser in self.optimisers],
+            "buffer": self.buffer.state(),
+            "counts": dict(self.counts),
+            "kl_coef": self.method.kl_coef,
+        }
+
+    def load(self, state: dict[str, Any]) -> None:
+        """Takes back what ``state`` gave."""
+        self.policy.load_state_dict(state["policy"])
+        if self.critic is not None:
+            self.critic.load_state_dict(state["critic"])
+        for optimiser, saved in zip(self.optimisers, state["optimisers"], strict=True):
+            optimiser.load_state_dict(saved)
+        self.buffer.load(state["buffer"])
+        self.counts = dict(state["counts"])
+        self.method = dataclasses.replace(self.method, kl_coef=state["kl_coef"])
+
+
+def checked_rewards(reward: Reward, owners: Sequence[int], responses: Sequence[Sequence[int]]) -> list[float]:
+    """The reward function's answer as finite numbers.
+
+    Raises:
+        UserError: it raised, or gave too few numbers, or one that isn't finite.
+    """
+    try:
+        found = [float(number) for number in reward(owners, responses)]
+    except UserError:
+        raise
+    except Exception as error:
+        raise UserError(f"The reward function raised {type(error).__name__}: {error}") from error
+    if len(found) != len(responses):
+        raise UserError(f"The reward function gave {len(found)} numbers for {len(responses)} responses.")
+    for i, number in enumerate(found):
+        if not math.isfinite(number):
+            raise UserError(
+                f"The reward function gave {number} for response {i} of a batch (prompt {owners[i]}): every "
+                "response needs a finite reward; give unusable ones a low number."
+            )
+    return found

@@ -1,0 +1,171 @@
+"""Sampling from the policy during training: encode once, expand, drop rows as they finish.
+
+Each token is the inverse of the cumulative distribution at a uniform number given from outside, so that
+samples depend on those numbers and the weights alone.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from trainers.logps import TokenLayout
+
+
+@dataclass(frozen=True)
+class Sampled:
+    """B responses.
+
+    Attributes:
+        responses: token ids, end-of-sequence included where it was sampled; B lists.
+        logps: log-probs of those tokens at the sampling temperature; B tensors (T_i,).
+        finished: whether end-of-sequence was sampled; B flags.
+        entropy: mean entropy of the next-token distribution over all sampled tokens, in nats.
+    """
+
+    responses: list[list[int]]
+    logps: list[Tensor]
+    finished: list[bool]
+    entropy: float
+
+
+@torch.no_grad()
+def sample(
+    model: Any,
+    prompts: Sequence[Sequence[int]],
+    count: int,
+    layout: TokenLayout,
+    eos_id: int,
+    uniforms: Tensor,
+    temperature: float = 1.0,
+) -> Sampled:
+    """Samples ``count`` responses to each of P prompts, B = P · count, by the model as it is.
+
+    Args:
+        model: a transformers causal or encoder-decoder model in eval mode.
+        prompts: token ids, P lists.
+        count: responses per prompt.
+        layout: padding and decoder start.
+        eos_id: ends a response.
+        uniforms: one number in [0, 1) per response and position; (B, T), T the length limit.
+        temperature: logits are divided by it.
+    """
+    rows, limit = uniforms.shape
+    state = _start(model, prompts, count, layout)
+    active = torch.arange(rows, device=state.device)  # which response each row of the state is
+    ids = torch.full((rows, limit), layout.pad_id, device=state.device)
+    logps = torch.zeros(rows, limit, device=state.device)
+    lengths = torch.zeros(rows, dtype=torch.long, device=state.device)
+    entropy = torch.zeros((), dtype=torch.float64, device=state.device)
+    alive = torch.ones(rows, dtype=torch.bool, device=state.device)
+    for position in range(limit):
+        scores = (state.logits.float() / temperature).log_softmax(-1)  # (b, V)
+        tokens = inverse_cdf(scores, uniforms[active, position])
+        live = alive[active]
+        ids[active[live], position] = tokens[live]
+        logps[active[live], position] = scores.gather(1, tokens[:, None])[live, 0]
+        lengths[active[live]] += 1
+        entropy -= (scores.exp() * scores.clamp(min=-1e4)).sum(-1)[live].double().sum()
+        alive[active[live & (tokens == eos_id)]] = False
+        live = alive[active]
+        remaining = int(live.sum())
+        if remaining == 0 or position + 1 == limit:
+            break
+        if remaining <= len(active) // 2:  # half of the work is for finished responses: leave them out
+            keep = live.nonzero()[:, 0]
+            active, tokens = active[keep], tokens[keep]
+            state.select(keep)
+        state.advance(model, tokens)
+    sizes = lengths.tolist()
+    responses = [row[:size] for row, size in zip(ids.tolist(), sizes, strict=True)]
+    return Sampled(
+        responses,
+        [logps[i, :size].cpu() for i, size in enumerate(sizes)],
+        (~alive).tolist(),
+        float(entropy / lengths.sum()),
+    )
+
+
+def inverse_cdf(log_probabilities: Tensor, uniforms: Tensor) -> Tensor:
+    """The tokens at which the cumulative probability exceeds ``uniforms``; (B,) from (B, V) and (B,)."""
+    cumulative = log_probabilities.double().exp().cumsum(-1)
+    total = cumulative[:, -1:]
+    threshold = torch.minimum(uniforms.double()[:, None] * total, torch.nextafter(total, total * 0))
+    return torch.searchsorted(cumulative, threshold, right=True).squeeze(-1)
+
+
+class _State:
+    """A generation in progress: cache, masks, and the logits of the next token."""
+
+    def __init__(self, cache: Any, logits: Tensor, mask: Tensor, positions: Tensor | None, encoded: Any):
+        self.cache = cache
+        self.logits = logits  # (b, V)
+        self.mask = mask  # (b, S): of the context so far, or of the encoder's input
+        self.positions = positions  # (b,): of the next token; None for an encoder-decoder
+        self.encoded = encoded
+        self.device = logits.device
+
+    def advance(self, model: Any, tokens: Tensor) -> None:
+        """Feeds one token per row."""
+        if self.positions is None:
+            output = model(
+                encoder_outputs=self.encoded,
+                attention_mask=self.mask,
+                decoder_input_ids=tokens[:, None],
+                past_key_values=self.cache,
+                use_cache=True,
+            )
+        else:
+            self.mask = torch.cat([self.mask, self.mask.new_ones(len(tokens), 1)], dim=1)
+            output = model(
+                input_ids=tokens[:, None],
+                attention_mask=self.mask,
+                position_ids=self.positions[:, None],
+                past_key_values=self.cache,
+                use_cache=True,
+            )
+            self.positions = self.positions + 1
+        self.cache = output.past_key_values
+        self.logits = output.logits[:, -1]
+
+    def select(self, rows: Tensor) -> None:
+        """Keeps some rows."""
+        self.cache.batch_select_indices(rows)
+        self.mask = self.mask[rows]
+        if self.positions is not None:
+            self.positions = self.positions[rows]
+        else:
+            self.encoded.last_hidden_state = self.encoded.last_hidden_state[rows]
+
+
+def _start(model: Any, prompts: Sequence[Sequence[int]], count: int, layout: TokenLayout) -> _State:
+    """Encodes each prompt once and gives every response its copy of the cache."""
+    device = next(model.parameters()).device
+    width = max(len(prompt) for prompt in prompts)
+    left = layout.decoder_start_id is None
+    ids = torch.full((len(prompts), width), layout.pad_id)
+    mask = torch.zeros_like(ids)
+    for row, prompt in enumerate(prompts):
+        where = slice(width - len(prompt), None) if left else slice(len(prompt))
+        ids[row, where] = torch.as_tensor(prompt)
+        mask[row, where] = 1
+    ids, mask = ids.to(device), mask.to(device)
+    if layout.decoder_start_id is not None:
+        encoded = model.get_encoder()(input_ids=ids, attention_mask=mask)
+        encoded.last_hidden_state = encoded.last_hidden_state.repeat_interleave(count, 0)
+        mask = mask.repeat_interleave(count, 0)
+        start = torch.full((len(prompts) * count, 1), layout.decoder_start_id, device=device)
+        output = model(encoder_outputs=encoded, attention_mask=mask, decoder_input_ids=start, use_cache=True)
+        return _State(output.past_key_values, output.logits[:, -1], mask, None, encoded)
+    positions = (mask.cumsum(1) - 1).clamp(min=0)
+    output = model(input_ids=ids, attention_mask=mask, position_ids=positions, use_cache=True)
+    output.past_key_values.batch_repeat_interleave(count)
+    return _State(
+        output.past_key_values,
+        output.logits[:, -1].repeat_interleave(count, 0),
+        mask.repeat_interleave(count, 0),
+        mask.sum(1).repeat_interleave(count, 0),
+        None,
+    )
