@@ -25,7 +25,7 @@ check: $(VENV)/.dev  ## Lint, formatting and types
 	$(BIN)/mypy
 
 benchmark: $(VENV)/.dev  ## Speed and memory beside TRL's trainers, as ratios
-	HF_HUB_OFFLINE=1 $(BIN)/python -m benchmarks $(ARGS)
+	HF_HUB_OFFLINE=1 $(BIN)/python benchmarks/offline_vs_trl.py $(ARGS)
 
 leaderboard: $(VENV)/.runtime  ## Build leaderboard/ from results/
 	$(BIN)/rpo-bench leaderboard $(ARGS)

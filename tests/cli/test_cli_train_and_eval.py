@@ -47,9 +47,8 @@ def run(tasks, tmp_path):
     """Runs train-and-eval on the tiny task into ``tmp_path/out`` unless told otherwise."""
 
     def go(*args, code=0, output=tmp_path / "out"):
-        done = invoke(
-            "train-and-eval", "--task", "tiny", "--include-path", tasks, "--output-path", output, *SMALL, *args
-        )  # fmt: skip
+        task = ["--task", "tiny", "--include-path", tasks, "--output-path", output]
+        done = invoke("train-and-eval", *task, *SMALL, *args)
         assert done.exit_code == code, done.output
         assert "Traceback" not in done.output
         return done
