@@ -114,19 +114,22 @@ def panel_oracle(panel: Panel) -> Oracle | str:
 
 def read_oracle(task: Task, model: str) -> Oracle:
     """The oracle from a task's file of reference samples; raises UserError when it doesn't fit the task."""
-    file = task.folder / task.spec.reference_samples[model]
-    rewards = _rewards(file)
+    name = task.spec.reference_samples[model]
+    rewards = _rewards(task.folder / name, name)
     prompts = tuple(prompt.prompt_id for prompt in task.heldout)
     if rewards.ndim != 2 or len(rewards) != len(prompts) or not np.isfinite(rewards).all():
         raise UserError(
-            f"{file}: wanted finite rewards, {len(prompts)} prompts by samples; found {rewards.shape}."
+            f"{name}: wanted finite rewards, {len(prompts)} prompts by samples; found {rewards.shape}."
         )
     return estimate_oracle(rewards, prompts)
 
 
-def _rewards(file: Path) -> Floats:
+def _rewards(file: Path, name: str) -> Floats:
+    """The array; errors tell the name within the task: a page needn't say where its maker keeps files."""
     try:
         with np.load(file, allow_pickle=False) as arrays:
             return np.asarray(arrays["rewards"], dtype=np.float64)
-    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
-        raise UserError(f"{file} can't be read as reference samples: {error}.") from error
+    except OSError as error:
+        raise UserError(f"{name} can't be read: {error.strerror or 'it is damaged'}.") from error
+    except (ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+        raise UserError(f"{name} can't be read: it doesn't hold an array 'rewards' of numbers.") from error

@@ -37,4 +37,5 @@ def stability(section: Section) -> Stability:
         diverged = sum(record.status == "diverged" for record in records)
         means = {name: sum(values) / len(values) for name, values in found.items()}
         rows.append(Steadiness(series.label, len(records), diverged, means))
-    return Stability(tuple(sorted({name for row in rows for name in row.measures})), tuple(rows))
+    names = {name for row in rows for name in row.measures} - {"diverged"}  # counted beside the runs
+    return Stability(tuple(sorted(names)), tuple(rows))
