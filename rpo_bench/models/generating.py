@@ -1,6 +1,6 @@
-"""One batch of samples from a transformers model."""
+"""Samples from a transformers model, in rounds: what has ended makes room before the rest goes on."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,9 @@ from rpo_bench.models.sampling import processors
 from rpo_bench.spec import Decoding
 from trainers.logps import TokenLayout
 
+#: New tokens of the first round; later ones double what there is.
+_FIRST_ROUND = 12
+
 
 @dataclass(frozen=True)
 class Sampler:
@@ -22,57 +25,86 @@ class Sampler:
         model: The transformers model itself, without a peft wrapper around it.
         layout: Padding token and the decoder's first token.
         eos_id: The token that ends a response.
+        decoding: How to sample; ``max_new_tokens`` is set.
+        batch_size: Sequences that are sampled at a time.
     """
 
     model: Any
     layout: TokenLayout
     eos_id: int
+    decoding: Decoding
+    batch_size: int
 
-    def sample(
-        self, prompts: list[list[int]], count: int, decoding: Decoding, draws: NDArray[np.float64]
-    ) -> list[list[int]]:
-        """Samples ``count`` responses for each of b prompts.
+    def sample(self, prompts: Sequence[list[int]], draws: NDArray[np.float64]) -> list[list[int]]:
+        """Samples one response to each of b prompts (of which many may be the same).
+
+        ``generate`` computes a whole batch until its last sequence ends. So it is called for a few tokens
+        at a time, and the sequences that go on are put together again; reading again what they have so far
+        is cheap beside that.
 
         Args:
             prompts: Token ids of b prompts.
-            count: Responses per prompt.
-            decoding: How to sample; ``max_new_tokens`` is set.
-            draws: Uniform numbers, (b · count, max_new_tokens).
+            draws: Uniform numbers, (b, max_new_tokens).
 
         Returns:
-            b · count lists of token ids, each up to and including end-of-sequence.
+            b lists of token ids, each up to and including end-of-sequence.
         """
-        inputs, start = self._inputs(prompts, count)
-        uniform = torch.from_numpy(draws).to(self.model.device)
+        found: list[list[int]] = [[] for _ in prompts]
+        active = list(range(len(prompts)))
+        done = 0
+        while active and done < draws.shape[1]:
+            size = min(max(_FIRST_ROUND, done), draws.shape[1] - done)
+            for start in range(0, len(active), self.batch_size):
+                rows = active[start : start + self.batch_size]
+                uniform = draws[rows, done : done + size]
+                new = self._extend([prompts[i] for i in rows], [found[i] for i in rows], uniform)
+                for row, tokens in zip(rows, new, strict=True):
+                    found[row] += tokens
+            done += size
+            active = [row for row in active if found[row][-1] != self.eos_id]
+        return found
+
+    def _extend(
+        self, prompts: list[list[int]], so_far: list[list[int]], uniform: NDArray[np.float64]
+    ) -> list[list[int]]:
+        """Up to T further tokens of b unfinished responses, all equally long so far; uniform is (b, T)."""
+        inputs, start = self._inputs(prompts, so_far)
+        draws = torch.from_numpy(uniform).to(self.model.device)
         output = self.model.generate(
             **inputs,
-            generation_config=self._settings(decoding),
-            logits_processor=processors(decoding, uniform, start),
+            generation_config=self._settings(uniform.shape[1]),
+            logits_processor=processors(self.decoding, draws, start),
         )
         return [_until_end(row, self.eos_id) for row in output[:, start:].tolist()]
 
-    def _inputs(self, prompts: list[list[int]], count: int) -> tuple[dict[str, Any], int]:
-        """What generate is given, each prompt ``count`` times, and the tokens before the first new one."""
-        decoder_only = self.layout.decoder_start_id is None
-        ids, mask = self._padded(prompts, left=decoder_only)  # (b, S)
-        inputs: dict[str, Any] = {"attention_mask": mask.repeat_interleave(count, 0)}
-        if decoder_only:
-            inputs["input_ids"] = ids.repeat_interleave(count, 0)
-            return inputs, ids.shape[1]
-        encoded = self.model.get_encoder()(input_ids=ids, attention_mask=mask)
-        encoded.last_hidden_state = encoded.last_hidden_state.repeat_interleave(count, 0)
-        inputs["encoder_outputs"] = encoded
-        return inputs, 1
+    def _inputs(self, prompts: list[list[int]], so_far: list[list[int]]) -> tuple[dict[str, Any], int]:
+        """What generate is given, and the tokens that it returns before the first new one."""
+        if self.layout.decoder_start_id is None:
+            rows = [prompt + tokens for prompt, tokens in zip(prompts, so_far, strict=True)]
+            ids, mask = self._padded(rows, left=True)  # (b, S)
+            return {"input_ids": ids, "attention_mask": mask}, ids.shape[1]
+        distinct = {tuple(prompt): place for place, prompt in enumerate(dict.fromkeys(map(tuple, prompts)))}
+        ids, mask = self._padded([list(prompt) for prompt in distinct], left=False)
+        states = self.model.get_encoder()(input_ids=ids, attention_mask=mask)  # each prompt once
+        where = torch.tensor([distinct[tuple(prompt)] for prompt in prompts], device=ids.device)  # (b,)
+        states.last_hidden_state = states.last_hidden_state[where]
+        decoder = torch.tensor([[self.layout.decoder_start_id, *tokens] for tokens in so_far])
+        inputs = {
+            "encoder_outputs": states,
+            "attention_mask": mask[where],
+            "decoder_input_ids": decoder.to(ids.device),
+        }
+        return inputs, decoder.shape[1]
 
-    def _settings(self, decoding: Decoding) -> Any:
+    def _settings(self, new_tokens: int) -> Any:
         from transformers import GenerationConfig
 
         return GenerationConfig(
             do_sample=False,  # the last logits processor leaves one token to choose from
             num_beams=1,
-            max_new_tokens=decoding.max_new_tokens,
-            repetition_penalty=decoding.repetition_penalty,
-            no_repeat_ngram_size=decoding.no_repeat_ngram_size,
+            max_new_tokens=new_tokens,
+            repetition_penalty=self.decoding.repetition_penalty,
+            no_repeat_ngram_size=self.decoding.no_repeat_ngram_size,
             pad_token_id=self.layout.pad_id,
             eos_token_id=self.eos_id,
             decoder_start_token_id=self.layout.decoder_start_id,
@@ -91,16 +123,16 @@ class Sampler:
         return ids.to(self.model.device), mask.to(self.model.device)
 
 
-def batches(order: list[int], n: int, batch_size: int) -> Iterator[tuple[list[int], int, int]]:
-    """Batches of at most ``batch_size`` sequences: (indices of prompts, first sample, samples of each)."""
-    if n <= batch_size:
-        size = batch_size // n
-        for start in range(0, len(order), size):
-            yield order[start : start + size], 0, n
+def blocks(order: list[int], n: int, size: int) -> Iterator[tuple[list[int], int, int]]:
+    """Blocks of at most ``size`` sequences: (indices of prompts, first sample, samples of each)."""
+    if n <= size:
+        count = size // n
+        for start in range(0, len(order), count):
+            yield order[start : start + count], 0, n
     else:
         for index in order:
-            for first in range(0, n, batch_size):
-                yield [index], first, min(batch_size, n - first)
+            for first in range(0, n, size):
+                yield [index], first, min(size, n - first)
 
 
 def _until_end(tokens: list[int], eos: int) -> list[int]:

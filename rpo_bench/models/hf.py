@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from rpo_bench.data.row import Prompt
 from rpo_bench.errors import UserError
-from rpo_bench.models.generating import Sampler, batches
+from rpo_bench.models.generating import Sampler, blocks
 from rpo_bench.models.loading import LoadOptions, load_checkpoint
 from rpo_bench.models.prompting import prompt_ids
 from rpo_bench.models.protocol import Generation
@@ -20,6 +20,8 @@ from rpo_bench.models.quiet import quiet
 from rpo_bench.models.sampling import uniforms
 from rpo_bench.spec import Decoding
 from trainers.logps import TokenLayout, collate, token_logps
+
+_BATCHES_PER_BLOCK = 16  # whose unfinished sequences are put together
 
 
 @dataclass(frozen=True)
@@ -130,13 +132,13 @@ class HFModel:
             self._check_length(prompt.prompt_id, len(ids), room)
         found: dict[tuple[int, int], Generation] = {}
         order = sorted(range(len(prompts)), key=lambda index: len(encoded[index]))  # stable
-        sampler = Sampler(self._inner, self._layout, self.tokenizer.eos_token_id)
+        sampler = Sampler(self._inner, self._layout, self.tokenizer.eos_token_id, decoding, batch_size)
         with self._evaluating():
-            for indices, first, count in batches(order, n, batch_size):
+            for indices, first, count in blocks(order, n, batch_size * _BATCHES_PER_BLOCK):
                 names = [prompts[index].prompt_id for index in indices]
                 draws = [uniforms(seed, name, first, count, decoding.max_new_tokens) for name in names]
-                contexts = [encoded[index] for index in indices]
-                rows = sampler.sample(contexts, count, decoding, np.concatenate(draws))
+                contexts = [encoded[index] for index in indices for _ in range(count)]
+                rows = sampler.sample(contexts, np.concatenate(draws))
                 texts = self.tokenizer.batch_decode(rows, skip_special_tokens=True)
                 for row, (tokens, text) in enumerate(zip(rows, texts, strict=True)):
                     index, sample = indices[row // count], first + row % count

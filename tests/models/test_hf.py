@@ -13,6 +13,7 @@ from rpo_bench.data.row import Prompt
 from rpo_bench.errors import UserError
 from rpo_bench.models.hf import HFModel
 from rpo_bench.models.protocol import Model
+from rpo_bench.models.sampling import pick, uniforms
 from rpo_bench.spec import RPO_PAPER_DECODING, Decoding
 
 KINDS = ("llama", "gpt2", "t5", "bart")
@@ -72,6 +73,22 @@ def pooled(values: np.ndarray, enough: np.ndarray) -> np.ndarray:
     return np.append(values[enough], rest) if rest > 0 else values[enough]
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_token_is_the_inverse_of_the_plain_forward_pass_at_its_random_number(
+    models: dict[str, HFModel], kind: str
+):
+    """Long responses take several rounds, some with sampled padding inside: nothing changes a token."""
+    model = models[kind]
+    samples = model.generate(PROMPTS, 3, Decoding(max_new_tokens=50), seed=4, batch_size=10)
+    longest = sorted(samples, key=lambda sample: -len(sample.token_ids))[:4]
+    assert all(len(sample.token_ids) > 30 for sample in longest)
+    for sample in longest:
+        draws = torch.from_numpy(uniforms(4, sample.prompt_id, sample.sample, 1, 50)[0])
+        for place, token in enumerate(sample.token_ids):
+            logits = first_logits(model, sample.prompt, list(sample.token_ids[:place]))
+            assert int(pick(logits[None], draws[place : place + 1])) == token
+
+
 def test_temperature_top_k_and_top_p_shape_the_distribution(models: dict[str, HFModel]):
     model = models["llama"]
     logits = first_logits(model, PROMPTS[0].text, [])
@@ -105,8 +122,8 @@ def nucleus(logits: torch.Tensor, top_p: float) -> torch.Tensor:
 
 def test_penalties_are_honoured(models: dict[str, HFModel]):
     model = models["t5"]
-    no_bigram_twice = Decoding(max_new_tokens=20, no_repeat_ngram_size=2)
-    plain = model.generate(PROMPTS, 8, Decoding(max_new_tokens=20), seed=0, batch_size=64)
+    no_bigram_twice = Decoding(max_new_tokens=30, no_repeat_ngram_size=2)  # across rounds as well
+    plain = model.generate(PROMPTS, 8, Decoding(max_new_tokens=30), seed=0, batch_size=64)
     banned = model.generate(PROMPTS, 8, no_bigram_twice, seed=0, batch_size=64)
 
     def repeats(token_ids: tuple[int, ...]) -> bool:
@@ -119,7 +136,7 @@ def test_penalties_are_honoured(models: dict[str, HFModel]):
     def unique(samples: list) -> float:
         return float(np.mean([len(set(s.token_ids)) / len(s.token_ids) for s in samples]))
 
-    heavy = Decoding(max_new_tokens=20, repetition_penalty=5.0)
+    heavy = Decoding(max_new_tokens=30, repetition_penalty=5.0)
     assert unique(model.generate(PROMPTS, 8, heavy, seed=0, batch_size=64)) > unique(plain)
 
 
@@ -127,14 +144,22 @@ def test_penalties_are_honoured(models: dict[str, HFModel]):
 def test_samples_depend_on_the_seed_and_not_on_the_batch(models: dict[str, HFModel], kind: str):
     """Same seed, same samples, whatever the batch size, the other prompts, or how many are drawn of each."""
     model = models[kind]
-    samples = model.generate(PROMPTS, 4, TWELVE, seed=0, batch_size=64)
-    assert samples == model.generate(PROMPTS, 4, TWELVE, seed=0, batch_size=64)
-    assert samples == model.generate(PROMPTS, 4, TWELVE, seed=0, batch_size=3)
-    fewer = model.generate(PROMPTS[2:5], 2, TWELVE, seed=0, batch_size=64)
+    thirty = Decoding(max_new_tokens=30)
+    samples = model.generate(PROMPTS, 4, thirty, seed=0, batch_size=64)
+    assert samples == model.generate(PROMPTS, 4, thirty, seed=0, batch_size=64)
+    assert samples == model.generate(PROMPTS, 4, thirty, seed=0, batch_size=1)
+    assert samples == model.generate(PROMPTS, 4, thirty, seed=0, batch_size=7)
+    fewer = model.generate(PROMPTS[2:5], 2, thirty, seed=0, batch_size=64)
     assert fewer == [s for s in samples if s.prompt_id in ("p2", "p3", "p4") and s.sample < 2]
-    assert samples != model.generate(PROMPTS, 4, TWELVE, seed=1, batch_size=64)
+    assert samples != model.generate(PROMPTS, 4, thirty, seed=1, batch_size=64)
     texts = {s.token_ids for s in samples if s.prompt_id == "p0"}
     assert len(texts) > 1
+
+
+def test_more_samples_than_fit_a_block_are_the_same_samples(models: dict[str, HFModel]):
+    many = models["gpt2"].generate(PROMPTS[:2], 20, Decoding(max_new_tokens=3), seed=0, batch_size=1)
+    assert many == models["gpt2"].generate(PROMPTS[:2], 20, Decoding(max_new_tokens=3), seed=0, batch_size=64)
+    assert [(s.prompt_id, s.sample) for s in many] == [(f"p{i}", j) for i in range(2) for j in range(20)]
 
 
 def test_the_order_is_by_prompt_then_sample_and_ids_are_the_tokens(models: dict[str, HFModel]):
