@@ -62,8 +62,14 @@ def plan_batches(
 def _mismatched(batch: NDArray[np.int64], groups: NDArray[np.int64]) -> NDArray[np.int64]:
     """The batch rotated by the smallest offset that pairs the fewest prompts with their own responses."""
     own = groups[batch]
-    clashes = [int((np.roll(own, -offset) == own).sum()) for offset in range(1, len(batch))]
-    return np.roll(batch, -(1 + int(np.argmin(clashes))))
+    best, fewest = 1, len(batch) + 1
+    for offset in range(1, len(batch)):
+        clashes = int((np.roll(own, -offset) == own).sum())
+        if clashes < fewest:
+            best, fewest = offset, clashes
+        if clashes == 0:
+            break
+    return np.roll(batch, -best)
 
 
 def padded_share(lengths: NDArray[np.int64], plan: BatchPlan) -> float:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Self
 
 import numpy as np
@@ -57,7 +58,7 @@ class Examples:
             reference_rewards=self.reference_rewards,
         )
 
-    @property
+    @cached_property
     def lengths(self) -> NDArray[np.int64]:
         """Tokens of prompt and response together, (N,)."""
         pairs = zip(self.prompts, self.responses, strict=True)
