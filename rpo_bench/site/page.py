@@ -25,8 +25,9 @@ from rpo_bench.site.table import COLUMNS, BoardRow, Column, Value
 from rpo_bench.site.text import bounds, counted, number, strength_text, visible
 from rpo_bench.site.trade_offs import scatter
 
-_TRADE = Frame(540, 340, left=50, right=12, top=34, bottom=50)
-_LEARNING = Frame(260, 170, left=40, right=8, top=8, bottom=42)
+_TRADE_WIDE = Frame(540, 340, left=50, right=12, top=34, bottom=50)
+_TRADE_NARROW = Frame(360, 290, left=46, right=10, top=34, bottom=50)
+_LEARNING = Frame(300, 180, left=40, right=8, top=8, bottom=42)
 _TRADES = (("toxicity", "Toxicity and reward"), ("distinct_2", "Diversity and reward"))
 
 
@@ -39,7 +40,7 @@ class Pictures:
     ranking_narrow: Markup | None
     frontier_wide: Markup | None
     frontier_narrow: Markup | None
-    trades: tuple[tuple[str, Markup], ...]
+    trades: tuple[tuple[str, Markup, Markup], ...]
     followed: str
     learning: tuple[tuple[str, Markup], ...]
     stability: Stability
@@ -136,10 +137,6 @@ def _pictures(section: Section, methods: Mapping[str, Look], name: str) -> Pictu
     broad = Frame(1180, 560, left=56, right=margin, top=36, bottom=52)
     slim = Frame(400, 400, left=44, right=min(margin, 112), top=36, bottom=50)
     wide, narrow = ranking_frame(section, 560, 130, 110), ranking_frame(section, 360, 104, 104)
-    trades = [
-        (title, scatter(section, "reward", metric, methods, _TRADE, f"{name}-{metric}"))
-        for metric, title in _TRADES
-    ]
     runs = learning(section)
     return Pictures(
         budget_oracle=budget_oracle(section),
@@ -147,11 +144,24 @@ def _pictures(section: Section, methods: Mapping[str, Look], name: str) -> Pictu
         ranking_narrow=ranking(section, methods, narrow, f"{name}-rn"),
         frontier_wide=draw(broad, f"{name}-fw"),
         frontier_narrow=draw(slim, f"{name}-fn"),
-        trades=tuple((title, picture) for title, picture in trades if picture is not None),
+        trades=_trades(section, methods, name),
         followed=runs.about if runs else "",
         learning=tuple(learning_plots(section, runs, methods, _LEARNING, f"{name}-l")) if runs else (),
         stability=stability(section),
     )
+
+
+def _trades(
+    section: Section, methods: Mapping[str, Look], name: str
+) -> tuple[tuple[str, Markup, Markup], ...]:
+    """Title, wide and narrow picture of what the reward costs; without what wasn't measured."""
+    found = []
+    for metric, title in _TRADES:
+        wide = scatter(section, "reward", metric, methods, _TRADE_WIDE, f"{name}-{metric}-w")
+        narrow = scatter(section, "reward", metric, methods, _TRADE_NARROW, f"{name}-{metric}-n")
+        if wide is not None and narrow is not None:
+            found.append((title, wide, narrow))
+    return tuple(found)
 
 
 def _told(value: Value, column: Column) -> str:
