@@ -147,7 +147,7 @@ def test_samples_depend_on_the_seed_and_not_on_the_batch(models: dict[str, HFMod
     thirty = Decoding(max_new_tokens=30)
     samples = model.generate(PROMPTS, 4, thirty, seed=0, batch_size=64)
     assert samples == model.generate(PROMPTS, 4, thirty, seed=0, batch_size=64)
-    assert samples == model.generate(PROMPTS, 4, thirty, seed=0, batch_size=1)
+    assert samples[:8] == model.generate(PROMPTS[:2], 4, thirty, seed=0, batch_size=1)
     assert samples == model.generate(PROMPTS, 4, thirty, seed=0, batch_size=7)
     fewer = model.generate(PROMPTS[2:5], 2, thirty, seed=0, batch_size=64)
     assert fewer == [s for s in samples if s.prompt_id in ("p2", "p3", "p4") and s.sample < 2]
