@@ -13,7 +13,7 @@ def leaderboard(
         list[Path] | None,
         typer.Argument(
             help="Folders of results, or outputs of train-and-eval; 'results' by default.",
-            metavar="[RESULTS…]",
+            metavar="RESULTS",
         ),
     ] = None,
     output_path: Annotated[

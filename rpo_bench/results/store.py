@@ -170,7 +170,7 @@ def _result_folders(roots: Sequence[Path]) -> Iterator[Path]:
     seen: set[Path] = set()
     for root in roots:
         if not root.is_dir():
-            raise UserError(f"{root}: there is no such folder of results.")
+            raise UserError(f"{root}: there is no such folder; name the results, or the output, of a run.")
         for path, folders, files in os.walk(root):
             folder = Path(path)
             if "results" in folders and (folder == root or SPEC_FILE in files):
