@@ -1,11 +1,12 @@
 """Offline training against TRL's trainers: steps per second and peak memory, as ratios within one run.
 
-    python benchmarks/offline_vs_trl.py [--quick] [--out FILE]
+    python benchmarks/offline_vs_trl.py [--sizes embedded,30M] [--repeats 3] [--out FILE]
 
-Both sides train the same decoder-only model (random weights) from the same texts by the same method, batch,
-number format, learning rate and number of steps, on one thread, each run in a process of its own, in turns.
-The rate is that of the steps after the first few; TRL is run as it is by default (its reference model in
-every step) and with its precomputed reference log-probs.
+Both sides train the same decoder-only model (random weights) on the same texts by the same method, batch,
+number format, learning rate and number of steps, each run in a process of its own, in turns; on one thread,
+or on the GPU where there is one. T5 sizes are ours alone: TRL has no encoder-decoder models. The rate is that
+of the steps after the first few; TRL is run as it is by default (its reference model in every step) and with
+its precomputed reference log-probs.
 """
 
 import argparse
@@ -34,11 +35,16 @@ class Size:
     steps: int
     shortest: int
     longest: int
+    encoder_decoder: bool = False
 
 
 SIZES = {
     "embedded": Size(hidden=64, layers=2, vocabulary=600, batch=64, steps=40, shortest=10, longest=50),
     "30M": Size(hidden=512, layers=6, vocabulary=16_000, batch=16, steps=10, shortest=24, longest=160),
+}
+SIZES |= {
+    "0.4B": Size(hidden=1024, layers=24, vocabulary=32_000, batch=32, steps=20, shortest=128, longest=512),
+    "t5-base": Size(768, 12, 32_000, 32, 20, 128, 512, encoder_decoder=True),
 }
 SIDES = ("ours", "trl", "trl-precomputed")
 
@@ -48,7 +54,7 @@ def build(size: Size, folder: Path) -> None:
     import numpy as np
     import torch
     from tokenizers import Tokenizer, models, pre_tokenizers
-    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+    from transformers import PreTrainedTokenizerFast
 
     words = {"<pad>": 0, "</s>": 1} | {f"w{i}": i for i in range(2, size.vocabulary)}
     tokenizer = Tokenizer(models.WordLevel(words, unk_token="<pad>"))
@@ -56,20 +62,7 @@ def build(size: Size, folder: Path) -> None:
     fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token="<pad>", eos_token="</s>")
     fast.save_pretrained(folder)
     torch.manual_seed(0)
-    config = LlamaConfig(
-        vocab_size=size.vocabulary,
-        hidden_size=size.hidden,
-        intermediate_size=4 * size.hidden,
-        num_hidden_layers=size.layers,
-        num_attention_heads=max(2, size.hidden // 64),
-        num_key_value_heads=max(2, size.hidden // 64),
-        max_position_embeddings=512,
-        pad_token_id=0,
-        eos_token_id=1,
-        bos_token_id=None,
-        tie_word_embeddings=True,
-    )
-    LlamaForCausalLM(config).save_pretrained(folder)
+    _model(size).save_pretrained(folder)
     rng = np.random.default_rng(0)
 
     def text(tokens: int) -> str:
@@ -83,11 +76,44 @@ def build(size: Size, folder: Path) -> None:
     (folder / "pairs.json").write_text(json.dumps(rows))
 
 
+def _model(size: Size) -> Any:
+    from transformers import LlamaConfig, LlamaForCausalLM, T5Config, T5ForConditionalGeneration
+
+    if size.encoder_decoder:
+        return T5ForConditionalGeneration(
+            T5Config(
+                vocab_size=size.vocabulary,
+                d_model=size.hidden,
+                d_ff=2048 * size.hidden // 768,
+                num_layers=size.layers,
+                num_heads=size.hidden // 64,
+                feed_forward_proj="gated-gelu",
+                pad_token_id=0,
+                eos_token_id=1,
+                decoder_start_token_id=0,
+            )
+        )
+    config = LlamaConfig(
+        vocab_size=size.vocabulary,
+        hidden_size=size.hidden,
+        intermediate_size=4 * size.hidden,
+        num_hidden_layers=size.layers,
+        num_attention_heads=max(2, size.hidden // 64),
+        num_key_value_heads=max(2, size.hidden // 64),
+        max_position_embeddings=512,
+        pad_token_id=0,
+        eos_token_id=1,
+        bos_token_id=None,
+        tie_word_embeddings=True,
+    )
+    return LlamaForCausalLM(config)
+
+
 def run_ours(method: str, size: Size, folder: Path, dtype: str) -> dict[str, float]:
     """Trains by our engine; reference log-probs are computed once, and timed apart."""
     import numpy as np
     import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoTokenizer
 
     from trainers import DPO, KTO, Examples, TrainingSettings, fit
 
@@ -102,7 +128,8 @@ def run_ours(method: str, size: Size, folder: Path, dtype: str) -> dict[str, flo
         np.repeat(np.arange(len(pairs)), 2),
         desirable=rewards > 0,
     )
-    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+    kind = AutoModelForSeq2SeqLM if size.encoder_decoder else AutoModelForCausalLM
+    model = kind.from_pretrained(folder, dtype=torch.float32)
     marks: list[float] = []
     baseline = resident_bytes()
     started = time.perf_counter()
@@ -119,11 +146,14 @@ def run_ours(method: str, size: Size, folder: Path, dtype: str) -> dict[str, flo
             progress=lambda step, record: marks.append(time.perf_counter()),
         )
     total = time.perf_counter() - started
-    return summary(marks, total, baseline)
+    parameters = sum(p.numel() for p in model.parameters())
+    flops = 6 * parameters * float(examples.lengths.mean()) * size.batch  # forward and backward, no attention
+    return summary(marks, total, baseline) | {"tflop_per_step": flops / 1e12}
 
 
 def run_trl(method: str, size: Size, folder: Path, dtype: str, precompute: bool) -> dict[str, float]:
     """Trains by TRL's trainer on the same texts."""
+    import torch
     from datasets import Dataset
     from transformers import AutoModelForCausalLM, AutoTokenizer, TrainerCallback
     from trl import DPOConfig, DPOTrainer, KTOConfig, KTOTrainer
@@ -155,7 +185,7 @@ def run_trl(method: str, size: Size, folder: Path, dtype: str, precompute: bool)
         per_device_train_batch_size=size.batch // 2 if method == "dpo" else size.batch,
         max_steps=size.steps,
         learning_rate=1e-5,
-        use_cpu=True,
+        use_cpu=not torch.cuda.is_available(),
         bf16=dtype == "bfloat16",
         precompute_ref_log_probs=precompute,
         gradient_checkpointing=False,
@@ -183,16 +213,21 @@ def summary(marks: list[float], total: float, baseline: float) -> dict[str, floa
 
     from trainers.memory import peak_memory_bytes
 
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     steps = len(marks) - 1 - WARM_STEPS
     return {
         "steps_per_s": steps / (marks[-1] - marks[WARM_STEPS]),
         "total_s": total,
-        "peak_mb": (peak_memory_bytes(torch.device("cpu")) - baseline) / 1e6,
+        "peak_mb": (peak_memory_bytes(device) - baseline) / 1e6,
     }
 
 
 def resident_bytes() -> float:
-    """The process's memory now."""
+    """The process's memory now; 0 on a GPU, whose memory is counted from nothing."""
+    import torch
+
+    if torch.cuda.is_available():
+        return 0.0
     fields = Path("/proc/self/statm").read_text().split()
     return int(fields[1]) * os.sysconf("SC_PAGE_SIZE")
 
@@ -228,7 +263,7 @@ def child(side: str, method: str, size: str, folder: str, dtype: str) -> None:
 def main() -> None:
     """Runs all combinations in turns and prints medians and ratios."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="one repeat, the embedded size only")
+    parser.add_argument("--sizes", default="embedded,30M", help=f"of {', '.join(SIZES)}")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--dtype", default="float32", choices=["float32", "bfloat16"])
     parser.add_argument("--out", type=Path, help="also write the figures as JSON")
@@ -237,16 +272,16 @@ def main() -> None:
     if options.child:
         child(*options.child)
         return
-    repeats = 1 if options.quick else options.repeats
     rows = []
     with tempfile.TemporaryDirectory() as root:
-        for size in ["embedded"] if options.quick else list(SIZES):
+        for size in options.sizes.split(","):
             folder = Path(root) / size
             build(SIZES[size], folder)
             for method in ("kto", "dpo"):
-                runs: dict[str, list[dict[str, float]]] = {side: [] for side in SIDES}
-                for _ in range(repeats):
-                    for side in SIDES:  # in turns, so that a slow minute hits all of them
+                sides = SIDES[:1] if SIZES[size].encoder_decoder else SIDES
+                runs: dict[str, list[dict[str, float]]] = {side: [] for side in sides}
+                for _ in range(options.repeats):
+                    for side in sides:  # in turns, so that a slow minute hits all of them
                         runs[side].append(measure(side, method, size, folder, options.dtype))
                 rows.extend(table_rows(method, size, runs))
     report(rows)
