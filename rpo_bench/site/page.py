@@ -24,6 +24,7 @@ from rpo_bench.site.svg import Frame, key
 from rpo_bench.site.table import COLUMNS, BoardRow, Column, Value
 from rpo_bench.site.text import bounds, counted, number, strength_text, visible
 from rpo_bench.site.trade_offs import scatter
+from rpo_bench.spec import Decoding
 
 _TRADE_WIDE = Frame(540, 340, left=50, right=12, top=34, bottom=50)
 _TRADE_NARROW = Frame(360, 290, left=46, right=10, top=34, bottom=50)
@@ -201,6 +202,14 @@ def _compared(section: Section) -> str:
         parts.append(f"{counted(strengths, 'strength')} in all, {span} training {noun} each")
         lost = sum(record.status == "diverged" for record in runs)
         parts.append(f"{counted(len(runs), 'checkpoint')}{f', {lost} diverged' if lost else ''}")
-    sampling = "ancestral sampling" if evaluation.decoding.ancestral else "its own decoding preset"
     prompts = f"{counted(section.prompts, 'held-out prompt')} × {counted(evaluation.n_samples, 'sample')}"
-    return f"{'; '.join(parts)}. Measured on {prompts}, by {sampling}."
+    return f"{'; '.join(parts)}. Measured on {prompts}, {_sampling(evaluation.decoding)}."
+
+
+def _sampling(decoding: Decoding) -> str:
+    """How the samples were drawn; KL is a statement of the policy itself only under ancestral sampling."""
+    if decoding.ancestral:
+        return "by ancestral sampling"
+    plain = Decoding().model_dump()
+    changed = {name: value for name, value in decoding.model_dump().items() if value != plain[name]}
+    return f"sampled with {', '.join(f'{name} {value}' for name, value in changed.items())}"

@@ -49,7 +49,8 @@ def verdict(panel: Panel, ranking: Ranking | None) -> Verdict:
     if min(leader.seeds, rival.seeds) == 1:
         after += "with one training seed the intervals cover the prompts alone: another may turn the order."
     else:
-        after += f"its lead over {listed(equals)} isn't resolved."
+        whom = "any of the others" if 1 < len(others) == len(equals) else listed(equals)
+        after += f"its lead over {whom} isn't resolved."
     return Verdict(before, leader.label, after, False, _notes(ranking))
 
 

@@ -17,7 +17,7 @@ from rpo_bench.site.board import make_board
 from rpo_bench.site.build import build_leaderboard
 from rpo_bench.site.oracles import estimate_oracle
 from rpo_bench.site.page import page
-from rpo_bench.spec import MethodSpec
+from rpo_bench.spec import Decoding, EvaluationSpec, MethodSpec
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(1)>\"'&\u202e\u200b{{7*7}}"
 
@@ -221,6 +221,12 @@ def test_a_name_that_a_spreadsheet_would_run_is_defused(tmp_path):
     write_cell(tmp_path, cell_spec("reference", None))
     rows = list(csv.DictReader(io.StringIO(downloads(page_of(tmp_path))["rpo-bench.csv"])))
     assert rows[1]["method"].startswith("'=")
+
+
+def test_another_decoding_is_told(tmp_path):
+    evaluation = EvaluationSpec(n_samples=2, decoding=Decoding(temperature=0.7, top_k=50))
+    write_world(tmp_path, ["rpo"], seeds=1, strengths=(0.3,), evaluation=evaluation)
+    assert "sampled with temperature 0.7, top_k 50." in page_of(tmp_path)
 
 
 def test_a_page_of_the_reference_alone_or_of_diverged_runs_alone_stands(tmp_path):

@@ -41,6 +41,11 @@ def test_only_those_that_cannot_be_told_from_the_leader_are_named(tmp_path):
     assert "its lead over b isn't resolved" in found.text
 
 
+def test_where_nobody_can_be_told_from_the_leader_nobody_is_named(tmp_path):
+    found = said(write_points(tmp_path, {**CLOSE, "c": {0.1: [(1, 0.2), (1, 0.4), (1, 0.8)]}}))
+    assert found.text.endswith("but its lead over any of the others isn't resolved.")
+
+
 def test_with_one_seed_nothing_is_claimed(tmp_path):
     found = said(write_points(tmp_path, {"a": {0.1: [(1, 9.0)]}, "b": {0.1: [(1, 0.0)]}}))
     assert not found.decided
