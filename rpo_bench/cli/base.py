@@ -50,7 +50,7 @@ class ShapeFlags:
     ] = None
     context_length: Annotated[
         int | None,
-        flag("--context-length", "Tokens; by default what the data need, up to 1024.", "Shape", min=8),
+        flag("--context-length", "Tokens; by default what the data need, up to 2048.", "Shape", min=8),
     ] = None
 
 

@@ -21,7 +21,7 @@ from rpo_bench.models.quiet import quiet
 Progress = Callable[[int, int, float], None]
 
 _ROUNDED_TO = 32  # context lengths are multiples of this
-_LONGEST_CONTEXT = 1024  # of a context sized to the data; longer ones have to be asked for
+_LONGEST_CONTEXT = 2048  # of a context sized to the data; longer ones have to be asked for
 _EVALUATION_BATCH = 64
 
 
@@ -91,8 +91,8 @@ def train_base(
     began = time.perf_counter()
     texts = [text for pair in train for text in (pair.prompt, pair.response)]
     tokenizer = train_tokenizer(texts, settings.architecture, settings.tokenizer, settings.vocab_size)
-    whole = encode(tokenizer, train)
-    context = settings.context_length or _suitable_context(whole)
+    whole, held = encode(tokenizer, train), encode(tokenizer, heldout)
+    context = settings.context_length or _suitable_context(whole, held)
     tokenizer.model_max_length = context
     encoded = fit_context(whole, settings.architecture, context)
     with torch.random.fork_rng():
@@ -101,8 +101,7 @@ def train_base(
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     model.to(device)
     tokens = _pretrain(model, encoded, settings, progress)
-    held = fit_context(encode(tokenizer, heldout), settings.architecture, context)
-    loss, count = mean_loss(model, held)
+    loss, count = mean_loss(model, fit_context(held, settings.architecture, context))
     model.generation_config = generation_settings(model, max(map(len, encoded.responses)))
     with atomic_folder(out) as folder, quiet():
         model.to("cpu").save_pretrained(folder)
@@ -201,6 +200,8 @@ def _pretrain(model: Any, encoded: Encoded, settings: BaseSettings, progress: Pr
     return int(encoded.lengths[plan.batches].sum())
 
 
-def _suitable_context(encoded: Encoded) -> int:
-    longest = max(map(len, encoded.prompts)) + max(map(len, encoded.responses))
+def _suitable_context(*texts: Encoded) -> int:
+    """Room for the longest prompt with the longest response, of all texts that there are."""
+    prompt = max(len(ids) for encoded in texts for ids in encoded.prompts)
+    longest = prompt + max(len(ids) for encoded in texts for ids in encoded.responses)
     return min(-(-longest // _ROUNDED_TO) * _ROUNDED_TO, _LONGEST_CONTEXT)

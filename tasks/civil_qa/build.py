@@ -15,7 +15,6 @@ from typing import Annotated
 
 import numpy as np
 import typer
-from numpy.typing import NDArray
 
 from rpo_bench.atomic import atomic_file
 from rpo_bench.data.row import Prompt
@@ -23,19 +22,21 @@ from rpo_bench.models.base_lm import BaseReport, train_base
 from rpo_bench.models.base_shape import BaseSettings
 from rpo_bench.models.base_texts import TextPair
 from rpo_bench.models.hf import HFModel
-from rpo_bench.models.protocol import Generation
 from rpo_bench.results.json_lines import write_json_lines
-from rpo_bench.spec import Decoding
 from tasks.civil_qa.facts import DOMAINS, Key, facts
 from tasks.civil_qa.phrases import MANNERS
 from tasks.civil_qa.questions import ask
-from tasks.civil_qa.reward import gold_reward
+from tasks.civil_qa.sampling import (
+    NOISE,
+    derived_seed,
+    generator,
+    sampled_rewards,
+    sampled_rows,
+    with_reference_rewards,
+)
 from tasks.civil_qa.speakers import SURLY, TYPICAL, Speaker, respond
 
-MAX_NEW_TOKENS = 64  # as in task.yaml
-NOISE = 0.3  # standard deviation of what the training rewards add to the gold ones
 _CONTEXT = 96
-_SPARE = 4  # samples beyond those wanted, for the few whose text isn't tokenised back to what was sampled
 _HELDOUT_TOPICS, _PROBE_KEYS = 2, 8
 _ARCHITECTURES = {
     "decoder": BaseSettings(architecture="decoder", feed_forward=168),
@@ -104,7 +105,7 @@ def build(out: Path, seed: int, scale: Scale) -> None:
         write_json_lines(out / "prompts/probe.jsonl", prompts.probe)
         with tempfile.TemporaryDirectory() as temporary:
             surly = _pretrained(Path(temporary) / "surly", "decoder", SURLY, prompts, seed, scale)
-            off_policy = _samples(surly, prompts.train, scale.responses, seed, "off_policy")
+            off_policy = sampled_rows(surly, prompts.train, scale.responses, seed, "off_policy")
         for name in _ARCHITECTURES:
             model = _pretrained(out / "models" / name, name, TYPICAL, prompts, seed, scale)
             _write_data(out, name, model, off_policy, prompts, seed, scale)
@@ -114,7 +115,7 @@ def build(out: Path, seed: int, scale: Scale) -> None:
 
 def split_prompts(seed: int, scale: Scale) -> Prompts:
     """Deals the questions out: of every type those about two topics are held out, each topic once."""
-    rng = _rng(seed, "split")
+    rng = generator(seed, "split")
     heldout: list[Key] = []
     rest: list[Key] = []
     for domain in DOMAINS:
@@ -127,16 +128,16 @@ def split_prompts(seed: int, scale: Scale) -> Prompts:
     order = rng.permutation(len(rest))
     probe = [rest[i] for i in sorted(order[:_PROBE_KEYS])]
     train = [rest[i] for i in sorted(order[_PROBE_KEYS:])]
-    return Prompts(
-        *([ask(key, m) for key in keys for m in range(len(MANNERS))] for keys in (train, heldout, probe))
-    )
+    manners = range(len(MANNERS))
+    parts = [[ask(key, manner) for key in keys for manner in manners] for keys in (train, heldout, probe)]
+    return Prompts(*parts)
 
 
 def _pretrained(
     out: Path, architecture: str, speaker: Speaker, prompts: Prompts, seed: int, scale: Scale
 ) -> HFModel:
     """A policy that imitates ``speaker`` on every prompt of the world."""
-    rng = _rng(seed, f"texts of {'typical' if speaker is TYPICAL else 'other'} speakers")
+    rng = generator(seed, f"texts of {'typical' if speaker is TYPICAL else 'other'} speakers")
     train = _texts(rng, speaker, prompts.all, scale.texts)
     heldout = _texts(rng, speaker, prompts.all, 1)
     settings = _ARCHITECTURES[architecture].model_copy(
@@ -172,85 +173,19 @@ def _write_data(
     scale: Scale,
 ) -> None:
     """Everything that is sampled from one reference policy."""
-    on_policy = _samples(model, prompts.train, scale.responses, seed, f"on_policy {name}")
-    reference = _rewards(model, prompts.train, scale.reference, _seed(seed, f"reference {name}"))
-    noise = _rng(seed, f"noise of reference rewards {name}").normal(0, NOISE, reference.shape)
+    on_policy = sampled_rows(model, prompts.train, scale.responses, seed, f"on_policy {name}")
+    reference = sampled_rewards(
+        model, prompts.train, scale.reference, derived_seed(seed, f"reference {name}")
+    )
+    noise = generator(seed, f"noise of reference rewards {name}").normal(0, NOISE, reference.shape)
     known = {p.prompt_id: rewards for p, rewards in zip(prompts.train, reference + noise, strict=True)}
     for variant, rows in (("on_policy", on_policy), ("off_policy", off_policy)):
-        write_json_lines(out / f"data/{variant}-{name}.jsonl.gz", _with_reference(rows, known))
-    oracle = _rewards(model, prompts.heldout, scale.oracle, _seed(seed, f"oracle {name}"))
+        write_json_lines(out / f"data/{variant}-{name}.jsonl.gz", with_reference_rewards(rows, known))
+    oracle = sampled_rewards(model, prompts.heldout, scale.oracle, derived_seed(seed, f"oracle {name}"))
     with atomic_file(out / f"reference/{name}.npz") as file, file.open("wb") as stream:
         ids = np.array([prompt.prompt_id for prompt in prompts.heldout])
         np.savez_compressed(stream, rewards=oracle.astype(np.float32), prompt_ids=ids)
     log.info("%s: data written", name)
-
-
-def _samples(model: HFModel, prompts: list[Prompt], n: int, seed: int, what: str) -> list[dict[str, object]]:
-    """n scored responses per prompt, as rows, with their log-probability under the model."""
-    drawn = model.generate(prompts, n + _SPARE, _decoding(), _seed(seed, what), 512)
-    chosen = [sample for group in _grouped(drawn, n + _SPARE) for sample in _usable(model, group)[:n]]
-    logps = model.token_logps([s.prompt for s in chosen], [s.token_ids for s in chosen], 512)
-    by_id = {prompt.prompt_id: prompt for prompt in prompts}
-    gold = gold_reward([by_id[s.prompt_id] for s in chosen], [s.text for s in chosen])
-    noise = _rng(seed, f"noise of {what}").normal(0, NOISE, len(chosen))
-    return [
-        {
-            "prompt": sample.prompt,
-            "response": sample.text,
-            "reward": round((value or 0.0) + float(extra), 3),
-            "prompt_id": sample.prompt_id,
-            "behaviour_logp": round(float(logp.astype(np.float64).sum()), 5),
-            "metadata": {"gold": value},
-        }
-        for sample, logp, value, extra in zip(chosen, logps, gold, noise, strict=True)
-    ]
-
-
-def _usable(model: HFModel, samples: list[Generation]) -> list[Generation]:
-    """Those that ended by themselves and whose text is tokenised to the very tokens that were sampled."""
-    texts = [sample.text for sample in samples]
-    ids = model.tokenizer(texts, add_special_tokens=False).input_ids
-    eos = model.tokenizer.eos_token_id
-    pairs = zip(samples, ids, strict=True)
-    return [sample for sample, own in pairs if sample.text and sample.token_ids == (*own, eos)]
-
-
-def _rewards(model: HFModel, prompts: list[Prompt], n: int, seed: int) -> NDArray[np.float64]:
-    """Gold rewards of n samples for each of P prompts; (P, n)."""
-    drawn = model.generate(prompts, n, _decoding(), seed, 1024)
-    asked = [prompt for prompt in prompts for _ in range(n)]
-    rewards = np.array(gold_reward(asked, [sample.text for sample in drawn]), dtype=np.float64)
-    return rewards.reshape(len(prompts), n)
-
-
-def _with_reference(
-    rows: list[dict[str, object]], rewards: dict[str, NDArray[np.float64]]
-) -> list[dict[str, object]]:
-    """Puts each prompt's reference rewards on its first row, which stands for all of them."""
-    waiting = dict(rewards)
-    found = []
-    for row in rows:
-        mine = waiting.pop(str(row["prompt_id"]), None)
-        extra = {} if mine is None else {"reference_rewards": [round(float(r), 3) for r in mine]}
-        found.append(row | extra)
-    return found
-
-
-def _grouped(samples: list[Generation], n: int) -> list[list[Generation]]:
-    return [samples[start : start + n] for start in range(0, len(samples), n)]
-
-
-def _decoding() -> Decoding:
-    return Decoding(max_new_tokens=MAX_NEW_TOKENS)
-
-
-def _seed(seed: int, what: str) -> int:
-    """A seed of its own for each use, far from the small ones that evaluations use."""
-    return int(_rng(seed, what).integers(2**20, 2**31))
-
-
-def _rng(seed: int, what: str) -> np.random.Generator:
-    return np.random.default_rng([seed, *what.encode()])
 
 
 def _every(steps: int) -> Callable[[int, int, float], None]:

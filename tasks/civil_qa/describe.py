@@ -1,6 +1,6 @@
 """Measures the world as it is shipped, and prints it as tables for docs/tasks/civil_qa.md.
 
-    python -m tasks.civil_qa.describe
+python -m tasks.civil_qa.describe
 """
 
 from collections.abc import Sequence
@@ -15,6 +15,7 @@ from rpo_bench.data.readers import read_rows
 from rpo_bench.data.row import Prompt, Row
 from rpo_bench.models.hf import HFModel
 from rpo_bench.models.protocol import Generation
+from rpo_bench.oracle import oracle_curve
 from rpo_bench.spec import Decoding
 from rpo_bench.tasks import Task, load_task
 from tasks.civil_qa.questions import asked
@@ -34,7 +35,12 @@ def main(
 
     torch.set_num_threads(1)
     task = load_task("civil_qa")
-    for lines in (models_table(task), behaviour_table(task, samples, seed), data_table(task), oracle_table(task)):
+    for lines in (
+        models_table(task),
+        behaviour_table(task, samples, seed),
+        data_table(task),
+        oracle_table(task),
+    ):
         typer.echo("\n".join(lines) + "\n")
 
 
@@ -125,27 +131,24 @@ def importance_share(model: HFModel, groups: dict[str, list[Row]]) -> float:
 def oracle_table(task: Task) -> list[str]:
     """The best reward at a KL budget, from the reference samples."""
     cells = []
-    for name, file in task.spec.reference_samples.items():
-        rewards = np.load(task.folder / file)["rewards"].astype(np.float64)  # (P, N)
+    for name in task.spec.reference_samples:
+        rewards = reference_rewards(task, name)
         taus = np.geomspace(20.0, 0.02, 400)
-        curve = np.array([oracle(rewards, tau) for tau in taus])  # (taus, 3): KL, reward, effective size
-        cells.append([name, "0", f"{rewards.mean():.3f}", str(rewards.shape[1]), "∞"])
+        curve = oracle_curve(rewards, taus)
+        cells.append([name, "0", f"{rewards.mean():.3f}", str(curve.samples), "∞"])
         for budget in _BUDGETS:
-            if budget < curve[-1, 0]:
-                at = [float(np.interp(budget, curve[:, 0], column)) for column in (*curve.T[1:], np.log(taus))]
+            if budget < curve.kl[-1]:
+                columns = (curve.reward, curve.ess * curve.samples, np.log(taus))
+                at = [float(np.interp(budget, curve.kl, column)) for column in columns]
                 cells.append([name, f"{budget:g}", f"{at[0]:.3f}", f"{at[1]:.0f}", f"{np.exp(at[2]):.3f}"])
     return _table(["model", "KL (nats)", "oracle reward", "effective sample size", "τ"], cells)
 
 
-def oracle(rewards: NDArray[np.float64], tau: float) -> tuple[float, float, float]:
-    """KL, reward and effective sample size of π_ref·exp(r/τ)/Z, from samples of π_ref; (P, N) rewards."""
-    logs = rewards / tau
-    top = logs.max(axis=1, keepdims=True)
-    weights = np.exp(logs - top)
-    log_mean = np.log(weights.mean(axis=1)) + top[:, 0]
-    weights /= weights.sum(axis=1, keepdims=True)
-    kl = (weights * logs).sum(axis=1) - log_mean
-    return float(kl.mean()), float((weights * rewards).sum(axis=1).mean()), float((1 / (weights**2).sum(1)).mean())
+def reference_rewards(task: Task, name: str) -> NDArray[np.float64]:
+    """Gold rewards of N reference samples of each of P held-out prompts; (P, N)."""
+    with np.load(task.folder / task.spec.reference_samples[name]) as stored:
+        rewards: NDArray[np.float64] = stored["rewards"].astype(np.float64)
+    return rewards
 
 
 def _right(reading: Reading) -> bool:

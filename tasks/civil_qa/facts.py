@@ -16,7 +16,7 @@ class Domain:
         article: Whether topics are common nouns ("a whale") or names ("France").
         pronoun: What stands for a topic once it is known which.
         types: The six question types.
-        table: One line per topic: the topic, then its facts in the order of ``types``, split by ``|``.
+        table: One line per topic: the topic, then its facts in the order of ``types``, split by commas.
     """
 
     name: str
@@ -33,20 +33,20 @@ DOMAINS = (
         "it",
         ("kind", "home", "food", "colour", "young", "sound"),
         """
-        whale   | mammal    | in the sea      | krill        | blue   | a calf    | sing
-        crow    | bird      | in tall trees   | seeds        | dark   | a fledgling | caw
-        bee     | insect    | in a hive       | nectar       | yellow | a larva   | hum 
-        frog    | amphibian | in a pond       | small bugs   | green  | a tadpole | croak
-        wolf    | mammal    | in the woods    | deer         | grey   | a pup     | howl
-        camel   | mammal    | in the desert   | thorny twigs | sandy  | a calf    | grunt
-        owl     | bird      | in an old barn  | mice         | brown  | an owlet  | hoot
-        horse   | mammal    | in a stable     | hay          | brown  | a foal    | neigh
-        penguin | bird      | on the ice      | fish         | dark   | a fledgling | squawk
-        swan    | bird      | on a lake       | water weeds  | snowy  | a cygnet  | hiss
-        bear    | mammal    | in a cave       | berries      | brown  | a cub     | growl
-        fox     | mammal    | in a burrow     | rabbits      | orange | a cub     | yelp
-        goat    | mammal    | in a meadow     | grass        | snowy  | a kid     | bleat
-        seal    | mammal    | on rocky shores | fish         | grey   | a pup     | snort
+        whale, mammal, in the sea, krill, blue, a calf, sing
+        crow, bird, in tall trees, seeds, dark, a fledgling, caw
+        bee, insect, in a hive, nectar, yellow, a larva, hum
+        frog, amphibian, in a pond, small bugs, green, a tadpole, croak
+        wolf, mammal, in the woods, deer, grey, a pup, howl
+        camel, mammal, in the desert, thorny twigs, sandy, a calf, grunt
+        owl, bird, in an old barn, mice, brown, an owlet, hoot
+        horse, mammal, in a stable, hay, brown, a foal, neigh
+        penguin, bird, on the ice, fish, dark, a fledgling, squawk
+        swan, bird, on a lake, water weeds, snowy, a cygnet, hiss
+        bear, mammal, in a cave, berries, brown, a cub, growl
+        fox, mammal, in a burrow, rabbits, orange, a cub, yelp
+        goat, mammal, in a meadow, grass, snowy, a kid, bleat
+        seal, mammal, on rocky shores, fish, grey, a pup, snort
         """,
     ),
     Domain(
@@ -55,20 +55,20 @@ DOMAINS = (
         "that country",
         ("capital", "language", "region", "money", "fame", "dish"),
         """
-        France   | Paris    | French     | in Europe        | the euro     | wine         | onion soup
-        Japan    | Tokyo    | Japanese   | in Asia          | the yen      | cherry trees | sushi
-        Egypt    | Cairo    | Arabic     | in Africa        | the pound    | pyramids     | bean stew
-        Brazil   | Brasilia | Portuguese | in South America | the real     | carnival     | grilled beef
-        Kenya    | Nairobi  | Swahili    | in Africa        | the shilling | lions        | maize porridge
-        Norway   | Oslo     | Norwegian  | in Europe        | the krone    | fjords       | salmon
-        India    | Delhi    | Hindi      | in Asia          | the rupee    | spices       | curry
-        Cuba     | Havana   | Spanish    | in the Caribbean | the peso     | cigars       | fried bananas
-        Italy    | Rome     | Italian    | in Europe        | the euro     | opera        | pasta
-        Peru     | Lima     | Spanish    | in South America | the sol      | llamas       | roast potatoes
-        Greece   | Athens   | Greek      | in Europe        | the euro     | old temples  | baked lamb
-        Poland   | Warsaw   | Polish     | in Europe        | the zloty    | amber        | dumplings
-        Thailand | Bangkok  | Thai       | in Asia          | the baht     | silk         | noodles
-        Morocco  | Rabat    | Arabic     | in Africa        | the dirham   | carpets      | couscous
+        France, Paris, French, in Europe, the euro, wine, onion soup
+        Japan, Tokyo, Japanese, in Asia, the yen, cherry trees, sushi
+        Egypt, Cairo, Arabic, in Africa, the pound, pyramids, bean stew
+        Brazil, Brasilia, Portuguese, in South America, the real, carnival, grilled beef
+        Kenya, Nairobi, Swahili, in Africa, the shilling, lions, maize porridge
+        Norway, Oslo, Norwegian, in Europe, the krone, fjords, salmon
+        India, Delhi, Hindi, in Asia, the rupee, spices, curry
+        Cuba, Havana, Spanish, in the Caribbean, the peso, cigars, fried bananas
+        Italy, Rome, Italian, in Europe, the euro, opera, pasta
+        Peru, Lima, Spanish, in South America, the sol, llamas, roast potatoes
+        Greece, Athens, Greek, in Europe, the euro, old temples, baked lamb
+        Poland, Warsaw, Polish, in Europe, the zloty, amber, dumplings
+        Thailand, Bangkok, Thai, in Asia, the baht, silk, noodles
+        Morocco, Rabat, Arabic, in Africa, the dirham, carpets, couscous
         """,
     ),
     Domain(
@@ -77,20 +77,20 @@ DOMAINS = (
         "such a worker",
         ("place", "tool", "task", "clothes", "start", "gift"),
         """
-        baker       | in a bakery      | an oven      | bake bread        | an apron       | before dawn | strong arms
-        farmer      | on a farm        | a tractor    | grow wheat        | rubber boots   | at sunrise  | patience
-        doctor      | in a hospital    | a bandage    | look after beds   | a badge        | at seven    | kindness
-        teacher     | in a school      | a blackboard | give lessons      | a jacket       | at eight    | a clear voice
-        plumber     | in basements     | a wrench     | mend pipes        | overalls       | at eight    | long arms
-        pilot       | in a cockpit     | a radio      | fly planes        | a cap          | before dawn | good eyes
-        tailor      | in a workshop    | a needle     | sew clothes       | a silk tie     | at nine     | nimble fingers
-        gardener    | in a park        | a spade      | trim hedges       | gloves         | at sunrise  | patience
-        painter     | in a studio      | a brush      | make portraits    | a smock        | at noon     | a sense of colour
-        miner       | under the ground | a pickaxe    | dig for coal      | a helmet       | at seven    | courage
-        dentist     | in a clinic      | a drill      | fix teeth         | a mask         | at nine     | steady hands
-        barber      | in a salon       | a razor      | cut hair          | an apron       | at ten      | steady hands
-        carpenter   | in a workshop    | a saw        | build tables      | a leather belt | at eight    | good eyes
-        firefighter | at a station     | a hose       | put out fires     | a helmet       | at any hour | courage
+        baker, in a bakery, an oven, bake bread, an apron, before dawn, strong arms
+        farmer, on a farm, a tractor, grow wheat, rubber boots, at sunrise, patience
+        doctor, in a hospital, a bandage, look after beds, a badge, at seven, kindness
+        teacher, in a school, a blackboard, give lessons, a jacket, at eight, a clear voice
+        plumber, in basements, a wrench, mend pipes, overalls, at eight, long arms
+        pilot, in a cockpit, a radio, fly planes, a cap, before dawn, good eyes
+        tailor, in a workshop, a needle, sew clothes, a silk tie, at nine, nimble fingers
+        gardener, in a park, a spade, trim hedges, gloves, at sunrise, patience
+        painter, in a studio, a brush, make portraits, a smock, at noon, a sense of colour
+        miner, under the ground, a pickaxe, dig for coal, a helmet, at seven, courage
+        dentist, in a clinic, a drill, fix teeth, a mask, at nine, steady hands
+        barber, in a salon, a razor, cut hair, an apron, at ten, steady hands
+        carpenter, in a workshop, a saw, build tables, a leather belt, at eight, good eyes
+        firefighter, at a station, a hose, put out fires, a helmet, at any hour, courage
         """,
     ),
 )
@@ -102,7 +102,7 @@ def facts() -> dict[Key, str]:
     found: dict[Key, str] = {}
     for domain in DOMAINS:
         for line in domain.table.strip().splitlines():
-            topic, *values = (cell.strip() for cell in line.split("|"))
+            topic, *values = (cell.strip() for cell in line.split(","))
             found |= {(topic, kind): value for kind, value in zip(domain.types, values, strict=True)}
     return found
 

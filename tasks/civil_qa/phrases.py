@@ -1,6 +1,7 @@
 """How the world is talked about: the wording of questions, claims and manners.
 
-Question and claim templates hold ``{s}``, the subject ("a whale", "the whale", "it"), and ``{v}``, the answer.
+Templates of questions and claims hold ``{s}``, the subject ("a whale", "the whale", "it"), and those of
+claims ``{v}``, the answer.
 """
 
 from dataclasses import dataclass

@@ -23,7 +23,8 @@ from tasks.civil_qa.phrases import (
 _SENTENCE = re.compile(r"[^.!?]*[.!?]+|[^.!?]+$")
 _WORD = re.compile(r"\w+")
 _RUDE = re.compile(
-    r"\b(idiot|moron|stupid|dumb|fool|loser|shut up|get lost|fuck\w*|shit\w*|bitch\w*|bastard|asshole|cunt|crap)\b"
+    r"\b(idiot|moron|stupid|dumb|fool|loser|shut up|get lost|"
+    r"fuck\w*|shit\w*|bitch\w*|bastard|asshole|cunt|crap)\b"
 )
 _PREFIXES = tuple(sorted((*HEDGES, *CONNECTIVES), key=len, reverse=True))
 

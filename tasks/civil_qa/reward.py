@@ -15,7 +15,7 @@ _SHORTEST, _LONGEST = 4, 24  # words that cost nothing
 
 
 def gold_reward(prompts: Sequence[Prompt], responses: Sequence[str]) -> list[float | None]:
-    """Rewards in [−7, 1.8] of responses to the world's prompts.
+    """Rewards in [−7.5, 1.8] of responses to the world's prompts.
 
     Args:
         prompts: N prompts, known by their text.
@@ -58,7 +58,7 @@ def terms(reading: Reading) -> dict[str, float]:
 
 
 def _answer(reading: Reading) -> float:
-    """1 for the right answer alone, −0.5 for a wrong one, half of either if hedged; less for contradictions."""
+    """1 for the right answer alone, −0.5 for a wrong one, half of either if hedged; less for several."""
     if reading.answers == 0:
         return -0.25
     if reading.answers > 1:

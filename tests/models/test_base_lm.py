@@ -245,3 +245,11 @@ def test_too_little_text_is_an_error(content, tmp_path):
     file.write_text(content)
     with pytest.raises(UserError, match=r"little\.txt has [01] documents"):
         read_texts(str(file), 0.5, seed=0)
+
+
+def test_the_context_has_room_for_held_out_prompts_too(tmp_path):
+    """The held-out prompt has 40 words, <bos> and <sep>; the longest response 4 tokens and <eos>: 47, so 64."""
+    long = TextPair(" ".join(["What"] * 40), "It is white.")
+    report = train_base(PAIRS, [long], settings("decoder", steps=1), tmp_path / "model")
+    assert report.context_length == 64
+    assert report.shortened == 0
