@@ -127,6 +127,16 @@ def check_needs(choices: Sequence[Choice], rows: Sequence[Row], where: str) -> l
     return _warnings(choices, facts)
 
 
+def check_rollouts(choices: Sequence[Choice], rewarded: bool) -> None:
+    """Checks that what online methods answer can be scored; raises UserError naming the method otherwise."""
+    for choice in choices:
+        if Need.ROLLOUTS in choice.method.needs and not rewarded:
+            raise UserError(
+                f"{choice.spec.label} learns from its own answers and needs a reward for them; the task has "
+                "none: give one by --reward python:FILE:FUNCTION, or leave the method out."
+            )
+
+
 @dataclass(frozen=True)
 class _Facts:
     """The data, with the number of responses to each prompt."""

@@ -70,7 +70,7 @@ def _cell_jobs(plan: Plan, cell: PlannedCell, output: Output, threads: int) -> I
 
     opens = True
     if cell.trained and not (output.training(spec) / "fit.json").is_file():
-        shared = list(_shared_jobs(plan, cell, output, work))
+        shared = [] if _samples_itself(spec) else list(_shared_jobs(plan, cell, output, work))
         yield from shared
         needs = frozenset(item.key for item in shared)
         rows = spec.training.steps * spec.training.batch_size
@@ -80,6 +80,11 @@ def _cell_jobs(plan: Plan, cell: PlannedCell, output: Output, threads: int) -> I
         yield job("generate", samples * _PER_SAMPLE + _PER_CELL, opens)
         needs, opens = frozenset({f"{spec.hash}:generate"}), False
     yield job("score", samples * _PER_SAMPLE + _PER_CELL, opens)
+
+
+def _samples_itself(spec: CellSpec) -> bool:
+    """Whether the method is online: it then has no use for the rows' reference log-probs."""
+    return Need.ROLLOUTS in resolve_method(spec.method, spec.strength).needs
 
 
 def _shared_jobs(plan: Plan, cell: PlannedCell, output: Output, work: CellWork) -> Iterator[Job]:

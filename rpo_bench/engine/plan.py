@@ -10,7 +10,7 @@ from pathlib import Path
 from rpo_bench.atomic import atomic_file
 from rpo_bench.data.convert import prompts_of
 from rpo_bench.engine.base_models import BaseModel, Trust, find_models
-from rpo_bench.engine.choices import Choice, check_needs, choose
+from rpo_bench.engine.choices import Choice, check_needs, check_rollouts, choose
 from rpo_bench.engine.dataset import (
     AD_HOC,
     AD_HOC_NEW_TOKENS,
@@ -22,6 +22,7 @@ from rpo_bench.engine.dataset import (
     task_identity,
     write_ad_hoc,
 )
+from rpo_bench.engine.online import prompts_file, save_prompts
 from rpo_bench.engine.output import Identity
 from rpo_bench.engine.tokens import (
     check_heldout,
@@ -120,6 +121,7 @@ def plan_run(spec: RunSpec, surroundings: Surroundings) -> Plan:
     with collected_warnings() as warnings:
         check_evaluation(spec)
         task, data, models = _materials(spec, surroundings)
+        check_rollouts(choices, rewarded=spec.evaluation.reward is not None or task.spec.reward is not None)
         for model in models:
             rows = data[model.name]
             warnings += check_needs(choices, rows.rows, rows.where)
@@ -202,10 +204,11 @@ def _tokenise(spec: RunSpec, task: Task, data: TrainingData, model: BaseModel, a
     file = examples_file(around.work / "cache", model.hash, data.hash, spec.data.long)
     limit = new_tokens(spec, task)
     fits = file.with_name(f"fits-{hash_json([model.hash, task.hash, limit])[:32]}")
-    if file.is_file() and fits.is_file():
+    if file.is_file() and fits.is_file() and prompts_file(file).is_file():
         return
     tokenizer = tokenizer_of(model, around.trust)
     check_heldout(task.heldout, model, tokenizer, limit, task.spec.name)
+    save_prompts(file, data.rows)
     save_examples(file, make_examples(data, model, spec.data, tokenizer))
     with atomic_file(fits) as mark:
         mark.touch()

@@ -115,6 +115,7 @@ def _record(
         cost=Cost(
             train_seconds=0.0 if fitted is None else fitted.seconds,
             train_tokens=0 if fitted is None else fitted.tokens,
+            rollouts=0 if fitted is None else fitted.rollouts,
             peak_memory_bytes=0 if fitted is None else fitted.peak_memory_bytes,
             generate_seconds=generate_seconds,
             score_seconds=seconds,

@@ -15,9 +15,11 @@ from rpo_bench.atomic import atomic_folder, explained
 from rpo_bench.data.row import Prompt
 from rpo_bench.engine.base_models import Trust
 from rpo_bench.engine.dataset import reward_file, task_identity
+from rpo_bench.engine.online import load_prompts, make_world
 from rpo_bench.engine.tokens import examples_file, labelled, load_examples
 from rpo_bench.engine.work import CellWork
 from rpo_bench.engine.worker import Progress
+from rpo_bench.errors import UserError
 from rpo_bench.hashing import hash_json
 from rpo_bench.methods import resolve_method
 from rpo_bench.models.hf import HFModel
@@ -28,7 +30,10 @@ from rpo_bench.spec import Decoding, TrainingSpec
 from rpo_bench.tasks import RewardFunction, Task, load_function, load_task
 from trainers.examples import Examples
 from trainers.fitting import fit
+from trainers.fitting_online import fit_online
 from trainers.logps import TokenLayout
+from trainers.objective import Method, OfflineMethod
+from trainers.online import OnlineMethod
 from trainers.precision import resolve_dtype
 from trainers.prepare import prepare
 from trainers.reference import ReferenceCache, reference_logps
@@ -72,17 +77,41 @@ def train_into(folder: Path, work: CellWork, report: Report) -> FitResult:
     def progress(step: int, row: dict[str, Any]) -> None:
         report(Progress("train", step, settings.steps, row.get("loss")))
 
+    probe = make_probe(work, task, base.tokenizer) if settings.probe_every else None
+    if isinstance(method, OnlineMethod):
+        reward = reward_of(work, task)
+        if reward is None:
+            raise UserError(f"{method.name} needs a reward for its own answers; the task has none.")
+        limit = decoding_of(work).max_new_tokens or task.spec.max_new_tokens
+        world = make_world(base, load_prompts(_examples_file(work)), reward, limit)
+        return fit_online(
+            method,
+            base.model,
+            world,
+            settings,
+            folder,
+            tokenizer=base.tokenizer,
+            probe=probe,
+            progress=progress,
+        )
     return fit(
-        method,
+        offline(method),
         base.model,
         labelled(_examples(work), method),
         settings,
         folder,
         cache=_reference_cache(work),
         tokenizer=base.tokenizer,
-        probe=make_probe(work, task, base.tokenizer) if settings.probe_every else None,
+        probe=probe,
         progress=progress,
     )
+
+
+def offline(method: Method) -> OfflineMethod:
+    """The method as one that learns from rows; raises UserError when it is of no kind that is known."""
+    if not isinstance(method, OfflineMethod):
+        raise UserError(f"The method '{method.name}' is neither an OfflineMethod nor an OnlineMethod.")
+    return method
 
 
 def reference_pass(work: CellWork, report: Report) -> float:
@@ -105,9 +134,8 @@ def partner_pass(work: CellWork, report: Report) -> float:
     layout = TokenLayout.of(base.model, base.tokenizer.pad_token_id)
     settings = training_settings(work.spec.training, work.spec.seed)
     dtype = resolve_dtype(settings.dtype, base.model)
-    prepare(
-        method, base.model, labelled(_examples(work), method), settings, _reference_cache(work), layout, dtype
-    )
+    rows = labelled(_examples(work), method)
+    prepare(offline(method), base.model, rows, settings, _reference_cache(work), layout, dtype)
     return time.monotonic() - begun
 
 
@@ -209,9 +237,13 @@ def task_of(folder: Path) -> Task:
     return load_task(str(folder))
 
 
-def _examples(work: CellWork) -> Examples:
+def _examples_file(work: CellWork) -> Path:
     spec = work.spec
-    return _kept_examples(examples_file(work.output.cache, spec.model_hash, spec.data_hash, spec.data.long))
+    return examples_file(work.output.cache, spec.model_hash, spec.data_hash, spec.data.long)
+
+
+def _examples(work: CellWork) -> Examples:
+    return _kept_examples(_examples_file(work))
 
 
 @lru_cache(maxsize=2)

@@ -1,0 +1,58 @@
+"""What an online method acts in: a cell's prompts, tokenised, and the reward of what is answered."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from rpo_bench.atomic import atomic_file
+from rpo_bench.data.convert import prompts_of
+from rpo_bench.data.row import Prompt, Row
+from rpo_bench.errors import UserError
+from rpo_bench.models.hf import HFModel
+from rpo_bench.tasks import RewardFunction
+from trainers.logps import TokenLayout
+from trainers.rollout import World
+
+
+def prompts_file(examples: Path) -> Path:
+    """Where the prompts of a file of tokenised rows are kept, as text."""
+    return examples.with_suffix(".prompts.jsonl")
+
+
+def save_prompts(examples: Path, rows: Sequence[Row]) -> None:
+    """Writes each prompt of the rows once."""
+    with atomic_file(prompts_file(examples)) as temporary:
+        lines = [prompt.model_dump_json() for prompt in prompts_of(rows)]
+        temporary.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+
+
+def load_prompts(examples: Path) -> list[Prompt]:
+    """Reads what ``save_prompts`` wrote."""
+    text = prompts_file(examples).read_text(encoding="utf-8")
+    return [Prompt.model_validate_json(line) for line in text.split("\n") if line]
+
+
+def make_world(
+    model: HFModel, prompts: Sequence[Prompt], reward: RewardFunction, max_new_tokens: int
+) -> World:
+    """The prompts that leave room for a response, and the reward on token ids.
+
+    Raises:
+        UserError: no prompt leaves room.
+    """
+    room = 0 if model.is_encoder_decoder else max_new_tokens
+    encoded = [(prompt, model.encode(prompt.text)) for prompt in prompts]
+    fitting = [(p, ids) for p, ids in encoded if model.context is None or len(ids) + room <= model.context]
+    if not fitting:
+        raise UserError(f"No prompt leaves room for {max_new_tokens} new tokens in the model's context.")
+
+    def score(owners: Sequence[int], responses: Sequence[Sequence[int]]) -> list[float]:
+        texts = model.tokenizer.batch_decode([list(row) for row in responses], skip_special_tokens=True)
+        asked = [fitting[owner][0] for owner in owners]
+        scores = reward(asked, texts)
+        for prompt, found in zip(asked, scores, strict=False):
+            if found is None:
+                raise UserError(f"The reward has no score for a response to the prompt {prompt.prompt_id}.")
+        return [float(found) for found in scores if found is not None]
+
+    layout = TokenLayout.of(model.model, model.pad_id)
+    return World([ids for _, ids in fitting], score, model.tokenizer.eos_token_id, max_new_tokens, layout)
