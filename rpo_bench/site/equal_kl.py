@@ -9,7 +9,7 @@ import numpy as np
 from rpo_bench.frontier import frontier_points, interpolate
 from rpo_bench.results.schema import Interval
 from rpo_bench.site.panels import Panel, Row, Series
-from rpo_bench.site.resampling import Draws, Floats, interval, seed_means
+from rpo_bench.site.resampling import LEVEL, Draws, Floats, interval, seed_means
 from rpo_bench.site.scores import PanelScores, measured
 
 
@@ -72,10 +72,10 @@ def rank(panel: Panel, scores: PanelScores, draws: Draws) -> Ranking | None:
     """Ranks a panel's methods by their reward at one KL budget; None where nothing can be ranked.
 
     The budget is the KL that at least half of the methods (and two, if there are two) reach, which no
-    reward has a say in. A method is followed from the reference policy through its strengths in the
-    order of their KL, in straight lines: mixing two policies gives at least the reward on the line
-    between them, for at most its KL. One that ends before the budget stays where it ends: what it earns
-    there is within the budget.
+    reward has a say in; there is none while fewer than that have measurably left the reference policy.
+    A method is followed from the reference policy through its strengths in the order of their KL, in
+    straight lines: mixing two policies gives at least the reward on the line between them, for at most
+    its KL. One that ends before the budget stays where it ends: what it earns there is within the budget.
     """
     reference = _reference(panel, scores, draws)
     if reference is None:
@@ -84,7 +84,7 @@ def rank(panel: Panel, scores: PanelScores, draws: Draws) -> Ranking | None:
     curves = {label: of for label, of in curves.items() if of}
     if not curves:
         return None
-    furthest = {label: float(np.mean([kl[0].max() for kl, _ in of.values()])) for label, of in curves.items()}
+    furthest = {label: _furthest(of) for label, of in curves.items()}
     budget = kl_budget(list(furthest.values()))
     if budget == 0:
         return None
@@ -97,6 +97,12 @@ def rank(panel: Panel, scores: PanelScores, draws: Draws) -> Ranking | None:
     prompts = len(scores.prompts)
     standings = tuple(_standing(line, lines[0], budget, prompts) for line in lines)
     return Ranking(budget, standings, interval(reference, 1, prompts))
+
+
+def _furthest(curves: Mapping[int, tuple[Floats, Floats]]) -> float:
+    """The mean over seeds of the largest KL, or 0 where resampled prompts don't keep it above 0."""
+    of = np.mean([kl[:, kl[0].argmax()] for kl, _ in curves.values()], axis=0)  # (1 + R,)
+    return float(of[0]) if np.quantile(of[1:], (1 - LEVEL) / 2) > 0 else 0.0
 
 
 def kl_budget(furthest: list[float]) -> float:

@@ -2,7 +2,7 @@
 
 import pytest
 from results_factory import cell_spec, write_cell
-from worlds import only_panel, write_points
+from worlds import only_panel, write_points, write_scored
 
 from rpo_bench.site.equal_kl import rank
 from rpo_bench.site.scores import read_panel_scores
@@ -88,6 +88,15 @@ def test_methods_that_did_not_move_are_not_compared(tmp_path):
     assert found.text == (
         "Nothing can be compared at equal KL: most methods have hardly left the reference policy."
     )
+
+
+def test_a_kl_that_may_be_zero_is_no_budget(tmp_path):
+    """KL of −0.2, 0.3, −0.2 and 0.3 over the prompts is 0.05 on average and not shown to be above 0."""
+    noise = {"kl": [-0.2, 0.3, -0.2, 0.3], "reward": [0.1] * 4}
+    write_scored(tmp_path, cell_spec("reference", None), {"kl": [0.0] * 4, "reward": [0.0] * 4})
+    for method in ("a", "b"):
+        write_scored(tmp_path, cell_spec(method), noise)
+    assert said(tmp_path).text.endswith("most methods have hardly left the reference policy.")
 
 
 @pytest.mark.parametrize(
