@@ -13,7 +13,7 @@ from rpo_bench.site.resampling import Floats
 from rpo_bench.tasks import Task, load_task, task_folders
 
 #: The n of best-of-n, as far as there are samples.
-_BEST_OF = tuple(2**k for k in range(11))
+_BEST_OF = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024)
 
 
 @dataclass(frozen=True)
