@@ -30,6 +30,7 @@ class TokenizerKind(StrEnum):
 
     bpe = "bpe"
     word = "word"
+    character = "character"
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,11 @@ class ShapeFlags:
 
     tokenizer: Annotated[
         TokenizerKind,
-        flag("--tokenizer", "Byte-level byte pairs, or whole words for a small closed language.", "Shape"),
+        flag(
+            "--tokenizer",
+            "Byte-level byte pairs, or whole words or single characters for a small closed language.",
+            "Shape",
+        ),
     ] = TokenizerKind.bpe
     vocab_size: Annotated[
         int | None, flag("--vocab-size", "Tokens; sized to the data by default.", "Shape", min=8)

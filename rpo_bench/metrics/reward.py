@@ -1,5 +1,6 @@
 """Reward: any function of prompts and responses."""
 
+import inspect
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -87,7 +88,7 @@ class Reward(SampleMetric):
 def function_name(function: Any) -> str:
     """What a function is called, with the file it comes from where it has one."""
     name = getattr(function, "__qualname__", type(function).__name__)
-    code = getattr(function, "__code__", None)
+    code = getattr(inspect.unwrap(function), "__code__", None)
     return f"{name} ({code.co_filename.rpartition('/')[2]})" if code else str(name)
 
 

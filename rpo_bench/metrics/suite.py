@@ -8,6 +8,7 @@ import numpy as np
 
 from rpo_bench.data.row import Prompt
 from rpo_bench.errors import UserError
+from rpo_bench.metrics.accuracy import Verdicts
 from rpo_bench.metrics.protocol import (
     CorpusMetric,
     Floats,
@@ -31,6 +32,7 @@ from rpo_bench.stats.making import empty
 from rpo_bench.stats.rates import rate_interval
 from rpo_bench.stats.seeding import generator
 from rpo_bench.tasks import RewardFunction
+from rpo_bench.verifier import Verifier
 
 
 @dataclass(frozen=True)
@@ -83,11 +85,19 @@ def measure(
             breaks its promise.
     """
     context = MetricContext(decoding or Decoding())
-    metrics: list[Metric] = [] if reward is None else [Reward(reward, backend=reward_name)]
+    metrics: list[Metric] = [] if reward is None else [_reward(reward, reward_name, samples)]
     metrics.append(toxicity_metric(toxicity))
     for name in METRICS:
         metrics += METRICS.get(name)(context)
     return run_metrics(metrics, prompts, samples, identity)
+
+
+def _reward(function: RewardFunction, name: str | None, samples: Sequence[StoredSample]) -> Reward:
+    """The metric of a reward function; a verifier's publishes accuracy and pass@k as well."""
+    if not isinstance(function, Verifier):
+        return Reward(function, backend=name)
+    most = max(Counter(sample.prompt_id for sample in samples).values(), default=0)
+    return Verdicts(function, most, backend=name)
 
 
 def run_metrics(

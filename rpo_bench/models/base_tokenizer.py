@@ -6,7 +6,7 @@ from typing import Any, Literal
 from rpo_bench.errors import UserError
 
 Architecture = Literal["decoder", "encoder-decoder"]
-TokenizerKind = Literal["bpe", "word"]
+TokenizerKind = Literal["bpe", "word", "character"]
 
 PAD, EOS, UNK, BOS, SEP = "<pad>", "<eos>", "<unk>", "<bos>", "<sep>"
 _DECODER_SPECIAL = (PAD, EOS, UNK, BOS, SEP)
@@ -32,7 +32,8 @@ def train_tokenizer(
     Args:
         texts: What to learn the vocabulary from.
         architecture: Which layout and which special tokens.
-        kind: "bpe" is byte-level byte-pair encoding; "word" splits at spaces and punctuation.
+        kind: "bpe" is byte-level byte-pair encoding; "word" splits at spaces and punctuation; "character"
+            gives every character of the texts an entry of its own.
         vocab_size: Entries, special tokens included; None sizes it to the data.
 
     Returns:
@@ -46,9 +47,8 @@ def train_tokenizer(
     if not any(text.strip() for text in texts):
         raise UserError("The data has no text to train a tokenizer on.")
     special = _DECODER_SPECIAL if architecture == "decoder" else _ENCODER_DECODER_SPECIAL
-    backend = (
-        _words(texts, special, vocab_size) if kind == "word" else _byte_pairs(texts, special, vocab_size)
-    )
+    make = {"bpe": _byte_pairs, "word": _words, "character": _characters}[kind]
+    backend = make(texts, special, vocab_size)
     backend.post_processor = _layout(architecture)
     named = {"pad_token": PAD, "eos_token": EOS, "unk_token": UNK}
     if architecture == "decoder":
@@ -62,15 +62,30 @@ def train_tokenizer(
     )
 
 
-def _words(texts: Iterable[str], special: Sequence[str], vocab_size: int | None) -> Any:
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+def _words(texts: Sequence[str], special: Sequence[str], vocab_size: int | None) -> Any:
+    from tokenizers import decoders, pre_tokenizers
+
+    # "▁" marks a word that follows a space, so that decoding gives the text back: "lives in the sea."
+    split = pre_tokenizers.Sequence([pre_tokenizers.Metaspace(), pre_tokenizers.Punctuation("isolated")])
+    return _whole_pieces(texts, special, vocab_size, split, decoders.Metaspace())
+
+
+def _characters(texts: Sequence[str], special: Sequence[str], vocab_size: int | None) -> Any:
+    from tokenizers import Regex, decoders, pre_tokenizers
+
+    split = pre_tokenizers.Split(Regex(r"[\s\S]"), "isolated")
+    return _whole_pieces(texts, special, vocab_size, split, decoders.Fuse())
+
+
+def _whole_pieces(
+    texts: Iterable[str], special: Sequence[str], vocab_size: int | None, split: Any, decoder: Any
+) -> Any:
+    """A vocabulary of the pieces that ``split`` leaves, the commonest first."""
+    from tokenizers import Tokenizer, models, trainers
 
     tokenizer = Tokenizer(models.WordLevel(unk_token=UNK))
-    # "▁" marks a word that follows a space, so that decoding gives the text back: "lives in the sea."
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
-        [pre_tokenizers.Metaspace(), pre_tokenizers.Punctuation("isolated")]
-    )
-    tokenizer.decoder = decoders.Metaspace()
+    tokenizer.pre_tokenizer = split
+    tokenizer.decoder = decoder
     size = vocab_size if vocab_size is not None else 1_000_000
     if size <= len(special):
         raise UserError(f"--vocab-size {size} has no room beside {len(special)} special tokens.")
