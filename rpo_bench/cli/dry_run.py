@@ -11,6 +11,7 @@ from rpo_bench.engine.local import available_cores
 from rpo_bench.engine.output import Output
 from rpo_bench.engine.plan import Plan, PlannedCell
 from rpo_bench.engine.progress import clock
+from rpo_bench.engine.run import counted
 
 
 def print_plan(plan: Plan, output: Output, scratch: Path, runner: RunnerFlags) -> None:
@@ -40,8 +41,9 @@ def print_plan(plan: Plan, output: Output, scratch: Path, runner: RunnerFlags) -
         console.print("All cells are done; the same command without --dry-run only builds the page.")
         return
     console.print(
-        f"Estimate: {clock(expected.seconds)} on {workers} workers and {expected.bytes / 1e6:,.0f} MB of "
-        f"disk for the {expected.cells} cells that are left, from {_basis(expected.paces.values())}.",
+        f"Estimate: {clock(expected.seconds)} on {counted(workers, 'worker')} and "
+        f"{expected.bytes / 1e6:,.0f} MB of disk for {counted(expected.cells, 'cell')} still to do, from "
+        f"{_basis(expected.paces.values())}.",
         soft_wrap=True,
     )
 

@@ -2,6 +2,8 @@
 
 import shlex
 from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from rpo_bench.engine.base_models import Trust
@@ -17,28 +19,49 @@ _EVALUATION = {
 }  # fmt: skip
 
 
-def train_and_eval_command(
-    spec: CellSpec, task: str, model: str, trust: Trust, include_path: str | None = None
-) -> str:
+@dataclass(frozen=True)
+class Given:
+    """What flags were given that isn't part of a cell's identity.
+
+    Attributes:
+        task: ``--task``; "" for a task made of ``--data``.
+        model: ``--models``, or ``--reference`` of ``eval``.
+        include_path: ``--include-path``.
+        trust: what was allowed.
+    """
+
+    task: str
+    model: str
+    include_path: Path | None
+    trust: Trust
+
+
+def train_and_eval_command(spec: CellSpec, given: Given) -> str:
     """The ``train-and-eval`` that runs this one cell, whatever the presets of later versions say.
 
-    Args:
-        spec: the cell; the reference policy's comes with any run on its model.
-        task: what ``--task`` was given; "" for a task made of ``--data``.
-        model: what ``--models`` was given.
-        trust: what was allowed.
-        include_path: what ``--include-path`` was given.
+    The reference policy's own cell comes with any run on its model.
     """
     parts = ["rpo-bench", "train-and-eval"]
-    parts += _options({"task": task or None, "include-path": include_path, "models": model})
+    parts += _options({"task": given.task or None, "include-path": given.include_path, "models": given.model})
     if spec.strength is not None:
         strength = repr(spec.strength).removesuffix(".0")
         parts += ["--methods", spec.method.label, "--strengths", strength]
     parts += ["--seeds", str(spec.seed), *_data(spec.data), *_training(spec.training)]
-    parts += _evaluation(spec.evaluation)
-    parts += ["--trust-remote-code"] if trust.trust_remote_code else []
-    parts += ["--allow-pickle"] if trust.allow_pickle else []
+    parts += [*_evaluation(spec.evaluation), *_trust(given.trust)]
     return shlex.join(parts)
+
+
+def eval_command(spec: CellSpec, checkpoint: Path, given: Given) -> str:
+    """The ``eval`` that measures this one checkpoint."""
+    parts = ["rpo-bench", "eval", str(checkpoint)]
+    parts += _options({"task": given.task, "include-path": given.include_path, "reference": given.model})
+    parts += [*_evaluation(spec.evaluation), *_trust(given.trust)]
+    return shlex.join(parts)
+
+
+def _trust(trust: Trust) -> list[str]:
+    flags = {"--trust-remote-code": trust.trust_remote_code, "--allow-pickle": trust.allow_pickle}
+    return [flag for flag, allowed in flags.items() if allowed]
 
 
 def _data(data: DataSpec) -> list[str]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from rpo_bench.engine.command import train_and_eval_command
+from rpo_bench.engine.command import Given, eval_command, train_and_eval_command
 from rpo_bench.engine.dataset import AD_HOC
 from rpo_bench.engine.jobs import Job
 from rpo_bench.engine.output import Output
@@ -135,7 +135,7 @@ def cell_work(plan: Plan, cell: PlannedCell, output: Output, threads: int) -> Ce
 def _command(plan: Plan, cell: PlannedCell) -> str:
     task = "" if plan.spec.task.startswith(AD_HOC) else plan.spec.task
     model = cell.spec.model if cell.spec.model in plan.task.spec.models else cell.spec.model_path
-    include = plan.surroundings.include_path
-    return train_and_eval_command(
-        cell.spec, task, model, plan.surroundings.trust, None if include is None else str(include)
-    )
+    given = Given(task, model, plan.surroundings.include_path, plan.surroundings.trust)
+    if cell.checkpoint is not None:
+        return eval_command(cell.spec, cell.checkpoint, given)
+    return train_and_eval_command(cell.spec, given)

@@ -121,11 +121,11 @@ def perform(job: Job, report: Callable[[Progress], None]) -> Done:
 def summary(report: RunReport) -> list[str]:
     """What came of a run, in sentences."""
     if not report.outcomes:
-        return [f"All {report.already} cells were done already; nothing was computed."]
+        return [f"All {counted(report.already, 'cell')} were done already; nothing was computed."]
     already = f", {report.already} were done already" if report.already else ""
     lines = [
-        f"{len(report.finished_cells)} cells done in {clock(report.wall)} on {report.workers} "
-        f"{'worker' if report.workers == 1 else 'workers'}{already}."
+        f"{counted(len(report.finished_cells), 'cell')} done in {clock(report.wall)} on "
+        f"{counted(report.workers, 'worker')}{already}."
     ]
     if report.overhead is not None:
         lines.append(
@@ -135,9 +135,14 @@ def summary(report: RunReport) -> list[str]:
     return lines
 
 
+def counted(number: int, noun: str) -> str:
+    """1 cell, 2 cells."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def failure_lines(failures: Sequence[Outcome], lost: set[str]) -> list[str]:
     """Which cells have no result, and why: one line per cause."""
-    lines = [f"{len(lost)} {'cell has' if len(lost) == 1 else 'cells have'} no result:"]
+    lines = [f"{counted(len(lost), 'cell')} without a result:"]
     lines += [f"  {o.job.cell}: {o.job.phase} failed: {o.reason} Log: {_short(o.job.log)}" for o in failures]
     return lines
 

@@ -1,0 +1,150 @@
+"""``rpo-bench train`` and ``rpo-bench eval``: one checkpoint made, any checkpoint measured."""
+
+import json
+import shlex
+import shutil
+
+import pytest
+import yaml
+from run_cli import invoke, outcome, stored
+from tiny_models import tiny_decoder, tiny_tokenizer
+from tiny_task import tiny_task
+
+from rpo_bench.spec import CellSpec
+
+TRAINING = ("--steps", "3", "--batch-size", "4", "--probe-every", "2", "--strength", "0.5")
+MEASURING = ("--n-samples", "2", "--workers", "1")
+
+
+@pytest.fixture(scope="module")
+def tasks(tmp_path_factory):
+    root = tmp_path_factory.mktemp("tasks")
+    tiny_task(root / "tiny", encoder_decoder=True)
+    return root
+
+
+@pytest.fixture(scope="module")
+def trained(tasks, tmp_path_factory):
+    """A folder in which ``train`` has made a checkpoint of RPO."""
+    folder = tmp_path_factory.mktemp("trained") / "mine"
+    done = train(tasks, folder)
+    assert done.exit_code == 0, done.output
+    assert "3 steps" in done.stdout
+    return folder
+
+
+def train(tasks, folder, *args):
+    where = ("--task", "tiny", "--include-path", tasks, "--output-path", folder)
+    return invoke("train", "--method", "rpo", *where, *TRAINING, *args)
+
+
+def measure(tasks, out, *args):
+    return invoke("eval", "--task", "tiny", "--include-path", tasks, "--output-path", out, *MEASURING, *args)
+
+
+def test_train_leaves_a_checkpoint_its_log_and_its_spec(trained):
+    assert {p.name for p in (trained / "checkpoint").iterdir()} >= {"model.safetensors", "tokenizer.json"}
+    log = [json.loads(line) for line in (trained / "train_log.jsonl").read_text().splitlines()]
+    assert [row["step"] for row in log] == [0, 1, 2, 3]
+    assert "probe_reward" in log[0]
+    spec = CellSpec.model_validate(yaml.safe_load((trained / "spec.yaml").read_text()))
+    assert (spec.method.name, spec.strength, spec.training.steps) == ("rpo", 0.5, 3)
+
+
+def test_train_again_does_nothing_and_another_spec_is_refused(trained, tasks):
+    weights = trained / "checkpoint/model.safetensors"
+    before = weights.stat().st_mtime_ns
+    assert train(tasks, trained).exit_code == 0
+    assert weights.stat().st_mtime_ns == before
+    other = train(tasks, trained, "--seed", "1")
+    assert other.exit_code == 2
+    assert "seed is 0 there and 1 here" in other.stderr
+
+
+def test_train_takes_one_method(tasks, tmp_path):
+    done = train(tasks, tmp_path / "x", "--method", "sft,kto")
+    assert done.exit_code == 2
+    assert "one method" in done.stderr
+
+
+def test_eval_measures_our_own_checkpoint_as_train_and_eval_does(trained, tasks, tmp_path):
+    done = measure(tasks, tmp_path / "out", trained / "checkpoint")
+    assert done.exit_code == 0, done.output
+    assert "rpo" in done.stdout
+    matrix = ("--steps", "3", "--batch-size", "4", "--probe-every", "2", "--warmup-steps", "20")
+    whole = invoke(
+        "train-and-eval", "--task", "tiny", "--include-path", tasks, "--output-path", tmp_path / "whole",
+        "--methods", "rpo", "--strengths", "0.5", "--seeds", "0", *matrix, *MEASURING,
+    )  # fmt: skip
+    assert whole.exit_code == 0, whole.output
+    one, other = ([outcome(s.record) for s in stored(tmp_path / name)] for name in ("out", "whole"))
+    assert len(one) == 2  # the checkpoint and its reference
+    assert one == other
+
+
+def test_eval_knows_a_foreign_checkpoint_by_its_folder_and_finds_its_reference(tasks, tmp_path):
+    foreign = tiny_decoder(tmp_path / "from-elsewhere", seed=5, scale=20.0)
+    done = measure(tasks, tmp_path / "out", foreign)
+    assert done.exit_code == 0, done.output
+    assert "measured against 'decoder'" in done.stderr
+    found = {s.record.spec.method.name: s.record for s in stored(tmp_path / "out")}
+    assert set(found) == {"reference", "from-elsewhere"}
+    assert found["from-elsewhere"].metrics["kl"].interval.point > 0.1
+    assert "from-elsewhere" in done.stdout
+    assert "already" in measure(tasks, tmp_path / "out", foreign).stderr
+
+    (foreign / "model.safetensors").write_bytes(
+        (tiny_decoder(tmp_path / "other", seed=6) / "model.safetensors").read_bytes()
+    )
+    assert "1 cell done" in measure(tasks, tmp_path / "out", foreign).stderr  # new weights, a new cell
+
+
+def test_the_recorded_command_measures_it_again(trained, tasks, tmp_path):
+    moved = tmp_path / "moved"
+    shutil.copytree(trained / "checkpoint", moved)
+    done = measure(tasks, tmp_path / "out", moved, "--reference", "decoder", "--gen-kwargs", "top_k=5")
+    assert done.exit_code == 0, done.output
+    record = next(s.record for s in stored(tmp_path / "out") if s.record.spec.method.name == "moved")
+    done = invoke(*shlex.split(record.command)[1:], "--output-path", tmp_path / "again")
+    assert done.exit_code == 0, done.output
+    assert outcome(record) in [outcome(s.record) for s in stored(tmp_path / "again")]
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda folder: folder, "There is no model folder"),
+        (
+            lambda folder: tiny_decoder(folder) and (folder / "config.json").unlink() or folder,
+            "no config.json",
+        ),
+        (lambda folder: with_other_words(tiny_decoder(folder)), "another tokenizer than its reference"),
+    ],
+)
+def test_what_can_not_be_measured_is_one_sentence(tasks, tmp_path, make, message):
+    folder = make(tmp_path / "checkpoint")
+    done = measure(tasks, tmp_path / "out", folder, "--reference", "decoder")
+    assert done.exit_code == 2
+    assert message in done.stderr
+    assert done.stderr.strip().count("\n") == 0
+
+
+def test_without_a_fitting_model_the_reference_must_be_named(tasks, tmp_path):
+    folder = with_other_words(tiny_decoder(tmp_path / "odd"))
+    done = measure(tasks, tmp_path / "out", folder)
+    assert done.exit_code == 2
+    assert "--reference" in done.stderr
+
+
+def without_config(folder):
+    (folder / "config.json").unlink()
+    return folder
+
+
+def with_other_words(folder):
+    tokenizer = tiny_tokenizer(append_eos=False)
+    vocabulary = json.loads(tokenizer.backend_tokenizer.to_str())
+    words = vocabulary["model"]["vocab"]
+    words["kitten"] = words.pop("cat")
+    (folder / "tokenizer.json").write_text(json.dumps(vocabulary))
+    return folder
