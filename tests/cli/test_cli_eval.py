@@ -114,10 +114,7 @@ def test_the_recorded_command_measures_it_again(trained, tasks, tmp_path):
     ("make", "message"),
     [
         (lambda folder: folder, "There is no model folder"),
-        (
-            lambda folder: tiny_decoder(folder) and (folder / "config.json").unlink() or folder,
-            "no config.json",
-        ),
+        (lambda folder: without_config(tiny_decoder(folder)), "no config.json"),
         (lambda folder: with_other_words(tiny_decoder(folder)), "another tokenizer than its reference"),
     ],
 )

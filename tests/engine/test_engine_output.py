@@ -1,0 +1,74 @@
+"""The output folder: whose it is, and one run at a time."""
+
+import os
+
+import pytest
+
+from rpo_bench.engine.output import Identity, Output, begin, check_same_run, only_run
+from rpo_bench.errors import UserError
+from rpo_bench.spec import EvaluationSpec, MethodSpec, RunSpec, TrainingSpec
+
+SPEC = RunSpec(methods=(MethodSpec(name="sft"),))
+IDENTITY = Identity(task="t", task_hash="a" * 64, data={"m": "b" * 64}, models={"m": "c" * 64})
+
+
+@pytest.fixture
+def output(tmp_path):
+    made = Output(tmp_path / "out", tmp_path / "out" / "work")
+    begin(made, SPEC, IDENTITY)
+    return made
+
+
+def changed(**fields):
+    return SPEC.model_copy(update=fields)
+
+
+def test_more_methods_seeds_strengths_and_models_are_welcome(output):
+    more = changed(
+        methods=(MethodSpec(name="rpo"),), seeds=(5,), strengths={"rpo": (1.0,)}, models=("m", "other"), n_strengths=1
+    )  # fmt: skip
+    identity = IDENTITY.model_copy(update={"models": {"other": "d" * 64}, "data": {"other": "e" * 64}})
+    check_same_run(output, more, identity)
+    begin(output, more, identity)
+    check_same_run(output, SPEC, IDENTITY)
+    moved = identity.model_copy(update={"models": {"other": "f" * 64}})
+    with pytest.raises(UserError, match="content of model other is dddddddddddd there and ffffffffffff here"):
+        check_same_run(output, more, moved)
+
+
+@pytest.mark.parametrize(
+    ("spec", "identity", "message"),
+    [
+        (changed(training=TrainingSpec(steps=7)), {}, "training.steps is 300 there and 7 here"),
+        (changed(evaluation=EvaluationSpec(n_samples=9)), {}, "evaluation.n_samples is 4 there and 9 here"),
+        (SPEC, {"task": "u"}, "the task is t there and u here"),
+        (SPEC, {"task_hash": "x" * 64}, "the content of the task"),
+        (SPEC, {"data": {"m": "x" * 64}}, "the content of the data for m"),
+        (SPEC, {"models": {"m": "x" * 64}}, "the content of model m"),
+    ],
+)
+def test_what_could_not_be_compared_is_refused_by_name(output, spec, identity, message):
+    with pytest.raises(UserError, match=message):
+        check_same_run(output, spec, IDENTITY.model_copy(update=identity))
+
+
+def test_only_one_run_at_a_time(output):
+    with only_run(output), pytest.raises(UserError, match=f"process {os.getpid()}"), only_run(output):
+        pass
+    with only_run(output):
+        pass
+
+
+def test_a_path_that_can_not_be_a_folder(tmp_path):
+    (tmp_path / "file").write_text("")
+    with (
+        pytest.raises(UserError, match="can't be written"),
+        only_run(Output(tmp_path / "file/out", tmp_path / "w")),
+    ):
+        pass
+
+
+def test_a_damaged_spec_is_named(output):
+    output.spec.write_text("a: [")
+    with pytest.raises(UserError, match=r"spec.yaml is not YAML"):
+        check_same_run(output, SPEC, IDENTITY)
