@@ -106,6 +106,9 @@ class CellSpec(Frozen):
     task_hash: str = Field(description="content hash of the task: prompts, reward, version")
     data: DataSpec
     data_hash: str = Field(description="content hash of the rows that are trained on")
+    world_hash: str | None = Field(
+        None, description="content hash of the reward and the length limit that an online method learns under"
+    )
     model: str = Field(description="the name that results use")
     model_path: str
     model_hash: str = Field(description="content hash of the base model's folder")

@@ -241,12 +241,15 @@ def planned_cells(
         choice.spec.name, choice.method.default_learning_rate
     )
     cost = 1.0 + sum(_STEP_COST.get(need, 0.0) for need in choice.method.needs)
+    online = Need.ROLLOUTS in choice.method.needs
+    world_hash = hash_json([task_hash, new_tokens(spec, task)]) if online else None
     for strength, seed in itertools.product(choice.strengths, spec.seeds):
         identity = CellSpec(
             task=task.spec.name,
             task_hash=task_hash,
             data=spec.data,
             data_hash=data.hash,
+            world_hash=world_hash,
             model=model.name,
             model_path=str(model.path),
             model_hash=model.hash,

@@ -231,3 +231,14 @@ def test_two_models_of_one_name_are_refused(tasks, tmp_path):
     refused(
         "both called 'base'", tasks, tmp_path, models=(str(tmp_path / "a/base"), str(tmp_path / "b/base"))
     )
+
+
+def test_what_an_online_method_learns_from_is_part_of_its_checkpoints_identity(tasks, tmp_path):
+    """Another reward makes other checkpoints of GRPO, and the same ones of RPO."""
+    (tmp_path / "other.py").write_text("def f(prompts, responses):\n    return [0.0 for _ in responses]\n")
+    own = plan(tasks, tmp_path, ("rpo", "grpo"), n_strengths=1).cells
+    reward = EvaluationSpec(reward=f"python:{tmp_path / 'other.py'}:f")
+    other = plan(tasks, tmp_path, ("rpo", "grpo"), n_strengths=1, evaluation=reward).cells
+    same = [a.spec.training_hash == b.spec.training_hash for a, b in zip(own, other, strict=True)]
+    assert [cell.spec.method.name for cell in own] == ["reference", "rpo", "grpo"]
+    assert same == [True, True, False]
