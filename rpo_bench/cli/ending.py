@@ -1,8 +1,22 @@
-"""How a run ends on the terminal: what was done, what failed, the table, and where the page is."""
+"""How a run begins and ends on the terminal: what was done, what failed, the table, where the page is."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from rpo_bench.cli.console import err, out
 from rpo_bench.engine.output import Output
 from rpo_bench.engine.run import RunReport, failure_lines, summary
+
+
+@contextmanager
+def planning(quiet: bool) -> Iterator[None]:
+    """Says on a terminal that the plan is being checked, as long as it takes."""
+    console = err()
+    if quiet or not console.is_terminal:
+        yield
+    else:
+        with console.status("Checking the plan, the data and the models …"):
+            yield
 
 
 def finish(output: Output, report: RunReport) -> int:

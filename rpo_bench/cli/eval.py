@@ -39,34 +39,34 @@ class MeasureFlags:
 
 @with_flags
 def eval_(measure: MeasureFlags, evaluation: EvaluationFlags, runner: RunnerFlags, trust: TrustFlags) -> None:
-    """Measures finished checkpoints as train-and-eval measures its own; nothing is trained."""
+    """Measures finished checkpoints as train-and-eval measures its own; nothing is trained.
+
+    Into the output folder of an earlier run they are measured as it was, and join its page.
+    """
     begun = time.monotonic()
-    from rpo_bench.cli.ending import finish
+    from rpo_bench.cli.ending import finish, planning
     from rpo_bench.engine.base_models import Trust
     from rpo_bench.engine.finished import Finished, plan_evaluation
-    from rpo_bench.engine.output import Output, begin, check_same_run, only_run
+    from rpo_bench.engine.output import Output, begin, check_same_run, only_run, read_run_spec
     from rpo_bench.engine.plan import Surroundings
     from rpo_bench.engine.presets import run_spec
     from rpo_bench.engine.run import Runner, run_plan, start_workers_early
 
-    spec = run_spec(
-        {
-            "task": measure.task,
-            "methods": [{"name": "reference"}],
-            "evaluation": evaluation.changes({}),
-        },
-        "The settings can't be used",
-    )
     root = runner.output_path or Path("runs") / f"eval-{Path(measure.task).name}"
     output = Output(root, runner.work_path or root / "work")
+    below = read_run_spec(output.spec).evaluation.model_dump() if output.spec.exists() else {}
+    changes = evaluation.changes(below.get("decoding", {}))
+    settings = {"task": measure.task, "methods": [{"name": "reference"}], "evaluation": {**below, **changes}}
+    spec = run_spec(settings, "The settings can't be used")
     context = start_workers_early()
     with only_run(output):
         around = Surroundings(output.work, measure.include_path, Trust(**vars(trust)))
-        plan = plan_evaluation(spec, Finished(tuple(measure.checkpoints), measure.reference), around)
-        check_same_run(output, spec, plan.identity)
+        with planning(runner.quiet):
+            plan = plan_evaluation(spec, Finished(tuple(measure.checkpoints), measure.reference), around)
+        check_same_run(output, spec, plan.identity, trains=False)
         begin(output, spec, plan.identity)
         for warning in plan.warnings:
             err().print(f"Note: {warning}", markup=False, soft_wrap=True)
-        settings = Runner(runner.workers, runner.threads, runner.quiet, begun)
-        report = run_plan(plan, output, settings, context, err())
+        how = Runner(runner.workers, runner.threads, runner.quiet, begun)
+        report = run_plan(plan, output, how, context, err())
         raise typer.Exit(finish(output, report))

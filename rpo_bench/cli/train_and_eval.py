@@ -82,7 +82,7 @@ def default_output(spec: "RunSpec", matrix: MatrixFlags) -> Path:
 def _run(
     spec: "RunSpec", root: Path, data: DataFlags, runner: RunnerFlags, trust: TrustFlags, begun: float
 ) -> int:
-    from rpo_bench.cli.ending import finish
+    from rpo_bench.cli.ending import finish, planning
     from rpo_bench.engine.base_models import Trust
     from rpo_bench.engine.output import Output, begin, check_same_run, only_run
     from rpo_bench.engine.plan import Surroundings, plan_run
@@ -92,7 +92,8 @@ def _run(
     context = start_workers_early()
     allowed = Trust(trust.trust_remote_code, trust.allow_pickle)
     with only_run(output):
-        plan = plan_run(spec, Surroundings(output.work, data.include_path, allowed))
+        with planning(runner.quiet):
+            plan = plan_run(spec, Surroundings(output.work, data.include_path, allowed))
         check_same_run(output, spec, plan.identity)
         begin(output, spec, plan.identity)
         _warn(plan)
@@ -104,6 +105,7 @@ def _run(
 
 def _dry_run(spec: "RunSpec", root: Path, data: DataFlags, runner: RunnerFlags, trust: TrustFlags) -> None:
     from rpo_bench.cli.dry_run import print_plan
+    from rpo_bench.cli.ending import planning
     from rpo_bench.engine.base_models import Trust
     from rpo_bench.engine.output import Output, check_same_run
     from rpo_bench.engine.plan import Surroundings, plan_run
@@ -111,7 +113,8 @@ def _dry_run(spec: "RunSpec", root: Path, data: DataFlags, runner: RunnerFlags, 
     output = Output(root, runner.work_path or root / "work")
     allowed = Trust(trust.trust_remote_code, trust.allow_pickle)
     with tempfile.TemporaryDirectory(prefix="rpo-bench-") as scratch:
-        plan = plan_run(spec, Surroundings(Path(scratch), data.include_path, allowed))
+        with planning(runner.quiet):
+            plan = plan_run(spec, Surroundings(Path(scratch), data.include_path, allowed))
         check_same_run(output, spec, plan.identity)
         _warn(plan)
         print_plan(plan, output, Path(scratch), runner)

@@ -83,11 +83,17 @@ class Identity(Frozen):
     models: dict[str, str] = Field(description="model → content hash of its folder")
 
 
-def check_same_run(output: Output, spec: RunSpec, identity: Identity) -> None:
+def check_same_run(output: Output, spec: RunSpec, identity: Identity, trains: bool = True) -> None:
     """Checks that the cells of ``spec`` may be added to what the folder holds; reads only.
 
     More methods, strengths, seeds or models are welcome. Another task, other data, training or evaluation
     would put cells side by side that can't be compared.
+
+    Args:
+        output: the folder.
+        spec: what is to be added.
+        identity: what its names stand for.
+        trains: False for finished checkpoints, which may have been trained in any way.
 
     Raises:
         UserError: names the first difference.
@@ -95,7 +101,7 @@ def check_same_run(output: Output, spec: RunSpec, identity: Identity) -> None:
     if not output.spec.exists():
         return
     earlier = read_run_spec(output.spec)
-    there, here = _fixed(earlier), _fixed(spec)
+    there, here = _fixed(earlier, trains), _fixed(spec, trains)
     if output.identity.exists():
         known = Identity.model_validate(read_yaml(output.identity))
         there = {"the task": known.task, **there, **_contents(known, identity)}
@@ -167,19 +173,21 @@ def _lock(handle: int, output: Output) -> None:
         os.write(handle, f"{os.getpid()}\n".encode())
 
 
-def _fixed(spec: RunSpec) -> dict[str, Any]:
+def _fixed(spec: RunSpec, trains: bool) -> dict[str, Any]:
     """The part of a spec that all cells of a folder share, flattened to dotted names."""
-    kept = spec.model_dump(mode="json", include={"data", "training", "evaluation"})
-    del kept["data"]["file"]  # wherever it lies: its content is compared
+    parts = {"data", "training", "evaluation"} if trains else {"evaluation"}
+    kept = spec.model_dump(mode="json", include=parts)
+    kept.get("data", {}).pop("file", None)  # wherever it lies: its content is compared
     return flat(kept)
 
 
 def _contents(identity: Identity, other: Identity) -> dict[str, Any]:
-    shared = sorted(identity.models.keys() & other.models.keys())
+    models = sorted(identity.models.keys() & other.models.keys())
+    data = sorted(identity.data.keys() & other.data.keys())
     return {
         "the content of the task": identity.task_hash[:12],
-        **{f"the content of model {name}": identity.models[name][:12] for name in shared},
-        **{f"the content of the data for {name}": identity.data.get(name, "")[:12] for name in shared},
+        **{f"the content of model {name}": identity.models[name][:12] for name in models},
+        **{f"the content of the data for {name}": identity.data[name][:12] for name in data},
     }
 
 

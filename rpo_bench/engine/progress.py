@@ -177,10 +177,12 @@ def render(tally: Tally) -> RenderableType:
             Text(_steps(progress), justify="right"),
             Text(_loss(progress)),
         )
-    if not tally.running:
+    if not tally.running and not tally.outcomes:
         rows.add_row(Text("starting the workers …", style="dim"))
-    bar = ProgressBar(total=max(1, tally.total), completed=tally.done, width=40)
-    return Group(bar, Text(headline(tally)), rows)
+    head = Table.grid(padding=(0, 2))
+    bar = ProgressBar(total=max(1, tally.total), completed=tally.done, width=30)
+    head.add_row(bar, Text(headline(tally)))
+    return Group(head, rows)
 
 
 def clock(seconds: float) -> str:

@@ -99,6 +99,21 @@ def test_eval_knows_a_foreign_checkpoint_by_its_folder_and_finds_its_reference(t
     assert "1 cell done" in measure(tasks, tmp_path / "out", foreign).stderr  # new weights, a new cell
 
 
+def test_a_checkpoint_joins_the_board_of_an_earlier_run(tasks, tmp_path):
+    where = ("--task", "tiny", "--include-path", tasks, "--output-path", tmp_path / "out")
+    run = ("--methods", "sft", "--strengths", "2", "--seeds", "0", "--steps", "3", "--batch-size", "4")
+    assert invoke("train-and-eval", *where, *run, "--n-samples", "3", "--limit", "4").exit_code == 0
+    mine = tiny_decoder(tmp_path / "mine", seed=5, scale=20.0)
+    done = invoke("eval", mine, *where)  # measured as that run was: 4 prompts × 3 samples
+    assert done.exit_code == 0, done.output
+    found = {s.record.spec.method.name: s.record for s in stored(tmp_path / "out")}
+    assert set(found) == {"reference", "sft", "mine"}
+    assert found["mine"].metrics["reward"].scored == 12
+    refused = invoke("eval", mine, *where, "--n-samples", "5")
+    assert refused.exit_code == 2
+    assert "evaluation.n_samples is 3 there and 5 here" in refused.stderr
+
+
 def test_the_recorded_command_measures_it_again(trained, tasks, tmp_path):
     moved = tmp_path / "moved"
     shutil.copytree(trained / "checkpoint", moved)

@@ -24,9 +24,7 @@ def changed(**fields):
 
 
 def test_more_methods_seeds_strengths_and_models_are_welcome(output):
-    more = changed(
-        methods=(MethodSpec(name="rpo"),), seeds=(5,), strengths={"rpo": (1.0,)}, models=("m", "other"), n_strengths=1
-    )  # fmt: skip
+    more = changed(methods=(MethodSpec(name="rpo"),), seeds=(5,), strengths={"rpo": (1.0,)}, n_strengths=1)
     identity = IDENTITY.model_copy(update={"models": {"other": "d" * 64}, "data": {"other": "e" * 64}})
     check_same_run(output, more, identity)
     begin(output, more, identity)
@@ -50,6 +48,13 @@ def test_more_methods_seeds_strengths_and_models_are_welcome(output):
 def test_what_could_not_be_compared_is_refused_by_name(output, spec, identity, message):
     with pytest.raises(UserError, match=message):
         check_same_run(output, spec, IDENTITY.model_copy(update=identity))
+
+
+def test_finished_checkpoints_may_have_been_trained_in_any_way(output):
+    other = changed(training=TrainingSpec(steps=7))
+    check_same_run(output, other, IDENTITY.model_copy(update={"data": {}}), trains=False)
+    with pytest.raises(UserError, match=r"evaluation\.limit"):
+        check_same_run(output, changed(evaluation=EvaluationSpec(limit=3)), IDENTITY, trains=False)
 
 
 def test_only_one_run_at_a_time(output):
