@@ -1,6 +1,6 @@
 """Which methods run at which strengths: names and options resolved, and what the data can't give refused."""
 
-import inspect
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +10,7 @@ import numpy as np
 
 from rpo_bench.data.row import Row
 from rpo_bench.errors import UserError, did_you_mean
-from rpo_bench.hashing import hash_file
+from rpo_bench.hashing import hash_file, hash_json
 from rpo_bench.methods import METHODS, resolve_method
 from rpo_bench.spec import MethodSpec, RunSpec
 from trainers.objective import Method, Need
@@ -99,13 +99,12 @@ def _check_strength(given: MethodSpec, method: Method, strength: float) -> None:
 
 
 def _source(factory: Callable[[], Method], method: Method) -> str | None:
-    """The content hash of the file that a method comes from, when it isn't one of ours."""
+    """The content hash of the files that a method comes from, when they aren't ours."""
     modules = {type(method).__module__, getattr(factory, "__module__", None) or type(method).__module__}
     foreign = sorted(name for name in modules if name.partition(".")[0] not in _OURS)
-    if not foreign:
-        return None
-    file = inspect.getsourcefile(type(method))
-    return hash_file(Path(file))[:16] if file else None
+    files = [getattr(sys.modules.get(name), "__file__", None) for name in foreign]
+    hashes = [hash_file(Path(file)) for file in files if file is not None]
+    return hash_json(hashes)[:16] if hashes else None
 
 
 def check_needs(choices: Sequence[Choice], rows: Sequence[Row], where: str) -> list[str]:

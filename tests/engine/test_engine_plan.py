@@ -10,6 +10,7 @@ from tiny_task import TOPICS, tiny_task, write_rows
 from rpo_bench.engine.base_models import Trust
 from rpo_bench.engine.plan import Surroundings, plan_run
 from rpo_bench.errors import UserError
+from rpo_bench.registry import load_plugin
 from rpo_bench.spec import DataSpec, Decoding, EvaluationSpec, MethodSpec, RunSpec, TrainingSpec
 
 
@@ -231,6 +232,19 @@ def test_two_models_of_one_name_are_refused(tasks, tmp_path):
     refused(
         "both called 'base'", tasks, tmp_path, models=(str(tmp_path / "a/base"), str(tmp_path / "b/base"))
     )
+
+
+def test_a_plug_ins_content_is_part_of_the_identity(tasks, tmp_path):
+    """Whoever edits a method and runs again gets the edited method, not yesterday's results."""
+    text = "from rpo_bench.methods import METHODS\nfrom trainers.rpo import RPO\n"
+    text += "METHODS.add('mine-{0}', lambda: RPO(logp='mean'))\n"
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.py").write_text(text.format(name))
+        load_plugin(tmp_path / f"{name}.py")
+    made = plan(tasks, tmp_path, ("mine-a", "rpo"), n_strengths=1).choices
+    assert made[1].spec.source is None
+    assert made[0].spec.source is not None
+    assert plan(tasks, tmp_path, ("mine-b",), n_strengths=1).choices[0].spec.source != made[0].spec.source
 
 
 def test_what_an_online_method_learns_from_is_part_of_its_checkpoints_identity(tasks, tmp_path):
