@@ -58,6 +58,14 @@ def test_the_learning_rate_is_the_flags_then_the_tasks_then_the_methods(tasks, t
     assert [c.spec.training.learning_rate for c in made.cells if c.trained] == [0.5, 0.5]
 
 
+def test_a_task_may_give_one_learning_rate_to_all_but_a_few(tmp_path):
+    folder = tiny_task(tmp_path / "tasks" / "tiny")
+    file = folder / "task.yaml"
+    file.write_text(file.read_text().replace("dro: 0.002", "dro: 0.002\n  '*': 0.003"))
+    made = plan(tmp_path / "tasks", tmp_path, ("sft", "dro"), n_strengths=1)
+    assert [c.spec.training.learning_rate for c in made.cells if c.trained] == [0.003, 0.002]
+
+
 def test_strengths_by_label_then_name_then_all(tasks, tmp_path):
     chosen = (
         MethodSpec(name="rpo"),
