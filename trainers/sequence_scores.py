@@ -1,0 +1,109 @@
+"""Scores of whole sequences by a classifier with one label: the same for any batch and any padding."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from trainers.errors import UserError
+from trainers.logps import pad
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """One prompt and response as a classifier reads them.
+
+    Attributes:
+        ids: token ids, special tokens included.
+        segments: which text each token belongs to, where the model wants to know (BERT).
+    """
+
+    ids: Sequence[int]
+    segments: Sequence[int] | None = None
+
+
+def sequence_scores(model: Any, rows: Sequence[Encoded]) -> Tensor:
+    """One score for each row; (B,) float32, with gradient where it is enabled.
+
+    The classifiers of transformers find the token that they read the score from by its id: a decoder the last
+    one that isn't ``config.pad_token_id``, an encoder-decoder the last end-of-sequence, of which it wants
+    equally many in all rows. So padding has that id and stands on the right, and rows that can't share a
+    batch are scored in batches of their own.
+
+    Args:
+        model: a transformers sequence classifier with one label.
+        rows: B rows, none of them empty.
+    """
+    found: list[Tensor] = []
+    places: list[int] = []
+    for part in _compatible(model, rows):
+        found.append(_forward(model, [rows[i] for i in part]))
+        places += part
+    order = torch.tensor(places, device=found[0].device).argsort()  # (B,)
+    return torch.cat(found)[order]
+
+
+@torch.no_grad()
+def all_scores(model: Any, rows: Sequence[Encoded], batch_size: int) -> Tensor:
+    """Scores of N rows, rows of similar length together; (N,) float32 on the CPU."""
+    order = sorted(range(len(rows)), key=lambda i: len(rows[i].ids))  # stable
+    scores = torch.zeros(len(rows))
+    for start in range(0, len(order), batch_size):
+        part = order[start : start + batch_size]
+        scores[part] = sequence_scores(model, [rows[i] for i in part]).cpu()
+    return scores
+
+
+def check_padding(model: Any, rows: Sequence[Encoded], tolerance: float = 1e-3) -> None:
+    """Checks that padding leaves the scores as they are.
+
+    Args:
+        model: the classifier.
+        rows: at least two rows of different lengths.
+        tolerance: of the difference, relative to the score's size above 1.
+
+    Raises:
+        UserError: a row's score depends on the rows beside it.
+    """
+    with torch.no_grad():
+        together = sequence_scores(model, rows)
+        alone = torch.cat([sequence_scores(model, [row]) for row in rows])
+    worst = float(((together - alone).abs() / alone.abs().clamp(min=1.0)).max())
+    if not worst <= tolerance:
+        raise UserError(
+            f"A response's score changes by {worst:.2g} with the responses that share its batch: the model "
+            "reads its padding. Check pad_token_id in its config."
+        )
+
+
+def _compatible(model: Any, rows: Sequence[Encoded]) -> Iterator[list[int]]:
+    """Indices of rows that can share a batch."""
+    config = model.config
+    groups: dict[int, list[int]] = {}
+    for i, row in enumerate(rows):
+        key = 0
+        if pad_id(model) is None:
+            key = len(row.ids)
+        elif config.is_encoder_decoder:
+            key = sum(token == config.eos_token_id for token in row.ids)
+        groups.setdefault(key, []).append(i)
+    yield from groups.values()
+
+
+def pad_id(model: Any) -> int | None:
+    """The id that the classifier takes for padding; None where it knows of none."""
+    found = model.config.get_text_config().pad_token_id
+    return None if found is None else int(found)
+
+
+def _forward(model: Any, rows: Sequence[Encoded]) -> Tensor:
+    fill = pad_id(model)
+    ids, mask = pad([row.ids for row in rows], 0 if fill is None else fill)
+    inputs = {"input_ids": ids, "attention_mask": mask}
+    if rows[0].segments is not None:
+        inputs["token_type_ids"], _ = pad([row.segments or () for row in rows], 0)
+    logits = model(**{name: tensor.to(model.device) for name, tensor in inputs.items()}).logits  # (B, 1)
+    scores: Tensor = logits.float().squeeze(-1)
+    return scores
