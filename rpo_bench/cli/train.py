@@ -36,7 +36,11 @@ class CheckpointFlags:
     ] = "decoder"
     reward: Annotated[
         str | None,
-        flag("--reward", "python:FILE:FUNCTION for the probes instead of the task's own.", "What to train"),
+        flag(
+            "--reward",
+            "python:FILE:FUNCTION or hf:FOLDER for the gold reward; else the task's.",
+            "What to train",
+        ),
     ] = None
     output_path: Annotated[
         Path | None, flag("--output-path", "Where the checkpoint goes.", "What to train", metavar="DIR")
@@ -62,7 +66,7 @@ def train(checkpoint: CheckpointFlags, data: DataFlags, training: TrainingFlags,
 def _train(spec: "RunSpec", flags: CheckpointFlags, data: DataFlags, trust: TrustFlags) -> None:
     from rpo_bench.engine.base_models import Trust
     from rpo_bench.engine.graph import cell_work
-    from rpo_bench.engine.output import Output, only_run
+    from rpo_bench.engine.output import Output, only_run, write_identity
     from rpo_bench.engine.plan import Surroundings, plan_run
     from rpo_bench.engine.progress import clock
 
@@ -73,6 +77,7 @@ def _train(spec: "RunSpec", flags: CheckpointFlags, data: DataFlags, trust: Trus
         plan = plan_run(spec, Surroundings(output.work, data.include_path, Trust(**vars(trust))))
         cell = plan.cells[-1]
         _check_same(root, cell.spec.model_dump(mode="json"))
+        write_identity(output, plan.identity)
         for warning in plan.warnings:
             err().print(f"Note: {warning}", markup=False, soft_wrap=True)
         result = _fit(root, cell_work(plan, cell, output, flags.threads), flags)

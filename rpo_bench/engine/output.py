@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -126,24 +127,32 @@ def read_run_spec(file: Path) -> RunSpec:
 
 def begin(output: Output, spec: RunSpec, identity: Identity) -> None:
     """Writes down whose folder it is, unless it says so already; adds new models to its identity."""
+    write_identity(output, identity)
+    if not output.spec.exists():
+        with atomic_file(output.spec) as file:
+            file.write_text(yaml.safe_dump(spec.model_dump(mode="json"), sort_keys=False))
+
+
+def write_identity(output: Output, identity: Identity) -> None:
+    """Writes what names stand for, beside what earlier runs in the folder wrote; the folder is then begun."""
     if output.identity.exists():
         known = Identity.model_validate(read_yaml(output.identity))
         added = {"models": {**known.models, **identity.models}, "data": {**known.data, **identity.data}}
         identity = identity.model_copy(update=added)
     with atomic_file(output.identity) as file:
         file.write_text(yaml.safe_dump(identity.model_dump(mode="json"), sort_keys=False))
-    if not output.spec.exists():
-        with atomic_file(output.spec) as file:
-            file.write_text(yaml.safe_dump(spec.model_dump(mode="json"), sort_keys=False))
 
 
 @contextmanager
 def only_run(output: Output) -> Iterator[None]:
     """Makes the folder and keeps other runs out of it meanwhile.
 
+    A folder that is new, and in which no run was begun in the end, is taken away again.
+
     Raises:
         UserError: it can't be written to, or another process is at work in it.
     """
+    new = [folder for folder in (output.root, output.work) if not folder.exists()]
     for folder in (output.root, output.work):
         with explained(folder):
             folder.mkdir(parents=True, exist_ok=True)
@@ -154,6 +163,9 @@ def only_run(output: Output) -> Iterator[None]:
         _lock(handle, output)
         yield
     finally:
+        if not output.identity.exists():
+            for folder in new:
+                shutil.rmtree(folder, ignore_errors=True)
         os.close(handle)
 
 

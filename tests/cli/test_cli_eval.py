@@ -61,6 +61,13 @@ def test_train_again_does_nothing_and_another_spec_is_refused(trained, tasks):
     assert "seed is 0 there and 1 here" in other.stderr
 
 
+@pytest.mark.parametrize(("verb", "missing"), [("train", "--method"), ("eval", "CHECKPOINT")])
+def test_what_must_be_given(verb, missing):
+    done = invoke(verb)
+    assert done.exit_code == 2
+    assert missing in done.stderr
+
+
 def test_train_takes_one_method(tasks, tmp_path):
     done = train(tasks, tmp_path / "x", "--method", "sft,kto")
     assert done.exit_code == 2

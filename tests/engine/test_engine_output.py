@@ -64,6 +64,21 @@ def test_only_one_run_at_a_time(output):
         pass
 
 
+def test_a_refused_run_leaves_no_new_folder_behind(tmp_path):
+    output = Output(tmp_path / "out", tmp_path / "out/work")
+
+    def refuse():
+        with pytest.raises(UserError), only_run(output):
+            (output.work / "cache").mkdir()
+            raise UserError("No.")
+
+    refuse()
+    assert not output.root.exists()
+    output.root.mkdir()
+    refuse()
+    assert output.root.exists()  # it was there before
+
+
 def test_a_path_that_can_not_be_a_folder(tmp_path):
     (tmp_path / "file").write_text("")
     with (
