@@ -18,6 +18,7 @@ __all__ = [
     "OracleCurve",
     "area_to",
     "area_under_frontier",
+    "area_within",
     "best_of_n",
     "default_taus",
     "frontier_points",
@@ -131,6 +132,13 @@ def area_to(frontier: Frontier, cap: float) -> Floats:
     gained = reward - frontier.reward[..., :1]
     area: Floats = (np.diff(kl, axis=-1) * (gained[..., 1:] + gained[..., :-1]) / 2).sum(-1) / cap
     return area
+
+
+def area_within(frontier: Frontier, cap: float) -> Floats:
+    """``area_to`` where a frontier that ends before the cap stays where it ends."""
+    end = np.maximum(frontier.kl[..., -1:], cap)
+    kl = np.concatenate([frontier.kl, end], axis=-1)
+    return area_to(Frontier(kl, np.concatenate([frontier.reward, frontier.reward[..., -1:]], axis=-1)), cap)
 
 
 def area_under_frontier(frontier: Frontier, cap: float) -> float | None:

@@ -13,6 +13,9 @@ from scipy.special import gammaln, logsumexp
 
 Floats = NDArray[np.float64]
 
+#: The n of best-of-n, as far as there are samples.
+_BEST_OF = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024)
+
 #: Fewest effective samples per prompt at which a point of the oracle is still drawn.
 MIN_EFFECTIVE_SAMPLES = 10.0
 
@@ -129,6 +132,103 @@ def tilted(rewards: Floats, tau: float) -> tuple[Floats, Floats, Floats]:
     kl = np.log(size) + np.where(weights > 0, weights * log_weights, 0.0).sum(1)
     ess = 1 / (size * np.square(weights).sum(1))
     return np.maximum(kl, 0.0), (weights * rewards).sum(1), ess
+
+
+@dataclass(frozen=True)
+class Oracle:
+    """The optimum of reward − τ·KL for a range of τ, estimated from samples of the reference policy.
+
+    Attributes:
+        prompts: The prompts' identities, (P,).
+        kl: Nats, by prompt and τ from large to small, (P, T).
+        reward: Likewise, (P, T).
+        effective: Effective number of samples behind it, likewise, (P, T).
+        samples: Samples per prompt that it was estimated from.
+        best_of: n of the best-of-n curve, (M,).
+        best_of_kl: Its KL at most, nats, (M,).
+        best_of_reward: By prompt, (P, M).
+    """
+
+    prompts: tuple[str, ...]
+    kl: Floats
+    reward: Floats
+    effective: Floats
+    samples: int
+    best_of: tuple[int, ...]
+    best_of_kl: Floats
+    best_of_reward: Floats
+
+    @property
+    def trusted(self) -> int:
+        """How many of the τ, from the largest, have enough effective samples on the median prompt."""
+        enough = np.median(self.effective, axis=0) >= MIN_EFFECTIVE_SAMPLES
+        return len(enough) if enough.all() else int(np.argmin(enough))
+
+    @property
+    def end(self) -> float:
+        """The KL up to which it can be trusted, nats."""
+        return float(self.kl[:, self.trusted - 1].mean()) if self.trusted else 0.0
+
+    def select(self, prompts: tuple[str, ...]) -> "Oracle | None":
+        """The same for some of the prompts, in their order; None when it doesn't know them all."""
+        index = {prompt: i for i, prompt in enumerate(self.prompts)}
+        if not prompts or not set(prompts) <= set(index):
+            return None
+        at = [index[prompt] for prompt in prompts]
+        return Oracle(
+            prompts,
+            self.kl[at],
+            self.reward[at],
+            self.effective[at],
+            self.samples,
+            self.best_of,
+            self.best_of_kl,
+            self.best_of_reward[at],
+        )
+
+
+def estimate_oracle(rewards: Floats, prompts: tuple[str, ...]) -> Oracle:
+    """The oracle from rewards of samples of the reference policy.
+
+    Args:
+        rewards: (P, N), by prompt and sample.
+        prompts: The prompts' identities, (P,).
+    """
+    points = [tilted(rewards, float(tau)) for tau in default_taus(rewards)]
+    kl, reward, share = (np.stack([point[i] for point in points], axis=1) for i in range(3))  # (P, T)
+    samples = rewards.shape[1]
+    counts = tuple(n for n in _BEST_OF if n <= samples)
+    return Oracle(
+        prompts=prompts,
+        kl=kl,
+        reward=reward,
+        effective=share * samples,
+        samples=samples,
+        best_of=counts,
+        best_of_kl=np.array([np.log(n) - (n - 1) / n for n in counts]),
+        best_of_reward=np.stack([best_of(rewards, n) for n in counts], axis=1),
+    )
+
+
+def reward_on(kl: Floats, reward: Floats, at: Floats) -> Floats:
+    """Each row's reward at its own KL, by straight lines between its points and flat beyond its ends.
+
+    Args:
+        kl: Rising along every row, (R, T).
+        reward: At these points, (R, T).
+        at: One KL for every row, (R,).
+
+    Returns:
+        (R,).
+    """
+    rows = np.arange(len(kl))
+    right = np.sum(kl <= at[:, None], axis=1)
+    before, after = np.clip(right - 1, 0, None), np.clip(right, None, kl.shape[1] - 1)
+    span = kl[rows, after] - kl[rows, before]
+    share = np.where(span > 0, (at - kl[rows, before]) / np.where(span > 0, span, 1.0), 0.0)
+    return np.asarray(
+        reward[rows, before] + np.clip(share, 0, 1) * (reward[rows, after] - reward[rows, before])
+    )
 
 
 def _log_choose(total: NDArray[np.int64], part: int) -> Floats:

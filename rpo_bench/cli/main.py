@@ -17,6 +17,7 @@ VERBS = {
     "data": Verb("rpo_bench.cli.data:app", "Look at training data before using it."),
     "methods": Verb("rpo_bench.cli.methods:app", "List the training methods, or show one."),
     "tasks": Verb("rpo_bench.cli.tasks:app", "List the tasks, or show one."),
+    "compare": Verb("rpo_bench.cli.compare:compare", "What differences are worth, at equal KL and strength."),
     "leaderboard": Verb("rpo_bench.cli.leaderboard:leaderboard", "Build the page from stored results."),
     "doctor": Verb("rpo_bench.cli.doctor:doctor", "Say what this machine can do, and what is missing."),
 }

@@ -3,11 +3,12 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from rpo_bench.compare.panels import Panel, panels
+from rpo_bench.compare.scores import PanelScores, read_panel_scores
+from rpo_bench.oracle import Oracle
+from rpo_bench.oracles import find_oracle
 from rpo_bench.results.store import Results
 from rpo_bench.site.equal_kl import Ranking, rank
-from rpo_bench.site.oracles import Oracle, panel_oracle
-from rpo_bench.site.panels import Panel, panels
-from rpo_bench.site.scores import PanelScores, read_panel_scores
 from rpo_bench.site.table import BoardRow, panel_draws, panel_rows
 from rpo_bench.site.verdict import Verdict, verdict
 
@@ -60,7 +61,7 @@ def make_board(results: Results, oracles: Oracles | None = None) -> Board:
     given = oracles or {}
 
     def oracle_of(panel: Panel) -> Oracle | str:
-        return given.get((panel.spec.task, panel.spec.model)) or panel_oracle(panel)
+        return given.get((panel.spec.task, panel.spec.model)) or find_oracle(panel.spec)
 
     return Board(tuple(_section(panel, oracle_of) for panel in panels(results.records)), results)
 

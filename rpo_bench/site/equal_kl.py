@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from rpo_bench.compare.panels import Panel, Row, Series
+from rpo_bench.compare.scores import PanelScores, measured
 from rpo_bench.frontier import frontier_points, interpolate
 from rpo_bench.results.schema import Interval
-from rpo_bench.site.panels import Panel, Row, Series
 from rpo_bench.site.resampling import LEVEL, Draws, Floats, interval, seed_means
-from rpo_bench.site.scores import PanelScores, measured
 
 
 @dataclass(frozen=True)

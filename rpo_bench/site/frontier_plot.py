@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from markupsafe import Markup
 
+from rpo_bench.oracle import Oracle
 from rpo_bench.site.board import Section
-from rpo_bench.site.oracles import Oracle
 from rpo_bench.site.palette import REFERENCE, Look
 from rpo_bench.site.svg import Axes, EndLabel, Frame, end_labels, figure, path, tag
 from rpo_bench.site.text import estimate, number

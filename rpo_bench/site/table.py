@@ -6,13 +6,13 @@ from typing import Literal
 
 import numpy as np
 
+from rpo_bench.compare.panels import Panel, Row, Series, panels
+from rpo_bench.compare.scores import PanelScores, measured, read_panel_scores
 from rpo_bench.hashing import hash_json
+from rpo_bench.oracle import Oracle
 from rpo_bench.results.schema import Interval
 from rpo_bench.results.store import Results
-from rpo_bench.site.oracles import Oracle
-from rpo_bench.site.panels import Panel, Row, Series, panels
 from rpo_bench.site.resampling import Draws, Floats, interpolate, interval, seed_means
-from rpo_bench.site.scores import PanelScores, measured, read_panel_scores
 from rpo_bench.stats.bootstrap import RESAMPLES
 from rpo_bench.stats.compare import mean_over_seeds
 

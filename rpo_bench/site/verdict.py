@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
+from rpo_bench.compare.panels import Panel
 from rpo_bench.site.equal_kl import Ranking, Standing
-from rpo_bench.site.panels import Panel
 from rpo_bench.site.text import counted, estimate, listed, number
 
 

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from rpo_bench.results.schema import Interval
 from rpo_bench.stats.bootstrap import RESAMPLES, mean_over_prompts, weight_chunks
+from rpo_bench.stats.layout import Spread, contrast_spread
 from rpo_bench.stats.making import empty, made, point_only
 from rpo_bench.stats.quantiles import normal_quantile, percentile_bounds, t_quantile
 from rpo_bench.stats.rates import at_the_edge
@@ -144,7 +145,7 @@ def _contrast(
         return mean_over_prompts(np.asarray(gap), rng, level=level, resamples=resamples)
     point = float(sum(s * np.nanmean(x) for s, x in zip(signs, seeds, strict=True)))
     draws = two_level_bootstrap(seeds, rng, resamples) @ signs  # (B,)
-    low, high = percentile_bounds(draws, point, level, _seed_widening(seeds, signs, draws, level))
+    low, high = percentile_bounds(draws, point, level, stretch(contrast_spread(seeds, signs), draws, level))
     return made(
         (low, point, high),
         n=fewest,
@@ -155,38 +156,20 @@ def _contrast(
     )
 
 
-def _seed_widening(
-    scores: list[NDArray[np.float64]], signs: NDArray[np.float64], draws: NDArray[np.float64], level: float
-) -> float:
-    """The factor that gives the two-level interval its right width for few seeds.
+def stretch(spread: Spread, draws: NDArray[np.float64], level: float) -> float:
+    """The factor that gives a two-level bootstrap interval its right width for few seeds.
 
-    With a_m = s²(seed means)/S_m and e_m = s²(residuals)/(S_m P) of each method, and b = s²(prompt
-    contrasts)/P, the variance of the contrast is v = Σ a_m + b − Σ e_m (two-way layout without replication;
-    noise in single cells is in a as well as in b). The bootstrap understates each a_m by (S_m−1)/S_m, counts
-    e_m up to three times (Owen, Annals of Applied Statistics 1, 2007), and takes its variance as known; so it
-    is scaled to v, and from the normal quantile to Student's with Satterthwaite's degrees of freedom.
+    The bootstrap understates each method's seed variance by (S_m−1)/S_m, counts the noise of single cells up
+    to three times (Owen, Annals of Applied Statistics 1, 2007), and takes its variance as known; so it is
+    scaled to the layout's variance, and from the normal quantile to Student's.
+
+    Args:
+        spread: Of the contrast.
+        draws: Its bootstrap draws, (B,).
+        level: Nominal coverage.
     """
-    prompts = np.asarray(sum(s * np.nanmean(x, axis=0) for s, x in zip(signs, scores, strict=True)))
-    count = len(prompts)
-    seed_parts = [(float(np.var(np.nanmean(x, axis=1), ddof=1)) / len(x), len(x) - 1) for x in scores]
-    prompt_part = float(np.var(prompts, ddof=1)) / count if count > 1 else 0.0
-    cell_parts = [(_residual_variance(x) / x.size, (len(x) - 1) * (count - 1)) for x in scores]
-    seeds = sum(part for part, _ in seed_parts)
-    total = max(seeds + prompt_part - sum(part for part, _ in cell_parts), seeds, prompt_part)
-    spread = float(np.nanvar(draws))
-    if spread == 0 or total == 0:
+    resampled = float(np.nanvar(draws))
+    if resampled == 0 or spread.variance == 0:
         return 1.0
-    parts = [*seed_parts, (prompt_part, count - 1), *cell_parts]
-    freedom = total**2 / sum(part**2 / free for part, free in parts if free > 0)
-    return float(np.sqrt(total / spread)) * t_quantile(level, freedom) / normal_quantile(level)
-
-
-def _residual_variance(scores: NDArray[np.float64]) -> float:
-    """s² of (S, P) after taking out seed and prompt means; 0 for a single prompt."""
-    freedom = (scores.shape[0] - 1) * (scores.shape[1] - 1)
-    if freedom == 0:
-        return 0.0
-    seeds = np.nanmean(scores, axis=1, keepdims=True)
-    prompts = np.nanmean(scores, axis=0, keepdims=True)
-    squares = np.square(scores - seeds - prompts + np.nanmean(scores))
-    return float(np.nansum(squares) / freedom)
+    to_student = t_quantile(level, spread.freedom) / normal_quantile(level)
+    return math.sqrt(spread.variance / resampled) * to_student

@@ -25,6 +25,7 @@ def made(
     levels: tuple[str, ...],
     resamples: int | None = None,
     within: tuple[float, float] | None = None,
+    digits: int = DIGITS,
 ) -> Interval:
     """An interval from (low, point, high).
 
@@ -36,14 +37,15 @@ def made(
         levels: The randomness covered.
         resamples: Of a bootstrap.
         within: The range that it is cut to.
+        digits: Significant ones that are kept.
     """
     low, point, high = bounds
     if within is not None:
         low, high = max(low, within[0]), min(high, within[1])
     return Interval(
-        point=_rounded(point),
-        low=_rounded(low),
-        high=_rounded(high),
+        point=_rounded(point, digits),
+        low=_rounded(low, digits),
+        high=_rounded(high, digits),
         level=level,
         method=method,
         levels=levels,
@@ -52,5 +54,5 @@ def made(
     )
 
 
-def _rounded(value: float) -> float:
-    return float(f"{value:.{DIGITS}g}")
+def _rounded(value: float, digits: int = DIGITS) -> float:
+    return float(f"{value:.{digits}g}")

@@ -6,9 +6,9 @@ from results_factory import SHAPES, cell_spec, metric, scores_of, write_cell, wr
 from scipy import stats
 from worlds import write_scored
 
+from rpo_bench.oracle import estimate_oracle
 from rpo_bench.results.store import read_results
 from rpo_bench.site.board import make_board
-from rpo_bench.site.oracles import estimate_oracle
 from rpo_bench.site.table import board_rows
 
 

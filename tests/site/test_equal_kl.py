@@ -5,8 +5,8 @@ import pytest
 from results_factory import cell_spec, write_cell
 from worlds import only_panel, write_points
 
+from rpo_bench.compare.scores import read_panel_scores
 from rpo_bench.site.equal_kl import kl_budget, rank, reward_within
-from rpo_bench.site.scores import read_panel_scores
 from rpo_bench.site.table import panel_draws
 
 

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 from results_factory import PROMPTS, cell_spec, write_cell, write_world
 
+from rpo_bench.oracle import estimate_oracle
 from rpo_bench.results.store import read_results
 from rpo_bench.site.board import make_board
 from rpo_bench.site.build import build_leaderboard
-from rpo_bench.site.oracles import estimate_oracle
 from rpo_bench.site.page import page
 from rpo_bench.spec import Decoding, EvaluationSpec, MethodSpec
 

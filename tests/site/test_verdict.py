@@ -4,8 +4,8 @@ import pytest
 from results_factory import cell_spec, write_cell
 from worlds import only_panel, write_points, write_scored
 
+from rpo_bench.compare.scores import read_panel_scores
 from rpo_bench.site.equal_kl import rank
-from rpo_bench.site.scores import read_panel_scores
 from rpo_bench.site.table import panel_draws
 from rpo_bench.site.verdict import verdict
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 from results_factory import cell_spec, record_of
 
+from rpo_bench.compare.panels import panels
 from rpo_bench.results.store import StoredRecord
-from rpo_bench.site.panels import panels
 from rpo_bench.spec import DataSpec, Decoding, EvaluationSpec, MethodSpec, TrainingSpec
 
 

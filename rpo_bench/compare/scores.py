@@ -5,12 +5,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
+from rpo_bench.compare.panels import Panel, Row
 from rpo_bench.errors import UserError
 from rpo_bench.results.samples import ScoreLine
 from rpo_bench.results.store import SCORES_FILE, StoredRecord, read_scores
-from rpo_bench.site.panels import Panel, Row
-from rpo_bench.site.resampling import Floats
+
+Floats = NDArray[np.float64]
 
 #: Metric → prompt → mean over its scored samples.
 PromptMeans = dict[str, dict[str, float]]

@@ -1,17 +1,15 @@
 """Where a panel's oracle comes from, and why there may be none."""
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
-from results_factory import cell_spec, record_of
+from results_factory import cell_spec
 
+from rpo_bench import oracles as module
 from rpo_bench.errors import UserError
-from rpo_bench.results.store import StoredRecord
-from rpo_bench.site import oracles as module
-from rpo_bench.site.oracles import estimate_oracle, panel_oracle, read_oracle
-from rpo_bench.site.panels import panels
+from rpo_bench.oracle import estimate_oracle
+from rpo_bench.oracles import find_oracle, read_oracle
 from rpo_bench.spec import Decoding, EvaluationSpec
 from rpo_bench.tasks import load_task
 
@@ -31,18 +29,17 @@ def task(tmp_path, monkeypatch):
         "max_new_tokens: 8\nreference_samples: {decoder: samples.npz}\n"
     )
     np.savez(folder / "samples.npz", rewards=np.random.default_rng(0).normal(size=(2, 64)).astype("float32"))
-    monkeypatch.setattr(module, "task_folders", lambda: {"little": folder})
-    monkeypatch.setattr(module, "load_task", lambda name: load_task(str(folder)))
+    monkeypatch.setattr(module, "task_folders", lambda _: {"little": folder})
+    monkeypatch.setattr(module, "load_task", lambda name, _: load_task(str(folder)))
     return load_task(str(folder))
 
 
-def panel(of, **changes):
-    spec = cell_spec(**{"task": "little", "task_hash": of.hash, **changes})
-    return panels([StoredRecord(Path("a"), record_of(spec))])[0]
+def cell(of, **changes):
+    return cell_spec(**{"task": "little", "task_hash": of.hash, **changes})
 
 
 def test_it_is_read_from_the_task(task):
-    found = panel_oracle(panel(task))
+    found = find_oracle(cell(task))
     assert (found.prompts, found.samples, found.kl.shape[0]) == (PROMPTS, 64, 2)
 
 
@@ -57,7 +54,7 @@ def test_it_is_read_from_the_task(task):
     ],
 )
 def test_there_is_none_for_results_that_it_says_nothing_of(task, changes, reason):
-    assert reason in panel_oracle(panel(task, **changes))
+    assert reason in find_oracle(cell(task, **changes))
 
 
 @pytest.mark.parametrize(
@@ -75,14 +72,14 @@ def test_samples_that_do_not_fit_the_task_are_an_error(task, rewards):
 def test_samples_that_cannot_be_read_are_a_reason(task, content):
     file = task.folder / "samples.npz"
     file.unlink() if content is None else file.write_bytes(content)
-    reason = panel_oracle(panel(task))
+    reason = find_oracle(cell(task))
     assert reason.startswith("samples.npz can't be read")
     assert str(task.folder) not in reason
 
 
 def test_pickled_samples_are_refused(task):
     np.savez(task.folder / "samples.npz", rewards=np.array([{"a": 1}], dtype=object))
-    assert panel_oracle(panel(task)).startswith("samples.npz can't be read")
+    assert find_oracle(cell(task)).startswith("samples.npz can't be read")
 
 
 def test_the_oracle_begins_at_the_reference_and_rises():

@@ -1,0 +1,138 @@
+"""Where methods stand on the KL–reward frontier: at a budget, under the curve, against the oracle."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from rpo_bench.compare.cube import Cube
+from rpo_bench.compare.items import Item
+from rpo_bench.compare.matched import Floats, at_kl, furthest, seed_curves
+from rpo_bench.compare.report import Badge, Standing
+from rpo_bench.frontier import area_within, frontier_points
+from rpo_bench.oracle import Oracle, reward_on
+from rpo_bench.stats.joint import Term
+from rpo_bench.stats.multiplicity import holm
+from rpo_bench.stats.ranks import rank_intervals
+
+
+@dataclass(frozen=True)
+class Reach:
+    """How far items go from the reference policy.
+
+    Attributes:
+        points: Item label → KL of its furthest strength, nats, mean over seeds.
+        budget: The KL at which they are compared; 0 where too few have measurably left the reference.
+    """
+
+    points: Mapping[str, float]
+    budget: float
+
+
+def reach(items: Sequence[Item], cube: Cube, level: float) -> Reach:
+    """The furthest KL of each, and the budget that no reward has a say in.
+
+    It is the largest KL that at least half of the methods (and two, if there are two) reach. A method whose
+    KL isn't above 0 in the resamples counts as staying at 0.
+    """
+    points, shown = {}, []
+    first = 1 + len(cube.prompts)
+    for item in items:
+        far = furthest(item, cube)
+        points[item.label] = max(float(far[0]), 0.0) if len(far) else 0.0
+        left = len(far) > 0 and np.nanquantile(far[first:], (1 - level) / 2) > 0
+        shown.append(points[item.label] if left else 0.0)
+    return Reach(points, kl_budget(shown))
+
+
+def kl_budget(furthest_kl: Sequence[float]) -> float:
+    """The largest KL that half of the methods (two, if there are two) reach, down to two digits."""
+    if not furthest_kl:
+        return 0.0
+    ordered = sorted(furthest_kl, reverse=True)
+    reached = ordered[min(max(math.ceil(len(ordered) / 2), 2), len(ordered)) - 1]
+    if reached <= 0:
+        return 0.0
+    unit = 10.0 ** (math.floor(math.log10(reached)) - 1)
+    return float(f"{math.floor(reached / unit * (1 + 1e-12)) * unit:.3g}")
+
+
+def standings(
+    items: Sequence[Item], cube: Cube, reference: str, at: Reach, oracle: Oracle | None, level: float
+) -> list[Standing]:
+    """Every item at the budget, best first.
+
+    Args:
+        items: What is ranked.
+        cube: Scores, with reward and KL.
+        reference: The untrained policy's cell.
+        at: How far they go, and the budget.
+        oracle: Of the cube's very prompts; None: no regret.
+        level: Nominal coverage.
+    """
+    start = _reference_term(cube, reference)
+    terms = [at_kl(item, reference, cube, "reward", at.budget).term for item in items]
+    best = _oracle_term(cube, oracle, at.budget)
+    ranks = _ranks(terms, cube, level)
+    found = []
+    for item, term, rank in zip(items, terms, ranks, strict=True):
+        area = _area_term(item, cube, reference, at.budget)
+        found.append(
+            Standing(
+                label=item.label,
+                seeds=len(item.seeds),
+                badge=badge(item),
+                lost=item.lost,
+                reward=cube.joint.contrast([term], level).interval,
+                gain=cube.joint.contrast([term, start.negative()], level).interval,
+                area=cube.joint.contrast([area], level).interval,
+                regret=None if best is None else cube.joint.contrast([best, term.negative()], level).interval,
+                ranks=rank,
+                furthest=at.points[item.label],
+            )
+        )
+    return sorted(found, key=lambda one: (-(one.reward.point or -math.inf), one.label))
+
+
+def badge(item: Item) -> Badge:
+    """What the number of training seeds allows to claim."""
+    if not item.trained:
+        return "reference"
+    seeds = len(item.seeds)
+    if seeds == 1:
+        return "one seed"
+    return "preliminary" if seeds < 5 else "published" if seeds < 10 else "headline"
+
+
+def _reference_term(cube: Cube, reference: str) -> Term:
+    scored = np.isfinite(cube.of(reference, "reward"))
+    return Term("reference", 1.0, cube.mean(reference, "reward")[:, None], scored)
+
+
+def _area_term(item: Item, cube: Cube, reference: str, cap: float) -> Term:
+    start = cube.mean(reference, "reward")
+    curves = seed_curves(item, cube, "reward")
+    values = [area_within(frontier_points(curve.kl, curve.values, start), cap) for curve in curves]
+    return cube.term(item.series, values, np.ones(len(cube.prompts), dtype=bool))
+
+
+def _oracle_term(cube: Cube, oracle: Oracle | None, budget: float) -> Term | None:
+    """The oracle's reward at the budget; None where it can't be trusted so far."""
+    if oracle is None or budget > oracle.end:
+        return None
+    kl, reward = cube.joint.means(oracle.kl), cube.joint.means(oracle.reward)
+    values = reward_on(kl, reward, np.full(len(kl), budget))
+    return Term("oracle", 1.0, values[:, None], np.ones(len(cube.prompts), dtype=bool))
+
+
+def _ranks(terms: Sequence[Term], cube: Cube, level: float) -> list[tuple[int, int]]:
+    """Ranks that hold together, from all pairwise differences, adjusted by Holm."""
+    count = len(terms)
+    pairs = [(i, j) for i in range(count) for j in range(i + 1, count)]
+    raw = [cube.joint.contrast([terms[i], terms[j].negative()], level).p for i, j in pairs]
+    table: Floats = np.full((count, count), np.nan)
+    for (i, j), p in zip(pairs, holm(raw), strict=True):
+        table[i, j] = table[j, i] = np.nan if p is None else p
+    points = np.array([term.seeds.mean() if len(term.seeds) else np.nan for term in terms])
+    return rank_intervals(table, points, alpha=1 - level)

@@ -1,0 +1,208 @@
+"""The joint bootstrap: one draw of the prompts for everything that is compared, of the seeds for each method.
+
+Whatever is a function of means over prompts (a mean, a reward at a KL budget, an area under a frontier, a
+regret to the oracle) goes through the same steps. ``Joint.means`` gives the means on all data, with each
+prompt weighing a little more, and on every resample; the function maps them to a number per training seed;
+and ``contrast`` makes an interval and a p-value of a signed sum over methods. The slightly tilted means give
+each prompt's influence, by which the variance is estimated as in a two-way layout (infinitesimal jackknife),
+so that few seeds get an interval as wide as they deserve.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rpo_bench.results.schema import Interval
+from rpo_bench.stats.bootstrap import PROMPT_LEVELS, RESAMPLES, weight_chunks
+from rpo_bench.stats.compare import SEED_LEVELS, stretch
+from rpo_bench.stats.layout import Spread, contrast_spread
+from rpo_bench.stats.making import empty, made, point_only
+from rpo_bench.stats.power import detectable
+from rpo_bench.stats.quantiles import percentile_bounds
+
+Floats = NDArray[np.float64]
+
+#: By how much a prompt's weight is raised to see its influence.
+_TILT = 1e-5
+
+#: Significant digits: the same numbers on every machine, whatever order it sums in.
+_DIGITS = 9
+
+#: Where one of the methods has a single seed.
+SOME_SEEDS = ("training seeds where there are several", "prompts", "generation")
+
+_ROUNDING = 1e-9  # what equal numbers, and their influences, differ by after summing
+
+
+@dataclass(frozen=True)
+class Joint:
+    """The resamples of a comparison, the same whatever order they are asked for in.
+
+    Attributes:
+        seed: What all of them derive from.
+        prompts: P.
+        resamples: R.
+    """
+
+    seed: int
+    prompts: int
+    resamples: int = RESAMPLES
+
+    def means(self, columns: Floats) -> Floats:
+        """Means over the prompts: on all data, with each prompt tilted up, and on every resample.
+
+        Args:
+            columns: (P, C), NaN for unscored.
+
+        Returns:
+            (1 + P + R, C); NaN where a resample drew no prompt with a score.
+        """
+        scored = np.isfinite(columns)
+        values = np.where(scored, columns, 0.0)
+        known = scored.astype(np.float64)
+        rng = np.random.default_rng([self.seed, self.prompts])
+        with np.errstate(invalid="ignore", divide="ignore"):
+            total, count = values.sum(0), known.sum(0)
+            share = self.prompts * _TILT / (1 - _TILT)
+            found = [(total / count)[None], (total + share * values) / (count + share * known)]
+            for weights in weight_chunks(self.prompts, rng, self.resamples):
+                found.append((weights @ values) / (weights @ known))
+        return np.concatenate(found)
+
+    def seeds(self, label: str, count: int) -> Floats:
+        """How much each of a method's training seeds weighs in every resample, (R, S); rows sum to 1."""
+        rng = np.random.default_rng([self.seed, count, *label.encode("utf-8", "surrogatepass")])
+        return np.concatenate(list(weight_chunks(count, rng, self.resamples))) / count
+
+    def contrast(self, terms: Sequence["Term"], level: float = 0.95) -> "Contrast":
+        """A signed sum of methods' means over their seeds, with its uncertainty.
+
+        A method's single seed is taken as it is: the interval then covers the seeds of the other methods
+        only, or prompts alone, and says so in its ``levels``.
+
+        Args:
+            terms: What is added up.
+            level: Nominal coverage.
+        """
+        kept = [term.measured() for term in terms]
+        prompts = self._prompts(kept)
+        fewest = min(len(term.seeds) for term in kept)
+        if fewest == 0 or prompts == 0:
+            return Contrast(empty(level))
+        point = float(sum(term.sign * term.values[0].mean() for term in kept))
+        if not math.isfinite(point):
+            return Contrast(empty(level))
+        counts = [len(term.seeds) for term in kept]
+        n = fewest if fewest > 1 else prompts
+        if prompts == 1:
+            return Contrast(point_only(point, n, level))
+        spread = contrast_spread([self._influence(term) for term in kept], np.array([t.sign for t in kept]))
+        return _told(point, spread, self._draws(kept), n, _levels(counts), level)
+
+    def _prompts(self, terms: Sequence["Term"]) -> int:
+        """Prompts that move any of the terms."""
+        moved = np.zeros(self.prompts, dtype=bool)
+        for term in terms:
+            moved |= term.scored
+        return int(moved.sum())
+
+    def _influence(self, term: "Term") -> Floats:
+        """What every seed and prompt would contribute if the function were linear, (S, P)."""
+        base = term.values[0]
+        tilted = term.values[1 : 1 + self.prompts]
+        moved = np.where(np.isfinite(tilted), tilted, base)
+        return np.asarray((base + (moved - base) / _TILT).T)
+
+    def _draws(self, terms: Sequence["Term"]) -> Floats:
+        total = np.zeros(self.resamples)
+        for term in terms:
+            drawn = term.values[1 + self.prompts :]
+            total += term.sign * np.sum(drawn * self.seeds(term.label, drawn.shape[1]), 1)
+        return total
+
+
+@dataclass(frozen=True)
+class Term:
+    """A method's part in a contrast.
+
+    Attributes:
+        label: Whose seeds they are: the same label has the same resampled seeds.
+        sign: +1 or −1 (or any weight).
+        values: A number per row of ``Joint.means`` and training seed, (1 + P + R, S).
+        scored: The prompts that it rests on, (P,).
+    """
+
+    label: str
+    sign: float
+    values: Floats
+    scored: NDArray[np.bool_]
+
+    @property
+    def seeds(self) -> Floats:
+        """The number of each seed on all data, (S,)."""
+        return np.asarray(self.values[0])
+
+    def negative(self) -> "Term":
+        """The same, subtracted."""
+        return Term(self.label, -self.sign, self.values, self.scored)
+
+    def measured(self) -> "Term":
+        """The same without the seeds that have no number."""
+        known = np.isfinite(self.values[0])
+        return self if known.all() else Term(self.label, self.sign, self.values[:, known], self.scored)
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """An estimate and what it is worth.
+
+    Attributes:
+        interval: With its levels; without bounds where they can't be had.
+        p: Two-sided, of the hypothesis that it is 0, by Student's t; None where it can't be had.
+        detectable: The true value that would be found at p ≤ 1 − level with a power of 80 %.
+    """
+
+    interval: Interval
+    p: float | None = None
+    detectable: float | None = None
+
+
+def _levels(counts: Sequence[int]) -> tuple[str, ...]:
+    """The randomness that an interval covers when methods have so many seeds."""
+    if max(counts) == 1:
+        return PROMPT_LEVELS
+    return SEED_LEVELS if min(counts) > 1 else SOME_SEEDS
+
+
+def _told(
+    point: float, spread: Spread, draws: Floats, n: int, levels: tuple[str, ...], level: float
+) -> Contrast:
+    scale = max(1.0, abs(point))
+    if spread.variance <= (_ROUNDING * scale) ** 2 or np.isnan(draws).all():
+        # No variation is no certainty, unless the two are one and the same.
+        return Contrast(point_only(point, n, level), p=1.0 if abs(point) <= _ROUNDING else None)
+    low, high = percentile_bounds(draws, point, level, stretch(spread, draws, level))
+    interval = made(
+        (low, point, high),
+        n=n,
+        level=level,
+        method="bootstrap" if levels == PROMPT_LEVELS else "two-level bootstrap",
+        levels=levels,
+        resamples=len(draws),
+        digits=_DIGITS,
+    )
+    error = math.sqrt(spread.variance)
+    return Contrast(
+        interval, student_p(point / error, spread.freedom), detectable(error, spread.freedom, level=level)
+    )
+
+
+def student_p(statistic: float, freedom: float) -> float:
+    """The two-sided p-value of Student's t."""
+    from scipy.special import ndtr, stdtr
+
+    below = stdtr(freedom, -abs(statistic)) if math.isfinite(freedom) else ndtr(-abs(statistic))
+    return float(2 * below)
