@@ -248,7 +248,7 @@ def test_too_little_text_is_an_error(content, tmp_path):
 
 
 def test_the_context_has_room_for_held_out_prompts_too(tmp_path):
-    """The held-out prompt has 40 words, <bos> and <sep>; the longest response 4 tokens and <eos>: 47, so 64."""
+    """A held-out prompt of 40 words, <bos> and <sep>; a longest response of 4 tokens and <eos>: 47, so 64."""
     long = TextPair(" ".join(["What"] * 40), "It is white.")
     report = train_base(PAIRS, [long], settings("decoder", steps=1), tmp_path / "model")
     assert report.context_length == 64
