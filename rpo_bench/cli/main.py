@@ -16,6 +16,7 @@ VERBS = {
     "base": Verb("rpo_bench.cli.base:base", "Make a tokenizer and a small language model from a file."),
     "data": Verb("rpo_bench.cli.data:app", "Look at training data before using it."),
     "methods": Verb("rpo_bench.cli.methods:app", "List the training methods, or show one."),
+    "verify": Verb("rpo_bench.cli.verify:verify", "Train methods where the optimum is known."),
     "tasks": Verb("rpo_bench.cli.tasks:app", "List the tasks, or show one."),
     "compare": Verb("rpo_bench.cli.compare:compare", "What differences are worth, at equal KL and strength."),
     "leaderboard": Verb("rpo_bench.cli.leaderboard:leaderboard", "Build the page from stored results."),

@@ -1,0 +1,154 @@
+"""``rpo-bench verify``: does an objective find the optimum, where the optimum is known?"""
+
+import json
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from rpo_bench.cli.console import err, out
+from rpo_bench.errors import UserError, did_you_mean
+
+if TYPE_CHECKING:
+    from rpo_bench.spec import MethodSpec
+    from rpo_bench.tabular.verify import Questions, Verification
+    from trainers.objective import OfflineMethod
+
+
+class Format(StrEnum):
+    """How the answers are printed."""
+
+    text = "text"
+    markdown = "markdown"
+    json = "json"
+
+
+def verify(
+    methods: Annotated[
+        str, typer.Argument(metavar="METHODS", help='"all", or e.g. "rpo,rpo(partition=leave_one_out)".')
+    ],
+    strengths: Annotated[
+        str | None,
+        typer.Option("--strengths", "--taus", help='"1,0.5", or "rpo=1,0.5;dpo=0.5". Three of its own else.'),
+    ] = None,
+    ks: Annotated[
+        str, typer.Option("--ks", help="Responses to a prompt; K → ∞ is always looked at.")
+    ] = "1,2,4,16",
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Of the world and its data.")] = 0,
+    noise: Annotated[
+        float | None,
+        typer.Option(
+            "--noise",
+            min=0.0,
+            help="Scale of the Gumbel noise in the rewards that the method sees; 0 by default, 1 for DPO and "
+            "IPO, to which it means Bradley–Terry preferences.",
+        ),
+    ] = None,
+    form: Annotated[
+        Format, typer.Option("--format", help="For people, documents or programs.")
+    ] = Format.text,
+    as_json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
+) -> None:
+    """Train methods in a world that fits in a table, and say whether they end at the optimum.
+
+    Policies are tables of probabilities over 24 responses to each of 3 prompts, so that the optimum is known.
+    The loss is the method's own. Exits with 1 when a method's gradient isn't what it declares.
+    """
+    from rpo_bench.cli.parsing import parse_methods
+
+    chosen = _all_offline() if methods.strip() == "all" else parse_methods(methods)
+    resolved = [(spec, _offline(spec)) for spec in chosen]
+    plans = _questions([spec for spec, _ in resolved], strengths, _whole_numbers(ks), seed, noise)
+    form = Format.json if as_json else form
+    found = []
+    for (spec, method), questions in zip(resolved, plans, strict=True):
+        found.append(_verified(spec, method, questions))
+        if form is not Format.json:
+            _show(found[-1], form)
+    if form is Format.json:
+        from rpo_bench.tabular.report import as_dict
+
+        typer.echo(json.dumps([as_dict(one) for one in found], indent=2, ensure_ascii=False))
+    if any(not (one.contract.coefficient_holds and one.contract.split_holds) for one in found):
+        raise typer.Exit(1)
+
+
+def _all_offline() -> "list[MethodSpec]":
+    from rpo_bench.methods import METHODS
+    from rpo_bench.spec import MethodSpec
+    from trainers.objective import OfflineMethod
+
+    return [MethodSpec(name=name) for name in METHODS if isinstance(METHODS.get(name)(), OfflineMethod)]
+
+
+def _offline(spec: "MethodSpec") -> "OfflineMethod":
+    from rpo_bench.methods import resolve_method
+    from trainers.objective import OfflineMethod
+
+    method = resolve_method(spec)
+    if not isinstance(method, OfflineMethod):
+        raise UserError(
+            f"Method '{spec.name}' learns from its own samples: verify looks at logged data only."
+        )
+    return method
+
+
+def _questions(
+    specs: "list[MethodSpec]", strengths: str | None, ks: tuple[int, ...], seed: int, noise: float | None
+) -> "list[Questions]":
+    """What each method is asked."""
+    from rpo_bench.cli.parsing import parse_strengths
+    from rpo_bench.tabular.verify import Questions
+
+    by_name = {} if strengths is None else parse_strengths(strengths)
+    known = {spec.name for spec in specs} | {"*"}
+    for name in by_name:
+        if name not in known:
+            raise UserError(f"--strengths names '{name}', which isn't asked for.{did_you_mean(name, known)}")
+    for values in by_name.values():
+        if min(values) <= 0:
+            raise UserError(f"--strengths: {min(values):g} is no strength: they are positive.")
+    chosen = [by_name.get(spec.name, by_name.get("*")) for spec in specs]
+    return [Questions(None if own is None else tuple(own), ks, seed, noise) for own in chosen]
+
+
+def _whole_numbers(text: str) -> tuple[int, ...]:
+    from rpo_bench.cli.parsing import split_list
+
+    parts = split_list(text)
+    if not parts or not all(part.isdecimal() and int(part) > 0 for part in parts):
+        raise UserError(f"--ks '{text}' is not understood; write e.g. 1,2,4,16.")
+    return tuple(map(int, parts))
+
+
+def _verified(spec: "MethodSpec", method: "OfflineMethod", questions: "Questions") -> "Verification":
+    import torch
+
+    from rpo_bench.tabular.verify import verify as verified
+
+    torch.set_num_threads(1)  # the tables are small: more threads wait for each other
+    with err().status(f"verify {spec.label} …") as status:
+        return verified(
+            spec.label,
+            method,
+            questions,
+            told=lambda c: status.update(
+                f"verify {spec.label}: {c.data}, {method.strength_name} {c.strength:g}, K {c.k} …"
+            ),
+        )
+
+
+def _show(found: "Verification", form: Format) -> None:
+    from rpo_bench.cli.console import print_table
+    from rpo_bench.tabular.report import heading, markdown, notes, table
+
+    if form is Format.markdown:
+        typer.echo(markdown(found))
+        return
+    console = out()
+    console.print(heading(found), style="bold", markup=False)
+    columns, rows = table(found)
+    print_table("", columns, rows)
+    for note in notes(found):
+        console.print(note, markup=False)
+    console.print()

@@ -1,0 +1,111 @@
+"""Which policy a method says that it estimates, in a world where that policy can be written down."""
+
+import dataclasses
+from dataclasses import dataclass
+from functools import singledispatch
+
+import numpy as np
+from scipy.special import expit
+
+from rpo_bench.tabular.logged import Sampling, cells, log_responses, whole_groups
+from rpo_bench.tabular.world import Floats, World, best_of, tilted
+from trainers.dpo import DPO
+from trainers.objective import Method, OfflineMethod
+from trainers.sft import SFT
+
+EXACT_ROWS = 2048  # of the one group that stands for K → ∞: all responses, each as often as it is likely
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What a claim is made about.
+
+    Attributes:
+        world: the world.
+        sampling: how the method's data were logged.
+        rewards: the world's rewards, scaled as the method's were; (X, Y).
+    """
+
+    world: World
+    sampling: Sampling
+    rewards: Floats
+
+
+@dataclass(frozen=True)
+class Claim:
+    """The policy that a method is held to.
+
+    Attributes:
+        text: the policy as a formula.
+        logps: its log-probabilities; (X, Y).
+        rewards: R of the objective E R − τ KL(π‖π_ref) that it maximises, (X, Y); None where there is none.
+        tau: its τ.
+    """
+
+    text: str
+    logps: Floats
+    rewards: Floats | None = None
+    tau: float | None = None
+
+
+@singledispatch
+def claim_of(method: Method, setting: Setting) -> Claim | None:
+    """What ``method`` is held to, or None where it makes no claim.
+
+    A method whose strength is called ``tau`` claims π_ref e^{R/τ}, with R the rewards after its own
+    ``transformed``. Others are registered by type, here or in a plug-in::
+
+        @claim_of.register
+        def _(method: MyMethod, setting: Setting) -> Claim: ...
+    """
+    if method.strength_name != "tau" or not isinstance(method, OfflineMethod):
+        return None
+    return _tilt("π_ref·e^(r/τ)", _transformed(method, setting), method.strength, setting)
+
+
+@claim_of.register
+def _best_of_k(method: SFT, setting: Setting) -> Claim:
+    """Best of k of whoever wrote the data; no optimum of a KL-regularised reward."""
+    k = min(method.k, setting.sampling.k)
+    writer = setting.world.log_behaviour if setting.sampling.off_policy else setting.world.log_reference
+    return Claim("best of k logged responses", best_of(k, writer, setting.world.rewards))
+
+
+@claim_of.register
+def _bradley_terry(method: DPO, setting: Setting) -> Claim | None:
+    """DPO: the reward behind Bradley–Terry preferences. IPO: the chance to beat the data."""
+    world, noise = setting.world, setting.sampling.noise
+    if method.objective == "sigmoid":
+        if noise == 0.0:
+            return None  # a preference that never errs has no finite optimum: margins grow for ever
+        return _tilt("π_ref·e^(r_BT/β)", world.rewards / noise, method.beta, setting)
+    gaps = world.rewards[:, :, None] - world.rewards[:, None, :]  # (X, Y, Y)
+    wins = expit(gaps / noise) if noise > 0.0 else 0.5 * (1.0 + np.sign(gaps))
+    writer = np.exp(world.log_behaviour if setting.sampling.off_policy else world.log_reference)
+    return _tilt("π_ref·e^(p(y≻μ)/β)", np.einsum("xyz,xz->xy", wins, writer), method.beta, setting)
+
+
+def usual_noise(method: Method) -> float:
+    """The noise of the observed rewards that a method's data are thought to have.
+
+    Preference losses take their labels from a comparison that may err; regression takes rewards as they are.
+    """
+    return 1.0 if isinstance(method, DPO) else 0.0
+
+
+def _tilt(text: str, rewards: Floats, tau: float, setting: Setting) -> Claim:
+    return Claim(text, tilted(setting.world.log_reference, rewards, tau), rewards, tau)
+
+
+def _transformed(method: OfflineMethod, setting: Setting) -> Floats:
+    """The scaled rewards after the method's own transformation, given all of π_ref to rank among; (X, Y)."""
+    world = dataclasses.replace(setting.world, rewards=setting.rewards)
+    exact = Sampling(k=EXACT_ROWS, groups=whole_groups(EXACT_ROWS, EXACT_ROWS))
+    examples = log_responses(world, exact, seed=0)
+    changed = method.transformed(examples)
+    if changed is examples:
+        return setting.rewards
+    xs, ys = cells(changed)
+    rewards = np.empty_like(setting.rewards)
+    rewards[xs, ys] = changed.rewards
+    return rewards

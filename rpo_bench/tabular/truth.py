@@ -1,0 +1,195 @@
+"""One question to the table: trained on data of this kind, at this strength, where does the method end?"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from rpo_bench.data.convert import LabelRule
+from rpo_bench.tabular.claims import EXACT_ROWS, Setting, claim_of
+from rpo_bench.tabular.fixed_point import FixedPoint, fixed_point
+from rpo_bench.tabular.logged import REPEATS, Sampling, cells, log_responses, whole_groups
+from rpo_bench.tabular.world import World, expectation, kl
+from rpo_bench.tabular.yardsticks import Resemblance, objective, regret_at_equal_kl, resembles
+from trainers.examples import Examples
+from trainers.objective import Need, OfflineMethod
+from trainers.prepare import PreparedRows, check_needs, prepare_rows
+
+Regime = Literal["on_policy", "off_policy"]
+
+#: KL to the claimed policy, in nats, that counts as having reached it.
+TOLERANCE = 2e-3
+#: More noise than this, in nats, and nothing is said.
+LOUD = 0.05
+#: What stands for a large K where a method picks among the K, so that one group of all is no limit.
+LARGE_K = 32
+_FEWEST_GROUPS = 128
+_MORE_FOR_NOISE = 4
+_MOST_ROWS = 2**15  # of a prompt
+
+
+@dataclass(frozen=True)
+class Condition:
+    """Which data, how strong, how many responses to a prompt.
+
+    Attributes:
+        data: who wrote the responses: π_ref, or another policy μ.
+        strength: of the method.
+        k: responses in a group.
+        limit: whether the group is the whole of the distribution, each response as often as it is likely:
+            what K → ∞ is.
+    """
+
+    data: Regime
+    strength: float
+    k: int
+    limit: bool = False
+
+
+@dataclass(frozen=True)
+class Truth:
+    """Where a method ended; KL in nats, rewards in the world's units (1 = a standard deviation).
+
+    Attributes:
+        condition: the question.
+        claim: the policy that the method is held to; None: none.
+        kl: KL(π_θ‖claimed); None without a claim.
+        reverse_kl: KL(claimed‖π_θ).
+        noise: the share of ``kl`` that the chance of grouping and of noise explains, from two logs.
+        objective_gap: J(claimed) − J(π_θ) of J = E R − τ KL(π‖π_ref), in units of the scaled reward.
+        reward: E r under π_θ.
+        reference_kl: KL(π_θ‖π_ref).
+        regret: reward that the best policy of equal KL has more.
+        drift: total variation by which the last round of steps still moved the policy.
+        at_rest: whether training came to an end.
+        nearest: the known policy that it resembles most.
+    """
+
+    condition: Condition
+    claim: str | None
+    kl: float | None
+    reverse_kl: float | None
+    noise: float
+    objective_gap: float | None
+    reward: float
+    reference_kl: float
+    regret: float
+    drift: float
+    at_rest: bool
+    nearest: Resemblance
+
+    @property
+    def reached(self) -> bool:
+        """Whether the fixed point is the claimed policy, within tolerance and noise."""
+        if self.kl is None or not self.noise <= LOUD:
+            return False
+        return self.kl <= TOLERANCE + 3 * self.noise
+
+
+@dataclass(frozen=True)
+class Log:
+    """Data that a method can be trained on, and how they were made."""
+
+    sampling: Sampling
+    examples: Examples
+
+
+def units_per_group(method: OfflineMethod, world: World, k: int) -> float:
+    """How many units (rows or pairs) a group of k gives the method.
+
+    Raises:
+        UserError: the method can't learn from groups of k.
+    """
+    sampling = Sampling(k, whole_groups(k, 4 * k))
+    return len(prepared(method, world, log_of(method, world, sampling, 0)).units) / (
+        len(world.rewards) * sampling.groups
+    )
+
+
+def log_of(method: OfflineMethod, world: World, sampling: Sampling, seed: int) -> Log:
+    """Logged data with labels by the method's own rule, where it has one."""
+    rule: LabelRule = getattr(method, "label_rule", "prompt_mean")
+    beside = Need.REFERENCE_REWARDS in method.needs
+    return Log(sampling, log_responses(world, sampling, seed, rule, reference_rewards=beside))
+
+
+def sampling_for(
+    method: OfflineMethod, world: World, condition: Condition, noise: float, units: int
+) -> Sampling:
+    """Enough groups for ``units`` rows or pairs of each prompt; the exact group stands alone."""
+    k, off_policy = condition.k, condition.data == "off_policy"
+    if condition.limit:
+        return Sampling(k, whole_groups(k, k), off_policy, noise)
+    if noise > 0.0:
+        units *= _MORE_FOR_NOISE
+    groups = max(_FEWEST_GROUPS, math.ceil(units / units_per_group(method, world, k)))
+    rows = min(k * groups, _MOST_ROWS)
+    return Sampling(k, whole_groups(k, rows // REPEATS if noise > 0.0 else rows), off_policy, noise)
+
+
+def largest_k(method: OfflineMethod, world: World) -> tuple[int, bool]:
+    """The last column: a K, and whether it is the limit K → ∞ itself."""
+    picks = units_per_group(method, world, 16) != 16
+    return (LARGE_K, False) if picks else (EXACT_ROWS, True)
+
+
+def prepared(method: OfflineMethod, world: World, log: Log) -> PreparedRows:
+    """The rows as the trainers would prepare them, with π_ref read from the table."""
+    check_needs(method, log.examples)
+    return prepare_rows(method, log.examples, world.log_reference[cells(log.examples)])
+
+
+def truth_of(method: OfflineMethod, world: World, condition: Condition, logs: Sequence[Log]) -> Truth:
+    """Trains on each of the logs, and measures where that ends.
+
+    Args:
+        method: at the condition's strength.
+        world: the world.
+        condition: what the logs are.
+        logs: one, or two that differ by chance alone.
+    """
+    ends: list[FixedPoint] = []
+    found: list[dict[str, float | None]] = []
+    for log in logs:
+        rows = prepared(method, world, log)
+        end = fixed_point(method, rows, world)
+        setting = Setting(world, log.sampling, (world.rewards - rows.reward_mean) / rows.reward_sd)
+        ends.append(end)
+        found.append(_measured(method, setting, end))
+    claim = claim_of(method, setting)
+    noise = 0.0
+    if len(ends) == 2:
+        noise = (kl(ends[0].logps, ends[1].logps) + kl(ends[1].logps, ends[0].logps)) / 4
+    mean = {name: _mean([each[name] for each in found]) for name in found[0]}
+    return Truth(
+        condition=condition,
+        claim=None if claim is None else claim.text,
+        noise=noise,
+        drift=max(end.drift for end in ends),
+        at_rest=all(end.at_rest for end in ends),
+        nearest=resembles(setting, claim, ends[-1].logps, method.strength),
+        **mean,  # type: ignore[arg-type]
+    )
+
+
+def _measured(method: OfflineMethod, setting: Setting, end: FixedPoint) -> dict[str, float | None]:
+    world, claim = setting.world, claim_of(method, setting)
+    gap = None
+    if claim is not None:
+        there, here = objective(claim, world, claim.logps), objective(claim, world, end.logps)
+        gap = None if there is None or here is None else there - here
+    return {
+        "kl": None if claim is None else kl(end.logps, claim.logps),
+        "reverse_kl": None if claim is None else kl(claim.logps, end.logps),
+        "objective_gap": gap,
+        "reward": expectation(end.logps, world.rewards),
+        "reference_kl": kl(end.logps, world.log_reference),
+        "regret": regret_at_equal_kl(world, end.logps),
+    }
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return float(np.mean(known)) if known else None

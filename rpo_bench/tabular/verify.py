@@ -1,0 +1,166 @@
+"""Every question at once: a method over K, strengths and on/off-policy data, and a verdict for each."""
+
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rpo_bench.errors import UserError
+from rpo_bench.tabular.claims import usual_noise
+from rpo_bench.tabular.contract import Contract, check_contract
+from rpo_bench.tabular.logged import Sampling, whole_groups
+from rpo_bench.tabular.truth import (
+    Condition,
+    Log,
+    Regime,
+    Truth,
+    largest_k,
+    log_of,
+    prepared,
+    sampling_for,
+    truth_of,
+)
+from rpo_bench.tabular.verdict import Verdict, verdict_of
+from rpo_bench.tabular.world import World, make_world
+from trainers.objective import OfflineMethod
+
+KS = (1, 2, 4, 16)
+REGIMES: tuple[Regime, ...] = ("on_policy", "off_policy")
+
+
+@dataclass(frozen=True)
+class Questions:
+    """What is asked.
+
+    Attributes:
+        strengths: of the method; None: three of its own.
+        ks: responses to a prompt; the largest possible K is added.
+        seed: of the world and of the logs.
+        noise: scale of the Gumbel noise in the rewards; None: none for a method that regresses on them, 1
+            for one that only compares them.
+        units: rows, or pairs, of each prompt that a log has at least.
+    """
+
+    strengths: tuple[float, ...] | None = None
+    ks: tuple[int, ...] = KS
+    seed: int = 0
+    noise: float | None = None
+    units: int = 2048
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What is known of a method.
+
+    Attributes:
+        method: its name, with options.
+        strength_name: what its strength is called.
+        noise: of the rewards that it was given.
+        contract: whether its functions agree with each other.
+        truths: the answers.
+        missing: "K = 1" → why there is no answer.
+        verdicts: one for each kind of data.
+    """
+
+    method: str
+    strength_name: str
+    noise: float
+    contract: Contract
+    truths: tuple[Truth, ...]
+    missing: dict[int, str]
+    verdicts: dict[Regime, Verdict]
+
+
+def verify(
+    label: str,
+    method: OfflineMethod,
+    questions: Questions = Questions(),
+    told: Callable[[Condition], None] = lambda condition: None,
+) -> Verification:
+    """Trains ``method`` in the table under every condition.
+
+    Args:
+        label: how the result calls it.
+        method: with any strength.
+        questions: which conditions.
+        told: hears of every condition before it is looked at.
+
+    Raises:
+        UserError: a function of the method fails, or it can't learn from any K.
+    """
+    try:
+        return _verify(label, method, questions, told)
+    except UserError:
+        raise
+    except Exception as error:
+        raise UserError(f"Method '{label}' failed in the table: {_where(error)}.") from error
+
+
+def own_strengths(method: OfflineMethod) -> tuple[float, ...]:
+    """Three of a method's strengths, the most conservative left out where there are more."""
+    strengths = method.default_strengths
+    return tuple(strengths[1:4]) if len(strengths) > 3 else tuple(strengths)
+
+
+def _verify(
+    label: str, method: OfflineMethod, questions: Questions, told: Callable[[Condition], None]
+) -> Verification:
+    world = make_world(questions.seed)
+    noise = usual_noise(method) if questions.noise is None else questions.noise
+    strengths = questions.strengths or own_strengths(method)
+    columns, missing = _columns(method, world, questions.ks)
+    truths = []
+    for data in REGIMES:
+        for k, limit in columns:
+            logs = _logs(method, world, Condition(data, strengths[0], k, limit), noise, questions)
+            for strength in strengths:
+                condition = Condition(data, strength, k, limit)
+                told(condition)
+                truths.append(truth_of(method.with_strength(strength), world, condition, logs))
+    return Verification(
+        method=label,
+        strength_name=method.strength_name,
+        noise=noise,
+        contract=_contract(method, world, columns[0][0]),
+        truths=tuple(truths),
+        missing=missing,
+        verdicts={data: verdict_of([t for t in truths if t.condition.data == data]) for data in REGIMES},
+    )
+
+
+def _columns(
+    method: OfflineMethod, world: World, ks: Sequence[int]
+) -> tuple[list[tuple[int, bool]], dict[int, str]]:
+    """The K that the method can learn from, the largest included, and why not from the others."""
+    found, missing = [], {}
+    for k in sorted(set(ks)):
+        try:
+            prepared(method, world, log_of(method, world, Sampling(k, whole_groups(k, 4 * k)), 0))
+        except UserError as error:
+            missing[k] = str(error)
+        else:
+            found.append((k, False))
+    last = largest_k(method, world)
+    return [column for column in found if column[0] < last[0]] + [last], missing
+
+
+def _logs(
+    method: OfflineMethod, world: World, condition: Condition, noise: float, questions: Questions
+) -> list[Log]:
+    """Two logs that differ by chance, or the one that leaves nothing to chance."""
+    sampling = sampling_for(method, world, condition, noise, questions.units)
+    number = 1 if condition.limit and noise == 0.0 else 2
+    return [log_of(method, world, sampling, questions.seed + 1000 * i) for i in range(number)]
+
+
+def _contract(method: OfflineMethod, world: World, k: int) -> Contract:
+    log = log_of(method, world, Sampling(k, whole_groups(k, 64)), 0)
+    return check_contract(method, prepared(method, world, log), world)
+
+
+def _where(error: Exception) -> str:
+    """The error in one line, with the last place of its trace."""
+    places: Iterator[traceback.FrameSummary] = reversed(traceback.extract_tb(error.__traceback__))
+    last = next(places)
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text} ({Path(last.filename).name}, line {last.lineno})"

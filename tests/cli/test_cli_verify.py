@@ -1,0 +1,63 @@
+"""``rpo-bench verify``: what is printed, and every mistake as one sentence."""
+
+import json
+
+import pytest
+from run_cli import invoke
+
+from rpo_bench.methods import METHODS
+from rpo_bench.registry import PLUGINS_VARIABLE
+
+QUICK = ("--strengths", "0.5", "--ks", "1")
+
+
+def test_verdicts_are_printed_under_a_table():
+    done = invoke("verify", "una", *QUICK)
+    assert done.exit_code == 0
+    assert done.stdout.startswith("una: KL to π_ref·e^(r/τ), in nats\n")
+    header = done.stdout.splitlines()[1].split("  ")
+    assert [cell.strip() for cell in header if cell.strip()][2:4] == ["K = 1", "K → ∞"]
+    assert "Data from π_ref: not consistent" in done.stdout
+
+
+def test_several_methods_with_options_as_json():
+    methods = "rpo(partition=self_normalised),rpo"
+    done = invoke("verify", methods, "--taus", "rpo=0.5", "--ks", "1", "--seed", "1", "--json")
+    weighted, plain = json.loads(done.stdout)
+    assert (weighted["method"], plain["method"]) == ("rpo(partition=self_normalised)", "rpo")
+    assert weighted["verdicts"]["off_policy"]["kind"] == "in_the_limit"
+    assert plain["verdicts"]["off_policy"]["kind"] == "not_consistent"
+    assert weighted["contract"]["coefficient_holds"]
+
+
+@pytest.mark.parametrize(
+    ("args", "sentence"),
+    [
+        (("rpoo",), "Unknown method 'rpoo'. Did you mean 'rpo'?"),
+        (("rpo", "--ks", "0"), "--ks '0' is not understood; write e.g. 1,2,4,16."),
+        (("rpo", "--taus", "sft=1"), "--strengths names 'sft', which isn't asked for. Known: *, rpo."),
+        (("rpo", "--taus", "-1"), "--strengths: -1 is no strength: they are positive."),
+        (("rpo", "--taus", "rpo=x"), "--strengths: 'x' is not a number."),
+        (("sft", "--strengths", "1.5", "--ks", "1"), "sft: k is a whole number, not 1.5."),
+    ],
+)
+def test_mistakes_are_one_sentence(args, sentence):
+    done = invoke("verify", *args)
+    assert (done.exit_code, done.stderr.strip()) == (2, sentence)
+
+
+def test_a_gradient_that_is_not_the_declared_one_ends_with_1(tmp_path, monkeypatch):
+    monkeypatch.setattr(METHODS, "_entries", dict(METHODS._entries))
+    monkeypatch.setenv(PLUGINS_VARIABLE, "")
+    plugin = tmp_path / "broken.py"
+    plugin.write_text(
+        "from rpo_bench.methods import METHODS\n"
+        "from trainers import UNA\n"
+        "class Broken(UNA):\n"
+        "    def coefficient(self, batch):\n"
+        "        return -super().coefficient(batch)\n"
+        "METHODS.add('broken', Broken)\n"
+    )
+    done = invoke("verify", "broken", "--plugin", plugin, *QUICK)
+    assert done.exit_code == 1
+    assert "BROKEN: −∇loss is not the mean of the declared coefficient times ∇log π" in done.stdout
