@@ -67,10 +67,14 @@ def test_only_one_run_at_a_time(output):
 def test_a_refused_run_leaves_no_new_folder_behind(tmp_path):
     output = Output(tmp_path / "out", tmp_path / "out/work")
 
-    def refuse():
-        with pytest.raises(UserError), only_run(output):
+    def fail():
+        with only_run(output):
             (output.work / "cache").mkdir()
             raise UserError("No.")
+
+    def refuse():
+        with pytest.raises(UserError):
+            fail()
 
     refuse()
     assert not output.root.exists()
