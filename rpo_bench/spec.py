@@ -2,7 +2,7 @@
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from rpo_bench.hashing import hash_json
 
@@ -57,6 +57,16 @@ class TrainingSpec(Frozen):
     probe_every: int = Field(50, ge=0, description="steps between probe rewards; 0: never")
     save_every: int = Field(0, ge=0, description="steps between resumable checkpoints; 0: never")
     report_to: tuple[str, ...] = ()
+    reward: str = Field(
+        "gold",
+        description="what online methods learn from: 'gold', 'proxy', 'python:FILE:FUNCTION', 'hf:FOLDER' or "
+        "a weighted sum, such as 'proxy*0.5+gold*0.5'; a list is a sum",
+    )
+
+    @field_validator("reward", mode="before")
+    @classmethod
+    def _summed(cls, value: Any) -> Any:
+        return "+".join(map(str, value)) if isinstance(value, list | tuple) else value
 
 
 class EvaluationSpec(Frozen):
@@ -68,7 +78,7 @@ class EvaluationSpec(Frozen):
     seed: int = Field(0, ge=0)
     decoding: Decoding = Decoding()
     toxicity: str = Field("profanity", description="'profanity', 'hf:PATH' or 'none'")
-    reward: str | None = Field(None, description="None: the task's; 'python:FILE:FUNCTION' otherwise")
+    reward: str | None = Field(None, description="None: the task's; 'python:FILE:FUNCTION' or 'hf:FOLDER'")
 
 
 class DataSpec(Frozen):
@@ -131,6 +141,7 @@ class CellSpec(Frozen):
     def _without(self, *fields: str) -> dict[str, Any]:
         identity = self.model_dump(mode="json", exclude=set(fields))
         del identity["data"]["file"]  # its content is in data_hash
+        del identity["training"]["reward"]  # its content is in world_hash
         return identity
 
     @property

@@ -14,7 +14,7 @@ from pydantic import Field, ValidationError
 from rpo_bench.data.row import Prompt, Row
 from rpo_bench.data.text_files import numbered_lines, whole_text
 from rpo_bench.errors import UserError, did_you_mean
-from rpo_bench.hashing import hash_file, hash_json
+from rpo_bench.hashing import hash_file, hash_folder, hash_json
 from rpo_bench.spec import Frozen
 
 #: Scores responses: (prompts, responses) → one number each, or None where there is nothing to score.
@@ -35,11 +35,12 @@ class TaskSpec(Frozen):
     probe: str | None = Field(None, description="JSONL of prompts whose reward is followed in training")
     reward: str | None = Field(None, description="FILE.py:FUNCTION")
     reward_files: tuple[str, ...] = Field((), description="further files that the reward is made of")
+    proxy: str | None = Field(None, description="folder of a reward model that stands in for the gold reward")
     models: dict[str, str] = Field(default_factory=dict, description="name → folder of a base model")
     reference_samples: dict[str, str] = Field(
         default_factory=dict, description="model name → .npz with rewards (P, N) of reference samples"
     )
-    learning_rates: dict[str, float] = Field(default_factory=dict, description="method name → learning rate")
+    learning_rates: dict[str, float] = Field(default_factory=dict, description="by method; '*' for all others")
     max_new_tokens: int = Field(ge=1)
 
 
@@ -53,12 +54,12 @@ class Task:
     @cached_property
     def heldout(self) -> list[Prompt]:
         """The prompts that checkpoints are measured on."""
-        return _prompts(self.folder / self.spec.heldout)
+        return read_prompts(self.folder / self.spec.heldout)
 
     @cached_property
     def probe(self) -> list[Prompt]:
         """The prompts whose reward is followed during training (none of the held-out ones)."""
-        return _prompts(self.folder / self.spec.probe) if self.spec.probe else []
+        return read_prompts(self.folder / self.spec.probe) if self.spec.probe else []
 
     @cached_property
     def reward(self) -> RewardFunction | None:
@@ -71,11 +72,13 @@ class Task:
 
     @cached_property
     def hash(self) -> str:
-        """Identity of what is measured: version, prompts and the reward's source."""
+        """Identity of what is measured: version, prompts, the reward's source and the proxy."""
         sources = [self.spec.reward.partition(":")[0], *self.spec.reward_files] if self.spec.reward else []
         reward = [hash_file(self.folder / file) for file in sources]
         prompts = [p.model_dump() for p in self.heldout]
         identity = [self.spec.name, self.spec.version, self.spec.max_new_tokens, prompts, reward]
+        if self.spec.proxy is not None:
+            identity.append(hash_folder(self.folder / self.spec.proxy))
         return hash_json(identity)
 
     def train_file(self, variant: str, model: str | None = None) -> Path:
@@ -147,7 +150,7 @@ def load_function(file: Path, name: str) -> Any:
     return getattr(sys.modules[module_name], name)
 
 
-def _prompts(file: Path) -> list[Prompt]:
+def read_prompts(file: Path) -> list[Prompt]:
     """The prompts of a JSONL file; raises UserError, naming the line, when one is broken or comes twice."""
     first: dict[str, int] = {}
     prompts = []

@@ -40,6 +40,7 @@ def cell(**changes):
 OF_TRAINING = {
     "task": "other",
     "data_hash": "x",
+    "world_hash": "x",
     "model": "other",
     "model_hash": "x",
     "method": MethodSpec(name="rpo", options={"logp": "mean"}),

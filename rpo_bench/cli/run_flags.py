@@ -52,6 +52,15 @@ class TrainingFlags:
     report_to: Annotated[
         str | None, flag("--report-to", "Also log to these, e.g. tensorboard,wandb.", "Training")
     ] = None
+    train_reward: Annotated[
+        str | None,
+        flag(
+            "--train-reward",
+            "What online methods learn from: gold, proxy, python:FILE:FUNCTION, hf:FOLDER, or a sum such as "
+            "proxy*0.5+gold*0.5.",
+            "Training",
+        ),
+    ] = None
 
     def changes(self) -> dict[str, Any]:
         """The fields of TrainingSpec that were given."""
@@ -61,6 +70,8 @@ class TrainingFlags:
             raise UserError("--lora-alpha does nothing without --lora-rank: give both.")
         if rank is not None:
             given["lora"] = {"rank": rank, "alpha": 2.0 * rank if alpha is None else alpha}
+        if "train_reward" in given:
+            given["reward"] = given.pop("train_reward")
         if "report_to" in given:
             given["report_to"] = split_list(given["report_to"])
         return given
@@ -93,7 +104,7 @@ class EvaluationFlags:
     ] = None
     reward: Annotated[
         str | None,
-        flag("--reward", "python:FILE:FUNCTION instead of the task's own reward.", "Evaluation"),
+        flag("--reward", "python:FILE:FUNCTION or hf:FOLDER instead of the task's own.", "Evaluation"),
     ] = None
 
     def changes(self, decoding: dict[str, Any]) -> dict[str, Any]:

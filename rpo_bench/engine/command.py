@@ -80,6 +80,7 @@ def _data(data: DataSpec) -> list[str]:
 
 def _training(training: TrainingSpec) -> list[str]:
     values = {name.replace("_", "-"): getattr(training, name) for name in _TRAINING}
+    values["train-reward"] = None if training.reward == TrainingSpec().reward else training.reward
     if training.lora is not None:
         values |= {"lora-rank": training.lora.rank, "lora-alpha": training.lora.alpha}
     return _options(values)

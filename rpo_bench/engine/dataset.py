@@ -11,8 +11,9 @@ from rpo_bench.data.convert import prompts_of
 from rpo_bench.data.readers import read_rows
 from rpo_bench.data.row import Prompt, Row
 from rpo_bench.data.split import split_rows
+from rpo_bench.engine.rewards import source_content
 from rpo_bench.errors import UserError
-from rpo_bench.hashing import hash_file, hash_json
+from rpo_bench.hashing import hash_json
 from rpo_bench.spec import DataSpec, EvaluationSpec, RunSpec
 from rpo_bench.tasks import Task, TaskSpec, first_responses, load_task
 
@@ -118,23 +119,9 @@ def read_training_data(spec: RunSpec, task: Task, model: str) -> TrainingData:
 
 
 def task_identity(task: Task, evaluation: EvaluationSpec) -> str:
-    """The content hash of what is measured: the task, and the reward function that stands in for its own."""
+    """The content hash of what is measured: the task, and the reward that stands in for its own."""
     own = task.hash
-    if evaluation.reward is None:
-        return own
-    file = reward_file(evaluation.reward)[0]
-    return hash_json([own, hash_file(file)])
-
-
-def reward_file(reward: str) -> tuple[Path, str]:
-    """File and function of ``python:FILE:FUNCTION``; raises UserError when it isn't of that form."""
-    kind, _, rest = reward.partition(":")
-    file, _, function = rest.rpartition(":")
-    if kind != "python" or not file or not function:
-        raise UserError(f"--reward {reward}: write python:FILE:FUNCTION.")
-    if not Path(file).is_file():
-        raise UserError(f"--reward {reward}: there is no file {file}.")
-    return Path(file), function
+    return own if evaluation.reward is None else hash_json([own, *source_content(evaluation.reward)])
 
 
 def _file_rows(data: DataSpec) -> list[Row]:

@@ -46,7 +46,7 @@ def plan_evaluation(spec: RunSpec, finished: Finished, around: Surroundings) -> 
     Raises:
         UserError: a checkpoint, its reference or the task can't be used.
     """
-    check_evaluation(spec)
+    check_evaluation(spec, around.trust)
     task = load_task(spec.task, around.include_path)
     task_hash = task_identity(task, spec.evaluation)
     cells: list[PlannedCell] = []

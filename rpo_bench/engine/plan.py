@@ -10,7 +10,7 @@ from pathlib import Path
 from rpo_bench.atomic import atomic_file
 from rpo_bench.data.convert import prompts_of
 from rpo_bench.engine.base_models import BaseModel, Trust, find_models
-from rpo_bench.engine.choices import Choice, check_needs, check_rollouts, choose
+from rpo_bench.engine.choices import Choice, check_needs, choose
 from rpo_bench.engine.dataset import (
     AD_HOC,
     AD_HOC_NEW_TOKENS,
@@ -18,12 +18,18 @@ from rpo_bench.engine.dataset import (
     TrainingData,
     read_ad_hoc,
     read_training_data,
-    reward_file,
     task_identity,
     write_ad_hoc,
 )
 from rpo_bench.engine.online import prompts_file, save_prompts
 from rpo_bench.engine.output import Identity
+from rpo_bench.engine.rewards import (
+    EVAL_FLAG,
+    GOLD,
+    check_source,
+    check_training_reward,
+    training_identity,
+)
 from rpo_bench.engine.tokens import (
     check_heldout,
     collected_warnings,
@@ -36,7 +42,7 @@ from rpo_bench.engine.tokens import (
 from rpo_bench.errors import UserError
 from rpo_bench.hashing import hash_json
 from rpo_bench.spec import CellSpec, DataSpec, MethodSpec, RunSpec, TrainingSpec
-from rpo_bench.tasks import Task, load_function, load_task
+from rpo_bench.tasks import Task, load_task
 from trainers.objective import Need
 
 log = logging.getLogger(__name__)
@@ -119,9 +125,9 @@ def plan_run(spec: RunSpec, surroundings: Surroundings) -> Plan:
     """
     choices = choose(spec)
     with collected_warnings() as warnings:
-        check_evaluation(spec)
+        check_evaluation(spec, surroundings.trust)
         task, data, models = _materials(spec, surroundings)
-        check_rollouts(choices, rewarded=spec.evaluation.reward is not None or task.spec.reward is not None)
+        warnings += check_training_reward(choices, spec, task, surroundings.trust)
         for model in models:
             rows = data[model.name]
             warnings += check_needs(choices, rows.rows, rows.where)
@@ -136,10 +142,10 @@ def plan_run(spec: RunSpec, surroundings: Surroundings) -> Plan:
     )  # fmt: skip
 
 
-def check_evaluation(spec: RunSpec) -> None:
-    """Checks what the evaluation names: reward function and toxicity backend."""
+def check_evaluation(spec: RunSpec, trust: Trust) -> None:
+    """Checks what the evaluation names: reward and toxicity backend."""
     if spec.evaluation.reward is not None:
-        load_function(*reward_file(spec.evaluation.reward))
+        check_source(spec.evaluation.reward, EVAL_FLAG, trust)
     kind, _, name = spec.evaluation.toxicity.partition(":")
     if kind not in ("profanity", "none", "hf") or (kind == "hf") != bool(name):
         raise UserError(f"--toxicity {spec.evaluation.toxicity}: choose profanity, hf:MODEL_FOLDER or none.")
@@ -237,12 +243,13 @@ def planned_cells(
     spec: RunSpec, task: Task, task_hash: str, data: TrainingData, model: BaseModel, choice: Choice
 ) -> Iterator[PlannedCell]:
     """All cells of one method on one model: its strengths × the run's seeds."""
-    learning_rate = spec.training.learning_rate or task.spec.learning_rates.get(
-        choice.spec.name, choice.method.default_learning_rate
-    )
+    rates = {"*": choice.method.default_learning_rate, **task.spec.learning_rates}
+    learning_rate = spec.training.learning_rate or rates.get(choice.spec.name, rates["*"])
     cost = 1.0 + sum(_STEP_COST.get(need, 0.0) for need in choice.method.needs)
     online = Need.ROLLOUTS in choice.method.needs
-    world_hash = hash_json([task_hash, new_tokens(spec, task)]) if online else None
+    reward = spec.training.reward if online else GOLD
+    learnt = training_identity(reward, task, task_hash)
+    world_hash = hash_json([learnt, new_tokens(spec, task)]) if online else None
     for strength, seed in itertools.product(choice.strengths, spec.seeds):
         identity = CellSpec(
             task=task.spec.name,
@@ -256,7 +263,7 @@ def planned_cells(
             method=choice.spec,
             strength=strength,
             seed=seed,
-            training=spec.training.model_copy(update={"learning_rate": learning_rate}),
+            training=spec.training.model_copy(update={"learning_rate": learning_rate, "reward": reward}),
             evaluation=spec.evaluation,
         )
         yield PlannedCell(identity, choice.method.strength_name, model, cost)

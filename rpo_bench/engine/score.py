@@ -9,6 +9,7 @@ import torch
 import yaml
 
 from rpo_bench.atomic import atomic_folder
+from rpo_bench.engine.rewards import proxy_of
 from rpo_bench.engine.stages import (
     PROBE_REWARD,
     Report,
@@ -64,6 +65,7 @@ def _score_samples(work: CellWork, folder: Path) -> dict[str, MetricValue]:
         prompts,
         samples,
         reward=reward_of(work, task),
+        proxy=proxy_of(work.spec, task, work.trust),
         toxicity=evaluation.toxicity,
         decoding=decoding_of(work),
         identity=work.spec.hash,

@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from rpo_bench.atomic import atomic_folder, explained
 from rpo_bench.data.row import Prompt
 from rpo_bench.engine.base_models import Trust
-from rpo_bench.engine.dataset import reward_file, task_identity
+from rpo_bench.engine.dataset import task_identity
 from rpo_bench.engine.online import load_prompts, make_world
+from rpo_bench.engine.rewards import evaluation_reward, training_reward
 from rpo_bench.engine.tokens import examples_file, labelled, load_examples
 from rpo_bench.engine.work import CellWork
 from rpo_bench.engine.worker import Progress
@@ -27,7 +28,7 @@ from rpo_bench.models.quiet import quiet
 from rpo_bench.results.json_lines import write_json_lines
 from rpo_bench.results.samples import stored_sample
 from rpo_bench.spec import Decoding, TrainingSpec
-from rpo_bench.tasks import RewardFunction, Task, load_function, load_task
+from rpo_bench.tasks import RewardFunction, Task, load_task
 from trainers.examples import Examples
 from trainers.fitting import fit
 from trainers.fitting_online import fit_online
@@ -50,7 +51,7 @@ _KEPT_BYTES = 500_000_000  # base models up to this size stay loaded in a worker
 
 def training_settings(training: TrainingSpec, seed: int, name: str | None = None) -> TrainingSettings:
     """What ``trainers.fit`` is told."""
-    values = training.model_dump(exclude={"lora"})
+    values = training.model_dump(exclude={"lora", "reward"})
     lora = None if training.lora is None else Lora(**training.lora.model_dump())
     return TrainingSettings(**values, lora=lora, seed=seed, run_name=name)
 
@@ -79,7 +80,7 @@ def train_into(folder: Path, work: CellWork, report: Report) -> FitResult:
 
     probe = make_probe(work, task, base.tokenizer) if settings.probe_every else None
     if isinstance(method, OnlineMethod):
-        reward = reward_of(work, task)
+        reward = training_reward(work.spec, task, work.trust)
         if reward is None:
             raise UserError(f"{method.name} needs a reward for its own answers; the task has none.")
         limit = decoding_of(work).max_new_tokens or task.spec.max_new_tokens
@@ -196,10 +197,7 @@ def decoding_of(work: CellWork) -> Decoding:
 
 def reward_of(work: CellWork, task: Task) -> RewardFunction | None:
     """The reward that checkpoints are measured by."""
-    if work.spec.evaluation.reward is None:
-        return task.reward
-    reward: RewardFunction = load_function(*reward_file(work.spec.evaluation.reward))
-    return reward
+    return evaluation_reward(task, work.spec.evaluation, work.trust)
 
 
 def reward_identity(work: CellWork, task: Task) -> str | None:

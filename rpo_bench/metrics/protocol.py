@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,10 @@ from rpo_bench.data.row import Prompt
 from rpo_bench.results.samples import StoredSample
 from rpo_bench.spec import Decoding
 from rpo_bench.stats.bootstrap import prompt_means
+from rpo_bench.tasks import RewardFunction
+
+if TYPE_CHECKING:
+    from rpo_bench.metrics.proxy import Proxy
 
 Floats = NDArray[np.float64]
 Range = tuple[float, float]
@@ -114,6 +119,14 @@ class CorpusMetric(Metric):
 
 @dataclass(frozen=True)
 class MetricContext:
-    """What a metric family may want to know when it is made."""
+    """What a metric family may want to know when it is made.
+
+    Attributes:
+        decoding: How the samples were drawn.
+        reward: The gold reward, where there is one.
+        proxy: What stands in for it, where the task has such a thing.
+    """
 
     decoding: Decoding = field(default_factory=Decoding)
+    reward: RewardFunction | None = None
+    proxy: "Proxy | None" = None

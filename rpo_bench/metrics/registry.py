@@ -17,6 +17,7 @@ METRICS: Registry[MetricFamily] = Registry(
     "rpo_bench.metrics",
     {
         "kl": "rpo_bench.metrics.kl:kl_metrics",
+        "proxy": "rpo_bench.metrics.proxy:proxy_metrics",
         "length": "rpo_bench.metrics.length:length_metrics",
         "diversity": "rpo_bench.metrics.diversity:diversity_metrics",
     },

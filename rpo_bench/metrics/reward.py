@@ -87,7 +87,7 @@ class Reward(SampleMetric):
 
 def function_name(function: Any) -> str:
     """What a function is called, with the file it comes from where it has one."""
-    name = getattr(function, "__qualname__", type(function).__name__)
+    name = getattr(function, "__qualname__", getattr(function, "name", type(function).__name__))
     code = getattr(inspect.unwrap(function), "__code__", None)
     return f"{name} ({code.co_filename.rpartition('/')[2]})" if code else str(name)
 

@@ -20,6 +20,7 @@ from rpo_bench.metrics.protocol import (
     Summary,
     Unscored,
 )
+from rpo_bench.metrics.proxy import Proxy
 from rpo_bench.metrics.registry import METRICS
 from rpo_bench.metrics.reward import Reward
 from rpo_bench.metrics.toxicity import toxicity_metric
@@ -65,6 +66,7 @@ def measure(
     *,
     reward: RewardFunction | None = None,
     reward_name: str | None = None,
+    proxy: Proxy | None = None,
     toxicity: str = "profanity",
     decoding: Decoding | None = None,
     identity: str = "",
@@ -76,6 +78,7 @@ def measure(
         samples: The stored samples, in any order.
         reward: The reward function; None leaves reward out.
         reward_name: What results call it; None: the function's own name.
+        proxy: What stands in for the reward; None leaves it out.
         toxicity: 'profanity', 'hf:FOLDER' or 'none'.
         decoding: How the samples were drawn; None: ancestrally.
         identity: What the resampling is seeded by: the cell's hash.
@@ -84,7 +87,7 @@ def measure(
         UserError: There is no sample, a sample's prompt is unknown, two samples are the same one, or a metric
             breaks its promise.
     """
-    context = MetricContext(decoding or Decoding())
+    context = MetricContext(decoding or Decoding(), reward, proxy)
     metrics: list[Metric] = [] if reward is None else [_reward(reward, reward_name, samples)]
     metrics.append(toxicity_metric(toxicity))
     for name in METRICS:

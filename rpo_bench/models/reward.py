@@ -1,0 +1,207 @@
+"""Reward models: any Hugging Face sequence classifier with one label, as a reward function."""
+
+import logging
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from rpo_bench.data.row import Prompt
+from rpo_bench.errors import UserError
+from rpo_bench.hashing import hash_folder
+from rpo_bench.models.folder import check_model_folder, is_adapter, read_json
+from rpo_bench.models.loading import load_tokenizer
+from rpo_bench.models.prompting import prompt_ids
+from rpo_bench.models.quiet import quiet
+from trainers.sequence_scores import Encoded, all_scores, check_padding
+
+#: How prompt and response become one sequence. "appended": the prompt as a policy is given it, the response,
+#: end-of-sequence. "pair": the tokenizer's own way with two texts. "chat": its chat template.
+Layout = Literal["appended", "pair", "chat"]
+
+#: In the config of the models that are trained here: their layout, and what is taken off their scores.
+LAYOUT_KEY, CENTRE_KEY = "reward_layout", "reward_centre"
+
+_BATCH = 64
+_UNLIMITED = 10**6  # tokenizers without a limit name a number far beyond this
+_KEPT = 2
+
+log = logging.getLogger(__name__)
+
+
+class RewardModel:
+    """A reward function: (prompts, responses) → scores.
+
+    A score depends on its own prompt and response only. The scores of the last call are remembered, because
+    several metrics ask for those of the same samples.
+
+    Attributes:
+        name: Folder and content hash, for results.
+        model: The classifier.
+        tokenizer: Its tokenizer.
+    """
+
+    def __init__(self, model: Any, tokenizer: Any, name: str, layout: Layout, centre: float = 0.0) -> None:
+        self.name = name
+        self.model = model.eval()
+        self.tokenizer = tokenizer
+        self._layout: Layout = layout
+        self._centre = centre
+        self._limit = _length_limit(model.config, tokenizer)
+        self._last: tuple[tuple[str, ...], tuple[str, ...], list[float]] = ((), (), [])
+
+    @classmethod
+    def load(
+        cls, folder: Path, *, allow_pickle: bool = False, trust_remote_code: bool = False, what: str = ""
+    ) -> "RewardModel":
+        """Loads a folder that ``save_pretrained`` wrote.
+
+        Args:
+            folder: The folder.
+            allow_pickle: Whether pickled weights may be loaded.
+            trust_remote_code: Whether code in the folder may run.
+            what: The flag that named it, for messages.
+
+        Raises:
+            UserError: It is no sequence classifier with one label, or it can't be read.
+        """
+        from transformers import AutoModelForSequenceClassification
+
+        check_reward_folder(folder, what, allow_pickle=allow_pickle, trust_remote_code=trust_remote_code)
+        try:
+            with quiet():
+                model, info = AutoModelForSequenceClassification.from_pretrained(
+                    folder,
+                    dtype=torch.float32,
+                    trust_remote_code=trust_remote_code,
+                    use_safetensors=None if allow_pickle else True,
+                    output_loading_info=True,
+                )
+        except Exception as error:
+            first = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
+            raise UserError(f"{what or folder}: the reward model can't be read: {first}.") from error
+        if info["missing_keys"]:
+            absent = sorted(info["missing_keys"])[0]
+            raise UserError(f"{what or folder}: the weights lack {absent}: it isn't a whole reward model.")
+        tokenizer = load_tokenizer(str(folder), trust_remote_code)
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+        centre = float(getattr(model.config, CENTRE_KEY, 0.0))
+        layout = getattr(model.config, LAYOUT_KEY, None) or usual_layout(model.config, tokenizer)
+        name = f"{folder.resolve().name} ({hash_folder(folder)[:8]})"
+        found = cls(model.to(device), tokenizer, name, layout, centre)
+        check_padding(found.model, [found.encode("a", "b"), found.encode("a b c d", "e f g h")])
+        return found
+
+    def __call__(self, prompts: Sequence[Prompt], responses: Sequence[str]) -> list[float]:
+        """Scores N responses to N prompts."""
+        asked = tuple(prompt.text for prompt in prompts)
+        given = tuple(responses)
+        if self._last[:2] != (asked, given):
+            self._last = (asked, given, self.scores(asked, given).tolist())
+        return list(self._last[2])
+
+    def scores(
+        self, prompts: Sequence[str], responses: Sequence[str], batch_size: int = _BATCH
+    ) -> NDArray[np.float64]:
+        """Scores of N responses to N prompts; (N,). ``batch_size`` changes only memory and rounding."""
+        if not responses:
+            return np.zeros(0)
+        rows = self.encoded(prompts, responses)
+        scores: NDArray[np.float64] = all_scores(self.model, rows, batch_size).double().numpy()
+        return scores - self._centre
+
+    def encoded(self, prompts: Sequence[str], responses: Sequence[str]) -> list[Encoded]:
+        """The N sequences that the model reads; what exceeds its context loses tokens of the prompt."""
+        rows = [self.encode(prompt, text) for prompt, text in zip(prompts, responses, strict=True)]
+        cut = sum(self._too_long(row) for row in rows)
+        if cut:
+            log.warning("%d of %d texts were cut to fit the context of %s.", cut, len(rows), self.name)
+        return [self._cut(row) for row in rows]
+
+    def encode(self, prompt: str, response: str) -> Encoded:
+        """The sequence of one prompt and response, uncut."""
+        tokenizer = self.tokenizer
+        if self._layout == "appended":
+            ids = prompt_ids(tokenizer, prompt, bool(self.model.config.is_encoder_decoder))
+            answer = tokenizer(response, add_special_tokens=False, verbose=False).input_ids
+            return Encoded([*ids, *answer, tokenizer.eos_token_id])
+        if self._layout == "chat":
+            turns = [{"role": "user", "content": prompt}, {"role": "assistant", "content": response}]
+            return Encoded(tokenizer.apply_chat_template(turns, tokenize=True, return_dict=True)["input_ids"])
+        found = tokenizer(prompt, response, verbose=False)
+        return Encoded(found.input_ids, found.get("token_type_ids"))
+
+    def _too_long(self, row: Encoded) -> bool:
+        return self._limit is not None and len(row.ids) > self._limit
+
+    def _cut(self, row: Encoded) -> Encoded:
+        """The first token (a beginning-of-sequence, where there is one) and as many of the last as fit."""
+        if self._limit is None or not self._too_long(row):
+            return row
+        kept = [0, *range(len(row.ids) - self._limit + 1, len(row.ids))]
+        segments = None if row.segments is None else [row.segments[i] for i in kept]
+        return Encoded([row.ids[i] for i in kept], segments)
+
+
+def check_reward_folder(
+    folder: Path, what: str = "", *, allow_pickle: bool = False, trust_remote_code: bool = False
+) -> None:
+    """Checks, without loading it, that a folder holds a sequence classifier with one label.
+
+    Raises:
+        UserError: It doesn't; the sentence says what it holds.
+    """
+    where = what or str(folder)
+    if is_adapter(folder):
+        raise UserError(f"{where}: that is an adapter: merge it into its base model first.")
+    check_model_folder(folder, allow_pickle)
+    config = read_json(folder / "config.json")
+    kinds = [str(kind) for kind in config.get("architectures") or ()]
+    if kinds and not trust_remote_code and not any("SequenceClassification" in kind for kind in kinds):
+        raise UserError(
+            f"{where}: {folder} holds a {kinds[0]}, not a sequence classifier: train one of it by 'rpo-bench "
+            "reward-model'."
+        )
+    labels = config.get("id2label") or {str(i): f"LABEL_{i}" for i in range(config.get("num_labels", 2))}
+    if len(labels) != 1:
+        raise UserError(
+            f"{where}: the classifier in {folder} has {len(labels)} labels ({', '.join(labels.values())}); a "
+            "reward model has one, whose score is the reward."
+        )
+
+
+def usual_layout(config: Any, tokenizer: Any) -> Layout:
+    """How the authors of a classifier will have laid out prompt and response, when they don't say."""
+    from transformers.models.auto.modeling_auto import (
+        MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
+        MODEL_FOR_MASKED_LM_MAPPING_NAMES,
+    )
+
+    if getattr(tokenizer, "chat_template", None):
+        return "chat"
+    kind = config.model_type
+    causal = kind in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES and kind not in MODEL_FOR_MASKED_LM_MAPPING_NAMES
+    return "appended" if causal and tokenizer.eos_token_id is not None else "pair"
+
+
+def reward_model(folder: Path, *, allow_pickle: bool, trust_remote_code: bool, what: str) -> RewardModel:
+    """``RewardModel.load``, remembering the latest ones by content."""
+    return _kept(folder.resolve(), hash_folder(folder), allow_pickle, trust_remote_code, what)
+
+
+@lru_cache(maxsize=_KEPT)
+def _kept(folder: Path, _content: str, allow_pickle: bool, trust_remote_code: bool, what: str) -> RewardModel:
+    return RewardModel.load(folder, allow_pickle=allow_pickle, trust_remote_code=trust_remote_code, what=what)
+
+
+def _length_limit(config: Any, tokenizer: Any) -> int | None:
+    """Tokens that the model takes; None where positions are relative and the tokenizer names no limit."""
+    positions = getattr(config, "max_position_embeddings", None)
+    own = tokenizer.model_max_length if tokenizer.model_max_length < _UNLIMITED else None
+    if positions is None:
+        return None if config.is_encoder_decoder else own
+    return int(positions) if own is None else min(int(positions), int(own))

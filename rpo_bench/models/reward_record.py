@@ -1,0 +1,95 @@
+"""What a reward model's folder says of it, beside weights and tokenizer: how good it is, and its units."""
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, ValidationError
+
+from rpo_bench.atomic import atomic_file
+from rpo_bench.errors import UserError
+from rpo_bench.results.schema import Interval
+from rpo_bench.spec import Frozen
+
+RECORD_FILE = "reward_model.json"
+
+#: The key of the scale that holds for responses of any model.
+ANY_MODEL = "*"
+
+
+class Scale(Frozen):
+    """Means and deviations of scores and rewards over the same responses: what turns one into the other."""
+
+    score_mean: float
+    score_sd: float = Field(gt=0)
+    reward_mean: float
+    reward_sd: float = Field(gt=0)
+    responses: int = Field(ge=2, description="how many they were measured on")
+    of: str = Field(description="which responses")
+    model_hash: str | None = Field(None, description="of the base model that wrote them; None: any")
+
+    def standardised(self, score: float) -> float:
+        """The score in units of the reward: equal mean and deviation over the responses measured."""
+        return self.reward_mean + self.reward_sd * (score - self.score_mean) / self.score_sd
+
+
+class ReliabilityBin(Frozen):
+    """Pairs of similar confidence, and how often the model was right about them."""
+
+    low: float
+    high: float
+    pairs: int
+    weight: float
+    confidence: float
+    accuracy: float
+
+
+class PairRecord(Frozen):
+    """Quality on pairs of one prompt each; every prompt weighs the same."""
+
+    prompts: int = Field(ge=1)
+    pairs: int = Field(ge=1)
+    accuracy: Interval
+    log_loss: float = Field(description="nats per pair; 0.693 for a model that knows nothing")
+    calibration_error: float = Field(description="mean |accuracy − confidence| over the bins")
+    bins: tuple[ReliabilityBin, ...]
+
+
+class RewardRecord(Frozen):
+    """reward_model.json."""
+
+    schema_version: Literal[1] = 1
+    base: str = Field(description="name of the base model's folder")
+    base_hash: str
+    data: str
+    data_hash: str
+    settings: dict[str, Any]
+    train_prompts: int
+    train_pairs: int
+    heldout: PairRecord
+    #: Further measurements by name: against noise-free rewards, say.
+    also: dict[str, PairRecord] = Field(default_factory=dict)
+    scale: dict[str, Scale] = Field(default_factory=dict, description="base model's name, or '*' → scale")
+
+    def scale_for(self, model: str, model_hash: str) -> Scale | None:
+        """The scale of a base model's responses: its own, or that of any; None where there is neither."""
+        own = self.scale.get(model)
+        if own is not None and own.model_hash in (None, model_hash):
+            return own
+        return self.scale.get(ANY_MODEL)
+
+
+def write_reward_record(folder: Path, record: RewardRecord) -> None:
+    """Writes the record into a reward model's folder."""
+    with atomic_file(folder / RECORD_FILE) as file:
+        file.write_text(record.model_dump_json(indent=1) + "\n", encoding="utf-8")
+
+
+def read_reward_record(folder: Path) -> RewardRecord | None:
+    """Reads it; None where there is none. Raises UserError when it is damaged."""
+    file = folder / RECORD_FILE
+    if not file.is_file():
+        return None
+    try:
+        return RewardRecord.model_validate_json(file.read_text(encoding="utf-8"))
+    except (ValidationError, ValueError) as error:
+        raise UserError(f"{file} is no record of a reward model: {str(error).splitlines()[0]}.") from error
