@@ -19,6 +19,7 @@ VERBS = {
     "verify": Verb("rpo_bench.cli.verify:verify", "Train methods where the optimum is known."),
     "tasks": Verb("rpo_bench.cli.tasks:app", "List the tasks, or show one."),
     "compare": Verb("rpo_bench.cli.compare:compare", "What differences are worth, at equal KL and strength."),
+    "judge": Verb("rpo_bench.cli.judge:app", "Win rates from pairwise judgements."),
     "leaderboard": Verb("rpo_bench.cli.leaderboard:leaderboard", "Build the page from stored results."),
     "doctor": Verb("rpo_bench.cli.doctor:doctor", "Say what this machine can do, and what is missing."),
 }

@@ -1,0 +1,88 @@
+"""``rpo-bench judge``: pairwise judgements."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from rpo_bench.cli.console import out, print_facts
+
+if TYPE_CHECKING:
+    from rpo_bench.judge.judgements import WinRates
+    from rpo_bench.results.schema import Interval
+
+_EXTRAPOLATED = 0.95  # share of questions on one side of equal length
+
+app = typer.Typer(help="Win rates from pairwise judgements.", no_args_is_help=True)
+
+
+class Source(StrEnum):
+    """Whose format."""
+
+    alpaca_eval = "alpaca-eval"
+
+
+@app.callback()
+def root() -> None:
+    """Win rates from pairwise judgements."""
+
+
+@app.command("import")
+def import_(
+    file: Annotated[Path, typer.Argument(help="Judgements made elsewhere, .json or .json.gz.")],
+    source: Annotated[Source, typer.Option("--from", help="Whose format it is.")] = Source.alpaca_eval,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    level: Annotated[float, typer.Option("--level", help="Coverage of the intervals.")] = 0.95,
+    resamples: Annotated[int, typer.Option("--resamples", min=100, help="Of the bootstrap.")] = 10_000,
+) -> None:
+    """Win rates of judgements made elsewhere: raw, discrete and length-controlled, in percent.
+
+    The length-controlled rate is the win rate at equal length, by a logistic regression on the difference in
+    length. AlpacaEval's own has a further term for the difficulty of each of its instructions, so the two
+    differ.
+    """
+    from rpo_bench.errors import UserError
+    from rpo_bench.judge.alpaca_eval import read_alpaca_eval
+    from rpo_bench.judge.judgements import win_rates
+
+    if not 0.5 <= level < 1:
+        raise UserError(f"--level {level:g}: it must lie between 0.5 and 1, such as 0.95.")
+    readers = {Source.alpaca_eval: read_alpaca_eval}
+    found = win_rates(readers[source](file), level=level, resamples=resamples)
+    if as_json:
+        typer.echo(found.model_dump_json(indent=2))
+    else:
+        _print(found)
+
+
+def _print(found: "WinRates") -> None:
+    error = "" if found.standard_error is None else f" ± {found.standard_error:.3f} (standard error)"
+    facts = {
+        "model": f"{found.model}, against {found.baseline}",
+        "questions": f"{found.questions:,}" + (f", {found.unscored} unscored" if found.unscored else ""),
+        "win rate": f"{found.win_rate:.3f} %{error}",
+        "interval": _bounds(found.win_rate_interval),
+        "wins / draws / losses": f"{found.wins} / {found.draws} / {found.losses}",
+        "discrete win rate": f"{found.discrete_win_rate:.3f} %",
+        "at equal length": _rate(found.length_controlled_win_rate)
+        + _bounds(found.length_controlled_interval),
+        "mean length": f"{found.mean_length:.0f} characters, the baseline's {found.baseline_mean_length:.0f}",
+    }
+    print_facts(facts)
+    if found.shorter_share > _EXTRAPOLATED or found.shorter_share < 1 - _EXTRAPOLATED:
+        out().print(
+            f"Note: the model's response is the shorter one on {100 * found.shorter_share:.0f} % of the "
+            "questions: the rate at equal length is an extrapolation.",
+            soft_wrap=True,
+        )
+
+
+def _rate(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f} % "
+
+
+def _bounds(interval: "Interval") -> str:
+    if interval.low is None or interval.high is None:
+        return "no interval can be had"
+    return f"[{interval.low:.3f}, {interval.high:.3f}] ({100 * interval.level:g} %)"

@@ -1,0 +1,1 @@
+"""Pairwise judgements: reading them, and what may be concluded from them."""
