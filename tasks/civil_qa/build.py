@@ -2,8 +2,9 @@
 
     python -m tasks.civil_qa.build [--out DIR] [--seed N]
 
-The world's prompts, two reference policies, the policy behind the off-policy data, training rows, and the
-reference samples behind the oracle. On one machine the same seed gives the same bytes.
+The world's prompts, two reference policies, the policy behind the off-policy data, training rows, the
+reference samples behind the oracle, and the proxy of the reward. On one machine the same seed gives the
+same bytes.
 """
 
 import logging
@@ -25,6 +26,7 @@ from rpo_bench.models.hf import HFModel
 from rpo_bench.results.json_lines import write_json_lines
 from tasks.civil_qa.facts import DOMAINS, Key, facts
 from tasks.civil_qa.phrases import MANNERS
+from tasks.civil_qa.proxy import SAMPLES, STEPS, build_proxy
 from tasks.civil_qa.questions import ask
 from tasks.civil_qa.sampling import (
     NOISE,
@@ -109,6 +111,7 @@ def build(out: Path, seed: int, scale: Scale) -> None:
         for name in _ARCHITECTURES:
             model = _pretrained(out / "models" / name, name, TYPICAL, prompts, seed, scale)
             _write_data(out, name, model, off_policy, prompts, seed, scale)
+        build_proxy(out, seed, min(STEPS, scale.steps), min(SAMPLES, scale.oracle))
     finally:
         torch.set_num_threads(threads)
 
