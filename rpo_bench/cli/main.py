@@ -14,6 +14,9 @@ VERBS = {
     "train": Verb("rpo_bench.cli.train:train", "Train one checkpoint."),
     "eval": Verb("rpo_bench.cli.eval:eval_", "Measure a finished checkpoint; nothing is trained."),
     "base": Verb("rpo_bench.cli.base:base", "Make a tokenizer and a small language model from a file."),
+    "reward-model": Verb(
+        "rpo_bench.cli.reward_model:reward_model", "Train a reward model from scored responses."
+    ),
     "data": Verb("rpo_bench.cli.data:app", "Look at training data before using it."),
     "methods": Verb("rpo_bench.cli.methods:app", "List the training methods, or show one."),
     "verify": Verb("rpo_bench.cli.verify:verify", "Train methods where the optimum is known."),

@@ -1,0 +1,182 @@
+"""``rpo-bench reward-model``: a scalar reward model from scored responses or preference pairs."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from rpo_bench.cli.console import err, print_facts
+from rpo_bench.cli.options import flag, with_flags
+from rpo_bench.errors import UserError
+
+if TYPE_CHECKING:
+    from rpo_bench.data.row import Row
+    from rpo_bench.models.reward_record import RewardRecord
+    from rpo_bench.models.reward_training import RewardData
+
+
+@dataclass(frozen=True)
+class SourceFlags:
+    """What it learns from."""
+
+    data: Annotated[
+        str | None,
+        flag(
+            "--data", "Scored rows or preference pairs, as `data check` reads them.", "Data", metavar="FILE"
+        ),
+    ] = None
+    task: Annotated[
+        str | None, flag("--task", "A task by name or folder, for its own training rows.", "Data")
+    ] = None
+    include_path: Annotated[
+        Path | None, flag("--include-path", "A folder of further tasks.", "Data", metavar="DIR")
+    ] = None
+    data_variant: Annotated[str, flag("--data-variant", "Which of the task's data sets.", "Data")] = (
+        "on_policy"
+    )
+    split: Annotated[str | None, flag("--split", "Only the rows of this split of --data.", "Data")] = None
+    test_fraction: Annotated[
+        float, flag("--test-fraction", "Share of the prompts that it is measured on.", "Data")
+    ] = 0.1
+    skip_bad_lines: Annotated[
+        bool, flag("--skip-bad-lines", "Leave out rows that can't be used.", "Data")
+    ] = False
+
+
+@dataclass(frozen=True)
+class FittingFlags:
+    """How it is trained."""
+
+    steps: Annotated[int, flag("--steps", "Optimiser steps.", "Training", min=1)] = 300
+    batch_size: Annotated[
+        int, flag("--batch-size", "Prompts per step, each with all its responses.", "Training", min=2)
+    ] = 16
+    micro_batch_size: Annotated[
+        int | None,
+        flag(
+            "--micro-batch-size",
+            "Prompts per forward pass; saves memory, changes nothing.",
+            "Training",
+            min=1,
+        ),
+    ] = None
+    learning_rate: Annotated[
+        float | None, flag("--learning-rate", "At its peak; 0.03 / width by default.", "Training")
+    ] = None
+    warmup_steps: Annotated[int, flag("--warmup-steps", "Of the learning rate.", "Training", min=0)] = 20
+    weight_decay: Annotated[float, flag("--weight-decay", "Of AdamW.", "Training", min=0)] = 0.01
+    dtype: Annotated[str, flag("--dtype", "auto, float32 or bfloat16.", "Training", metavar="DTYPE")] = "auto"
+    seed: Annotated[int, flag("--seed", "Of weights, batches and held-out prompts.", "Training", min=0)] = 0
+    threads: Annotated[
+        int, flag("--threads", "Of torch; the weights depend on it in the last bits.", "Training", min=1)
+    ] = 1
+
+
+@with_flags
+def reward_model(
+    model: Annotated[str, typer.Option(help="The base model: a folder, or one of the task's by name.")],
+    out: Annotated[Path, typer.Option(help="The folder to make.", metavar="DIR")],
+    source: SourceFlags,
+    fitting: FittingFlags,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a model folder.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
+) -> None:
+    """Train a reward model from scored responses or preference pairs.
+
+    It learns which of two responses to a prompt is the better one (Bradley–Terry), and is measured on
+    held-out prompts.
+    """
+    _check(source, fitting, out, overwrite)
+    data, base = _materials(source, model, fitting.seed)
+
+    import torch
+
+    from rpo_bench.models.reward_training import train_reward_model
+    from trainers.reward_model import RewardModelSettings
+
+    torch.set_num_threads(fitting.threads)
+    given = {name: value for name, value in vars(fitting).items() if name != "threads"}
+    with _progress(fitting.steps, quiet) as progress:
+        record = train_reward_model(data, base, RewardModelSettings(**given), out, progress=progress)
+    _print(record, out)
+
+
+def _check(source: SourceFlags, fitting: FittingFlags, out: Path, overwrite: bool) -> None:
+    if (source.data is None) == (source.task is None):
+        raise UserError("Give either --data FILE or --task NAME: that is what the reward model learns from.")
+    if not 0 < source.test_fraction < 1:
+        raise UserError(f"--test-fraction {source.test_fraction:g}: it must lie between 0 and 1.")
+    if fitting.learning_rate is not None and not 0 < fitting.learning_rate < float("inf"):
+        raise UserError(f"--learning-rate {fitting.learning_rate:g}: it must be a number above 0.")
+    if fitting.dtype not in ("auto", "float32", "bfloat16"):
+        raise UserError(f"--dtype {fitting.dtype}: choose auto, float32 or bfloat16.")
+    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
+        return
+    if not (out / "config.json").is_file():
+        raise UserError(f"--out {out} exists and is no model folder: choose another.")
+    if not overwrite:
+        raise UserError(f"--out {out} holds a model already: choose another folder, or give --overwrite.")
+
+
+def _materials(source: SourceFlags, model: str, seed: int) -> "tuple[RewardData, Path]":
+    """The divided rows, and the base model's folder."""
+    from rpo_bench.data.split import split_rows
+    from rpo_bench.models.reward_training import RewardData
+
+    rows, where, own = _rows(source, model)
+    base = own.get(model, Path(model).expanduser())
+    if not base.is_dir():
+        raise UserError(f"--model {model}: there is no such folder, and the task has no model of that name.")
+    split = split_rows(rows, source.test_fraction, seed)
+    return RewardData(split.train, split.test, where), base
+
+
+def _rows(source: SourceFlags, model: str) -> "tuple[list[Row], str, dict[str, Path]]":
+    """All rows, what they are called, and the task's models."""
+    from rpo_bench.data.readers import read_rows
+    from rpo_bench.tasks import load_task
+
+    if source.data is not None:
+        bad = "skip" if source.skip_bad_lines else "fail"
+        rows = read_rows(source.data, split=source.split, on_bad=bad)  # type: ignore[arg-type]
+        return rows, source.data, {}
+    assert source.task is not None
+    task = load_task(source.task, source.include_path)
+    file = task.train_file(source.data_variant, model)
+    own = {name: task.folder / folder for name, folder in task.spec.models.items()}
+    return read_rows(file), f"{task.spec.name} ({source.data_variant})", own
+
+
+@contextmanager
+def _progress(steps: int, quiet: bool) -> Iterator[Callable[[int, dict[str, float]], None] | None]:
+    """A bar with loss and time left on standard error; nothing where that is no terminal."""
+    console = err()
+    if quiet or not console.is_terminal:
+        yield None
+        return
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = ("training", BarColumn(), MofNCompleteColumn(), TextColumn("loss {task.fields[loss]}"))
+    with Progress(*columns, TimeRemainingColumn(), console=console) as bar:
+        task = bar.add_task("", total=steps, loss="–")
+        yield lambda step, row: bar.update(task, completed=step, loss=f"{row['loss']:.3f}")
+
+
+def _print(record: "RewardRecord", out: Path) -> None:
+    held = record.heldout
+    accuracy = held.accuracy
+    interval = "" if accuracy.low is None else f" [{accuracy.low:.3f}, {accuracy.high:.3f}]"
+    measured_on = f"{held.prompts:,} prompts, {held.pairs:,} pairs"
+    print_facts(
+        {
+            "trained on": f"{record.train_prompts:,} prompts, {record.train_pairs:,} pairs of {record.data}",
+            "held-out accuracy": f"{accuracy.point:.3f}{interval} ({measured_on})",
+            "log-loss": f"{held.log_loss:.3f} nats per pair (0.693 knows nothing)",
+            "calibration error": f"{held.calibration_error:.3f}",
+            "saved": str(out),
+            "use it by": f"--reward hf:{out} or --train-reward hf:{out}",
+        }
+    )
