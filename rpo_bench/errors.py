@@ -1,11 +1,13 @@
 """The exception that the command line prints as one sentence instead of a traceback."""
 
 import difflib
+import traceback
 from collections.abc import Iterable
+from pathlib import Path
 
 from trainers.errors import UserError
 
-__all__ = ["UserError", "did_you_mean"]
+__all__ = ["UserError", "did_you_mean", "located"]
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
@@ -19,3 +21,10 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
         return ""
     near = difflib.get_close_matches(word, names, n=1, cutoff=0.6)
     return f" Did you mean '{near[0]}'?" if near else f" Known: {', '.join(names)}."
+
+
+def located(error: Exception) -> str:
+    """Someone else's error in one line, with the place that raised it: "ValueError: no (x.py, line 3)"."""
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text} ({Path(last.filename).name}, line {last.lineno})"

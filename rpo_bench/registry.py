@@ -31,7 +31,7 @@ class Registry(Generic[T]):
 
     def add(self, name: str, value: T | str) -> None:
         """Registers ``name``; raises UserError when something else has that name already."""
-        if name in self._entries and self._entries[name] != value:
+        if name in self._entries and self._entries[name] not in (value, _target(value)):
             raise UserError(f"The {self.kind} '{name}' is defined twice: rename the one in your plug-in.")
         self._entries[name] = value
 
@@ -68,6 +68,11 @@ class Registry(Generic[T]):
         self._entry_points_read = True
         for point in entry_points(group=self._group):
             self.add(point.name, point.value)
+
+
+def _target(value: object) -> str:
+    """How an entry point would call it, so that a module can be both a plug-in and an installed package."""
+    return f"{getattr(value, '__module__', '')}:{getattr(value, '__qualname__', '')}"
 
 
 #: The environment variable that names plug-in files, separated as in PATH.

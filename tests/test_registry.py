@@ -172,3 +172,12 @@ class TestPlugins:
         text.write_text("hello")
         with pytest.raises(UserError, match="not a Python file"):
             load_plugin(text)
+
+
+class TestAFileThatIsPluginAndPackage:
+    def test_registers_under_the_name_that_its_entry_point_gave(self):
+        import json
+
+        registry = fruits(loads="json:loads")
+        registry.add("loads", json.loads)
+        assert registry.get("loads") is json.loads

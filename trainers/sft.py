@@ -25,7 +25,7 @@ class SFT(OfflineMethod):
     name: ClassVar[str] = "sft"
     title: ClassVar[str] = "Supervised fine-tuning on best-of-k"
     paper: ClassVar[str] = "—"
-    equation: ClassVar[str] = "L = −log π_θ(y*|x) / mean|y*|, y* the best of k logged responses"
+    equation: ClassVar[str] = "L = −E log π_θ(y*|x),  y* the best of k logged responses"
     axes: ClassVar[Axes] = Axes("prompts of the data", "best of k logged responses", "1")
     strength_name: ClassVar[str] = "k"
     default_strengths: ClassVar[tuple[float, ...]] = (1, 2, 4, 8)

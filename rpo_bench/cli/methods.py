@@ -3,12 +3,13 @@
 import dataclasses
 import inspect
 import re
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from rpo_bench.cli.console import err, out, print_facts, print_table
-from rpo_bench.errors import UserError
+from rpo_bench.errors import UserError, located
 
 app = typer.Typer(help="List the training methods, or show one.")
 COLUMNS = ("method", "data", "prompts", "responses", "gradient coefficient", "strength", "paper")
@@ -36,11 +37,17 @@ def methods(context: typer.Context) -> None:
 
 
 @app.command()
-def show(name: Annotated[str, typer.Argument(metavar="NAME", help="As the list has it.")]) -> None:
-    """Show a method's equation, options, paper and deviations."""
-    from rpo_bench.methods import METHODS
-
-    method = METHODS.get(name)()
+def show(
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help='As the list has it, or with options: "rpo(tau=0.2)".')
+    ],
+    svg: Annotated[
+        Path | None,
+        typer.Option("--svg", help="Draw the gradient coefficient into this file too.", metavar="FILE"),
+    ] = None,
+) -> None:
+    """Show a method's equation, options, paper and deviations, and its gradient coefficient."""
+    method = _named(name)
     summary, notes, options = _documented(method)
     scaled = getattr(method, "zscore_rewards", False)  # online methods take them as they come
     console = out()
@@ -66,6 +73,42 @@ def show(name: Annotated[str, typer.Argument(metavar="NAME", help="As the list h
     print_table("Options", ("name", "default", "meaning"), rows)
     for text in (summary, *notes):
         console.print(f"\n{text}", markup=False)
+    _plot(name, method, svg)
+
+
+def _named(text: str) -> Any:
+    """The method that NAME, or NAME(option=value), stands for."""
+    from rpo_bench.cli.parsing import parse_methods
+    from rpo_bench.methods import METHODS, resolve_method
+
+    if "(" not in text:
+        return METHODS.get(text)()
+    specs = parse_methods(text)
+    if len(specs) > 1:
+        raise UserError(f"'{text}' names {len(specs)} methods; show takes one.")
+    return resolve_method(specs[0])
+
+
+def _plot(name: str, method: Any, svg: Path | None) -> None:
+    """The gradient coefficient over reward and log-ratio, where a method has one per response."""
+    from trainers.objective import OfflineMethod
+
+    if not isinstance(method, OfflineMethod):
+        if svg is not None:
+            raise UserError(f"--svg: '{name}' has no gradient coefficient of a whole response to draw.")
+        return
+    from rpo_bench.cli.coefficient_plot import print_map, svg_of
+    from rpo_bench.coefficients import coefficient_map
+
+    try:
+        found = coefficient_map(method)
+    except Exception as error:
+        raise UserError(f"Method '{name}': its coefficient failed: {located(error)}.") from error
+    out().print()
+    print_map(out(), found)
+    if svg is not None:
+        svg.write_text(svg_of(f"{name}: {method.title}", found), encoding="utf-8")
+        err().print(f"Wrote {svg}.", markup=False, soft_wrap=True)
 
 
 def _line(name: str, method: Any) -> tuple[str, ...]:

@@ -1,11 +1,9 @@
 """Every question at once: a method over K, strengths and on/off-policy data, and a verdict for each."""
 
-import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-from rpo_bench.errors import UserError
+from rpo_bench.errors import UserError, located
 from rpo_bench.tabular.claims import usual_noise
 from rpo_bench.tabular.contract import Contract, check_contract
 from rpo_bench.tabular.logged import Sampling, whole_groups
@@ -93,7 +91,7 @@ def verify(
     except UserError:
         raise
     except Exception as error:
-        raise UserError(f"Method '{label}' failed in the table: {_where(error)}.") from error
+        raise UserError(f"Method '{label}' failed in the table: {located(error)}.") from error
 
 
 def own_strengths(method: OfflineMethod) -> tuple[float, ...]:
@@ -156,11 +154,3 @@ def _logs(
 def _contract(method: OfflineMethod, world: World, k: int) -> Contract:
     log = log_of(method, world, Sampling(k, whole_groups(k, 64)), 0)
     return check_contract(method, prepared(method, world, log), world)
-
-
-def _where(error: Exception) -> str:
-    """The error in one line, with the last place of its trace."""
-    places: Iterator[traceback.FrameSummary] = reversed(traceback.extract_tb(error.__traceback__))
-    last = next(places)
-    text = " ".join(str(error).split())
-    return f"{type(error).__name__}: {text} ({Path(last.filename).name}, line {last.lineno})"

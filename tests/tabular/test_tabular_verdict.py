@@ -122,7 +122,7 @@ class Exploding(UNA):
 
 
 def test_a_wrong_coefficient_and_a_sum_are_found_out():
-    """Declared 2 GC against GC: off by 1 of itself. Sums over n/3 and 2n/3 alike rows weigh 5/9 of one over n."""
+    """Declared 2 GC against GC: off by 1 of itself. Sums over n/3 and 2n/3 rows weigh 5/9 of one over n."""
     assert verify("u", Undeclared(), QUICK).contract.coefficient_error == pytest.approx(1.0)
     found = verify("s", Summed(), QUICK)
     assert found.contract.split_error > 0.3

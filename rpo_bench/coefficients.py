@@ -1,0 +1,129 @@
+"""A method's gradient coefficient as a function of two things: a response's reward and its log-ratio."""
+
+import dataclasses
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.stats import norm
+
+from trainers.examples import Examples
+from trainers.objective import Batch, Need, OfflineMethod
+
+Floats = NDArray[np.float64]
+
+REWARDS = (-2.0, -1.5, -1.0, -0.5, 0.0, 0.5, 1.0, 1.5, 2.0)  # standard deviations
+LOG_RATIOS = (-6.0, -4.0, -2.0, -1.0, 0.0, 1.0, 2.0, 4.0, 6.0)  # nats, of the whole response
+RESPONSES = 16  # logged for the prompt beside the one that is looked at
+TOKENS = 10  # of every response, at one nat each under π_ref
+_REFERENCE_SAMPLES = 255
+
+
+@dataclass(frozen=True)
+class CoefficientMap:
+    """GC over a grid.
+
+    Attributes:
+        rewards: of the response, or its advantage over the other one of a pair; (R,).
+        log_ratios: D of the response, or of it over the other one; (C,).
+        values: GC; (R, C).
+        pairs: whether rewards and log-ratios are differences within a pair.
+    """
+
+    rewards: Floats
+    log_ratios: Floats
+    values: Floats
+    pairs: bool
+
+    @property
+    def caption(self) -> str:
+        """What was held fixed."""
+        if self.pairs:
+            return "Reward and log-ratio are those of this response minus those of the other one of its pair."
+        return (
+            f"One prompt with {RESPONSES} logged responses of {TOKENS} tokens, rewards at the quantiles of a "
+            "standard normal; the value and what is shared by a batch are as they are there at D = 0."
+        )
+
+
+def coefficient_map(method: OfflineMethod) -> CoefficientMap:
+    """GC from the method's own ``coefficient``, for rewards in standard deviations.
+
+    Args:
+        method: at the strength that is to be looked at.
+    """
+    pairs = Need.PAIR in method.needs
+    rewards = np.array([reward for reward in REWARDS if reward or not pairs])  # a tie makes no pair
+    log_ratios = np.array(LOG_RATIOS)
+    reward, log_ratio = (axis.ravel() for axis in np.meshgrid(rewards, log_ratios, indexing="ij"))
+    values = _of_pairs(method, reward, log_ratio) if pairs else _of_rows(method, reward, log_ratio)
+    return CoefficientMap(rewards, log_ratios, values.reshape(len(rewards), len(log_ratios)), pairs)
+
+
+def _of_rows(method: OfflineMethod, reward: Floats, log_ratio: Floats) -> Floats:
+    logged = _quantiles(RESPONSES)
+    around = _batch(method, logged, np.zeros(RESPONSES), logged)
+    statistic = method.statistic(around)
+    batch = _batch(method, reward, log_ratio, logged)
+    return np.asarray(method.coefficient(dataclasses.replace(batch, statistic=statistic)).double())
+
+
+def _of_pairs(method: OfflineMethod, reward: Floats, log_ratio: Floats) -> Floats:
+    """Of the response that is looked at, which comes first in its pair where it is the better one."""
+    better = reward > 0
+    first = np.where(better, reward, 0.0), np.where(better, log_ratio, 0.0)
+    second = np.where(better, 0.0, reward), np.where(better, 0.0, log_ratio)
+    rewards, log_ratios = (np.concatenate(both) for both in zip(first, second, strict=True))
+    batch = _batch(method, rewards, log_ratios, _quantiles(RESPONSES))
+    found = method.coefficient(dataclasses.replace(batch, statistic=method.statistic(batch)))
+    mine, others = np.asarray(found.double()).reshape(2, -1)
+    return np.where(better, mine, others)
+
+
+def _batch(method: OfflineMethod, reward: Floats, log_ratio: Floats, logged: Floats) -> Batch:
+    """Rows of one prompt whose logged rewards are ``logged``."""
+    rows = method.transformed(_examples(reward))
+    partition = method.log_partition(
+        method.transformed(_examples(logged)),
+        np.full(len(logged), -float(TOKENS)),
+        np.full(len(logged), float(TOKENS)),
+    )
+
+    def column(values: Floats | float) -> torch.Tensor:
+        return torch.as_tensor(np.broadcast_to(values, reward.shape).copy(), dtype=torch.float64)
+
+    return Batch(
+        policy_logps=column(log_ratio - TOKENS),
+        reference_logps=column(-float(TOKENS)),
+        lengths=column(float(TOKENS)),
+        reward=column(rows.rewards),
+        desirable=column(reward) > 0,
+        log_partition=None if partition is None else column(float(partition.mean())),
+        value=column(_value(method, logged)) if Need.VALUE in method.needs else None,
+        partner_log_ratio=column(0.0),
+    )
+
+
+def _examples(rewards: Floats) -> Examples:
+    """Responses to one prompt, as π_ref wrote them."""
+    return Examples(
+        prompts=[[0]] * len(rewards),
+        responses=[[0] * TOKENS] * len(rewards),
+        rewards=rewards,
+        groups=np.zeros(len(rewards), dtype=np.int64),
+        desirable=rewards > 0,
+        behaviour_logps=np.full(len(rewards), -float(TOKENS)),
+        reference_rewards={0: _quantiles(_REFERENCE_SAMPLES)},
+    )
+
+
+def _value(method: OfflineMethod, logged: Floats) -> float:
+    """V* of the logged rewards, where the strength is a τ; else 0."""
+    if method.strength_name != "tau":
+        return 0.0
+    return float(method.strength * (np.logaddexp.reduce(logged / method.strength) - np.log(len(logged))))
+
+
+def _quantiles(n: int) -> Floats:
+    return np.asarray(norm.ppf((np.arange(n) + 0.5) / n))
