@@ -43,14 +43,14 @@ def rehearse(scratch: Path, flags: list[str], kills: int, rng: random.Random) ->
     finish(start(scratch / "whole", flags))
     wall = time.monotonic() - begun
     expected = outcomes(scratch / "whole")
-    print(f"uninterrupted: {len(expected)} cells in {wall:.0f} s")
+    print(f"uninterrupted: {len(expected)} cells in {wall:.0f} s", flush=True)
     differences: list[str] = []
     folder, done = scratch / "killed", 0
     while done < kills:
         delay = rng.uniform(0.0, wall)
         if kill_after(start(folder, flags), delay):
             done += 1
-            print(f"kill {done} after {delay:.1f} s: {count(folder)} of {len(expected)} cells had a result")
+            print(f"kill {done} after {delay:.1f} s: {progress(folder)}", flush=True)
         else:
             differences += compare(expected, outcomes(folder))
             shutil.rmtree(folder)
@@ -86,9 +86,14 @@ def finish(process: subprocess.Popen[bytes]) -> None:
         raise SystemExit(f"train-and-eval ended with {process.returncode}:\n{errors.decode()}")
 
 
-def count(output: Path) -> int:
-    """How many cells have a result."""
-    return len(list(output.glob("results/*/*/[!.]*/result.json")))
+def progress(output: Path) -> str:
+    """How many stages were whole."""
+    stages = {
+        "trained": "work/cells/*/train/fit.json",
+        "sampled": "work/cells/*/samples-*/samples.jsonl.gz",
+        "recorded": "results/*/*/[!.]*/result.json",
+    }
+    return ", ".join(f"{len(list(output.glob(files)))} {name}" for name, files in stages.items())
 
 
 def outcomes(output: Path) -> dict[str, Any]:
