@@ -1,0 +1,1 @@
+"""Two-digit addition, answered from the ones upwards."""
