@@ -5,11 +5,18 @@ Scores of different tasks are put on one scale by anchors that belong to the tas
 otherwise a method's number would change when another method is added.
 """
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
+from rpo_bench.results.schema import Interval
+from rpo_bench.stats.bootstrap import RESAMPLES
+from rpo_bench.stats.compare import SEED_LEVELS
+from rpo_bench.stats.making import empty, made, point_only
+from rpo_bench.stats.quantiles import normal_quantile, percentile_bounds, t_quantile
 
 Floats = NDArray[np.float64]
 
@@ -84,3 +91,45 @@ def stratified_draws(scores: Sequence[Floats], rng: np.random.Generator, resampl
         drawn = rng.integers(0, runs, (resamples, runs, tasks))
         found.append(np.take_along_axis(table[None], drawn, axis=1))
     return found
+
+
+def aggregate_interval(
+    scores: Floats,
+    statistic: Callable[[Floats], Floats],
+    rng: np.random.Generator,
+    *,
+    level: float = 0.95,
+    resamples: int = RESAMPLES,
+) -> Interval:
+    """An aggregate over tasks with a stratified bootstrap over runs, widened for few of them.
+
+    Args:
+        scores: Normalised, (S, T) by run and task.
+        statistic: (..., S, T) → (...), such as the interquartile mean over both.
+        rng: The generator.
+        level: Nominal coverage.
+        resamples: Number of resamples.
+    """
+    runs, tasks = scores.shape
+    if not np.isfinite(scores).all() or scores.size == 0:
+        return empty(level)
+    point = float(statistic(scores))
+    if runs == 1:
+        return point_only(point, 1, level)
+    draws = statistic(stratified_draws([scores], rng, resamples)[0])
+    # As ``quantiles.widening``, with the runs of every task adding to the degrees of freedom.
+    student = t_quantile(level, tasks * (runs - 1)) / normal_quantile(level)
+    low, high = percentile_bounds(draws, point, level, math.sqrt(runs / (runs - 1)) * student)
+    return made(
+        (low, point, high),
+        n=runs,
+        level=level,
+        method="stratified bootstrap",
+        levels=SEED_LEVELS[:1],
+        resamples=resamples,
+    )
+
+
+def iqm(scores: Floats) -> Floats:
+    """The interquartile mean over runs and tasks together, (..., S, T) → (...)."""
+    return interquartile_mean(scores.reshape(*scores.shape[:-2], -1))
