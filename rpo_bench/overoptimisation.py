@@ -1,0 +1,158 @@
+"""Over-optimisation: the proxy that is trained on goes on rising while the gold reward turns down.
+
+After Gao et al., "Scaling Laws for Reward Model Overoptimization" (2022): gains are looked at over d = √KL,
+and gold follows d·(α − β·d), which rises, peaks at d* = α/(2β) and declines. The curve is fitted by least squares
+through the reference policy (d = 0, no gain) to all strengths and seeds of a method, anew on every resample.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rpo_bench.results.schema import Interval
+from rpo_bench.stats.compare import SEED_LEVELS
+from rpo_bench.stats.making import empty, made, point_only
+from rpo_bench.stats.quantiles import widening
+from rpo_bench.stats.rates import PROMPT_LEVELS
+
+Floats = NDArray[np.float64]
+
+_POSITIVE = (0.0, float("inf"))
+
+
+@dataclass(frozen=True)
+class Curve:
+    """gain = α·d − β·d² with d = √KL.
+
+    Attributes:
+        alpha: Slope at the reference, (...).
+        beta: Bend, (...).
+    """
+
+    alpha: Floats
+    beta: Floats
+
+    @property
+    def peak(self) -> Floats:
+        """√KL of the largest gain, (...); infinite where the curve doesn't turn down."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            turning = np.where(self.beta > 0, self.alpha / (2 * self.beta), np.inf)
+        falling = np.where(self.beta < 0, np.inf, 0.0)
+        found = np.where(self.alpha > 0, turning, falling)
+        return np.asarray(np.where(np.isnan(self.alpha), np.nan, found))
+
+    def gain(self, distance: Floats) -> Floats:
+        """The gain at √KL, (...)."""
+        return np.asarray(self.alpha * distance - self.beta * np.square(distance))
+
+
+@dataclass(frozen=True)
+class Overoptimisation:
+    """What a method's strengths say of its proxy.
+
+    Attributes:
+        peak_kl: Nats at which gold is largest; no upper end where resamples without a peak reach into the
+            interval, and no point where the fit itself has none within the strengths that were run.
+        decline: Gold at the peak less gold at the furthest strength, by the fitted curve; 0 without a peak.
+        gap: Proxy gain less gold gain at the furthest strength, by the fitted curves.
+        furthest_kl: The furthest strength, nats.
+        peaked: Share of resamples whose curve peaks before the furthest strength.
+    """
+
+    peak_kl: Interval
+    decline: Interval
+    gap: Interval
+    furthest_kl: float
+    peaked: float
+
+
+def fit_curve(kl: Floats, gain: Floats, weights: Floats | None = None) -> Curve:
+    """Least squares of gain on (d, −d²), d = √KL, through the origin.
+
+    Args:
+        kl: Nats, (..., N); below 0 counts as 0.
+        gain: Over the reference policy, (..., N).
+        weights: Of each point, (..., N); None: equal.
+    """
+    d = np.sqrt(np.maximum(kl, 0.0))
+    w = np.ones_like(d) if weights is None else weights
+    s2, s3, s4 = ((w * d**power).sum(-1) for power in (2, 3, 4))
+    t1, t2 = ((w * gain * d**power).sum(-1) for power in (1, 2))
+    determinant = s2 * s4 - np.square(s3)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        alpha = (s4 * t1 - s3 * t2) / determinant
+        beta = (s3 * t1 - s2 * t2) / determinant
+    known = determinant > 1e-12 * np.maximum(s2 * s4, 1e-300)
+    return Curve(np.where(known, alpha, np.nan), np.where(known, beta, np.nan))
+
+
+def overoptimisation(
+    kl: Floats, proxy: Floats, gold: Floats, seeds: Floats, *, level: float = 0.95
+) -> Overoptimisation:
+    """Locates the peak of gold and the decline after it, with percentile intervals.
+
+    Args:
+        kl: On all data first, then on every resample of the prompts, by seed and strength, (1 + R, S, T).
+        proxy: Gain in the trained-on reward over the reference policy's, likewise.
+        gold: Gain in the gold reward, likewise.
+        seeds: How much each seed weighs in every resample, (R, S), as of ``Joint.seeds``.
+        level: Nominal coverage.
+
+    Needs two strengths whose KL differs; without them nothing is told.
+    """
+    rows, count, strengths = kl.shape
+    weights = np.vstack([np.full((1, count), 1 / count), seeds])[:, :, None] * np.ones(strengths)
+    flat = (rows, count * strengths)
+    curves = [
+        fit_curve(kl.reshape(flat), gain.reshape(flat), weights.reshape(flat)) for gain in (proxy, gold)
+    ]
+    far = np.sqrt(np.maximum((weights[..., 0] * kl.max(-1)).sum(1), 0.0))  # (1 + R,)
+    of_proxy, of_gold = curves
+    peak = np.minimum(of_gold.peak, far)
+    inside = of_gold.peak < far
+    found = np.where(inside | np.isnan(of_gold.peak), np.square(of_gold.peak), np.inf)
+    decline = np.maximum(of_gold.gain(peak) - of_gold.gain(far), 0.0)
+    gap = of_proxy.gain(far) - of_gold.gain(far)
+    levels = SEED_LEVELS if count > 1 else PROMPT_LEVELS
+    return Overoptimisation(
+        peak_kl=_interval(found, count, levels, level, _POSITIVE),
+        decline=_interval(decline, count, levels, level, _POSITIVE),
+        gap=_interval(gap, count, levels, level),
+        furthest_kl=float(np.square(far[0])),
+        peaked=float(inside[1:].mean()) if rows > 1 else float(inside[0]),
+    )
+
+
+def _interval(
+    values: Floats, n: int, levels: tuple[str, ...], level: float, within: tuple[float, float] | None = None
+) -> Interval:
+    """Percentiles of (1 + R,), where infinite values stand for "further than was looked"."""
+    draws = values[1:][~np.isnan(values[1:])]
+    point = float(values[0])
+    if np.isnan(point) or not len(draws):
+        return empty(level)
+    factor = widening(n, level) if n > 1 else 1.0  # few seeds
+    tail = (1 - level) / 2
+    low, high = np.quantile(draws, [tail, 1 - tail], method="inverted_cdf")
+    if np.isfinite([point, low, high]).all():
+        if low == high:
+            return point_only(point, n, level)
+        return made(
+            (float(point - factor * (point - low)), point, float(point + factor * (high - point))),
+            n=n,
+            level=level,
+            method="percentile bootstrap",
+            levels=levels,
+            resamples=len(draws),
+            within=within,
+        )
+    return Interval(
+        point=point if np.isfinite(point) else None,
+        low=float(low) if np.isfinite(low) else None,
+        level=level,
+        method="percentile bootstrap",
+        levels=levels,
+        n=n,
+        resamples=len(draws),
+    )
