@@ -1,8 +1,9 @@
 """Over-optimisation: the proxy that is trained on goes on rising while the gold reward turns down.
 
 After Gao et al., "Scaling Laws for Reward Model Overoptimization" (2022): gains are looked at over d = √KL,
-and gold follows d·(α − β·d), which rises, peaks at d* = α/(2β) and declines. The curve is fitted by least squares
-through the reference policy (d = 0, no gain) to all strengths and seeds of a method, anew on every resample.
+and gold follows d·(α − β·d), which rises, peaks at d* = α/(2β) and declines. The curve is fitted by least
+squares through the reference policy (d = 0, no gain) to all strengths and seeds of a method, anew on every
+resample.
 """
 
 from dataclasses import dataclass

@@ -23,6 +23,7 @@ VERBS = {
     "tasks": Verb("rpo_bench.cli.tasks:app", "List the tasks, or show one."),
     "compare": Verb("rpo_bench.cli.compare:compare", "What differences are worth, at equal KL and strength."),
     "judge": Verb("rpo_bench.cli.judge:app", "Win rates from pairwise judgements."),
+    "stability": Verb("rpo_bench.cli.stability:stability", "How steadily methods are optimised."),
     "leaderboard": Verb("rpo_bench.cli.leaderboard:leaderboard", "Build the page from stored results."),
     "doctor": Verb("rpo_bench.cli.doctor:doctor", "Say what this machine can do, and what is missing."),
 }
