@@ -8,6 +8,7 @@ import numpy as np
 
 from rpo_bench.atomic import atomic_file
 from rpo_bench.errors import UserError
+from rpo_bench.hashing import hash_json
 from rpo_bench.oracle import Floats, Oracle, estimate_oracle
 from rpo_bench.spec import CellSpec
 from rpo_bench.tasks import Task, load_task, task_folders
@@ -111,15 +112,18 @@ def oracle_file(results: Path, task: str, model: str, identity: str) -> Path:
 def stored_rewards(spec: CellSpec, roots: Sequence[Path]) -> Path | None:
     """The stored reference rewards that fit a cell, where there are any."""
     for root in roots:
-        results = root / "results" if (root / "results").is_dir() else root
-        file = oracle_file(results, spec.task, spec.model, oracle_identity(spec))
+        results = results_folder(root)
+        file = oracle_file(results, spec.task, spec.model, oracle_identity(spec.task_hash, spec.model_hash))
         if file.is_file():
             return file
     return None
 
 
-def oracle_identity(spec: CellSpec) -> str:
-    """What reference rewards are samples of: the task's prompts and reward, and the reference policy."""
-    from rpo_bench.hashing import hash_json
+def results_folder(root: Path) -> Path:
+    """The results of a run's output; a folder of results itself."""
+    return root / "results" if (root / "results").is_dir() else root
 
-    return hash_json([spec.task_hash, spec.model_hash, spec.evaluation.limit])
+
+def oracle_identity(task_hash: str, model_hash: str) -> str:
+    """What reference rewards are samples of: the task's prompts and reward, and the reference policy."""
+    return hash_json([task_hash, model_hash])

@@ -1,7 +1,8 @@
 """The board: everything that the terminal and the page show, computed once."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from rpo_bench.compare.panels import Panel, panels
 from rpo_bench.compare.scores import PanelScores, read_panel_scores
@@ -51,17 +52,18 @@ class Board:
         return [row for section in self.sections for row in section.rows]
 
 
-def make_board(results: Results, oracles: Oracles | None = None) -> Board:
+def make_board(results: Results, oracles: Oracles | None = None, roots: Sequence[Path] = ()) -> Board:
     """Computes the board of some results.
 
     Args:
         results: What was read.
         oracles: Used where it has one for a panel's task and model; otherwise the task's own is looked up.
+        roots: Folders of results, beside which reference samples may be stored.
     """
     given = oracles or {}
 
     def oracle_of(panel: Panel) -> Oracle | str:
-        return given.get((panel.spec.task, panel.spec.model)) or find_oracle(panel.spec)
+        return given.get((panel.spec.task, panel.spec.model)) or find_oracle(panel.spec, roots)
 
     return Board(tuple(_section(panel, oracle_of) for panel in panels(results.records)), results)
 

@@ -34,7 +34,7 @@ def read_board(results_roots: Sequence[Path], *, oracles: Oracles | None = None)
     results = read_results(results_roots)
     if not results.records:
         raise UserError(_nothing(results, results_roots))
-    return make_board(results, oracles)
+    return make_board(results, oracles, results_roots)
 
 
 def check_leaderboard(results_roots: Sequence[Path], out: Path, *, oracles: Oracles | None = None) -> Board:

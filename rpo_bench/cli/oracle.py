@@ -1,0 +1,135 @@
+"""``rpo-bench oracle``: what the best possible policy would earn at every KL."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from rpo_bench.cli.console import err, out, print_table
+from rpo_bench.cli.options import flag, with_flags
+from rpo_bench.cli.run_flags import TrustFlags
+
+if TYPE_CHECKING:
+    from rpo_bench.oracle_report import OracleReport
+
+
+@dataclass(frozen=True)
+class OracleFlags:
+    """Of what, and from how many samples."""
+
+    task: Annotated[str, flag("--task", "A task by name or folder.", "What", aliases=("--tasks",))] = (
+        "civil_qa"
+    )
+    model: Annotated[
+        str, flag("--model", "The reference policy: one of the task's by name, or a folder.", "What")
+    ] = "decoder"
+    reward: Annotated[
+        str | None, flag("--reward", "python:FILE:FUNCTION instead of the task's own.", "What")
+    ] = None
+    include_path: Annotated[
+        Path | None, flag("--include-path", "A folder of further tasks.", "What", metavar="DIR")
+    ] = None
+    samples: Annotated[
+        int | None,
+        flag("--samples", "Per prompt; drawn and stored where there aren't as many.", "Samples", min=1),
+    ] = None
+    results: Annotated[
+        Path,
+        flag(
+            "--results",
+            "The results, or output of a run, beside which they are stored; compare looks there.",
+            "Samples",
+            metavar="DIR",
+        ),
+    ] = Path("results")
+    seed: Annotated[int, flag("--seed", "Of the sampling.", "Samples", min=0)] = 0
+    threads: Annotated[int, flag("--threads", "Threads of torch.", "Samples", min=1)] = 1
+    as_json: Annotated[bool, flag("--json", "Print JSON.", "Output")] = False
+
+
+@with_flags
+def oracle(flags: OracleFlags, trust: TrustFlags) -> None:
+    """The optimum of reward − τ·KL at every KL, estimated from samples of the reference policy.
+
+    Samples of the reference policy are weighed by exp(reward/τ). The curve ends where fewer than ten of them
+    count on the median prompt.
+    """
+    from rpo_bench.engine.base_models import Trust
+    from rpo_bench.engine.reference_rewards import Asked, reference_rewards
+    from rpo_bench.oracle_report import oracle_report
+    from rpo_bench.oracles import results_folder
+    from rpo_bench.tasks import load_task
+
+    task = load_task(flags.task, flags.include_path)
+    asked = Asked(
+        flags.model,
+        results_folder(flags.results),
+        flags.samples,
+        flags.reward,
+        flags.seed,
+        Trust(**vars(trust)),
+    )
+    import torch
+
+    torch.set_num_threads(flags.threads)
+    with _progress() as progress:
+        found = reference_rewards(task, asked, progress)
+    report = oracle_report(
+        found.rewards, found.prompts, task=task.spec.name, model=found.model, source=found.source
+    )
+    if flags.as_json:
+        typer.echo(report.model_dump_json(indent=2))
+    else:
+        _print(report)
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[int, int], None] | None]:
+    """A bar on standard error; nothing where that is no terminal."""
+    console = err()
+    if not console.is_terminal:
+        yield None
+        return
+    from rich.progress import Progress
+
+    with Progress(console=console, transient=True) as bar:
+        task = bar.add_task("sampling", total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def _print(report: "OracleReport") -> None:
+    from rpo_bench.compare.render import said
+
+    console = out()
+    console.print(
+        f"{report.task}, {report.model}: {report.prompts} prompts × {report.samples} samples "
+        f"({report.source})",
+        markup=False,
+        soft_wrap=True,
+    )
+    console.print(f"It can be trusted up to {report.end:.3g} nats.", markup=False)
+    console.print("")
+    rows = [
+        (f"{one.kl:.3f}", said(one.reward), said(one.gain), f"{one.effective_samples:.0f}")
+        for one in report.points
+    ]
+    print_table("Oracle", ("KL", "Reward", "Gain over reference", "Effective samples"), rows)
+    console.print("")
+    best = [(one.n, f"{one.kl_bound:.3f}", f"{one.reward:.4f}") for one in report.best_of]
+    print_table("Best of n", ("n", "KL at most", "Reward"), best)
+    _print_sizes(report)
+
+
+def _print_sizes(report: "OracleReport") -> None:
+    if not report.sizes or not report.sizes[0].samples:
+        return
+    out().print("")
+    head = ("KL", *(f"{size} samples" for size in report.sizes[0].samples))
+    rows = [
+        (f"{one.kl:.3f}", *("ended" if gap is None else f"{gap:+.4f}" for gap in one.bias))
+        for one in report.sizes
+    ]
+    print_table(f"What smaller samples say, less what {report.samples} say", head, rows)
