@@ -15,6 +15,7 @@ from rpo_bench.errors import UserError
 from rpo_bench.results.json_lines import read_json_lines, read_objects
 from rpo_bench.results.samples import ScoreLine, StoredSample
 from rpo_bench.results.schema import SCHEMA_VERSION, Record
+from rpo_bench.results.upgrade import TooOld, holds_its_hash, upgraded
 from rpo_bench.spec import CellSpec
 
 RECORD_FILE = "result.json"
@@ -108,12 +109,15 @@ def read_record(folder: Path) -> Record:
         raise BrokenRecord(f"{RECORD_FILE} is not JSON: {error}") from error
     _check_version(value)
     try:
-        record = Record.model_validate_json(text)
+        record = Record.model_validate_json(json.dumps(upgraded(value)))
     except ValidationError as error:
         raise BrokenRecord(_first_error(error)) from error
-    if record.cell != record.spec.hash:
+    except TooOld as error:
+        raise BrokenRecord(str(error)) from error
+    own = record.spec.hash
+    if record.cell != own and not holds_its_hash(value):
         raise BrokenRecord("field 'cell' is not the hash of 'spec': one of them was changed")
-    return record
+    return record if record.cell == own else record.model_copy(update={"cell": own})
 
 
 def _check_version(value: Any) -> None:
