@@ -9,7 +9,7 @@ from typing import Any
 from rpo_bench.errors import UserError, did_you_mean
 from rpo_bench.registry import Registry
 from rpo_bench.spec import MethodSpec
-from trainers.objective import Method
+from trainers.objective import Axes, Method
 
 #: Name → a factory of the method with its default options.
 METHODS: Registry[Callable[[], Method]] = Registry(
@@ -39,13 +39,39 @@ METHODS: Registry[Callable[[], Method]] = Registry(
 )
 
 
+_STATED = ("name", "title", "paper", "equation", "axes", "strength_name", "default_strengths")
+
+
+def default_method(name: str) -> Method:
+    """The method registered as ``name``, with its default options.
+
+    Raises:
+        UserError: there is none, or what a plug-in registered isn't a method.
+    """
+    try:
+        method = METHODS.get(name)()
+    except TypeError as error:  # an abstract class: a function is missing
+        raise UserError(f"Method '{name}' can't be made: {error}.") from error
+    if not isinstance(method, Method):
+        raise UserError(
+            f"What is registered as method '{name}' makes a {type(method).__name__}, and no "
+            "trainers.OfflineMethod."
+        )
+    missing = [attribute for attribute in _STATED if not hasattr(method, attribute)]
+    if "axes" not in missing and not isinstance(method.axes, Axes):
+        missing.append("axes as trainers.objective.Axes")
+    if missing:
+        raise UserError(f"Method '{name}' doesn't state its {', '.join(missing)}: see docs/add-a-method.md.")
+    return method
+
+
 def resolve_method(spec: MethodSpec, strength: float | None = None) -> Method:
     """The method that a spec names, with its options and strength.
 
     Raises:
         UserError: unknown name or option, or a value of the wrong kind.
     """
-    method = METHODS.get(spec.name)()
+    method = default_method(spec.name)
     fields = {field.name: field for field in dataclasses.fields(method)}
     for option in spec.options:
         if option not in fields:

@@ -24,12 +24,12 @@ def methods(context: typer.Context) -> None:
     """
     if context.invoked_subcommand is not None:
         return
-    from rpo_bench.methods import METHODS
+    from rpo_bench.methods import METHODS, default_method
 
     rows = []
     for name in METHODS:
         try:
-            rows.append(_line(name, METHODS.get(name)()))
+            rows.append(_line(name, default_method(name)))
         except UserError as error:  # a broken package is named, and doesn't take the others with it
             err().print(str(error), style="yellow", markup=False)
     print_table("", COLUMNS, rows)
@@ -79,10 +79,10 @@ def show(
 def _named(text: str) -> Any:
     """The method that NAME, or NAME(option=value), stands for."""
     from rpo_bench.cli.parsing import parse_methods
-    from rpo_bench.methods import METHODS, resolve_method
+    from rpo_bench.methods import default_method, resolve_method
 
     if "(" not in text:
-        return METHODS.get(text)()
+        return default_method(text)
     specs = parse_methods(text)
     if len(specs) > 1:
         raise UserError(f"'{text}' names {len(specs)} methods; show takes one.")

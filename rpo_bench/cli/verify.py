@@ -74,11 +74,11 @@ def verify(
 
 
 def _all_offline() -> "list[MethodSpec]":
-    from rpo_bench.methods import METHODS
+    from rpo_bench.methods import METHODS, default_method
     from rpo_bench.spec import MethodSpec
     from trainers.objective import OfflineMethod
 
-    return [MethodSpec(name=name) for name in METHODS if isinstance(METHODS.get(name)(), OfflineMethod)]
+    return [MethodSpec(name=name) for name in METHODS if isinstance(default_method(name), OfflineMethod)]
 
 
 def _offline(spec: "MethodSpec") -> "OfflineMethod":

@@ -11,7 +11,7 @@ import numpy as np
 from rpo_bench.data.row import Row
 from rpo_bench.errors import UserError, did_you_mean
 from rpo_bench.hashing import hash_file, hash_json
-from rpo_bench.methods import METHODS, resolve_method
+from rpo_bench.methods import METHODS, default_method, resolve_method
 from rpo_bench.spec import MethodSpec, RunSpec
 from trainers.objective import Method, Need
 
@@ -51,7 +51,7 @@ def _choice(given: MethodSpec, spec: RunSpec) -> Choice:
     strengths = _strengths(given, method, spec)
     for strength in strengths:
         _check_strength(given, method, strength)
-    default = METHODS.get(given.name)()
+    default = default_method(given.name)
     kept = {
         name: getattr(method, name)
         for name in given.options
@@ -67,7 +67,7 @@ def _strengths(given: MethodSpec, method: Method, spec: RunSpec) -> tuple[float,
     for name in (given.label, given.name, "*"):
         if name in spec.strengths:
             return tuple(dict.fromkeys(spec.strengths[name]))
-    return spread(_own_strengths(METHODS.get(given.name)()), spec.n_strengths)
+    return spread(_own_strengths(default_method(given.name)), spec.n_strengths)
 
 
 def _own_strengths(default: Method) -> tuple[float, ...]:
@@ -121,7 +121,8 @@ def check_needs(choices: Sequence[Choice], rows: Sequence[Row], where: str) -> l
         sizes[row.prompt_id] = sizes.get(row.prompt_id, 0) + 1
     facts = _Facts(where, rows, sizes)
     for choice in choices:
-        for need in sorted(choice.method.needs):
+        at_all = {need for s in choice.strengths for need in choice.method.with_strength(s).needs}
+        for need in sorted(at_all):
             _CHECKS.get(need, _nothing)(choice.spec.label, facts)
     return _warnings(choices, facts)
 

@@ -61,3 +61,45 @@ def test_a_gradient_that_is_not_the_declared_one_ends_with_1(tmp_path, monkeypat
     done = invoke("verify", "broken", "--plugin", plugin, *QUICK)
     assert done.exit_code == 1
     assert "BROKEN: −∇loss is not the mean of the declared coefficient times ∇log π" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("body", "sentence"),
+    [
+        (
+            "def coefficient(self, batch): ...",
+            "Method 'mine' can't be made: Can't instantiate abstract class",
+        ),
+        (
+            "def coefficient(self, batch): ...\n    def loss(self, batch): ...",
+            "Method 'mine' doesn't state its ",
+        ),
+        (
+            "name = title = paper = equation = ''\n    axes = Axes('', '', '')\n"
+            "    strength_name = 'tau'\n    tau: float = 1.0\n"
+            "    default_strengths = (1.0,)\n    def coefficient(self, batch): ...\n"
+            "    def loss(self, batch): return batch.reward[99_999_999]",
+            "Method 'mine' failed in the table: IndexError: index 99999999 is out of bounds",
+        ),
+    ],
+    ids=["no-loss", "no-statements", "loss-raises"],
+)
+@pytest.mark.parametrize("verb", [("verify", "mine"), ("methods", "show", "mine")], ids=["verify", "show"])
+def test_a_plugin_that_is_not_whole_is_one_sentence(tmp_path, monkeypatch, verb, body, sentence):
+    monkeypatch.setattr(METHODS, "_entries", dict(METHODS._entries))
+    monkeypatch.setenv(PLUGINS_VARIABLE, "")
+    plugin = tmp_path / "mine.py"
+    plugin.write_text(
+        "from dataclasses import dataclass\n"
+        "from rpo_bench.methods import METHODS\n"
+        "from trainers import OfflineMethod\n"
+        "from trainers.objective import Axes\n"
+        f"@dataclass(frozen=True)\nclass Mine(OfflineMethod):\n    {body}\n"
+        "METHODS.add('mine', Mine)\n"
+    )
+    done = invoke(*verb, "--plugin", plugin)
+    if verb[0] == "methods" and "failed" in sentence:
+        sentence = "Method 'mine': its coefficient failed: AttributeError: "
+    assert done.exit_code == 2
+    assert done.stderr.startswith(sentence)
+    assert done.stderr.count("\n") == 1
