@@ -1,8 +1,8 @@
 """Records of earlier versions, brought up to the present one when they are read.
 
 The schema's version grows when a field changes its name or its meaning; the step from each version to the
-next is then added to ``UPGRADES``, and stays. A new field with a default needs no step: a record without it has
-the default.
+next is then added to ``UPGRADES``, and stays. A new field with a default needs no step: a record without it
+has the default.
 """
 
 from collections.abc import Callable, Mapping

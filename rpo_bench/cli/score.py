@@ -1,0 +1,97 @@
+"""``rpo-bench score``: metrics added to stored samples; no model is needed."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from rpo_bench.cli.console import err, out
+from rpo_bench.cli.options import flag, with_flags
+from rpo_bench.cli.run_flags import TrustFlags
+from rpo_bench.errors import UserError
+
+if TYPE_CHECKING:
+    from rpo_bench.metrics.protocol import Metric
+    from rpo_bench.results.store import StoredRecord
+
+
+@dataclass(frozen=True)
+class ScoreFlags:
+    """What is measured, of what."""
+
+    results: Annotated[
+        list[Path], typer.Argument(help="Folders of results, or outputs of a run.", metavar="RESULTS…")
+    ]
+    metrics: Annotated[
+        str | None,
+        flag("--metrics", "Families by name: diversity,length. All, with plug-ins, by default.", "What"),
+    ] = None
+    toxicity: Annotated[
+        str | None,
+        flag("--toxicity", "A classifier: profanity, hf:FOLDER. None by default.", "What"),
+    ] = None
+    reward: Annotated[
+        str | None, flag("--reward", "A further reward: python:FILE:FUNCTION or hf:FOLDER.", "What")
+    ] = None
+    reward_name: Annotated[str, flag("--as", "What results call that reward.", "What")] = "proxy_reward"
+    overwrite: Annotated[
+        bool, flag("--overwrite", "Measure again what the results have already.", "What")
+    ] = False
+    include_path: Annotated[
+        Path | None, flag("--include-path", "A folder of further tasks.", "What", metavar="DIR")
+    ] = None
+
+
+@with_flags
+def score(flags: ScoreFlags, trust: TrustFlags) -> None:
+    """Add metrics to stored samples, in place. Old records are brought to the present schema."""
+    from rpo_bench.metrics.rescore import rescore
+    from rpo_bench.results.store import read_results
+
+    found = read_results(flags.results)
+    if not found.records:
+        where = ", ".join(map(str, flags.results))
+        raise UserError(f"{where}: there are no results here that can be used.")
+    failed = len(found.broken)
+    for broken in found.broken:
+        err().print(f"Skipped: {broken.folder}: {broken.reason}.", markup=False, soft_wrap=True)
+    changed = 0
+    for stored in found.records:
+        metrics = _metrics(flags, trust, stored)
+        try:
+            done = rescore(stored, metrics, overwrite=flags.overwrite, include_path=flags.include_path)
+        except UserError as error:
+            failed += 1
+            err().print(f"Skipped: {stored.folder}: {error}", markup=False, soft_wrap=True)
+            continue
+        changed += bool(done.added)
+        if done.added:
+            out().print(f"{stored.folder.name}: {', '.join(done.added)}", markup=False, soft_wrap=True)
+    out().print(f"{changed} of {len(found.records)} results have new metrics.", markup=False)
+    if failed:
+        raise typer.Exit(1)
+
+
+def _metrics(flags: ScoreFlags, trust: TrustFlags, stored: "StoredRecord") -> "Sequence[Metric]":
+    """The metrics that are asked for, made for how a result's samples were drawn."""
+    from rpo_bench.cli.parsing import split_list
+    from rpo_bench.engine.base_models import Trust
+    from rpo_bench.engine.rewards import EVAL_FLAG, check_source, source_function
+    from rpo_bench.metrics.protocol import MetricContext
+    from rpo_bench.metrics.registry import METRICS
+    from rpo_bench.metrics.reward import Reward
+    from rpo_bench.metrics.toxicity import toxicity_metric
+
+    context = MetricContext(stored.record.spec.evaluation.decoding)
+    single = flags.toxicity is not None or flags.reward is not None
+    names = split_list(flags.metrics or "") or ([] if single else list(METRICS))
+    found: list[Metric] = [metric for name in names for metric in METRICS.get(name)(context)]
+    if flags.toxicity is not None:
+        found.append(toxicity_metric(flags.toxicity))
+    if flags.reward is not None:
+        allowed = Trust(**vars(trust))
+        check_source(flags.reward, EVAL_FLAG, allowed)
+        found.append(Reward(source_function(flags.reward, EVAL_FLAG, allowed), flags.reward_name))
+    return found
