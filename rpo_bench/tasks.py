@@ -6,16 +6,20 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import yaml
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
+from rpo_bench.data.convert import prompts_of
+from rpo_bench.data.readers import read_rows
 from rpo_bench.data.row import Prompt, Row
+from rpo_bench.data.task_source import DatasetSource, SourceParts
 from rpo_bench.data.text_files import numbered_lines, whole_text
 from rpo_bench.errors import UserError, did_you_mean
 from rpo_bench.hashing import hash_file, hash_folder, hash_json
 from rpo_bench.spec import Frozen
+from rpo_bench.verifier import Verifier
 
 #: Scores responses: (prompts, responses) → one number each, or None where there is nothing to score.
 RewardFunction = Callable[[Sequence[Prompt], Sequence[str]], Sequence[float | None]]
@@ -29,10 +33,14 @@ class TaskSpec(Frozen):
     title: str
     description: str
     train: dict[str, str] = Field(
-        description="variant, or variant/model where it differs by base model → rows file", min_length=1
+        default_factory=dict,
+        description="variant, or variant/model where it differs by base model → rows file",
     )
-    heldout: str = Field(description="JSONL of prompts to evaluate on")
+    heldout: str | None = Field(None, description="JSONL of prompts to evaluate on")
     probe: str | None = Field(None, description="JSONL of prompts whose reward is followed in training")
+    source: DatasetSource | None = Field(
+        None, description="a public dataset, instead of train, heldout and probe"
+    )
     reward: str | None = Field(None, description="FILE.py:FUNCTION")
     reward_files: tuple[str, ...] = Field((), description="further files that the reward is made of")
     proxy: str | None = Field(None, description="folder of a reward model that stands in for the gold reward")
@@ -40,8 +48,18 @@ class TaskSpec(Frozen):
     reference_samples: dict[str, str] = Field(
         default_factory=dict, description="model name → .npz with rewards (P, N) of reference samples"
     )
-    learning_rates: dict[str, float] = Field(default_factory=dict, description="by method; '*' for all others")
+    learning_rates: dict[str, float] = Field(
+        default_factory=dict, description="by method; '*' for all others"
+    )
     max_new_tokens: int = Field(ge=1)
+
+    @model_validator(mode="after")
+    def _has_data(self) -> Self:
+        if self.source is None and not (self.train and self.heldout):
+            raise ValueError("a task needs 'train' and 'heldout', or a 'source'")
+        if self.source is not None and (self.train or self.heldout or self.probe):
+            raise ValueError("'source' stands instead of 'train', 'heldout' and 'probe': leave them out")
+        return self
 
 
 @dataclass(frozen=True)
@@ -54,12 +72,38 @@ class Task:
     @cached_property
     def heldout(self) -> list[Prompt]:
         """The prompts that checkpoints are measured on."""
+        if self.spec.heldout is None:
+            return prompts_of(self._parts.heldout)
         return read_prompts(self.folder / self.spec.heldout)
 
     @cached_property
     def probe(self) -> list[Prompt]:
         """The prompts whose reward is followed during training (none of the held-out ones)."""
+        if self.spec.source is not None:
+            return prompts_of(self._parts.probe)
         return read_prompts(self.folder / self.spec.probe) if self.spec.probe else []
+
+    @cached_property
+    def _parts(self) -> SourceParts:
+        """What the task's dataset holds; every prompt has an answer that the task's verifier can read."""
+        assert self.spec.source is not None
+        parts = self.spec.source.parts(self.spec.name, self.folder)
+        rows = [*parts.heldout, *parts.train, *parts.probe]
+        if isinstance(self.reward, Verifier):
+            lost = {prompt.prompt_id for prompt in self.reward.unanswerable(prompts_of(rows))}
+            bad = next((row for row in rows if row.prompt_id in lost), None)
+            if bad is not None:
+                raise UserError(f"{bad.source}: its answer can't be read by {self.spec.reward}.")
+        return parts
+
+    def train_rows(self, variant: str, model: str | None = None) -> list[Row]:
+        """The training rows for a base model: of ``train_file``, or the demonstrations of the dataset.
+
+        A public dataset has no variants: it gives the same rows for any.
+        """
+        if self.spec.source is not None:
+            return list(self._parts.train)
+        return read_rows(self.train_file(variant, model))
 
     @cached_property
     def reward(self) -> RewardFunction | None:
@@ -176,7 +220,8 @@ def read_prompts(file: Path) -> list[Prompt]:
 def _first_problem(error: ValidationError) -> str:
     first = error.errors()[0]
     where = ".".join(str(part) for part in first["loc"])
-    return f"field '{where}': {first['msg']}" if where else first["msg"]
+    message = first["msg"].removeprefix("Value error, ")
+    return f"field '{where}': {message}" if where else message
 
 
 def first_responses(rows: Sequence[Row], k: int | None) -> list[Row]:

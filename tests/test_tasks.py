@@ -64,7 +64,11 @@ class TestFinding:
                 YAML.replace("version: 1", "version: 0"),
                 "field 'version': Input should be greater than or equal to 1.",
             ),
-            (YAML.replace("heldout:", "held_out:"), "field 'heldout': Field required."),
+            (YAML.replace("heldout:", "held_out:"), "field 'held_out': Extra inputs are not permitted."),
+            (
+                YAML.replace("heldout: heldout.jsonl\n", ""),
+                "a task needs 'train' and 'heldout', or a 'source'.",
+            ),
             (YAML + "extra: 1\n", "field 'extra': Extra inputs are not permitted."),
             ("- a\n- b\n", "Input should be a valid dictionary"),
             ("a: [1, 2\n", "is not YAML"),

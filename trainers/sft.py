@@ -32,8 +32,8 @@ class SFT(OfflineMethod):
 
     @property
     def needs(self) -> frozenset[Need]:
-        """Rewards, to choose by."""
-        return frozenset({Need.REWARD})
+        """Rewards, to choose by; k = 1 imitates the data, whatever they are worth."""
+        return frozenset({Need.REWARD} if self.k > 1 else ())
 
     def rows(self, examples: Examples) -> NDArray[np.int64]:
         """The best of the first k rows of every group, in the order of the data; (G,)."""

@@ -6,7 +6,8 @@ from typing import Annotated
 import typer
 
 from rpo_bench.cli.console import out, print_facts, print_table
-from rpo_bench.tasks import TaskSpec, load_task, task_folders
+from rpo_bench.data.task_source import VARIABLE, DatasetSource
+from rpo_bench.tasks import Task, TaskSpec, load_task, task_folders
 
 app = typer.Typer(help="List the tasks, or show one.")
 IncludePath = Annotated[
@@ -22,15 +23,22 @@ def tasks(context: typer.Context, include_path: IncludePath = None) -> None:
         return
     found = [load_task(name, include_path) for name in sorted(task_folders(include_path))]
     rows = [
-        (t.spec.name, t.spec.title, len(t.heldout), ", ".join(variants(t.spec)), ", ".join(t.spec.models))
+        (t.spec.name, t.spec.title, _heldout(t), ", ".join(variants(t.spec)), ", ".join(t.spec.models))
         for t in found
     ]
     print_table("", ("task", "title", "held-out prompts", "training data", "base models"), rows)
     out().print("\nrpo-bench tasks show NAME tells more of one.", style="dim")
 
 
+def _heldout(task: Task) -> str:
+    """How many prompts are held out; a public dataset isn't fetched to be counted."""
+    return f"{len(task.heldout):,}" if task.spec.source is None else f"split '{task.spec.source.heldout}'"
+
+
 def variants(spec: TaskSpec) -> list[str]:
     """The data sets to choose from: "on_policy" is one, however many base models have their own of it."""
+    if spec.source is not None:
+        return [spec.source.dataset]
     return list(dict.fromkeys(key.partition("/")[0] for key in spec.train))
 
 
@@ -44,17 +52,31 @@ def show(
     spec, console = task.spec, out()
     console.print(f"{spec.name}: {spec.title} (version {spec.version})", style="bold", markup=False)
     console.print(f"\n{spec.description.strip()}\n", markup=False)
-    facts = {
-        "folder": str(task.folder),
-        "held-out prompts": f"{len(task.heldout):,} ({spec.heldout})",
-        "probe prompts": f"{len(task.probe):,}" + (f" ({spec.probe})" if spec.probe else ""),
-        "gold reward": spec.reward or "none",
-        "response limit": f"{spec.max_new_tokens:,} tokens",
-        "identity": task.hash[:16],
-    }
-    facts |= {f"training data '{variant}'": file for variant, file in spec.train.items()}
+    facts = {"folder": str(task.folder)} | (_own_data(task) if spec.source is None else _dataset(spec.source))
+    facts |= {"gold reward": spec.reward or "none", "response limit": f"{spec.max_new_tokens:,} tokens"}
     facts |= {f"base model '{model}'": folder for model, folder in spec.models.items()}
     facts |= {f"learning rate of {method}": f"{rate:g}" for method, rate in spec.learning_rates.items()}
     print_facts(facts)
-    if task.heldout:
+    if spec.source is None and task.heldout:
         console.print(f"\nA held-out prompt:\n{task.heldout[0].text}", markup=False)
+
+
+def _own_data(task: Task) -> dict[str, str]:
+    """Facts on data that come with the task."""
+    spec = task.spec
+    facts = {
+        "identity": task.hash[:16],
+        "held-out prompts": f"{len(task.heldout):,} ({spec.heldout})",
+        "probe prompts": f"{len(task.probe):,}" + (f" ({spec.probe})" if spec.probe else ""),
+    }
+    return facts | {f"training data '{variant}'": file for variant, file in spec.train.items()}
+
+
+def _dataset(source: DatasetSource) -> dict[str, str]:
+    """Facts on a public dataset, which is not fetched for them."""
+    config = f", config '{source.config}'" if source.config else ""
+    return {
+        "dataset": f"{source.dataset}{config}: from files in ${VARIABLE}, or else from the hub",
+        "training prompts": f"split '{source.train}' but for {source.probe_prompts} probe prompts",
+        "held-out prompts": f"split '{source.heldout}'",
+    }

@@ -27,7 +27,7 @@ def saved_records(folder: Path, split: str | None) -> Iterator[Record]:
     return _rows(str(folder), loaded, split)
 
 
-def hub_records(name: str, split: str | None) -> Iterator[Record]:
+def hub_records(name: str, split: str | None, revision: str | None = None) -> Iterator[Record]:
     """The rows of ``hf:NAME`` or ``hf:NAME:CONFIG``; ``split`` may be a slice such as "train[:1000]"."""
     import datasets
 
@@ -35,7 +35,7 @@ def hub_records(name: str, split: str | None) -> Iterator[Record]:
     if not path:
         raise UserError("hf: needs a dataset's name after the colon, as in hf:Anthropic/hh-rlhf.")
     try:
-        loaded = datasets.load_dataset(path, config or None, split=split)
+        loaded = datasets.load_dataset(path, config or None, split=split, revision=revision)
     except Exception as error:  # no network, no such name, no such split, a gated dataset …
         raise UserError(f"{name} can't be loaded from the hub: {_first_line(error)}.") from error
     return _rows(name, loaded, None)

@@ -103,8 +103,8 @@ def read_training_data(spec: RunSpec, task: Task, model: str) -> TrainingData:
     if spec.data.file is not None:
         rows, where = _file_rows(spec.data), spec.data.file
     else:
-        file = task.train_file(spec.data.variant, model)
-        rows, where = read_rows(file), f"{task.spec.name} ({spec.data.variant})"
+        rows = task.train_rows(spec.data.variant, model)
+        where = f"{task.spec.name} ({spec.data.variant})"
     rows = [row for row in rows if row.split in (None, "train")]
     rows = first_responses(rows, spec.data.responses_per_prompt)
     if not rows:

@@ -1,0 +1,1 @@
+"""Grade-school word problems, with the number at the end checked."""
