@@ -116,8 +116,8 @@ def _whole_numbers(text: str) -> tuple[int, ...]:
     from rpo_bench.cli.parsing import split_list
 
     parts = split_list(text)
-    if not parts or not all(part.isdecimal() and int(part) > 0 for part in parts):
-        raise UserError(f"--ks '{text}' is not understood; write e.g. 1,2,4,16.")
+    if not parts or not all(part.isdecimal() and 0 < int(part) <= 512 for part in parts):
+        raise UserError(f"--ks '{text}' is not understood; write numbers from 1 to 512, e.g. 1,2,4,16.")
     return tuple(map(int, parts))
 
 

@@ -13,7 +13,7 @@ from trainers.dpo import DPO
 from trainers.objective import Method, OfflineMethod
 from trainers.sft import SFT
 
-EXACT_ROWS = 2048  # of the one group that stands for K → ∞: all responses, each as often as it is likely
+EXACT_ROWS = 1024  # of the one group that stands for K → ∞: all responses, each as often as it is likely
 
 
 @dataclass(frozen=True)

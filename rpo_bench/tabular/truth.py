@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 
 from rpo_bench.data.convert import LabelRule
-from rpo_bench.tabular.claims import EXACT_ROWS, Setting, claim_of
+from rpo_bench.tabular.claims import Setting, claim_of
 from rpo_bench.tabular.fixed_point import FixedPoint, fixed_point
 from rpo_bench.tabular.logged import REPEATS, Sampling, cells, log_responses, whole_groups
 from rpo_bench.tabular.world import World, expectation, kl
@@ -129,10 +129,9 @@ def sampling_for(
     return Sampling(k, whole_groups(k, rows // REPEATS if noise > 0.0 else rows), off_policy, noise)
 
 
-def largest_k(method: OfflineMethod, world: World) -> tuple[int, bool]:
-    """The last column: a K, and whether it is the limit K → ∞ itself."""
-    picks = units_per_group(method, world, 16) != 16
-    return (LARGE_K, False) if picks else (EXACT_ROWS, True)
+def has_limit(method: OfflineMethod, world: World) -> bool:
+    """Whether one group of all responses is its K → ∞: not where it picks among the K, or pairs them."""
+    return units_per_group(method, world, 16) == 16
 
 
 def prepared(method: OfflineMethod, world: World, log: Log) -> PreparedRows:

@@ -4,15 +4,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from rpo_bench.errors import UserError, located
-from rpo_bench.tabular.claims import usual_noise
+from rpo_bench.tabular.claims import EXACT_ROWS, usual_noise
 from rpo_bench.tabular.contract import Contract, check_contract
 from rpo_bench.tabular.logged import Sampling, whole_groups
 from rpo_bench.tabular.truth import (
+    LARGE_K,
     Condition,
     Log,
     Regime,
     Truth,
-    largest_k,
+    has_limit,
     log_of,
     prepared,
     sampling_for,
@@ -32,7 +33,7 @@ class Questions:
 
     Attributes:
         strengths: of the method; None: three of its own.
-        ks: responses to a prompt; the largest possible K is added.
+        ks: responses to a prompt, below EXACT_ROWS; the limit K → ∞ or a large K is added.
         seed: of the world and of the logs.
         noise: scale of the Gumbel noise in the rewards; None: none for a method that regresses on them, 1
             for one that only compares them.
@@ -138,7 +139,7 @@ def _columns(
             missing[k] = str(error)
         else:
             found.append((k, False))
-    last = largest_k(method, world)
+    last = (EXACT_ROWS, True) if has_limit(method, world) else (max(LARGE_K, *ks), False)
     return [column for column in found if column[0] < last[0]] + [last], missing
 
 

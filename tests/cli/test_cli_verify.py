@@ -34,7 +34,7 @@ def test_several_methods_with_options_as_json():
     ("args", "sentence"),
     [
         (("rpoo",), "Unknown method 'rpoo'. Did you mean 'rpo'?"),
-        (("rpo", "--ks", "0"), "--ks '0' is not understood; write e.g. 1,2,4,16."),
+        (("rpo", "--ks", "0"), "--ks '0' is not understood; write numbers from 1 to 512, e.g. 1,2,4,16."),
         (("rpo", "--taus", "sft=1"), "--strengths names 'sft', which isn't asked for. Known: *, rpo."),
         (("rpo", "--taus", "-1"), "--strengths: -1 is no strength: they are positive."),
         (("rpo", "--taus", "rpo=x"), "--strengths: 'x' is not a number."),

@@ -39,12 +39,12 @@ def answer(k: int, kl: float | None, noise: float = 0.0, limit: bool = False, **
 
 
 def test_at_the_optimum_for_every_k_is_consistent():
-    found = verdict_of([answer(1, 1e-3), answer(4, 0.0), answer(2048, 0.0, limit=True)])
+    found = verdict_of([answer(1, 1e-3), answer(4, 0.0), answer(1024, 0.0, limit=True)])
     assert (found.kind, found.text) == ("consistent", "consistent: π_ref·e^(r/τ)")
 
 
 def test_at_the_optimum_in_the_limit_alone_says_how_far_off_it_is_before():
-    found = verdict_of([answer(1, 0.4), answer(4, 0.02), answer(2048, 0.0, limit=True)])
+    found = verdict_of([answer(1, 0.4), answer(4, 0.02), answer(1024, 0.0, limit=True)])
     assert found.kind == "in_the_limit"
     assert found.text == "consistent as K → ∞: π_ref·e^(r/τ); KL 0.4 at K = 1, KL 0.02 at K = 4"
 
@@ -56,7 +56,7 @@ def test_noise_explains_three_times_itself_and_no_more():
 
 
 def test_a_fixed_point_elsewhere_is_named_when_it_is_known():
-    there = answer(2048, 0.7, limit=True)
+    there = answer(1024, 0.7, limit=True)
     near = dataclasses.replace(there, nearest=Resemblance("μ", 0.001))
     assert verdict_of([near]).text == "not consistent: it converges to μ at strength 0.5"
     assert verdict_of([there]).text == (
