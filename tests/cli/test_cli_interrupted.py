@@ -28,6 +28,7 @@ def flags(tasks, *more):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)  # five runs, each with an import of torch, perhaps beside other tests
 def test_kill_minus_nine_at_random_moments_changes_nothing_in_the_end(tasks, tmp_path):
     """Three kills of the whole process group, one of them with resumable checkpoints on the way."""
     cells = (
@@ -36,7 +37,7 @@ def test_kill_minus_nine_at_random_moments_changes_nothing_in_the_end(tasks, tmp
         "--strengths",
         "0.5",
         "--seeds",
-        "0,1",
+        "0",
         "--steps",
         "30",
         "--save-every",
@@ -53,7 +54,7 @@ def test_ctrl_c_is_one_sentence_and_loses_nothing_that_is_done(tasks, tmp_path):
         "--strengths",
         "2",
         "--seeds",
-        "0-7",
+        "0-4",
         "--steps",
         "60",
         "--output-path",
@@ -66,7 +67,7 @@ def test_ctrl_c_is_one_sentence_and_loses_nothing_that_is_done(tasks, tmp_path):
     assert process.returncode == 130
     assert errors.strip() == "Stopped. Run the same command again to go on where it was."
     done = {s.folder: (s.folder / "result.json").stat().st_mtime_ns for s in stored(tmp_path / "out", True)}
-    assert 1 <= len(done) < 9
+    assert 1 <= len(done) < 6
     again = invoke("train-and-eval", *flags(tasks, *cells))
     assert again.exit_code == 0
     assert f"{len(done)} were done already" in again.stderr
