@@ -81,7 +81,7 @@ def test_a_full_disk_is_one_sentence_and_keeps_what_is_done(tasks, tmp_path, sma
     assert "No space left on device" in full.stderr
     assert "What is done is kept" in full.stderr
     assert "Traceback" not in full.output
-    assert stored(small_disk)
+    assert stored(small_disk, interrupted=True)
 
 
 def test_a_read_only_folder_is_one_sentence(tasks, read_only):
