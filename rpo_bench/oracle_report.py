@@ -6,7 +6,14 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from rpo_bench.oracle import MIN_EFFECTIVE_SAMPLES, Oracle, default_taus, estimate_oracle, reward_on, tilted
+from rpo_bench.oracle import (
+    MIN_EFFECTIVE_SAMPLES,
+    Oracle,
+    default_taus,
+    estimate_oracle,
+    oracle_curve,
+    reward_on,
+)
 from rpo_bench.results.schema import Interval
 from rpo_bench.spec import Frozen
 from rpo_bench.stats.bootstrap import RESAMPLES
@@ -143,12 +150,8 @@ def bias_by_size(rewards: Floats, at: Floats) -> list[SizePoint]:
 
 def reward_by_kl(rewards: Floats, at: Floats) -> Floats:
     """The estimated oracle's reward at some KLs, (K,); NaN beyond its trustworthy end (but for rounding)."""
-    points = [tilted(rewards, float(tau)) for tau in default_taus(rewards)]
-    kl, reward = (np.array([point[i].mean() for point in points]) for i in range(2))
-    effective = np.array([np.median(point[2]) for point in points]) * rewards.shape[1]
-    enough = effective >= MIN_EFFECTIVE_SAMPLES
-    last = len(enough) if enough.all() else int(np.argmin(enough))
-    if last == 0:
+    honest = oracle_curve(rewards, default_taus(rewards)).trustworthy()
+    if honest.kl.size == 0:
         return np.full(len(at), np.nan)
-    end = kl[last - 1]
-    return np.where(at <= end * (1 + 1e-9), np.interp(at, kl[:last], reward[:last]), np.nan)
+    inside = at <= honest.kl[-1] * (1 + 1e-9)
+    return np.where(inside, np.interp(at, honest.kl, honest.reward), np.nan)

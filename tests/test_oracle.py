@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize
 
-from rpo_bench.oracle import best_of_n, default_taus, oracle_curve
+from rpo_bench.oracle import best_of_n, default_taus, oracle_curve, reward_on
 
 
 @pytest.fixture
@@ -108,3 +108,13 @@ def test_the_oracle_is_above_best_of_n_at_equal_kl(rng: np.random.Generator):
     oracle = oracle_curve(rewards, default_taus(rewards)).trustworthy()
     sampling = best_of_n(rewards, np.array([2, 4, 8, 16]))
     assert (np.interp(sampling.kl, oracle.kl, oracle.reward) >= sampling.reward).all()
+
+
+def test_interpolation_on_the_oracle_is_by_straight_lines_and_flat_beyond_the_ends():
+    x, y = np.array([[0.0, 1.0, 3.0]] * 4), np.array([[0.0, 2.0, 4.0]] * 4)
+    assert reward_on(x, y, np.array([-1.0, 0.5, 2.0, 9.0])).tolist() == [0.0, 1.0, 3.0, 4.0]
+
+
+def test_interpolation_survives_points_of_equal_place():
+    found = reward_on(np.array([[0.0, 1.0, 1.0]]), np.array([[0.0, 2.0, 4.0]]), np.array([1.0]))
+    assert found.tolist() == [4.0]

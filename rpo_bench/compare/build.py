@@ -5,12 +5,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from rpo_bench.compare.compatible import panel_key, refuse
-from rpo_bench.compare.cube import Cube, read_cube
+from rpo_bench.compare.cube import Cube, cube_of
 from rpo_bench.compare.families import Family, family
 from rpo_bench.compare.items import Asked, Item, distinct, items_of, read_asked
 from rpo_bench.compare.panels import Panel, panels
 from rpo_bench.compare.report import Report, Section
-from rpo_bench.compare.section import Options, compare_panel
+from rpo_bench.compare.scores import read_record_scores
+from rpo_bench.compare.section import Options, chosen_metrics, compare_panel
 from rpo_bench.errors import UserError
 from rpo_bench.oracle import Oracle
 from rpo_bench.oracles import find_oracle
@@ -114,7 +115,9 @@ def _compared(
 ) -> Section:
     records = {s.record.cell: s for item in items for row in item.rows for s in row.stored}
     base = panel.reference.stored if panel.reference is not None else ()
-    cube = read_cube(panel, [*base, *records.values()], options.resamples)
+    scores = read_record_scores([*base, *records.values()])
+    names = {"reward", "kl", *chosen_metrics(items, options)}
+    cube = cube_of(panel, scores, names, options.resamples)
     return compare_panel(panel, items, pairs, cube, _oracle(panel, roots, cube), options)
 
 

@@ -8,10 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rpo_bench.compare.panels import Panel
-from rpo_bench.compare.scores import prompt_means
-from rpo_bench.errors import UserError
+from rpo_bench.compare.scores import PanelScores
 from rpo_bench.hashing import hash_json
-from rpo_bench.results.store import SCORES_FILE, StoredRecord, read_scores
 from rpo_bench.stats.bootstrap import RESAMPLES
 from rpo_bench.stats.joint import Joint, Term
 
@@ -66,33 +64,25 @@ class Cube:
         return Term(label, 1.0, np.stack(values, axis=1) if values else empty, scored)
 
 
-def read_cube(panel: Panel, records: Sequence[StoredRecord], resamples: int = RESAMPLES) -> Cube:
-    """Reads the scores of measured checkpoints; those that can't be read are named in ``unread``.
+def cube_of(panel: Panel, scores: PanelScores, metrics: Collection[str], resamples: int = RESAMPLES) -> Cube:
+    """Some metrics of a panel's scores, with the panel's resamples.
 
     Args:
         panel: What they belong to: the resamples derive from its identity.
-        records: The checkpoints.
+        scores: As read.
+        metrics: Names; those without a score per prompt are left out.
         resamples: R.
     """
-    found: dict[str, dict[str, dict[str, float]]] = {}
-    unread: dict[str, str] = {}
-    for stored in records:
-        if not stored.record.metrics:
-            continue
-        try:
-            found[stored.record.cell] = prompt_means(read_scores(stored.folder))
-        except UserError as error:
-            missing = not (stored.folder / SCORES_FILE).exists()
-            unread[stored.record.cell] = f"{SCORES_FILE} is missing" if missing else str(error).rstrip(".")
-    prompts = sorted({prompt for cell in found.values() for metric in cell.values() for prompt in metric})
-    keys = [(cell, metric) for cell, metrics in found.items() for metric in metrics]
-    scores = np.full((len(prompts), len(keys)), np.nan)
-    place = {prompt: row for row, prompt in enumerate(prompts)}
-    for column, (cell, metric) in enumerate(keys):
-        for prompt, value in found[cell][metric].items():
-            scores[place[prompt], column] = value
-    joint = Joint(panel_seed(panel), len(prompts), resamples)
-    return Cube(tuple(prompts), {key: i for i, key in enumerate(keys)}, scores, joint, unread)
+    keys = [(cell, metric) for cell, of in scores.cells.items() for metric in of if metric in metrics]
+    columns = [scores.cells[cell][metric] for cell, metric in keys]
+    table = np.stack(columns, axis=1) if columns else np.empty((len(scores.prompts), 0))
+    places = {key: i for i, key in enumerate(keys)}
+    return Cube(scores.prompts, places, table, panel_joint(panel, scores, resamples), scores.missing)
+
+
+def panel_joint(panel: Panel, scores: PanelScores, resamples: int = RESAMPLES) -> Joint:
+    """A panel's resamples: they depend on what is measured, not on where it lies."""
+    return Joint(panel_seed(panel), len(scores.prompts), resamples)
 
 
 def panel_seed(panel: Panel) -> int:

@@ -71,7 +71,7 @@ def standings(
         oracle: Of the cube's very prompts; None: no regret.
         level: Nominal coverage.
     """
-    start = _reference_term(cube, reference)
+    start = reference_term(cube, reference)
     terms = [at_kl(item, reference, cube, "reward", at.budget).term for item in items]
     best = _oracle_term(cube, oracle, at.budget)
     ranks = _ranks(terms, cube, level)
@@ -105,7 +105,8 @@ def badge(item: Item) -> Badge:
     return "preliminary" if seeds < 5 else "published" if seeds < 10 else "headline"
 
 
-def _reference_term(cube: Cube, reference: str) -> Term:
+def reference_term(cube: Cube, reference: str) -> Term:
+    """The reference policy's reward."""
     scored = np.isfinite(cube.of(reference, "reward"))
     return Term("reference", 1.0, cube.mean(reference, "reward")[:, None], scored)
 

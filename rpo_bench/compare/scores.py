@@ -1,7 +1,7 @@
 """Scores of a panel as arrays: training seed × prompt, averaged over a prompt's samples."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -49,9 +49,14 @@ def measured(row: Row) -> tuple[StoredRecord, ...]:
 
 def read_panel_scores(panel: Panel) -> PanelScores:
     """Reads the scores of all the panel's measured checkpoints; those that can't be read are named."""
+    return read_record_scores(panel.records)
+
+
+def read_record_scores(records: Iterable[StoredRecord]) -> PanelScores:
+    """The same of some of a panel's checkpoints."""
     means: dict[str, PromptMeans] = {}
     missing: dict[str, str] = {}
-    for stored in panel.records:
+    for stored in records:
         if not stored.record.metrics:
             continue
         try:

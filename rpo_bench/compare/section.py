@@ -64,7 +64,7 @@ def compare_panel(
     at = reach(trained, cube, options.level)
     budgets = options.budgets or ((at.budget,) if at.budget > 0 else ())
     budgets = budgets if options.at != "strength" and start is not None else ()
-    names = _metrics(items, options)
+    names = chosen_metrics(items, options)
     compared = _with_primary(_pairs(pairs, names, cube, start, budgets, options))
     ranked: list[Standing] = []
     if budgets and start is not None and cube.has(start, "reward"):
@@ -115,7 +115,8 @@ def _matches(first: Item, second: Item, budgets: Sequence[float], options: Optio
     return found if options.at == "kl" and found else [*found, *matches(first, second)]
 
 
-def _metrics(items: Sequence[Item], options: Options) -> tuple[str, ...]:
+def chosen_metrics(items: Sequence[Item], options: Options) -> tuple[str, ...]:
+    """The metrics to compare; raises UserError for one that wasn't measured."""
     measured = {name for item in items for row in item.rows for s in row.stored for name in s.record.metrics}
     if options.metrics == ("all",):
         first = [name for name in METRICS if name in measured]

@@ -4,13 +4,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from rpo_bench.compare.cube import panel_joint
 from rpo_bench.compare.panels import Panel, panels
 from rpo_bench.compare.scores import PanelScores, read_panel_scores
 from rpo_bench.oracle import Oracle
 from rpo_bench.oracles import find_oracle
 from rpo_bench.results.store import Results
 from rpo_bench.site.equal_kl import Ranking, rank
-from rpo_bench.site.table import BoardRow, panel_draws, panel_rows
+from rpo_bench.site.table import BoardRow, panel_rows
 from rpo_bench.site.verdict import Verdict, verdict
 
 #: (task, model) → its oracle.
@@ -70,12 +71,11 @@ def make_board(results: Results, oracles: Oracles | None = None, roots: Sequence
 
 def _section(panel: Panel, oracle_of: Callable[[Panel], Oracle | str]) -> Section:
     scores = read_panel_scores(panel)
-    draws = panel_draws(panel, scores)
     oracle, reason = _fitting(oracle_of(panel), scores)
-    ranking = rank(panel, scores, draws)
+    ranking = rank(panel, scores)
     return Section(
         panel=panel,
-        rows=tuple(panel_rows(panel, scores, draws, oracle)),
+        rows=tuple(panel_rows(panel, scores, panel_joint(panel, scores), oracle)),
         ranking=ranking,
         verdict=verdict(panel, ranking),
         oracle=oracle,

@@ -6,15 +6,14 @@ from typing import Literal
 
 import numpy as np
 
+from rpo_bench.compare.cube import panel_joint
 from rpo_bench.compare.panels import Panel, Row, Series, panels
 from rpo_bench.compare.scores import PanelScores, measured, read_panel_scores
-from rpo_bench.hashing import hash_json
-from rpo_bench.oracle import Oracle
+from rpo_bench.oracle import Floats, Oracle, reward_on
 from rpo_bench.results.schema import Interval
 from rpo_bench.results.store import Results
-from rpo_bench.site.resampling import Draws, Floats, interpolate, interval, seed_means
-from rpo_bench.stats.bootstrap import RESAMPLES
 from rpo_bench.stats.compare import mean_over_seeds
+from rpo_bench.stats.joint import Joint, Term
 
 Badge = Literal["reference", "preliminary", "published", "headline"]
 
@@ -128,25 +127,32 @@ def board_rows(results: Results, oracles: Mapping[tuple[str, str], Oracle] | Non
     for panel in panels(results.records):
         scores = read_panel_scores(panel)
         oracle = (oracles or {}).get((panel.spec.task, panel.spec.model))
-        rows += panel_rows(panel, scores, panel_draws(panel, scores), oracle)
+        rows += panel_rows(panel, scores, panel_joint(panel, scores), oracle)
     return rows
 
 
-def panel_draws(panel: Panel, scores: PanelScores) -> Draws:
-    """The panel's resamples: they depend on what is measured, not on where it lies."""
-    spec = panel.spec
-    identity = hash_json([spec.task_hash, spec.model_hash, spec.evaluation.model_dump(mode="json")])
-    return Draws.make(int(identity[:15], 16), max(len(scores.prompts), 1), RESAMPLES)
-
-
-def panel_rows(panel: Panel, scores: PanelScores, draws: Draws, oracle: Oracle | None) -> list[BoardRow]:
+def panel_rows(panel: Panel, scores: PanelScores, joint: Joint, oracle: Oracle | None) -> list[BoardRow]:
     """One panel's rows."""
     known = oracle.select(scores.prompts) if oracle else None
+    yardstick = None if known is None else _Yardstick.of(known, joint)
     return [
-        _board_row(panel, series, row, _values(series, row, scores, draws, known))
+        _board_row(panel, series, row, _values(series, row, scores, joint, yardstick))
         for series in panel.series
         for row in series.rows
     ]
+
+
+@dataclass(frozen=True)
+class _Yardstick:
+    """The oracle as resampled: KL and reward by τ, (1 + P + R, T), and where it ends, in nats."""
+
+    kl: Floats
+    reward: Floats
+    end: float
+
+    @classmethod
+    def of(cls, oracle: Oracle, joint: Joint) -> "_Yardstick":
+        return cls(joint.means(oracle.kl), joint.means(oracle.reward), oracle.end)
 
 
 def _board_row(panel: Panel, series: Series, row: Row, values: Mapping[str, Value]) -> BoardRow:
@@ -183,35 +189,31 @@ def _mean_stability(of: Sequence[Mapping[str, float | None]]) -> dict[str, float
 
 
 def _values(
-    series: Series, row: Row, scores: PanelScores, draws: Draws, oracle: Oracle | None
+    series: Series, row: Row, scores: PanelScores, joint: Joint, oracle: _Yardstick | None
 ) -> dict[str, Value]:
     """Every metric of a row, by the best interval that its data allow."""
     records = [stored.record for stored in measured(row)]
-    per_prompt = {
-        metric: seed_means(scores.array(row, metric), draws.prompts) for metric in scores.metrics(row)
-    }
-    weights = draws.seeds(series.label, len(records)) if records else None
+    terms = {metric: _term(series, scores.array(row, metric), joint) for metric in scores.metrics(row)}
     names = sorted({name for record in records for name in record.metrics})
     values: dict[str, Value] = {}
     for name in names:
         backend = next((r.metrics[name].backend for r in records if name in r.metrics), None)
-        if name in per_prompt and weights is not None:
-            n = _scored_prompts(scores.array(row, name))
-            found = interval(np.sum(weights * per_prompt[name], axis=1), len(records), n)
-            values[name] = Value(found, len(records), n, backend)
+        if name in terms:
+            found = joint.contrast([terms[name]]).interval
+            values[name] = Value(found, len(records), int(terms[name].scored.sum()), backend)
         elif (
             value := _over_seeds([r.metrics[name].interval for r in records if name in r.metrics])
         ) is not None:
             values[name] = Value(value[0], value[1], None, backend)
-    if oracle is not None and weights is not None and _comparable(oracle, per_prompt):
-        regret = _regret(oracle, per_prompt["kl"], per_prompt["reward"], draws)
-        found = interval(np.sum(weights * regret, axis=1), len(records), len(scores.prompts))
-        values["regret"] = Value(found, len(records), len(scores.prompts))
+    if oracle is not None and _comparable(oracle, terms):
+        regret = _regret(oracle, terms["kl"], terms["reward"])
+        values["regret"] = Value(joint.contrast([regret]).interval, len(records), len(scores.prompts))
     return values
 
 
-def _scored_prompts(values: Floats) -> int:
-    return int(np.isfinite(values).any(axis=0).sum())
+def _term(series: Series, table: Floats, joint: Joint) -> Term:
+    """A metric of a row, (S, P), as resampled."""
+    return Term(series.label, 1.0, joint.means(table.T), np.asarray(np.isfinite(table).any(axis=0)))
 
 
 def _over_seeds(intervals: Sequence[Interval]) -> tuple[Interval, int] | None:
@@ -224,13 +226,12 @@ def _over_seeds(intervals: Sequence[Interval]) -> tuple[Interval, int] | None:
     return mean_over_seeds(np.array(points)), len(points)
 
 
-def _comparable(oracle: Oracle, per_prompt: Mapping[str, Floats]) -> bool:
+def _comparable(oracle: _Yardstick, terms: Mapping[str, Term]) -> bool:
     """Whether there is a regret to tell: the oracle can be trusted as far as the KL goes."""
-    return {"reward", "kl"} <= set(per_prompt) and per_prompt["kl"][0].mean() <= oracle.end
+    return {"reward", "kl"} <= set(terms) and float(terms["kl"].seeds.mean()) <= oracle.end
 
 
-def _regret(oracle: Oracle, kl: Floats, reward: Floats, draws: Draws) -> Floats:
-    """The oracle's reward at each seed's KL less the seed's own, on every resample, (1 + R, S)."""
-    oracle_kl, oracle_reward = draws.prompts @ oracle.kl, draws.prompts @ oracle.reward
-    best = np.stack([interpolate(oracle_kl, oracle_reward, kl[:, s]) for s in range(kl.shape[1])], axis=1)
-    return np.asarray(best - reward)
+def _regret(oracle: _Yardstick, kl: Term, reward: Term) -> Term:
+    """The oracle's reward at each seed's KL less the seed's own."""
+    best = [reward_on(oracle.kl, oracle.reward, of) for of in kl.values.T]
+    return Term(kl.label, 1.0, np.stack(best, axis=1) - reward.values, reward.scored)

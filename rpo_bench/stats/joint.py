@@ -11,6 +11,7 @@ so that few seeds get an interval as wide as they deserve.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +31,9 @@ _TILT = 1e-5
 
 #: Significant digits: the same numbers on every machine, whatever order it sums in.
 _DIGITS = 9
+
+#: Numbers in a chunk of weights: 16 MiB of float64.
+_CHUNK = 2**21
 
 #: Where one of the methods has a single seed.
 SOME_SEEDS = ("training seeds where there are several", "prompts", "generation")
@@ -63,14 +67,22 @@ class Joint:
         scored = np.isfinite(columns)
         values = np.where(scored, columns, 0.0)
         known = scored.astype(np.float64)
-        rng = np.random.default_rng([self.seed, self.prompts])
+        rows = max(1, _CHUNK // max(self.prompts, 1))
         with np.errstate(invalid="ignore", divide="ignore"):
             total, count = values.sum(0), known.sum(0)
             share = self.prompts * _TILT / (1 - _TILT)
             found = [(total / count)[None], (total + share * values) / (count + share * known)]
-            for weights in weight_chunks(self.prompts, rng, self.resamples):
+            for start in range(0, self.resamples, rows):
+                weights = self._counts[start : start + rows].astype(np.float64)
                 found.append((weights @ values) / (weights @ known))
         return np.concatenate(found)
+
+    @cached_property
+    def _counts(self) -> NDArray[np.uint8]:
+        """How often each prompt is drawn in each resample, (R, P)."""
+        rng = np.random.default_rng([self.seed, self.prompts])
+        chunks = weight_chunks(self.prompts, rng, self.resamples)
+        return np.concatenate([np.minimum(chunk, 255).astype(np.uint8) for chunk in chunks])
 
     def seeds(self, label: str, count: int) -> Floats:
         """How much each of a method's training seeds weighs in every resample, (R, S); rows sum to 1."""

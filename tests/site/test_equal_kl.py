@@ -5,15 +5,16 @@ import pytest
 from results_factory import cell_spec, write_cell
 from worlds import only_panel, write_points
 
+from rpo_bench.compare.frontiers import kl_budget
+from rpo_bench.compare.matched import within
 from rpo_bench.compare.scores import read_panel_scores
-from rpo_bench.site.equal_kl import kl_budget, rank, reward_within
-from rpo_bench.site.table import panel_draws
+from rpo_bench.site.equal_kl import rank
 
 
 def ranking(root):
     panel = only_panel(root)
     scores = read_panel_scores(panel)
-    return rank(panel, scores, panel_draws(panel, scores))
+    return rank(panel, scores)
 
 
 @pytest.mark.parametrize(
@@ -38,7 +39,7 @@ def test_the_budget_is_what_half_of_the_methods_reach(furthest, budget):
 def test_the_reward_lies_on_straight_lines_from_the_reference_and_stays_where_they_end():
     """Reference 0 at 0 nats, then 1 at 1 nat and 2 at 3 nats: 0.5 at ½, 1.5 at 2, and 2 at 9."""
     kl, reward = np.array([[3.0, 1.0]]), np.array([[2.0, 1.0]])
-    found = [reward_within(kl, reward, np.array([0.0]), budget)[0] for budget in (0.5, 2.0, 9.0)]
+    found = [within(kl, reward, np.array([0.0]), budget)[0] for budget in (0.5, 2.0, 9.0)]
     assert found == pytest.approx([0.5, 1.5, 2.0])
 
 

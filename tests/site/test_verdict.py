@@ -6,14 +6,13 @@ from worlds import only_panel, write_points, write_scored
 
 from rpo_bench.compare.scores import read_panel_scores
 from rpo_bench.site.equal_kl import rank
-from rpo_bench.site.table import panel_draws
 from rpo_bench.site.verdict import verdict
 
 
 def said(root):
     panel = only_panel(root)
     scores = read_panel_scores(panel)
-    return verdict(panel, rank(panel, scores, panel_draws(panel, scores)))
+    return verdict(panel, rank(panel, scores))
 
 
 CLEAR = {"a": {0.1: [(1, 1.0), (1, 1.1), (1, 0.9)]}, "b": {0.1: [(1, 0.1), (1, 0.2), (1, 0.0)]}}
