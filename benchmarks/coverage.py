@@ -1,6 +1,6 @@
 """How often the 95 % intervals hold the truth, and how often ``compare`` claims what isn't so, by simulation.
 
-    python benchmarks/coverage.py [--worlds 1500] [--resamples 400]
+    python benchmarks/coverage.py [--worlds 1000] [--resamples 400]
 
 Every world is drawn anew with a known truth. The table is in docs/statistics.md.
 """
@@ -215,7 +215,7 @@ def _less(interval: Interval, truth: float) -> Interval:
 def main() -> None:
     """Prints the table."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--worlds", type=int, default=1500)
+    parser.add_argument("--worlds", type=int, default=1000)
     parser.add_argument("--resamples", type=int, default=400)
     arguments = parser.parse_args()
     begun = time.process_time()
