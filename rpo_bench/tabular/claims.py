@@ -60,7 +60,9 @@ def claim_of(method: Method, setting: Setting) -> Claim | None:
     """
     if method.strength_name != "tau" or not isinstance(method, OfflineMethod):
         return None
-    return _tilt("π_ref·e^(r/τ)", _transformed(method, setting), method.strength, setting)
+    rewards = _transformed(method, setting)
+    text = "π_ref·e^(r/τ)" if rewards is setting.rewards else "π_ref·e^(R/τ), R the transformed reward"
+    return _tilt(text, rewards, method.strength, setting)
 
 
 @claim_of.register
