@@ -89,33 +89,38 @@ class OnlineTrainer:
         """Samples, learns, and says what happened."""
         started = time.perf_counter()
         self.policy.eval()
-        fresh, entropy = self._effective_groups(iteration)
+        fresh, drawn, entropy = self._effective_groups(iteration)
         sampled = time.perf_counter()
         groups = self.buffer.replace(fresh, iteration) if self.buffer.size else fresh
         rollouts = self._assemble(groups, iteration)
         advantages, returns = self.method.advantages(rollouts)
-        record = self._describe(fresh, rollouts) | {"entropy": entropy}
+        record = self._describe(drawn, rollouts) | {"entropy": entropy}
         record |= self._inner_epochs(rollouts, advantages, returns, iteration)
         self._adapt_kl(record["kl"])
         seconds = time.perf_counter() - started
         return record | {"generation_share": (sampled - started) / seconds} | self.counts
 
-    def _effective_groups(self, iteration: int) -> tuple[list[Group], float]:
-        """An iteration's groups; with filtering, only those whose rewards differ, as far as draws suffice."""
+    def _effective_groups(self, iteration: int) -> tuple[list[Group], list[Group], float]:
+        """An iteration's groups, all that were drawn for them, and the entropy.
+
+        With filtering, only groups whose rewards differ are kept, as far as draws suffice.
+        """
         kept: list[Group] = []
+        everything: list[Group] = []
         entropies = []
         draws = _FILTER_DRAWS if self.method.filter_groups else 1
         for draw in range(draws):
             rng = np.random.default_rng([self.settings.seed, iteration, draw, 0x0111])
             drawn, entropy = self._sample(self._choose(rng), rng, iteration)
             entropies.append(entropy)
+            everything += drawn
             wanted = [g for g in drawn if not g.degenerate] if self.method.filter_groups else drawn
             kept.extend(wanted)
             if len(kept) >= self.groups:
                 break
         if not kept:
             kept = drawn  # nothing but degenerate groups: the iteration has no gradient but the KL's
-        return kept[: self.groups], float(np.mean(entropies))
+        return kept[: self.groups], everything, float(np.mean(entropies))
 
     def _choose(self, rng: np.random.Generator) -> list[int]:
         count = len(self.world.prompts)
@@ -262,18 +267,22 @@ class OnlineTrainer:
             response_mask=inputs.response_mask[rows],
         )
 
-    def _describe(self, fresh: list[Group], rollouts: Rollouts) -> dict[str, float]:
-        """Reward, KL and the state of the groups, before learning from them."""
+    def _describe(self, drawn: list[Group], rollouts: Rollouts) -> dict[str, float]:
+        """Reward, KL and the state of the groups, before learning from them.
+
+        Reward and zero variance are of all groups that were drawn: what filtering leaves is no sample of the
+        policy.
+        """
         new = rollouts.age == 0
         log_weights = (rollouts.proximal_logps - rollouts.behaviour_logps)[rollouts.mask]
         on_policy = rollouts.take(new.nonzero()[:, 0]) if bool(new.any()) else rollouts
         return {
-            "reward": float(np.mean([reward for group in fresh for reward in group.rewards])),
+            "reward": float(np.mean([reward for group in drawn for reward in group.rewards])),
             "kl": float(on_policy.log_ratio.mean()),
             "kl_coef": self.method.kl_coef,
             "length": float(rollouts.mask.sum(1).float().mean()),
             "finished": float(rollouts.finished.float().mean()),
-            "zero_variance": float(np.mean([group.degenerate for group in fresh])),
+            "zero_variance": float(np.mean([group.degenerate for group in drawn])),
             "without_gradient": float(degenerate_groups(rollouts.rewards, rollouts.groups).float().mean()),
             "replayed": float((~new).float().mean()),
             "age": float(rollouts.age.float().mean()),
