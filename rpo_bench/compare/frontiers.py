@@ -30,11 +30,18 @@ class Reach:
     budget: float
 
 
-def reach(items: Sequence[Item], cube: Cube, level: float) -> Reach:
+def reach(items: Sequence[Item], cube: Cube, level: float, cap: float | None = None) -> Reach:
     """The furthest KL of each, and the budget that no reward has a say in.
 
     It is the largest KL that at least half of the methods (and two, if there are two) reach. A method whose
-    KL isn't above 0 in the resamples counts as staying at 0.
+    KL isn't above 0 in the resamples counts as staying at 0. Where there is an oracle, ``cap`` is its end:
+    beyond it there is no absolute scale, and methods that have collapsed would set the budget.
+
+    Args:
+        items: Methods.
+        cube: Scores.
+        level: Of the resamples that keep a KL above 0.
+        cap: Nats that the budget may not pass; None: any.
     """
     points, shown = {}, []
     first = 1 + len(cube.prompts)
@@ -43,7 +50,7 @@ def reach(items: Sequence[Item], cube: Cube, level: float) -> Reach:
         points[item.label] = max(float(far[0]), 0.0) if len(far) else 0.0
         left = len(far) > 0 and np.nanquantile(far[first:], (1 - level) / 2) > 0
         shown.append(points[item.label] if left else 0.0)
-    return Reach(points, kl_budget(shown))
+    return Reach(points, kl_budget(shown if cap is None else [min(kl, cap) for kl in shown]))
 
 
 def kl_budget(furthest_kl: Sequence[float]) -> float:

@@ -61,7 +61,7 @@ def compare_panel(
     """
     start = _start(panel, cube)
     trained = [item for item in items if item.trained]
-    at = reach(trained, cube, options.level)
+    at = reach(trained, cube, options.level, None if isinstance(oracle, str) else oracle.end or None)
     budgets = options.budgets or ((at.budget,) if at.budget > 0 else ())
     budgets = budgets if options.at != "strength" and start is not None else ()
     names = chosen_metrics(items, options)

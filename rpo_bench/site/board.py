@@ -72,7 +72,7 @@ def make_board(results: Results, oracles: Oracles | None = None, roots: Sequence
 def _section(panel: Panel, oracle_of: Callable[[Panel], Oracle | str]) -> Section:
     scores = read_panel_scores(panel)
     oracle, reason = _fitting(oracle_of(panel), scores)
-    ranking = rank(panel, scores)
+    ranking = rank(panel, scores, oracle.end or None if oracle else None)
     return Section(
         panel=panel,
         rows=tuple(panel_rows(panel, scores, panel_joint(panel, scores), oracle)),

@@ -58,7 +58,7 @@ class Ranking:
     reference: Interval
 
 
-def rank(panel: Panel, scores: PanelScores) -> Ranking | None:
+def rank(panel: Panel, scores: PanelScores, cap: float | None = None) -> Ranking | None:
     """Ranks a panel's methods by their reward at one KL budget; None where nothing can be ranked.
 
     The budget is the KL that at least half of the methods (and two, if there are two) reach, which no
@@ -66,6 +66,11 @@ def rank(panel: Panel, scores: PanelScores) -> Ranking | None:
     A method is followed from the reference policy through its strengths in the order of their KL, in
     straight lines: mixing two policies gives at least the reward on the line between them, for at most
     its KL. One that ends before the budget stays where it ends: what it earns there is within the budget.
+
+    Args:
+        panel: Whose methods.
+        scores: Of its checkpoints.
+        cap: The end of the oracle, which the budget doesn't pass; None: there is none.
     """
     cube = cube_of(panel, scores, ("kl", "reward"))
     start = panel.reference.stored[0].record.cell if panel.reference is not None else ""
@@ -73,7 +78,7 @@ def rank(panel: Panel, scores: PanelScores) -> Ranking | None:
     items = [item for item in items if seed_curves(item, cube, "reward")]
     if not items or not cube.has(start, "reward"):
         return None
-    far = reach(items, cube, LEVEL)
+    far = reach(items, cube, LEVEL, cap)
     if far.budget == 0:
         return None
     lines = [_Line(item, at_kl(item, start, cube, "reward", far.budget).term) for item in items]

@@ -12,6 +12,7 @@ from results_factory import cell_spec, metric, write_cell
 from run_cli import invoke
 from worlds import write_points, write_scored
 
+from rpo_bench.oracle import estimate_oracle
 from rpo_bench.spec import Decoding, EvaluationSpec
 
 CHEAP = ("--resamples", "200")
@@ -250,3 +251,15 @@ def test_without_the_reference_policy_there_is_nothing_at_equal_kl(tmp_path: Pat
     assert {c["matched"] for c in found["comparisons"]} == {"strength"}
     assert any("reference policy isn't among the results" in note for note in found["notes"])
     assert comparison({"sections": [found]}, metric="reward")["primary"]
+
+
+def test_the_budget_does_not_pass_the_end_of_the_oracle(tmp_path: Path, monkeypatch):
+    """Both reach 9 nats; an oracle of 64 samples of normal rewards ends below 3, and tells a regret there."""
+    points = {name: {1.0: [(1, 0.5)] * 2, 0.1: [(9, -1.0), (9, -0.9)]} for name in ("a", "b")}
+    write_points(tmp_path, points)
+    oracle = estimate_oracle(np.random.default_rng(0).normal(size=(4, 64)), ("p0", "p1", "p2", "p3"))
+    assert report("a", "b", "--results", tmp_path)["sections"][0]["budgets"] == [9.0]
+    monkeypatch.setattr("rpo_bench.compare.build.find_oracle", lambda spec, roots: oracle)
+    found = report("a", "b", "--results", tmp_path)["sections"][0]
+    assert 1 < found["budgets"][0] <= oracle.end < 3
+    assert found["standings"][0]["regret"]["point"] > 0
