@@ -9,33 +9,35 @@ same bytes.
 
 import logging
 import tempfile
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import numpy as np
 import typer
+from numpy.typing import NDArray
 
-from rpo_bench.atomic import atomic_file
 from rpo_bench.data.row import Prompt
-from rpo_bench.models.base_lm import BaseReport, train_base
 from rpo_bench.models.base_shape import BaseSettings
 from rpo_bench.models.base_texts import TextPair
 from rpo_bench.models.hf import HFModel
 from rpo_bench.results.json_lines import write_json_lines
+from tasks.building import (
+    derived_seed,
+    generator,
+    one_thread,
+    pretrained,
+    sampled_rewards,
+    show_progress,
+    with_reference_rewards,
+    write_oracle,
+)
 from tasks.civil_qa.facts import DOMAINS, Key, facts
 from tasks.civil_qa.phrases import MANNERS
 from tasks.civil_qa.proxy import SAMPLES, STEPS, build_proxy
 from tasks.civil_qa.questions import ask
-from tasks.civil_qa.sampling import (
-    NOISE,
-    derived_seed,
-    generator,
-    sampled_rewards,
-    sampled_rows,
-    with_reference_rewards,
-)
+from tasks.civil_qa.reward import gold_reward
+from tasks.civil_qa.sampling import MAX_NEW_TOKENS, NOISE, sampled_rows
 from tasks.civil_qa.speakers import SURLY, TYPICAL, Speaker, respond
 
 _CONTEXT = 96
@@ -89,19 +91,13 @@ def main(
     seed: Annotated[int, typer.Option(min=0, help="of everything that is random")] = 0,
 ) -> None:
     """Rebuilds the world's prompts, models, data and reference samples."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    for logger in ("httpx", "transformers"):
-        logging.getLogger(logger).setLevel(logging.WARNING)
+    show_progress()
     build(out, seed, Scale())
 
 
 def build(out: Path, seed: int, scale: Scale) -> None:
     """Builds the world into ``out``, which may exist."""
-    import torch
-
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # sums are then taken in one order
-    try:
+    with one_thread():
         prompts = split_prompts(seed, scale)
         write_json_lines(out / "prompts/heldout.jsonl", prompts.heldout)
         write_json_lines(out / "prompts/probe.jsonl", prompts.probe)
@@ -112,8 +108,6 @@ def build(out: Path, seed: int, scale: Scale) -> None:
             model = _pretrained(out / "models" / name, name, TYPICAL, prompts, seed, scale)
             _write_data(out, name, model, off_policy, prompts, seed, scale)
         build_proxy(out, seed, min(STEPS, scale.steps), min(SAMPLES, scale.oracle))
-    finally:
-        torch.set_num_threads(threads)
 
 
 def split_prompts(seed: int, scale: Scale) -> Prompts:
@@ -155,8 +149,7 @@ def _pretrained(
             "seed": seed,
         }
     )
-    _log_report(out.name, train_base(train, heldout, settings, out, _every(200)))
-    return HFModel.load(out, device="cpu")
+    return pretrained(out, train, heldout, settings)
 
 
 def _texts(rng: np.random.Generator, speaker: Speaker, prompts: list[Prompt], n: int) -> list[TextPair]:
@@ -177,36 +170,19 @@ def _write_data(
 ) -> None:
     """Everything that is sampled from one reference policy."""
     on_policy = sampled_rows(model, prompts.train, scale.responses, seed, f"on_policy {name}")
-    reference = sampled_rewards(
-        model, prompts.train, scale.reference, derived_seed(seed, f"reference {name}")
-    )
+    reference = _gold_rewards(model, prompts.train, scale.reference, derived_seed(seed, f"reference {name}"))
     noise = generator(seed, f"noise of reference rewards {name}").normal(0, NOISE, reference.shape)
     known = {p.prompt_id: rewards for p, rewards in zip(prompts.train, reference + noise, strict=True)}
     for variant, rows in (("on_policy", on_policy), ("off_policy", off_policy)):
         write_json_lines(out / f"data/{variant}-{name}.jsonl.gz", with_reference_rewards(rows, known))
-    oracle = sampled_rewards(model, prompts.heldout, scale.oracle, derived_seed(seed, f"oracle {name}"))
-    with atomic_file(out / f"reference/{name}.npz") as file, file.open("wb") as stream:
-        ids = np.array([prompt.prompt_id for prompt in prompts.heldout])
-        np.savez_compressed(stream, rewards=oracle.astype(np.float32), prompt_ids=ids)
+    oracle = _gold_rewards(model, prompts.heldout, scale.oracle, derived_seed(seed, f"oracle {name}"))
+    write_oracle(out / f"reference/{name}.npz", prompts.heldout, oracle)
     log.info("%s: data written", name)
 
 
-def _every(steps: int) -> Callable[[int, int, float], None]:
-    def report(step: int, total: int, loss: float) -> None:
-        if step % steps == 0:
-            log.info("step %d of %d, loss %.3f", step, total, loss)
-
-    return report
-
-
-def _log_report(name: str, report: BaseReport) -> None:
-    log.info(
-        "%s: %d parameters, held-out perplexity %.3f, %.0f s",
-        name,
-        report.parameters,
-        report.perplexity,
-        report.seconds,
-    )
+def _gold_rewards(model: HFModel, prompts: list[Prompt], n: int, seed: int) -> NDArray[np.float64]:
+    """Gold rewards of n samples for each of P prompts; (P, n)."""
+    return sampled_rewards(model, prompts, n, gold_reward, MAX_NEW_TOKENS, seed)
 
 
 if __name__ == "__main__":

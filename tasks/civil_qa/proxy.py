@@ -31,9 +31,10 @@ from rpo_bench.models.reward_training import (
 )
 from rpo_bench.spec import Decoding
 from rpo_bench.tasks import read_prompts
+from tasks.building import derived_seed, generator
 from tasks.civil_qa.questions import asked
 from tasks.civil_qa.reward import gold_reward
-from tasks.civil_qa.sampling import MAX_NEW_TOKENS, derived_seed, generator
+from tasks.civil_qa.sampling import MAX_NEW_TOKENS
 from trainers.reward_model import RewardModelSettings
 
 FOLDER = "models/proxy"
