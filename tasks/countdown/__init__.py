@@ -1,0 +1,1 @@
+"""Reach a number from three others, each used once: an expression is the answer."""
