@@ -144,7 +144,7 @@ def _flags() -> argparse.Namespace:
     parser.add_argument("--every", type=int, default=shared.every, help="iterations between points")
     parser.add_argument("--learning-rate", type=float, default=shared.learning_rate)
     parser.add_argument("--kl-coef", type=float, default=shared.kl_coef)
-    parser.add_argument("--thresholds", type=lambda s: [float(x) for x in s.split(",")], default=[0.8, 0.9])
+    parser.add_argument("--thresholds", type=lambda s: [float(x) for x in s.split(",")], default=[0.7, 0.8, 0.9])
     parser.add_argument("--out", type=Path, default=None, help="JSON of the runs; read again to go on")
     return parser.parse_args()
 
