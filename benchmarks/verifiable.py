@@ -11,6 +11,7 @@ are there are not done again.
 """
 
 import argparse
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -25,6 +26,7 @@ from verifiable_runs import Run, Setup, in_a_line, load, points, save, table
 
 from rpo_bench.data.convert import prompts_of
 from rpo_bench.engine.online import make_world
+from rpo_bench.errors import UserError
 from rpo_bench.methods import resolve_method
 from rpo_bench.metrics.accuracy import pass_at_k
 from rpo_bench.models.hf import HFModel
@@ -66,7 +68,8 @@ def main() -> None:
 def train(task: Task, method: str, seed: int, setup: Setup) -> Run:
     """Trains one policy and follows it on the held-out prompts."""
     folder = task.model_folder(setup.model)
-    assert folder is not None, f"{task.spec.name} has no model {setup.model}"
+    if folder is None:
+        raise UserError(f"Task '{task.spec.name}' has no base model '{setup.model}'.")
     with quiet(), tempfile.TemporaryDirectory(prefix="rpo-bench-verifiable-") as scratch:
         base = HFModel.load(folder, device="cpu")
         assert task.reward is not None
@@ -144,10 +147,15 @@ def _flags() -> argparse.Namespace:
     parser.add_argument("--every", type=int, default=shared.every, help="iterations between points")
     parser.add_argument("--learning-rate", type=float, default=shared.learning_rate)
     parser.add_argument("--kl-coef", type=float, default=shared.kl_coef)
-    parser.add_argument("--thresholds", type=lambda s: [float(x) for x in s.split(",")], default=[0.7, 0.8, 0.9])
+    parser.add_argument(
+        "--thresholds", type=lambda s: [float(x) for x in s.split(",")], default=[0.7, 0.8, 0.9]
+    )
     parser.add_argument("--out", type=Path, default=None, help="JSON of the runs; read again to go on")
     return parser.parse_args()
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except UserError as error:
+        sys.exit(str(error))
