@@ -24,6 +24,7 @@ from rpo_bench.errors import UserError
 from rpo_bench.hashing import hash_json
 from rpo_bench.methods import resolve_method
 from rpo_bench.models.hf import HFModel
+from rpo_bench.models.protocol import Generation
 from rpo_bench.models.quiet import quiet
 from rpo_bench.results.json_lines import write_json_lines
 from rpo_bench.results.samples import stored_sample
@@ -209,18 +210,29 @@ def reward_identity(work: CellWork, task: Task) -> str | None:
 
 
 def make_probe(work: CellWork, task: Task, tokenizer: Any) -> Callable[[Any], dict[str, float]] | None:
-    """Measures a policy in training by the mean reward of one sample to each probe prompt."""
+    """Measures a policy in training by its mean reward and KL on one sample to each probe prompt."""
     reward, prompts = reward_of(work, task), task.probe
-    if reward is None or not prompts:
+    if not prompts:
         return None
     decoding = Decoding(max_new_tokens=decoding_of(work).max_new_tokens)
 
     def probe(model: Any) -> dict[str, float]:
         policy = HFModel(model, tokenizer)
         generations = policy.generate(prompts, 1, decoding, _PROBE_SEED, _PROBE_BATCH)
-        return probe_reward(reward, prompts, [generation.text for generation in generations])
+        measured = {"probe_kl": sampled_kl(policy, _base(work), generations)}
+        if reward is not None:
+            measured |= probe_reward(reward, prompts, [generation.text for generation in generations])
+        return measured
 
     return probe
+
+
+def sampled_kl(policy: HFModel, reference: HFModel, generations: Sequence[Generation]) -> float:
+    """KL(policy‖reference) in nats per sequence: the mean log-ratio of the policy's own samples."""
+    texts = [generation.prompt for generation in generations]
+    tokens = [generation.token_ids for generation in generations]
+    own, other = (model.token_logps(texts, tokens, _LOGPS_BATCH) for model in (policy, reference))
+    return float(np.mean([float(p.sum() - q.sum()) for p, q in zip(own, other, strict=True)]))
 
 
 def probe_reward(reward: RewardFunction, prompts: Sequence[Prompt], texts: Sequence[str]) -> dict[str, float]:

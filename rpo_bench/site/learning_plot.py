@@ -14,7 +14,11 @@ from rpo_bench.site.svg import Axes, Frame, Scale, figure, padded, path, tag
 from rpo_bench.site.text import counted
 
 #: What is followed: the first that a section's logs hold.
-FOLLOWED = {"probe_reward": "Reward of the probe prompts", "log_ratio": "Mean log-ratio of the batch, nats"}
+FOLLOWED = {
+    "probe_reward": "Reward of the probe prompts",
+    "probe_kl": "KL on the probe prompts, nats",
+    "log_ratio": "Mean log-ratio of the batch, nats",
+}
 _POINTS = 100
 
 
