@@ -82,11 +82,11 @@ def _component(name: str) -> str:
     return "".join(c if c.isalnum() or c in "._=-" else "_" for c in name).lstrip(".") or "_"
 
 
-def write_record(folder: Path, record: Record) -> Path:
+def write_record(folder: Path, record: Record, indent: int | None = 2) -> Path:
     """Writes ``result.json``, the last file of a result folder; a folder without it is unfinished."""
     file = folder / RECORD_FILE
     try:
-        text = record.model_dump_json(indent=2)
+        text = record.model_dump_json(indent=indent)
     except PydanticSerializationError as error:
         raise UserError(f"{file} can't be written: the record has text that isn't Unicode.") from error
     with atomic_file(file) as temporary:

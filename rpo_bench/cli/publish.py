@@ -1,0 +1,46 @@
+"""``rpo-bench publish``: a run's results, made small enough to be committed."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from rpo_bench.cli.console import err, out
+from rpo_bench.errors import UserError
+
+
+def publish(
+    run: Annotated[
+        list[Path], typer.Argument(help="Outputs of train-and-eval, or result folders.", metavar="RUN…")
+    ],
+    into: Annotated[
+        Path, typer.Option("--into", metavar="DIR", help="The folder of published results.")
+    ] = Path("results"),
+    max_mb: Annotated[
+        float, typer.Option("--max-mb", min=0.001, help="Fail when that folder would grow beyond it.")
+    ] = 20.0,
+) -> None:
+    """Copy whole results in the form in which they are published: texts and scores, without token data.
+
+    Results that are there already are replaced; broken ones are named and left out, and make it exit with 1.
+    """
+    from rpo_bench.results import publish as publishing
+    from rpo_bench.results.store import read_results
+
+    found = read_results(run)
+    if not found.records:
+        raise UserError(f"{', '.join(map(str, run))}: there are no results here that can be used.")
+    for broken in found.broken:
+        err().print(f"Skipped: {broken.folder}: {broken.reason}.", markup=False, soft_wrap=True)
+    written = [publishing.publish(stored, into) for stored in found.records]
+    size = sum(file.stat().st_size for file in into.rglob("*") if file.is_file()) / 1e6
+    own = sum(result.size for result in written) / 1e6
+    out().print(
+        f"{len(written)} results, {own:.1f} MB, into {into}, which has {size:.1f} MB now.", markup=False
+    )
+    if size > max_mb:
+        raise UserError(
+            f"{into} has {size:.1f} MB, more than --max-mb {max_mb:g}: publish fewer results there."
+        )
+    if found.broken:
+        raise typer.Exit(1)
