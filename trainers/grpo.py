@@ -35,6 +35,7 @@ class GRPO(OnlineMethod):
     paper: ClassVar[str] = "arXiv 2402.03300"
     equation: ClassVar[str] = "J = E[min(ρA, clip(ρ)A) − β k3],  A = (r − mean)/std over the group"
     axes: ClassVar[Axes] = Axes("prompts", "groups from the policy", "clip·ρ·A + β(π_ref/π_θ − 1), per token")
+    least_group: ClassVar[int] = 2
     reference_in: ClassVar[Literal["reward", "loss"]] = "loss"
 
     @classmethod

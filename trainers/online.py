@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Literal, Self
 import torch
 from torch import Tensor
 
+from trainers.errors import UserError
 from trainers.objective import LossOutput, Method, Need
 from trainers.surrogate import masked_sum
 
@@ -107,8 +108,17 @@ class OnlineMethod(Method, ABC):
 
     strength_name: ClassVar[str] = "kl_coef"
     default_strengths: ClassVar[tuple[float, ...]] = (1.0, 0.5, 0.2, 0.1, 0.05)
+    least_group: ClassVar[int] = 1
     uses_critic: ClassVar[bool] = False
     reference_in: ClassVar[Literal["reward", "loss"]] = "reward"
+
+    def __post_init__(self) -> None:
+        """Refuses groups too small to compare anything in."""
+        if self.group_size < self.least_group:
+            raise UserError(
+                f"{self.name} compares the rollouts of a prompt with each other: group_size is at least "
+                f"{self.least_group}, not {self.group_size}."
+            )
 
     @property
     def needs(self) -> frozenset[Need]:

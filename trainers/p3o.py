@@ -56,8 +56,11 @@ class P3O(OnlineMethod):
     paper: ClassVar[str] = "arXiv 2310.00212"
     equation: ClassVar[str] = "∇J = E[(r̂_1 − r̂_2) ∇(log π(y_1) − log π(y_2))/2],  r̂ = r − β log π/π_ref"
     axes: ClassVar[Axes] = Axes("prompts", "two samples of the policy", "±(r̂_1 − r̂_2)/2, clipped")
+    least_group: ClassVar[int] = 2
 
     def __post_init__(self) -> None:
+        """Refuses groups that can't be cut into pairs."""
+        super().__post_init__()
         if self.group_size % 2:
             raise UserError(f"p3o compares rollouts in pairs: group_size is even, not {self.group_size}.")
 

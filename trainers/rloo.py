@@ -22,6 +22,7 @@ class RLOO(OnlineMethod):
     paper: ClassVar[str] = "arXiv 2402.14740"
     equation: ClassVar[str] = "J = E[min(ρA, clip(ρ)A)],  A = r̂ − mean of the others',  r̂ = r − β log π/π_ref"
     axes: ClassVar[Axes] = Axes("prompts", "groups from the policy", "clip·ρ·A, ρ of the sequence")
+    least_group: ClassVar[int] = 2
 
     def advantages(self, rollouts: Rollouts) -> tuple[Tensor, None]:
         """r̂ − mean of the group's others, for every token."""

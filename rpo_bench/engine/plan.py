@@ -29,6 +29,7 @@ from rpo_bench.engine.rewards import (
     check_source,
     check_training_reward,
     training_identity,
+    try_source,
 )
 from rpo_bench.engine.tokens import (
     check_heldout,
@@ -128,6 +129,8 @@ def plan_run(spec: RunSpec, surroundings: Surroundings) -> Plan:
         check_evaluation(spec, surroundings.trust)
         task, data, models = _materials(spec, surroundings)
         warnings += check_training_reward(choices, spec, task, surroundings.trust)
+        if spec.evaluation.reward is not None:
+            try_source(spec.evaluation.reward, EVAL_FLAG, surroundings.trust, task)
         for model in models:
             rows = data[model.name]
             warnings += check_needs(choices, rows.rows, rows.where)

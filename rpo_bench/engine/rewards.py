@@ -9,6 +9,7 @@ from typing import Any
 from rpo_bench.data.row import Prompt
 from rpo_bench.engine.base_models import Trust
 from rpo_bench.engine.choices import Choice, check_rollouts
+from rpo_bench.engine.reward_trial import try_reward
 from rpo_bench.errors import UserError
 from rpo_bench.hashing import hash_file, hash_folder
 from rpo_bench.metrics.proxy import Proxy
@@ -168,9 +169,16 @@ def check_training_reward(choices: Sequence[Choice], spec: RunSpec, task: Task, 
             check_reward_folder(proxy_folder(task), f"{TRAIN_FLAG} {PROXY}", **vars(trust))
         else:
             check_source(part.source, TRAIN_FLAG, trust)
+            try_source(part.source, TRAIN_FLAG, trust, task)
     if spec.training.reward != GOLD and not any(Need.ROLLOUTS in c.method.needs for c in choices):
         return [f"{TRAIN_FLAG} changes nothing: offline methods learn from the rewards in their data."]
     return []
+
+
+def try_source(source: str, flag: str, trust: Trust, task: Task) -> None:
+    """Tries a Python function on the task's own prompts; raises UserError when it can't score them."""
+    if source.startswith("python:"):
+        try_reward(source_function(source, flag, trust), f"{flag} {source}", task.heldout)
 
 
 def proxy_folder(task: Task) -> Path:

@@ -102,6 +102,20 @@ def test_gold_proxy_functions_and_models_add_up(world, tmp_path):
     assert found(ASKED, ["thanks good"]) == [pytest.approx(2 + 20 + proxy(ASKED, ["thanks good"])[0])]
 
 
+@pytest.mark.parametrize("flag", ["--train-reward", "--reward"])
+def test_a_function_that_cannot_score_is_found_before_any_training(world, tmp_path, flag):
+    file = tmp_path / "r.py"
+    file.write_text("def score(prompts, responses):\n    return [len(prompts) / 0]\n")
+    done = invoke(
+        "train-and-eval", "--task", world / "tiny", "--methods", "rloo(group_size=4)", "--steps", 2,
+        flag, f"python:{file}:score", "--output-path", tmp_path / "run",
+    )  # fmt: skip
+    assert done.exit_code == 2, done.output
+    assert f"{flag} python:{file}:score was tried on" in " ".join(done.stderr.split())
+    assert "ZeroDivisionError" in done.stderr
+    assert not (tmp_path / "run/work/cells").exists()
+
+
 # --- identity ---
 
 

@@ -180,3 +180,9 @@ def test_micro_batches_add_up(method: OnlineMethod):
 def test_p3o_needs_pairs():
     with pytest.raises(UserError, match="even"):
         P3O(group_size=3)
+
+
+@pytest.mark.parametrize("method", [GRPO, RLOO, POPO, P3O])
+def test_a_group_of_one_has_nothing_to_be_compared_with(method):
+    with pytest.raises(UserError, match="group_size is at least 2, not 1"):
+        method(group_size=1)
