@@ -26,6 +26,7 @@ check: $(VENV)/.dev  ## Lint, formatting and types
 
 benchmark: $(VENV)/.dev  ## Speed and memory beside TRL's trainers, as ratios
 	HF_HUB_OFFLINE=1 $(BIN)/python benchmarks/offline_vs_trl.py $(ARGS)
+	HF_HUB_OFFLINE=1 $(BIN)/python benchmarks/grpo_vs_trl.py
 
 leaderboard: $(VENV)/.runtime  ## Build leaderboard/ from results/
 	$(BIN)/rpo-bench leaderboard $(ARGS)

@@ -7,21 +7,21 @@ number format, learning rate and number of steps, each run in a process of its o
 or on the GPU where there is one. T5 sizes are ours alone: TRL has no encoder-decoder models. The rate is that
 of the steps after the first few; TRL is run as it is by default (its reference model in every step) and with
 its precomputed reference log-probs.
+
+Of our own engine it also tells the share of computed tokens that are real ones, in its length-bucketed
+batches and if every row were padded to the longest; and what an epoch would cost with the reference in every
+step instead of its cached log-probs, which all strengths and seeds share.
 """
 
 import argparse
 import json
-import os
-import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-WARM_STEPS = 3
+from measuring import Figures, child_process, in_turns, resident_bytes, summary
 
 
 @dataclass(frozen=True)
@@ -109,13 +109,17 @@ def _model(size: Size) -> Any:
     return LlamaForCausalLM(config)
 
 
-def run_ours(method: str, size: Size, folder: Path, dtype: str) -> dict[str, float]:
+def run_ours(method: str, size: Size, folder: Path, dtype: str) -> Figures:
     """Trains by our engine; reference log-probs are computed once, and timed apart."""
     import numpy as np
     import torch
     from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoTokenizer
 
     from trainers import DPO, KTO, Examples, TrainingSettings, fit
+    from trainers.logps import TokenLayout
+    from trainers.precision import resolve_dtype
+    from trainers.prepare import prepare
+    from trainers.reference import ReferenceCache
 
     tokenizer = AutoTokenizer.from_pretrained(folder)
     pairs = json.loads((folder / "pairs.json").read_text())
@@ -136,22 +140,34 @@ def run_ours(method: str, size: Size, folder: Path, dtype: str) -> dict[str, flo
     settings = TrainingSettings(
         steps=size.steps, batch_size=size.batch, learning_rate=1e-5, warmup_steps=0, dtype=dtype
     )
+    cache, chosen = ReferenceCache(), DPO() if method == "dpo" else KTO()
+    layout = TokenLayout.of(model, tokenizer.pad_token_id)
+    data = prepare(chosen, model, examples, settings, cache, layout, resolve_dtype(dtype, model))
+    reference = time.perf_counter() - started
     with tempfile.TemporaryDirectory() as out:
         fit(
-            DPO() if method == "dpo" else KTO(),
+            chosen,
             model,
             examples,
             settings,
             Path(out),
+            cache=cache,
             progress=lambda step, record: marks.append(time.perf_counter()),
         )
     total = time.perf_counter() - started
     parameters = sum(p.numel() for p in model.parameters())
     flops = 6 * parameters * float(examples.lengths.mean()) * size.batch  # forward and backward, no attention
-    return summary(marks, total, baseline) | {"tflop_per_step": flops / 1e12}
+    batches = examples.lengths[data.units[data.plan.batches]].reshape(size.steps, -1)  # (S, rows)
+    return summary(marks, total, baseline) | {
+        "tflop_per_step": flops / 1e12,
+        "reference_s": reference,
+        "uncached_ratio": total / (total - reference),
+        "tokens_used": float(batches.sum() / (batches.max(axis=1) * batches.shape[1]).sum()),
+        "tokens_used_padded_to_maximum": float(batches.mean() / examples.lengths.max()),
+    }
 
 
-def run_trl(method: str, size: Size, folder: Path, dtype: str, precompute: bool) -> dict[str, float]:
+def run_trl(method: str, size: Size, folder: Path, dtype: str, precompute: bool) -> Figures:
     """Trains by TRL's trainer on the same texts."""
     import torch
     from datasets import Dataset
@@ -207,45 +223,9 @@ def run_trl(method: str, size: Size, folder: Path, dtype: str, precompute: bool)
     return summary(marks, time.perf_counter() - started, baseline)
 
 
-def summary(marks: list[float], total: float, baseline: float) -> dict[str, float]:
-    """Steps per second after the warm-up, the whole time, and memory beyond the loaded model."""
-    import torch
-
-    from trainers.memory import peak_memory_bytes
-
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    steps = len(marks) - 1 - WARM_STEPS
-    return {
-        "steps_per_s": steps / (marks[-1] - marks[WARM_STEPS]),
-        "total_s": total,
-        "peak_mb": (peak_memory_bytes(device) - baseline) / 1e6,
-    }
-
-
-def resident_bytes() -> float:
-    """The process's memory now; 0 on a GPU, whose memory is counted from nothing."""
-    import torch
-
-    if torch.cuda.is_available():
-        return 0.0
-    fields = Path("/proc/self/statm").read_text().split()
-    return int(fields[1]) * os.sysconf("SC_PAGE_SIZE")
-
-
-def measure(side: str, method: str, size: str, folder: Path, dtype: str) -> dict[str, float]:
+def measure(side: str, method: str, size: str, folder: Path, dtype: str) -> Figures:
     """One run in a process of its own."""
-    command = [sys.executable, __file__, "--child", side, method, size, str(folder), dtype]
-    environment = os.environ | {
-        "OMP_NUM_THREADS": "1",
-        "HF_HUB_OFFLINE": "1",
-        "HF_HUB_DISABLE_TELEMETRY": "1",
-        "TRANSFORMERS_VERBOSITY": "error",
-    }
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
-    if done.returncode:
-        raise SystemExit(f"{side} {method} {size} failed:\n{done.stderr[-3000:]}")
-    result: dict[str, float] = json.loads(done.stdout.strip().splitlines()[-1])
-    return result
+    return child_process(__file__, [side, method, size, str(folder), dtype])
 
 
 def child(side: str, method: str, size: str, folder: str, dtype: str) -> None:
@@ -279,22 +259,18 @@ def main() -> None:
             build(SIZES[size], folder)
             for method in ("kto", "dpo"):
                 sides = SIDES[:1] if SIZES[size].encoder_decoder else SIDES
-                runs: dict[str, list[dict[str, float]]] = {side: [] for side in sides}
-                for _ in range(options.repeats):
-                    for side in sides:  # in turns, so that a slow minute hits all of them
-                        runs[side].append(measure(side, method, size, folder, options.dtype))
-                rows.extend(table_rows(method, size, runs))
+
+                def run(side: str, method: str = method, size: str = size, folder: Path = folder) -> Figures:
+                    return measure(side, method, size, folder, options.dtype)
+
+                rows.extend(table_rows(method, size, in_turns(sides, options.repeats, run)))
     report(rows)
     if options.out:
         options.out.write_text(json.dumps(rows, indent=1) + "\n")
 
 
-def table_rows(method: str, size: str, runs: dict[str, list[dict[str, float]]]) -> list[dict[str, Any]]:
-    """Medians of each side, and its ratio to ours."""
-    medians = {
-        side: {name: statistics.median(run[name] for run in found) for name in found[0]}
-        for side, found in runs.items()
-    }
+def table_rows(method: str, size: str, medians: dict[str, Figures]) -> list[dict[str, Any]]:
+    """The figures of each side, and its ratio to ours."""
     ours = medians["ours"]
     return [
         {
@@ -319,6 +295,13 @@ def report(rows: list[dict[str, Any]]) -> None:
             f"{row['method']:7}{row['size']:10}{row['side']:17}{row['steps_per_s']:9.2f}{row['total_s']:9.1f}"
             f"{row['peak_mb']:9.0f}{row['our_speed_ratio']:9.2f}{row['our_memory_ratio']:9.2f}"
         )
+    for row in rows:
+        if row["side"] == "ours":
+            print(
+                f"{row['method']} {row['size']}: {row['tokens_used']:.2f} of the computed tokens are real "
+                f"({row['tokens_used_padded_to_maximum']:.2f} if all were padded to the longest); an epoch "
+                f"with the reference in every step takes {row['uncached_ratio']:.2f} × as long"
+            )
 
 
 if __name__ == "__main__":
