@@ -19,6 +19,12 @@ RESPONSES = 16  # logged for the prompt beside the one that is looked at
 TOKENS = 10  # of every response, at one nat each under π_ref
 _REFERENCE_SAMPLES = 255
 
+_OF_PAIRS = "Reward and log-ratio are those of this response minus those of the other one of its pair."
+_OF_ROWS = (
+    f"One prompt with {RESPONSES} logged responses of {TOKENS} tokens, rewards at the quantiles of a "
+    "standard normal; the value and what is shared by a batch are as they are there at D = 0."
+)
+
 
 @dataclass(frozen=True)
 class CoefficientMap:
@@ -29,22 +35,14 @@ class CoefficientMap:
         log_ratios: D of the response, or of it over the other one; (C,).
         values: GC; (R, C).
         pairs: whether rewards and log-ratios are differences within a pair.
+        caption: what was held fixed.
     """
 
     rewards: Floats
     log_ratios: Floats
     values: Floats
     pairs: bool
-
-    @property
-    def caption(self) -> str:
-        """What was held fixed."""
-        if self.pairs:
-            return "Reward and log-ratio are those of this response minus those of the other one of its pair."
-        return (
-            f"One prompt with {RESPONSES} logged responses of {TOKENS} tokens, rewards at the quantiles of a "
-            "standard normal; the value and what is shared by a batch are as they are there at D = 0."
-        )
+    caption: str
 
 
 def coefficient_map(method: OfflineMethod) -> CoefficientMap:
@@ -58,7 +56,8 @@ def coefficient_map(method: OfflineMethod) -> CoefficientMap:
     log_ratios = np.array(LOG_RATIOS)
     reward, log_ratio = (axis.ravel() for axis in np.meshgrid(rewards, log_ratios, indexing="ij"))
     values = _of_pairs(method, reward, log_ratio) if pairs else _of_rows(method, reward, log_ratio)
-    return CoefficientMap(rewards, log_ratios, values.reshape(len(rewards), len(log_ratios)), pairs)
+    shaped = values.reshape(len(rewards), len(log_ratios))
+    return CoefficientMap(rewards, log_ratios, shaped, pairs, _OF_PAIRS if pairs else _OF_ROWS)
 
 
 def _of_rows(method: OfflineMethod, reward: Floats, log_ratio: Floats) -> Floats:

@@ -1,4 +1,4 @@
-"""Every offline method has its page, and what the page states is what the code does."""
+"""Every method has its page, and what the page states is what the code does."""
 
 import dataclasses
 import re
@@ -8,13 +8,16 @@ import pytest
 import torch
 
 from rpo_bench.methods import METHODS
-from trainers.objective import Batch, OfflineMethod
+from trainers.objective import Batch, Method, OfflineMethod
+from trainers.online import Minibatch, Rollouts
 
 PAGES = Path(__file__).parents[1] / "docs" / "methods"
-NAMES = [name for name in METHODS if isinstance(METHODS.get(name)(), OfflineMethod)]
+NAMES = list(METHODS)
+PLAIN = [name for name in NAMES if METHODS.get(name)().name == name]
+OFFLINE = [name for name in PLAIN if isinstance(METHODS.get(name)(), OfflineMethod)]
 
 
-def page_of(method: OfflineMethod) -> str:
+def page_of(method: Method) -> str:
     return (PAGES / f"{method.name}.md").read_text(encoding="utf-8")
 
 
@@ -42,7 +45,7 @@ def test_the_page_names_the_method_and_its_options_for_it(name: str):
     assert f"`{name}` = `{method.name}({options})`" in page
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if METHODS.get(name)().name == name])
+@pytest.mark.parametrize("name", PLAIN)
 class TestThePage:
     def test_has_the_equation_the_paper_and_the_axes(self, name: str):
         method = METHODS.get(name)()
@@ -54,7 +57,7 @@ class TestThePage:
         assert facts["responses"] == method.axes.responses
         assert facts["gradient coefficient"] == method.axes.coefficient
         assert facts["data"].startswith(", ".join(sorted(need.value for need in method.needs)))
-        assert facts["rewards"].startswith("z-scored") == method.zscore_rewards
+        assert facts["rewards"].startswith("z-scored") == getattr(method, "zscore_rewards", False)
         strengths = ", ".join(f"{strength:g}" for strength in method.default_strengths)
         assert facts["strength"] == f"`{method.strength_name}`: {strengths}"
         assert facts["learning rate"] == f"{method.default_learning_rate:g}"
@@ -71,22 +74,48 @@ class TestThePage:
             for choice in re.findall(r"'(\w+)'", choices):
                 assert choice in page
 
-    def test_names_everything_that_is_logged(self, name: str):
-        method = METHODS.get(name)()
-        numbers = torch.linspace(-1, 1, 4)
-        batch = Batch(
-            policy_logps=numbers - 5,
-            reference_logps=numbers * 0 - 5,
-            lengths=torch.ones(4),
-            reward=numbers,
-            desirable=numbers > 0,
-            log_partition=numbers,
-            value=numbers.clone().requires_grad_(),
-            partner_log_ratio=numbers,
-        )
-        batch = dataclasses.replace(batch, statistic=method.statistic(batch))
-        for logged in method.loss(batch).logged:
-            assert f"`{logged}`" in page_of(method)
+
+@pytest.mark.parametrize("name", OFFLINE)
+def test_the_page_names_everything_that_is_logged(name: str):
+    method = METHODS.get(name)()
+    numbers = torch.linspace(-1, 1, 4)
+    batch = Batch(
+        policy_logps=numbers - 5,
+        reference_logps=numbers * 0 - 5,
+        lengths=torch.ones(4),
+        reward=numbers,
+        desirable=numbers > 0,
+        log_partition=numbers,
+        value=numbers.clone().requires_grad_(),
+        partner_log_ratio=numbers,
+    )
+    batch = dataclasses.replace(batch, statistic=method.statistic(batch))
+    for logged in method.loss(batch).logged:
+        assert f"`{logged}`" in page_of(method)
+
+
+@pytest.mark.parametrize("name", [name for name in PLAIN if name not in OFFLINE])
+def test_the_page_names_everything_that_an_online_surrogate_logs(name: str):
+    method = METHODS.get(name)()
+    numbers = torch.full((2, 1), -1.0)
+    rollouts = Rollouts(
+        rewards=torch.tensor([0.0, 1.0]),
+        groups=torch.zeros(2, dtype=torch.long),
+        mask=torch.ones(2, 1, dtype=torch.bool),
+        behaviour_logps=numbers,
+        proximal_logps=numbers,
+        reference_logps=numbers,
+        finished=torch.ones(2, dtype=torch.bool),
+        age=torch.zeros(2),
+        values=numbers if method.uses_critic else None,
+    )
+    advantages, returns = method.advantages(rollouts)
+    logged = method.surrogate(
+        Minibatch(rollouts, advantages, returns, numbers, rollouts.values, 2, 2, longest=1)
+    ).logged
+    assert logged
+    for number in logged:
+        assert f"`{number}`" in page_of(method)
 
 
 def test_the_index_links_every_page():

@@ -109,6 +109,7 @@ class OnlineMethod(Method, ABC):
     strength_name: ClassVar[str] = "kl_coef"
     default_strengths: ClassVar[tuple[float, ...]] = (1.0, 0.5, 0.2, 0.1, 0.05)
     least_group: ClassVar[int] = 1
+    paired: ClassVar[bool] = False  # whether rollouts are compared two by two
     uses_critic: ClassVar[bool] = False
     reference_in: ClassVar[Literal["reward", "loss"]] = "reward"
 

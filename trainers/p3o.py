@@ -57,6 +57,7 @@ class P3O(OnlineMethod):
     equation: ClassVar[str] = "∇J = E[(r̂_1 − r̂_2) ∇(log π(y_1) − log π(y_2))/2],  r̂ = r − β log π/π_ref"
     axes: ClassVar[Axes] = Axes("prompts", "two samples of the policy", "±(r̂_1 − r̂_2)/2, clipped")
     least_group: ClassVar[int] = 2
+    paired: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         """Refuses groups that can't be cut into pairs."""

@@ -12,6 +12,8 @@ from rpo_bench.cli.console import err, out, print_facts, print_table
 from rpo_bench.errors import UserError, located
 
 app = typer.Typer(help="List the training methods, or show one.")
+_ATTRIBUTES = "\n\nAttributes:\n"
+
 COLUMNS = ("method", "data", "prompts", "responses", "gradient coefficient", "strength", "paper")
 
 
@@ -90,18 +92,15 @@ def _named(text: str) -> Any:
 
 
 def _plot(name: str, method: Any, svg: Path | None) -> None:
-    """The gradient coefficient over reward and log-ratio, where a method has one per response."""
-    from trainers.objective import OfflineMethod
-
-    if not isinstance(method, OfflineMethod):
-        if svg is not None:
-            raise UserError(f"--svg: '{name}' has no gradient coefficient of a whole response to draw.")
-        return
+    """The gradient coefficient over reward and log-ratio."""
     from rpo_bench.cli.coefficient_plot import print_map, svg_of
     from rpo_bench.coefficients import coefficient_map
+    from rpo_bench.online_coefficients import online_coefficient_map
+    from trainers.online import OnlineMethod
 
     try:
-        found = coefficient_map(method)
+        online = isinstance(method, OnlineMethod)
+        found = online_coefficient_map(method) if online else coefficient_map(method)
     except Exception as error:
         raise UserError(f"Method '{name}': its coefficient failed: {located(error)}.") from error
     out().print()
@@ -122,8 +121,12 @@ def _needs(method: Any) -> str:
 
 
 def _documented(method: Any) -> tuple[str, list[str], dict[str, str]]:
-    """The docstring's first line, its further paragraphs, and what it says of each option."""
-    text, _, attributes = (inspect.getdoc(type(method)) or "").partition("\n\nAttributes:\n")
+    """The docstring's first line, its further paragraphs, and what it and its bases say of each option."""
+    text, _, _ = (inspect.getdoc(type(method)) or "").partition(_ATTRIBUTES)
     summary, *notes = [" ".join(paragraph.split()) for paragraph in text.split("\n\n")]
-    described = re.findall(r"^    (\w+): (.+?)(?=^    \w|\Z)", attributes, flags=re.MULTILINE | re.DOTALL)
-    return summary, notes, {name: " ".join(meaning.split()) for name, meaning in described}
+    options: dict[str, str] = {}
+    for base in reversed(type(method).__mro__):
+        _, _, attributes = (inspect.cleandoc(base.__doc__ or "")).partition(_ATTRIBUTES)
+        described = re.findall(r"^    (\w+): (.+?)(?=^    \w|\Z)", attributes, flags=re.MULTILINE | re.DOTALL)
+        options |= {name: " ".join(meaning.split()) for name, meaning in described}
+    return summary, notes, options

@@ -47,7 +47,8 @@ def test_train_leaves_a_checkpoint_its_log_and_its_spec(trained):
     log = [json.loads(line) for line in (trained / "train_log.jsonl").read_text().splitlines()]
     assert [row["step"] for row in log] == [0, 1, 2, 3]
     assert "probe_reward" in log[0]
-    assert log[0]["probe_kl"] == 0 and log[3]["probe_kl"] != 0  # KL to the reference, on the policy's samples
+    assert log[0]["probe_kl"] == 0, "the policy is its reference still"
+    assert log[3]["probe_kl"] != 0
     spec = CellSpec.model_validate(yaml.safe_load((trained / "spec.yaml").read_text()))
     assert (spec.method.name, spec.strength, spec.training.steps) == ("rpo", 0.5, 3)
 

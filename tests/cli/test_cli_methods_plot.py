@@ -49,12 +49,20 @@ def test_up_and_down_have_their_colours():
     assert blue[2] > blue[0]
 
 
+def test_online_methods_are_drawn_over_how_far_the_policy_has_moved(tmp_path):
+    done = invoke("methods", "show", "rloo", "--svg", tmp_path / "rloo.svg")
+    assert (tmp_path / "rloo.svg").is_file()
+    lines = done.stdout.splitlines()
+    (start,) = [i for i, line in enumerate(lines) if line.startswith("Gradient coefficient by reward (down)")]
+    assert lines[start + 1].split() == ["-1", "-0.5", "-0.2", "-0.1", "0", "+0.1", "+0.2", "+0.5", "+1"]
+
+
+def test_options_of_a_base_class_are_explained():
+    assert "rollouts per prompt" in invoke("methods", "show", "popo").stdout
+
+
 def test_mistakes_are_one_sentence(tmp_path):
     for args, sentence in (
-        (
-            ("grpo", "--svg", tmp_path / "x.svg"),
-            "--svg: 'grpo' has no gradient coefficient of a whole response to draw.",
-        ),
         (("una(tau=x)",), "Method 'una': tau takes a float, not 'x'."),
         (("una(),rpo()",), "'una(),rpo()' names 2 methods; show takes one."),
         (("una", "--svg", tmp_path / "no" / "x.svg"), f"{tmp_path}/no/x.svg: No such file or directory."),
