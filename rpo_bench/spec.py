@@ -1,6 +1,6 @@
 """What a run is: frozen, validated, hashable."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
@@ -164,5 +164,8 @@ class RunSpec(Frozen):
     )
     n_strengths: int | None = Field(None, ge=1, description="how many of a method's own strengths to run")
     seeds: tuple[int, ...] = Field((0, 1, 2), min_length=1)
+    learning_rates: tuple[Annotated[float, Field(gt=0)], ...] = Field(
+        (), description="a sweep: every cell at each of them, in place of the training's one"
+    )
     training: TrainingSpec = TrainingSpec()
     evaluation: EvaluationSpec = EvaluationSpec()

@@ -36,6 +36,17 @@ def parse_strengths(text: str) -> dict[str, list[float]]:
     return found
 
 
+def parse_sweep(text: str) -> list[float]:
+    """Learning rates out of ``lr=1e-4,2e-4``."""
+    name, equals, values = text.partition("=")
+    if name.strip() not in ("lr", "learning_rate") or not equals:
+        raise UserError(f"--sweep '{text}' is not understood; write e.g. lr=1e-4,2e-4.")
+    rates = [_number(item, "--sweep") for item in split_list(values)]
+    if not rates or min(rates) <= 0:
+        raise UserError(f"--sweep '{text}': learning rates are numbers above 0.")
+    return list(dict.fromkeys(rates))
+
+
 def parse_seeds(text: str) -> list[int]:
     """Seeds out of ``0,1,2`` or ``0-4``."""
     seeds: list[int] = []

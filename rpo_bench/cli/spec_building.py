@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from rpo_bench.cli.parsing import parse_methods, parse_seeds, parse_strengths, split_list
+from rpo_bench.cli.parsing import parse_methods, parse_seeds, parse_strengths, parse_sweep, split_list
 from rpo_bench.cli.run_flags import DataFlags, EvaluationFlags, TrainingFlags
 from rpo_bench.engine.dataset import AD_HOC, ad_hoc_name
 from rpo_bench.engine.presets import load_config, load_preset, merged, run_spec
@@ -23,7 +23,7 @@ def build_spec(
 
     Args:
         layers: a preset, and a file over it.
-        matrix: the text of --methods, --strengths, --seeds and --models, where given.
+        matrix: the text of --methods, --strengths, --seeds, --models and --sweep, where given.
         data: flags.
         training: flags.
         evaluation: flags.
@@ -33,6 +33,8 @@ def build_spec(
     """
     below = merged(layers)
     decoding = below.get("evaluation", {}).get("decoding", {})
+    if matrix.get("sweep") is not None and training.learning_rate is not None:
+        raise UserError("--sweep and --learning-rate both say which learning rate: give one of them.")
     flags: dict[str, Any] = {
         "data": data.changes(),
         "training": training.changes(),
@@ -65,6 +67,8 @@ def _matrix(matrix: Mapping[str, str | None], below: Mapping[str, Any]) -> dict[
         found["strengths"] = parse_strengths(strengths)
     if (seeds := matrix.get("seeds")) is not None:
         found["seeds"] = parse_seeds(seeds)
+    if (sweep := matrix.get("sweep")) is not None:
+        found["learning_rates"] = parse_sweep(sweep)
     if (models := matrix.get("models")) is not None:
         found["models"] = split_list(models)
     return found

@@ -41,6 +41,10 @@ class MatrixFlags:
     models: Annotated[
         str | None, flag("--models", "Base models: the task's own by name, or folders.", "What to run")
     ] = None
+    sweep: Annotated[
+        str | None,
+        flag("--sweep", '"lr=1e-4,2e-4": every cell at each of these learning rates.', "What to run"),
+    ] = None
     dry_run: Annotated[
         bool,
         flag("--dry-run", "Show the plan with an estimate of time and disk; write nothing.", "What to run"),
@@ -63,7 +67,7 @@ def train_and_eval(
     begun = time.monotonic()
     from rpo_bench.cli.spec_building import build_spec, layers_of
 
-    texts = {name: getattr(matrix, name) for name in ("methods", "strengths", "seeds", "models")}
+    texts = {name: getattr(matrix, name) for name in ("methods", "strengths", "seeds", "models", "sweep")}
     spec = build_spec(layers_of(matrix.preset, matrix.config), texts, data, training, evaluation)
     root = runner.output_path or default_output(spec, matrix)
     if matrix.dry_run:

@@ -248,12 +248,13 @@ def planned_cells(
     """All cells of one method on one model: its strengths × the run's seeds."""
     rates = {"*": choice.method.default_learning_rate, **task.spec.learning_rates}
     learning_rate = spec.training.learning_rate or rates.get(choice.spec.name, rates["*"])
+    swept = spec.learning_rates or (learning_rate,)
     cost = 1.0 + sum(_STEP_COST.get(need, 0.0) for need in choice.method.needs)
     online = Need.ROLLOUTS in choice.method.needs
     reward = spec.training.reward if online else GOLD
     learnt = training_identity(reward, task, task_hash)
     world_hash = hash_json([learnt, new_tokens(spec, task)]) if online else None
-    for strength, seed in itertools.product(choice.strengths, spec.seeds):
+    for strength, learning_rate, seed in itertools.product(choice.strengths, swept, spec.seeds):
         identity = CellSpec(
             task=task.spec.name,
             task_hash=task_hash,

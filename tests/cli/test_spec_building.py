@@ -99,3 +99,28 @@ def test_wrong_flags_are_one_sentence(flags, message):
 def test_an_unknown_preset_is_named():
     with pytest.raises(UserError, match=r"Unknown preset 'quik'.*'quick'"):
         layers_of("quik", None)
+
+
+def test_a_sweep_is_a_list_of_learning_rates():
+    assert build(layers_of(None, None), sweep="lr=1e-4,2e-4,1e-4").learning_rates == (1e-4, 2e-4)
+    assert build(layers_of(None, None)).learning_rates == ()
+
+
+@pytest.mark.parametrize(
+    ("sweep", "said"),
+    [
+        ("1e-4", "is not understood; write e.g. lr=1e-4,2e-4"),
+        ("beta=1", "is not understood"),
+        ("lr=", "learning rates are numbers above 0"),
+        ("lr=0", "learning rates are numbers above 0"),
+        ("lr=fast", "--sweep"),
+    ],
+)
+def test_what_is_no_sweep(sweep, said):
+    with pytest.raises(UserError, match=said):
+        build(layers_of(None, None), sweep=sweep)
+
+
+def test_a_sweep_and_a_learning_rate_are_one_too_many():
+    with pytest.raises(UserError, match="--sweep and --learning-rate both"):
+        build(layers_of(None, None), training=TrainingFlags(learning_rate=1e-3), sweep="lr=1e-4")

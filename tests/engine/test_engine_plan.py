@@ -58,6 +58,21 @@ def test_the_learning_rate_is_the_flags_then_the_tasks_then_the_methods(tasks, t
     assert [c.spec.training.learning_rate for c in made.cells if c.trained] == [0.5, 0.5]
 
 
+def test_a_sweep_makes_every_cell_at_each_learning_rate(tasks, tmp_path):
+    """2 methods × 2 strengths × 3 rates; each a checkpoint of its own."""
+    made = plan(tasks, tmp_path, ("sft", "dro"), n_strengths=2, learning_rates=(1e-3, 1e-4, 1e-5))
+    trained = [c.spec for c in made.cells if c.trained]
+    assert len(trained) == 12
+    assert {spec.training.learning_rate for spec in trained} == {1e-3, 1e-4, 1e-5}
+    assert len({spec.training_hash for spec in trained}) == 12
+
+
+def test_a_swept_cell_is_the_one_that_its_learning_rate_alone_would_make(tasks, tmp_path):
+    swept = plan(tasks, tmp_path, learning_rates=(1e-3,)).cells[-1].spec
+    alone = plan(tasks, tmp_path, training=TrainingSpec(steps=3, batch_size=4, learning_rate=1e-3))
+    assert swept.hash == alone.cells[-1].spec.hash
+
+
 def test_a_task_may_give_one_learning_rate_to_all_but_a_few(tmp_path):
     folder = tiny_task(tmp_path / "tasks" / "tiny")
     file = folder / "task.yaml"
