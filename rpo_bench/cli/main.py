@@ -24,6 +24,10 @@ VERBS = {
     "compare": Verb("rpo_bench.cli.compare:compare", "What differences are worth, at equal KL and strength."),
     "judge": Verb("rpo_bench.cli.judge:app", "Win rates from pairwise judgements."),
     "stability": Verb("rpo_bench.cli.stability:stability", "How steadily methods are optimised."),
+    "overoptimisation": Verb(
+        "rpo_bench.cli.overoptimisation:overoptimisation",
+        "Where the gold reward turns down as the proxy rises.",
+    ),
     "oracle": Verb("rpo_bench.cli.oracle:oracle", "What the best possible policy would earn at every KL."),
     "score": Verb("rpo_bench.cli.score:score", "Add metrics to stored samples; no model is needed."),
     "publish": Verb("rpo_bench.cli.publish:publish", "Make a run's results small enough to be committed."),

@@ -1,0 +1,77 @@
+"""``rpo-bench overoptimisation``: where the gold reward turns down while the proxy rises."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from rpo_bench.cli.console import err, out, print_table
+
+if TYPE_CHECKING:
+    from rpo_bench.compare.proxy_gold import ProxyGold
+    from rpo_bench.results.schema import Interval
+
+_HEAD = (
+    "Method",
+    "Strengths",
+    "Seeds",
+    "Furthest KL",
+    "Gold peaks at",
+    "Peaks in",
+    "Decline",
+    "Proxy − gold",
+)
+
+
+def overoptimisation(
+    results: Annotated[
+        list[Path] | None,
+        typer.Argument(help="Folders of results; the stored baselines by default.", metavar="RESULTS"),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Proxy and gold reward of every method over √KL: where gold peaks, and how far proxy runs ahead.
+
+    Gains over the reference policy are fitted by d(α − βd), d = √KL, through all strengths and seeds. Peaks
+    in: the share of resamples whose curve turns down before the furthest strength; decline: gold at the peak
+    less gold at the furthest strength; proxy − gold: the gains there.
+    """
+    from rpo_bench.compare.baselines import stored_baselines
+    from rpo_bench.compare.proxy_gold import proxy_gold_report
+    from rpo_bench.errors import UserError
+
+    baselines = stored_baselines()
+    roots = results or ([baselines] if baselines else [])
+    if not roots:
+        raise UserError("There are no stored baselines here: name a folder of results.")
+    report = proxy_gold_report(roots)
+    if as_json:
+        typer.echo(report.model_dump_json(indent=2))
+    else:
+        for task, model in dict.fromkeys((row.task, row.model) for row in report.rows):
+            rows = [row for row in report.rows if (row.task, row.model) == (task, model)]
+            print_table(f"{task}, {model}", _HEAD, [_cells(row) for row in rows])
+        out().print("95 % intervals over training seeds and prompts; KL in nats.", style="dim")
+    for note in report.notes:
+        err().print(f"Note: {note}", markup=False, soft_wrap=True)
+
+
+def _cells(row: "ProxyGold") -> tuple[str, ...]:
+    return (
+        row.method,
+        str(row.strengths),
+        str(row.seeds),
+        f"{row.furthest_kl:.2f}",
+        _told(row.peak_kl, beyond="not within"),
+        f"{row.peaked:.0%}",
+        _told(row.decline),
+        _told(row.gap),
+    )
+
+
+def _told(value: "Interval", beyond: str = "–") -> str:
+    point = beyond if value.point is None else f"{value.point:.2f}"
+    if value.low is None and value.high is None:
+        return point
+    low, high = ("…" if end is None else f"{end:.2f}" for end in (value.low, value.high))
+    return f"{point} [{low}, {high}]"
