@@ -11,8 +11,10 @@ from rpo_bench.errors import UserError, did_you_mean
 
 if TYPE_CHECKING:
     from rpo_bench.spec import MethodSpec
+    from rpo_bench.tabular.truth import Condition
     from rpo_bench.tabular.verify import Questions, Verification
     from trainers.objective import OfflineMethod
+    from trainers.online import OnlineMethod
 
 
 class Format(StrEnum):
@@ -52,12 +54,13 @@ def verify(
     """Train methods in a world that fits in a table, and say whether they end at the optimum.
 
     Policies are tables of probabilities over 24 responses to each of 3 prompts, so that the optimum is known.
-    The loss is the method's own. Exits with 1 when a method's gradient isn't what it declares.
+    The loss is the method's own; online methods learn from rollouts of the table. Exits with 1 when a
+    method's gradient isn't what it declares.
     """
     from rpo_bench.cli.parsing import parse_methods
 
-    chosen = _all_offline() if methods.strip() == "all" else parse_methods(methods)
-    resolved = [(spec, _offline(spec)) for spec in chosen]
+    chosen = _all() if methods.strip() == "all" else parse_methods(methods)
+    resolved = [(spec, _resolved(spec)) for spec in chosen]
     plans = _questions([spec for spec, _ in resolved], strengths, _whole_numbers(ks), seed, noise)
     form = Format.json if as_json else form
     found = []
@@ -73,23 +76,21 @@ def verify(
         raise typer.Exit(1)
 
 
-def _all_offline() -> "list[MethodSpec]":
-    from rpo_bench.methods import METHODS, default_method
+def _all() -> "list[MethodSpec]":
+    from rpo_bench.methods import METHODS
     from rpo_bench.spec import MethodSpec
-    from trainers.objective import OfflineMethod
 
-    return [MethodSpec(name=name) for name in METHODS if isinstance(default_method(name), OfflineMethod)]
+    return [MethodSpec(name=name) for name in METHODS]
 
 
-def _offline(spec: "MethodSpec") -> "OfflineMethod":
+def _resolved(spec: "MethodSpec") -> "OfflineMethod | OnlineMethod":
     from rpo_bench.methods import resolve_method
     from trainers.objective import OfflineMethod
+    from trainers.online import OnlineMethod
 
     method = resolve_method(spec)
-    if not isinstance(method, OfflineMethod):
-        raise UserError(
-            f"Method '{spec.name}' learns from its own samples: verify looks at logged data only."
-        )
+    if not isinstance(method, OfflineMethod | OnlineMethod):
+        raise UserError(f"The method '{spec.name}' is neither an OfflineMethod nor an OnlineMethod.")
     return method
 
 
@@ -121,21 +122,25 @@ def _whole_numbers(text: str) -> tuple[int, ...]:
     return tuple(map(int, parts))
 
 
-def _verified(spec: "MethodSpec", method: "OfflineMethod", questions: "Questions") -> "Verification":
+def _verified(
+    spec: "MethodSpec", method: "OfflineMethod | OnlineMethod", questions: "Questions"
+) -> "Verification":
     import torch
 
+    from rpo_bench.tabular.rollouts import verify_online
     from rpo_bench.tabular.verify import verify as verified
+    from trainers.online import OnlineMethod
 
     torch.set_num_threads(1)  # the tables are small: more threads wait for each other
     with err().status(f"verify {spec.label} …") as status:
-        return verified(
-            spec.label,
-            method,
-            questions,
-            told=lambda c: status.update(
-                f"verify {spec.label}: {c.data}, {method.strength_name} {c.strength:g}, K {c.k} …"
-            ),
-        )
+
+        def told(asked: "Condition") -> None:
+            where = f"{asked.data}, {method.strength_name} {asked.strength:g}, K {asked.k}"
+            status.update(f"verify {spec.label}: {where} …")
+
+        if isinstance(method, OnlineMethod):
+            return verify_online(spec.label, method, questions, told)
+        return verified(spec.label, method, questions, told)
 
 
 def _show(found: "Verification", form: Format) -> None:

@@ -11,6 +11,7 @@ from rpo_bench.tabular.logged import Sampling, cells, log_responses, whole_group
 from rpo_bench.tabular.world import Floats, World, best_of, tilted
 from trainers.dpo import DPO
 from trainers.objective import Method, OfflineMethod
+from trainers.online import OnlineMethod
 from trainers.sft import SFT
 
 EXACT_ROWS = 1024  # of the one group that stands for K → ∞: all responses, each as often as it is likely
@@ -71,6 +72,12 @@ def _best_of_k(method: SFT, setting: Setting) -> Claim:
     k = min(method.k, setting.sampling.k)
     writer = setting.world.log_behaviour if setting.sampling.off_policy else setting.world.log_reference
     return Claim("best of k logged responses", best_of(k, writer, setting.world.rewards))
+
+
+@claim_of.register
+def _regularised(method: OnlineMethod, setting: Setting) -> Claim:
+    """The optimum of E r − β KL(π‖π_ref), β the KL coefficient."""
+    return _tilt("π_ref·e^(r/β)", setting.rewards, method.strength, setting)
 
 
 @claim_of.register

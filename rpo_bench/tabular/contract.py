@@ -16,21 +16,21 @@ _TOLERANCE = 1e-8
 
 @dataclass(frozen=True)
 class Contract:
-    """How far the method is off its promises; both 0 but for rounding.
+    """How far the method is off its promises; 0 but for rounding.
 
     Attributes:
         coefficient_error: largest difference between the declared coefficient and autograd's, relative to
-            the largest coefficient.
+            the largest coefficient; None where a method declares none as a function (online ones).
         split_error: relative difference between the loss and the mean over two parts of the batch.
     """
 
-    coefficient_error: float
+    coefficient_error: float | None
     split_error: float
 
     @property
     def coefficient_holds(self) -> bool:
         """Whether −∇loss is (1/U) Σ GC ∇log π with the declared GC."""
-        return self.coefficient_error <= _TOLERANCE
+        return self.coefficient_error is None or self.coefficient_error <= _TOLERANCE
 
     @property
     def split_holds(self) -> bool:

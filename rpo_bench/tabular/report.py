@@ -5,9 +5,9 @@ import math
 from typing import Any
 
 from rpo_bench.tabular.truth import Regime, Truth
-from rpo_bench.tabular.verify import REGIMES, Verification
+from rpo_bench.tabular.verify import Verification
 
-_DATA: dict[Regime, str] = {"on_policy": "π_ref", "off_policy": "μ"}
+_DATA: dict[Regime, str] = {"on_policy": "π_ref", "off_policy": "μ", "rollouts": "π_θ"}
 
 
 def heading(found: Verification) -> str:
@@ -29,7 +29,7 @@ def table(found: Verification) -> tuple[list[str], list[list[str]]]:
     columns += ["lost at equal KL", "most like"]
     rows = []
     strengths = list(dict.fromkeys(truth.condition.strength for truth in found.truths))
-    for data in REGIMES:
+    for data in found.verdicts:
         for strength in strengths:
             line = [t for t in found.truths if (t.condition.data, t.condition.strength) == (data, strength)]
             line.sort(key=lambda truth: truth.condition.k)

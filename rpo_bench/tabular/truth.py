@@ -14,10 +14,10 @@ from rpo_bench.tabular.logged import REPEATS, Sampling, cells, log_responses, wh
 from rpo_bench.tabular.world import World, expectation, kl
 from rpo_bench.tabular.yardsticks import Resemblance, objective, regret_at_equal_kl, resembles
 from trainers.examples import Examples
-from trainers.objective import Need, OfflineMethod
+from trainers.objective import Method, Need, OfflineMethod
 from trainers.prepare import PreparedRows, check_needs, prepare_rows
 
-Regime = Literal["on_policy", "off_policy"]
+Regime = Literal["on_policy", "off_policy", "rollouts"]
 
 #: KL to the claimed policy, in nats, that counts as having reached it.
 TOLERANCE = 2e-3
@@ -35,7 +35,7 @@ class Condition:
     """Which data, how strong, how many responses to a prompt.
 
     Attributes:
-        data: who wrote the responses: π_ref, or another policy μ.
+        data: who wrote the responses: π_ref, another policy μ, or the policy in training itself.
         strength: of the method.
         k: responses in a group.
         limit: whether the group is the whole of the distribution, each response as often as it is likely:
@@ -150,13 +150,27 @@ def truth_of(method: OfflineMethod, world: World, condition: Condition, logs: Se
         logs: one, or two that differ by chance alone.
     """
     ends: list[FixedPoint] = []
-    found: list[dict[str, float | None]] = []
+    settings: list[Setting] = []
     for log in logs:
         rows = prepared(method, world, log)
-        end = fixed_point(method, rows, world)
-        setting = Setting(world, log.sampling, (world.rewards - rows.reward_mean) / rows.reward_sd)
-        ends.append(end)
-        found.append(_measured(method, setting, end))
+        ends.append(fixed_point(method, rows, world))
+        settings.append(Setting(world, log.sampling, (world.rewards - rows.reward_mean) / rows.reward_sd))
+    return truth_from(method, condition, settings, ends)
+
+
+def truth_from(
+    method: Method, condition: Condition, settings: Sequence[Setting], ends: Sequence[FixedPoint]
+) -> Truth:
+    """Measures where training ended.
+
+    Args:
+        method: at the condition's strength.
+        condition: the question.
+        settings: what the claim is made about, for each end.
+        ends: one, or two that differ by chance alone.
+    """
+    found = [_measured(method, setting, end) for setting, end in zip(settings, ends, strict=True)]
+    setting = settings[-1]
     claim = claim_of(method, setting)
     noise = 0.0
     if len(ends) == 2:
@@ -173,7 +187,7 @@ def truth_of(method: OfflineMethod, world: World, condition: Condition, logs: Se
     )
 
 
-def _measured(method: OfflineMethod, setting: Setting, end: FixedPoint) -> dict[str, float | None]:
+def _measured(method: Method, setting: Setting, end: FixedPoint) -> dict[str, float | None]:
     world, claim = setting.world, claim_of(method, setting)
     gap = None
     if claim is not None:

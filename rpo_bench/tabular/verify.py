@@ -21,7 +21,7 @@ from rpo_bench.tabular.truth import (
 )
 from rpo_bench.tabular.verdict import Verdict, verdict_of
 from rpo_bench.tabular.world import World, make_world
-from trainers.objective import OfflineMethod
+from trainers.objective import Method, OfflineMethod
 
 KS = (1, 2, 4, 16)
 REGIMES: tuple[Regime, ...] = ("on_policy", "off_policy")
@@ -95,7 +95,7 @@ def verify(
         raise UserError(f"Method '{label}' failed in the table: {located(error)}.") from error
 
 
-def own_strengths(method: OfflineMethod) -> tuple[float, ...]:
+def own_strengths(method: Method) -> tuple[float, ...]:
     """Three of a method's strengths, the most conservative left out where there are more."""
     strengths = method.default_strengths
     return tuple(strengths[1:4]) if len(strengths) > 3 else tuple(strengths)

@@ -79,6 +79,9 @@ def resembles(setting: Setting, claim: Claim | None, logps: Floats, strength: fl
         f"π_ref·e^(r/{fitted:.3g})": tilted(world.log_reference, rewards, fitted),
         "the uniform policy": np.full_like(logps, -np.log(logps.shape[1])),
     }
+    if setting.sampling.k > 1:  # a group's mean holds the response itself: advantages shrink by (K − 1)/K
+        beta = strength * setting.sampling.k / (setting.sampling.k - 1)
+        known["β·π_ref/(λ − r)"] = forward_optimum(world.log_reference, rewards, beta)
     good = np.where(rewards > (np.exp(writer) * rewards).sum(axis=1, keepdims=True), 0.0, -np.inf)
     known["π_ref among responses above the mean"] = normalised(world.log_reference + good)
     if setting.sampling.off_policy:
@@ -88,6 +91,29 @@ def resembles(setting: Setting, claim: Claim | None, logps: Floats, strength: fl
     found = [Resemblance(name, total_variation(logps, policy)) for name, policy in known.items()]
     # The claim is the first: named even where a fitted τ comes a hair nearer.
     return min(found, key=lambda one: max(one.distance, SAME))
+
+
+def forward_optimum(base: Floats, rewards: Floats, beta: float) -> Floats:
+    """log of the policy that maximises E_π r − β KL(base‖π): β·base/(λ − r), λ such that it sums to 1.
+
+    The gradient of the k3 estimate in a loss is that of the forward KL, not of KL(π‖base): where a method
+    with k3 in its loss (GRPO) ends, when its rewards are not scaled.
+
+    Args:
+        base: log-probabilities; (X, Y).
+        rewards: r; (X, Y).
+        beta: reward per nat.
+    """
+    weights = beta * np.exp(base)
+    found = np.empty_like(base)
+    for x, (row, own) in enumerate(zip(rewards, weights, strict=True)):
+
+        def excess(gap: float, row: Floats = row, own: Floats = own) -> float:
+            return float((own / (gap + row.max() - row)).sum()) - 1.0
+
+        gap = brentq(excess, own[row.argmax()] / 2, own.sum() + 1.0, xtol=1e-14)
+        found[x] = np.log(own / (gap + row.max() - row))
+    return normalised(found)
 
 
 def _nearest_tau(world: World, rewards: Floats, logps: Floats) -> float:
