@@ -1,0 +1,1 @@
+"""What answers a judge's questions: a server, a local model, a Python function, the gold reward."""

@@ -1,0 +1,95 @@
+"""What a judge is shown: a template with the untrusted texts made harmless."""
+
+import hashlib
+import re
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from rpo_bench.data.row import Prompt
+from rpo_bench.data.text_files import whole_text
+from rpo_bench.errors import UserError
+from rpo_bench.hashing import hash_json
+from rpo_bench.judge.protocol import Call, Pair
+
+MAX_CHARS = 8_000  # of each text that is shown
+
+_FOLDER = Path(__file__).parent / "templates"
+_FIELDS = ("prompt", "first", "second")
+_FIELD = re.compile(r"\{(prompt|first|second)\}")
+_CUT = " [cut here]"
+
+# What could end a block of the template, pass for a turn of the conversation, or for the judge's verdict.
+_UNSAFE = (
+    (re.compile(r"<{3,}"), "<<"),
+    (re.compile(r">{3,}"), ">>"),
+    (re.compile(r"<\|"), "< |"),
+    (re.compile(r"\|>"), "| >"),
+    (re.compile(r"<(/?)(s|bos|eos|pad|start_of_turn|end_of_turn)>", re.IGNORECASE), r"< \1\2 >"),
+    (re.compile(r"\[(/?INST|/?SYS)\]", re.IGNORECASE), r"[ \1 ]"),
+    (re.compile(r"(verd)(ict)", re.IGNORECASE), r"\1-\2"),
+)
+
+
+@dataclass(frozen=True)
+class Template:
+    """A judge's prompt, with places for {prompt}, {first} and {second}.
+
+    Attributes:
+        name: The file's name without its ending.
+        text: The whole file.
+        max_chars: What is shown of each text at most, in characters.
+    """
+
+    name: str
+    text: str
+    max_chars: int = MAX_CHARS
+
+    @cached_property
+    def hash(self) -> str:
+        """SHA-256 of the text: the template's version."""
+        return hashlib.sha256(self.text.encode()).hexdigest()
+
+    def render(self, prompt: str, first: str, second: str) -> str:
+        """The text that a judge is shown; what the three texts hold can't become part of the template."""
+        values = dict(zip(_FIELDS, (prompt, first, second), strict=True))
+        return _FIELD.sub(lambda field: neutral(values[field[1]], self.max_chars), self.text)
+
+    def cuts(self, pair: Pair) -> bool:
+        """Whether a text of the pair is too long to be shown whole."""
+        texts = (pair.prompt.text, pair.model_response, pair.baseline_response)
+        return any(len(text) > self.max_chars for text in texts)
+
+
+def load_template(name: str | Path, max_chars: int = MAX_CHARS) -> Template:
+    """One of the package's templates by name, or a file of the user's.
+
+    Raises:
+        UserError: There is no such file, or it lacks one of the three places.
+    """
+    own = _FOLDER / f"{name}.txt"
+    file = own if own.is_file() else Path(name)
+    if not file.is_file():
+        known = ", ".join(sorted(path.stem for path in _FOLDER.glob("*.txt")))
+        raise UserError(f"--judge-template {name}: there is no such file; the package's own are {known}.")
+    text = whole_text(file).rstrip("\n")
+    for field in _FIELDS:
+        if text.count(f"{{{field}}}") != 1:
+            raise UserError(f"--judge-template {name}: it must have '{{{field}}}' exactly once.")
+    return Template(file.stem, text, max_chars)
+
+
+def neutral(text: str, max_chars: int = MAX_CHARS) -> str:
+    """An untrusted text as a judge may be shown it: cut to the limit, and nothing in it is a marker."""
+    shown = text if len(text) <= max_chars else text[:max_chars] + _CUT
+    for pattern, harmless in _UNSAFE:
+        shown = pattern.sub(harmless, shown)
+    return shown
+
+
+def call_of(pair: Pair, swapped: bool) -> Call:
+    """The question in one order: the model's response first, or, swapped, the baseline's."""
+    texts = (pair.model_response, pair.baseline_response)
+    first, second = texts[::-1] if swapped else texts
+    key = hash_json([pair.task, pair.prompt.prompt_id, pair.prompt.text, first, second])
+    return Call(key, pair.task, Prompt.model_validate(pair.prompt), first, second)

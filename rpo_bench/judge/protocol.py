@@ -1,0 +1,118 @@
+"""What is asked of a judge and what it replies, whatever runs it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+from pydantic import Field, FiniteFloat
+
+from rpo_bench.data.row import Prompt
+from rpo_bench.spec import Frozen
+
+Mode = Literal["verdict", "logprobs"]
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two responses to one prompt, which are to be compared.
+
+    Attributes:
+        question: A stable id of what was asked, within a model and a baseline.
+        task: The task that the prompt is of.
+        prompt: What both answered.
+        model: Label of the row being judged.
+        baseline: Label of the other.
+        model_response: The model's text.
+        baseline_response: The baseline's.
+    """
+
+    question: str
+    task: str
+    prompt: Prompt
+    model: str
+    baseline: str
+    model_response: str
+    baseline_response: str
+
+    @property
+    def identical(self) -> bool:
+        """Whether the responses are the same: a tie that needs no call."""
+        return self.model_response == self.baseline_response
+
+
+@dataclass(frozen=True)
+class Call:
+    """One question to a judge: which of two responses is better.
+
+    Attributes:
+        key: Identity of what the judge is shown (content hash).
+        task: The task that the prompt is of.
+        prompt: What both answered.
+        first: The response that is shown as A.
+        second: The response that is shown as B.
+    """
+
+    key: str
+    task: str
+    prompt: Prompt
+    first: str
+    second: str
+
+
+class Attempt(Frozen):
+    """What came back for a call: the raw reply, or why there is none."""
+
+    text: str | None = Field(None, description="as the judge wrote it; nothing is taken off")
+    finish: str | None = Field(None, description="why the judge stopped writing: stop, length …")
+    label_logps: tuple[FiniteFloat | None, FiniteFloat | None] | None = Field(
+        None, description="nats of the labels A and B; null for one that the server doesn't list"
+    )
+    error: str | None = Field(None, description="the call failed; it is tried again by the next run")
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    seconds: float = Field(0.0, ge=0, description="wall clock, waiting between retries included")
+    retries: int = Field(0, ge=0, description="HTTP requests beyond the first")
+
+
+class StoredReply(Frozen):
+    """A line of ``replies.jsonl``: a finished call with all its attempts."""
+
+    key: str
+    attempts: tuple[Attempt, ...] = Field(min_length=1)
+
+    @property
+    def failed(self) -> bool:
+        """Whether no reply came; the next run tries again."""
+        return self.attempts[-1].error is not None
+
+
+class Judge(Protocol):
+    """Something that compares two responses."""
+
+    @property
+    def mode(self) -> Mode:
+        """Whether it writes a verdict, or gives the log-probabilities of the labels."""
+        ...
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What its judgements depend on, JSON-able and without any secret."""
+        ...
+
+    @property
+    def batch_size(self) -> int:
+        """Calls that are answered at a time."""
+        ...
+
+    @property
+    def concurrency(self) -> int:
+        """Batches that may be in flight at once."""
+        ...
+
+    def ask(self, calls: Sequence[Call]) -> list[Attempt]:
+        """One attempt per call; a failure is an attempt with an error, or a UserError that ends the run."""
+        ...
+
+    def estimated_tokens(self, call: Call) -> tuple[int, int]:
+        """Upper estimate of the tokens in and out of a call; (0, 0) for a judge that isn't priced."""
+        ...

@@ -1,0 +1,211 @@
+"""Replies on disk: a line per finished call, appended and flushed, so that a crash loses calls in flight only."""
+
+import fcntl
+import json
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, TextIO, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from rpo_bench.atomic import atomic_file, explained
+from rpo_bench.errors import UserError
+from rpo_bench.hashing import hash_json
+from rpo_bench.judge.games import Game
+from rpo_bench.judge.parsing import Answer, read_attempt
+from rpo_bench.judge.protocol import Judge, Mode, StoredReply
+from rpo_bench.results.json_lines import write_json_lines
+from rpo_bench.spec import Frozen
+
+FOLDER, IDENTITY_FILE = "judgements", "judge.json"
+REPLIES_FILE, GAMES_FILE, VERDICTS_FILE = "replies.jsonl", "games.jsonl", "verdicts.jsonl"
+
+M = TypeVar("M", bound=BaseModel)
+
+
+class StoredGame(Frozen):
+    """A line of ``games.jsonl``: what was to be judged, and by which reply it is."""
+
+    question: str
+    model: str
+    baseline: str
+    swapped: bool
+    key: str | None  # None: the responses are the same, a tie without a call
+    model_length: int
+    baseline_length: int
+    cut: bool = False  # a text was too long to be shown whole
+
+    @property
+    def id(self) -> tuple[str, str, str, bool]:
+        """Which game it is; of two lines of one game the later counts."""
+        return self.question, self.model, self.baseline, self.swapped
+
+
+def judge_folder(output: Path, judge: Judge) -> Path:
+    """Where a judge's replies belong: ``<output>/judgements/<hash8>``."""
+    return output / FOLDER / hash_json(judge.identity)[:8]
+
+
+def judge_folders(output: Path) -> list[Path]:
+    """The folders of all judges that have judged something of an output, in order."""
+    return sorted(file.parent for file in (output / FOLDER).glob(f"*/{IDENTITY_FILE}"))
+
+
+def read_identity(folder: Path) -> dict[str, Any]:
+    """Who judged; raises UserError when ``judge.json`` can't be used."""
+    file = folder / IDENTITY_FILE
+    try:
+        value = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"{file} can't be read: {error}.") from error
+    if not isinstance(value, dict) or value.get("mode") not in ("verdict", "logprobs"):
+        raise UserError(f"{file} doesn't describe a judge: it needs 'mode', verdict or logprobs.")
+    return value
+
+
+def load_games(folder: Path) -> list[Game]:
+    """All games of a judge that have a reply, with the verdicts read anew from the raw replies.
+
+    Args:
+        folder: One of ``judge_folders``.
+
+    Raises:
+        UserError: A file can't be used; the sentence names its line.
+    """
+    mode: Mode = read_identity(folder)["mode"]
+    replies = {one.key: one for one in _lines(folder / REPLIES_FILE, StoredReply)}
+    games = {one.id: one for one in _lines(folder / GAMES_FILE, StoredGame)}
+    return [
+        _game(one, None if one.key is None else replies[one.key], mode)
+        for one in games.values()
+        if one.key is None or one.key in replies
+    ]
+
+
+def write_verdicts(folder: Path, games: Iterable[Game]) -> None:
+    """Writes what was read from the replies beside them, for whoever wants to look at it."""
+    write_json_lines(folder / VERDICTS_FILE, [asdict(game) for game in games])
+
+
+def _game(of: StoredGame, reply: StoredReply | None, mode: Mode) -> Game:
+    answer: Answer | None = "tie"
+    probability: float | None = 0.5 if mode == "logprobs" else None
+    reason = None
+    if reply is not None:
+        reading = read_attempt(reply.attempts[-1], mode)
+        answer, reason, probability = reading.answer, reading.reason, reading.probability
+        if probability is not None and of.swapped:
+            probability = 1 - probability
+    won: Any = None
+    if answer is not None:
+        won = "tie" if answer == "tie" else "model" if (answer == "A") != of.swapped else "baseline"
+    return Game(
+        question=of.question,
+        model=of.model,
+        baseline=of.baseline,
+        swapped=of.swapped,
+        verdict=won,
+        probability=probability,
+        reason=reason,
+        model_length=of.model_length,
+        baseline_length=of.baseline_length,
+    )
+
+
+@dataclass
+class Store:
+    """An open folder: the one writer of its files.
+
+    Attributes:
+        folder: Of one judge.
+        replies: By key, the latest of each.
+        games: By their ids.
+    """
+
+    folder: Path
+    replies: dict[str, StoredReply]
+    games: dict[tuple[str, str, str, bool], StoredGame]
+    _files: dict[str, TextIO] = field(default_factory=dict)
+
+    @property
+    def paid(self) -> set[str]:
+        """Keys of the calls that have a reply, which needn't be called again."""
+        return {key for key, reply in self.replies.items() if not reply.failed}
+
+    def add_games(self, games: Iterable[StoredGame]) -> None:
+        """Notes what is to be judged."""
+        new = [one for one in games if self.games.get(one.id) != one]
+        self.games.update((one.id, one) for one in new)
+        self._append(GAMES_FILE, new)
+
+    def add_replies(self, replies: list[StoredReply]) -> None:
+        """Stores finished calls; they are with the operating system when this returns."""
+        self.replies.update((one.key, one) for one in replies)
+        self._append(REPLIES_FILE, replies)
+
+    def _append(self, name: str, lines: Iterable[BaseModel]) -> None:
+        with explained(self.folder / name):
+            self._files[name].write("".join(line.model_dump_json() + "\n" for line in lines))
+            self._files[name].flush()
+
+
+@contextmanager
+def open_store(folder: Path, identity: dict[str, Any]) -> Iterator[Store]:
+    """Opens a judge's folder for appending; a torn last line, of a run that was killed, is taken off.
+
+    Raises:
+        UserError: Another run is writing there, or a file can't be used.
+    """
+    with explained(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    files: dict[str, TextIO] = {}
+    try:
+        for name in (REPLIES_FILE, GAMES_FILE):
+            with explained(folder / name):
+                files[name] = (folder / name).open("a", encoding="utf-8")
+        _lock(files[REPLIES_FILE], folder)
+        for name in files:
+            _mend(folder / name)
+        with atomic_file(folder / IDENTITY_FILE) as temporary:
+            temporary.write_text(json.dumps(identity, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+        replies = {one.key: one for one in _lines(folder / REPLIES_FILE, StoredReply)}
+        games = {one.id: one for one in _lines(folder / GAMES_FILE, StoredGame)}
+        yield Store(folder, replies, games, files)
+    finally:
+        for file in files.values():
+            file.close()
+
+
+def stored_replies(folder: Path) -> dict[str, StoredReply]:
+    """The replies of a judge by key; empty where there are none."""
+    return {one.key: one for one in _lines(folder / REPLIES_FILE, StoredReply)}
+
+
+def _lock(file: TextIO, folder: Path) -> None:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # given back when the file is closed, however
+    except BlockingIOError:
+        raise UserError(f"{folder}: another run is writing judgements there; wait for its end.") from None
+
+
+def _mend(file: Path) -> None:
+    raw = file.read_bytes()
+    whole = raw.rfind(b"\n") + 1
+    if whole < len(raw):
+        os.truncate(file, whole)
+
+
+def _lines(file: Path, model: type[M]) -> list[M]:
+    """All whole lines; a torn last one, still being written or lost in a crash, is no line yet."""
+    raw = file.read_bytes() if file.is_file() else b""
+    found = []
+    for number, line in enumerate(raw[: raw.rfind(b"\n") + 1].splitlines(), start=1):
+        try:
+            found.append(model.model_validate_json(line))
+        except ValidationError as error:
+            what = error.errors()[0]["msg"]
+            raise UserError(f"{file}, line {number}: {what}; mend the line or take it out.") from error
+    return found
