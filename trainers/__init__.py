@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from trainers.a_star_po import AStarPO as AStarPO
     from trainers.dpo import DPO as DPO
+    from trainers.drawing import World as World
     from trainers.dro import DRO as DRO
     from trainers.examples import Examples as Examples
     from trainers.fitting import fit as fit
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from trainers.qrpo import QRPO as QRPO
     from trainers.rebel import REBEL as REBEL
     from trainers.rloo import RLOO as RLOO
-    from trainers.rollout import World as World
     from trainers.rpo import RPO as RPO
     from trainers.settings import FitResult as FitResult
     from trainers.settings import TrainingSettings as TrainingSettings
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "OnlineMethod": "online",
     "fit_online": "fitting_online",
-    "World": "rollout",
+    "World": "drawing",
     "RLOO": "rloo",
     "PPO": "ppo",
     "POPO": "popo",

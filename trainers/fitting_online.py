@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from trainers.critic import Critic
+from trainers.drawing import World
 from trainers.errors import UserError
 from trainers.fitting import save_checkpoint, with_adapters
 from trainers.logps import ModelInputs, token_logps
@@ -18,7 +19,7 @@ from trainers.memory import peak_memory_bytes, reset_peak_memory
 from trainers.offline import DivergedError, Probe, Progress
 from trainers.online import OnlineMethod
 from trainers.precision import resolve_dtype
-from trainers.rollout import OnlineTrainer, World
+from trainers.rollout import OnlineTrainer
 from trainers.settings import FitResult, TrainingSettings
 from trainers.training_log import TrainingLog, read_training_log
 
@@ -71,13 +72,13 @@ def fit_online(
         reason=reason,
         steps=log[-1]["step"],
         seconds=log[-1]["seconds"],
-        tokens=trainer.counts["tokens"],
+        tokens=trainer.source.counts["tokens"],
         peak_memory_bytes=peak_memory_bytes(device),
         dtype=dtype,
         plan_hash="",
         reward_mean=0.0,
         reward_sd=1.0,
-        rollouts=trainer.counts["rollouts"],
+        rollouts=trainer.source.counts["rollouts"],
     )
     if reason is None:
         save_checkpoint(policy, tokenizer, out_dir)

@@ -131,6 +131,16 @@ class OnlineMethod(Method, ABC):
         """Size of the replay buffer, in groups; 0: none."""
         return 0
 
+    @property
+    def max_age(self) -> int:
+        """Iterations after which a group is no longer replayed."""
+        return 0
+
+    @property
+    def target_kl(self) -> float | None:
+        """The KL per sequence near which kl_coef is kept by adapting it; None: kl_coef stays as it is."""
+        return None
+
     def shaped_rewards(self, rollouts: Rollouts) -> Tensor:
         """r̂ = r − kl_coef · log π/π_ref of the sampled sequence; (B,)."""
         return rollouts.rewards - self.kl_coef * rollouts.log_ratio

@@ -4,7 +4,6 @@ import dataclasses
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,38 +12,13 @@ from torch import Tensor
 
 from trainers.advantages import degenerate_groups
 from trainers.critic import Critic, values_of
-from trainers.errors import UserError
+from trainers.drawing import GroupSource, World
 from trainers.groups import Group, ReplayBuffer, padded
-from trainers.logps import ModelInputs, TokenLayout, collate, token_logps
+from trainers.logps import ModelInputs, collate, token_logps
 from trainers.offline import DivergedError
 from trainers.online import Minibatch, OnlineMethod, Rollouts
 from trainers.precision import DType, autocast
-from trainers.sampling import sample
 from trainers.settings import TrainingSettings
-
-#: Scores responses: (indices of their prompts, their token ids) → one finite number each.
-Reward = Callable[[Sequence[int], Sequence[Sequence[int]]], Sequence[float]]
-
-_FILTER_DRAWS = 4  # a batch is filled up by at most so many draws of prompts
-
-
-@dataclass(frozen=True)
-class World:
-    """What the policy acts in.
-
-    Attributes:
-        prompts: token ids.
-        reward: scores a batch of responses.
-        eos_id: ends a response.
-        max_new_tokens: of a response.
-        layout: padding and decoder start.
-    """
-
-    prompts: Sequence[Sequence[int]]
-    reward: Reward
-    eos_id: int
-    max_new_tokens: int
-    layout: TokenLayout
 
 
 class OnlineTrainer:
@@ -73,9 +47,8 @@ class OnlineTrainer:
         self.dtype: DType = dtype
         self.critic = critic
         self.device = next(policy.parameters()).device
-        self.groups = max(1, settings.batch_size // method.group_size)
-        self.buffer = ReplayBuffer(method.replay_groups, getattr(method, "max_age", 0))
-        self.counts = {"rollouts": 0, "tokens": 0}
+        self.source = GroupSource(method, policy, world, settings.seed, settings.batch_size, dtype)
+        self.buffer = ReplayBuffer(method.replay_groups, method.max_age)
         rate = settings.learning_rate or method.default_learning_rate
         self.optimisers = [self._optimiser([p for p in policy.parameters() if p.requires_grad], rate)]
         if critic is not None:
@@ -89,7 +62,7 @@ class OnlineTrainer:
         """Samples, learns, and says what happened."""
         started = time.perf_counter()
         self.policy.eval()
-        fresh, drawn, entropy = self._effective_groups(iteration)
+        fresh, drawn, entropy = self.source.effective_groups(iteration)
         sampled = time.perf_counter()
         groups = self.buffer.replace(fresh, iteration) if self.buffer.size else fresh
         rollouts = self._assemble(groups, iteration)
@@ -98,60 +71,7 @@ class OnlineTrainer:
         record |= self._inner_epochs(rollouts, advantages, returns, iteration)
         self._adapt_kl(record["kl"])
         seconds = time.perf_counter() - started
-        return record | {"generation_share": (sampled - started) / seconds} | self.counts
-
-    def _effective_groups(self, iteration: int) -> tuple[list[Group], list[Group], float]:
-        """An iteration's groups, all that were drawn for them, and the entropy.
-
-        With filtering, only groups whose rewards differ are kept, as far as draws suffice.
-        """
-        kept: list[Group] = []
-        everything: list[Group] = []
-        entropies = []
-        draws = _FILTER_DRAWS if self.method.filter_groups else 1
-        for draw in range(draws):
-            rng = np.random.default_rng([self.settings.seed, iteration, draw, 0x0111])
-            drawn, entropy = self._sample(self._choose(rng), rng, iteration)
-            entropies.append(entropy)
-            everything += drawn
-            wanted = [g for g in drawn if not g.degenerate] if self.method.filter_groups else drawn
-            kept.extend(wanted)
-            if len(kept) >= self.groups:
-                break
-        if not kept:
-            kept = drawn  # nothing but degenerate groups: the iteration has no gradient but the KL's
-        return kept[: self.groups], everything, float(np.mean(entropies))
-
-    def _choose(self, rng: np.random.Generator) -> list[int]:
-        count = len(self.world.prompts)
-        if self.groups <= count:
-            return [int(i) for i in rng.choice(count, size=self.groups, replace=False)]
-        return [int(i) for i in rng.integers(count, size=self.groups)]
-
-    def _sample(
-        self, chosen: list[int], rng: np.random.Generator, iteration: int
-    ) -> tuple[list[Group], float]:
-        """Samples and scores a group for each chosen prompt."""
-        size, world = self.method.group_size, self.world
-        uniforms = torch.as_tensor(rng.random((len(chosen) * size, world.max_new_tokens))).to(self.device)
-        prompts = [list(world.prompts[i]) for i in chosen]
-        with autocast(self.dtype, self.device):
-            found = sample(
-                self.policy, prompts, size, world.layout, world.eos_id, uniforms, self.method.temperature
-            )
-        owners = [i for i in chosen for _ in range(size)]
-        rewards = checked_rewards(world.reward, owners, found.responses)
-        if self.method.unfinished_reward is not None:
-            cut = self.method.unfinished_reward
-            rewards = [r if done else cut for r, done in zip(rewards, found.finished, strict=True)]
-        self.counts["rollouts"] += len(owners)
-        self.counts["tokens"] += sum(len(response) for response in found.responses)
-        parts = [slice(start, start + size) for start in range(0, len(owners), size)]
-        groups = [
-            Group(prompt, found.responses[p], rewards[p], found.logps[p], found.finished[p], iteration)
-            for prompt, p in zip(prompts, parts, strict=True)
-        ]
-        return groups, found.entropy
+        return record | {"generation_share": (sampled - started) / seconds} | self.source.counts
 
     def _assemble(self, groups: list[Group], iteration: int) -> Rollouts:
         """The groups as tensors, with what policy, reference and critic say of them now."""
@@ -291,7 +211,7 @@ class OnlineTrainer:
 
     def _adapt_kl(self, kl: float) -> None:
         """Adaptive KL (arXiv 1909.08593): moves kl_coef towards the target, by at most 2 % an iteration."""
-        target = getattr(self.method, "target_kl", None)
+        target = self.method.target_kl
         if target is not None:
             error = min(0.2, max(-0.2, kl / target - 1))
             self.method = dataclasses.replace(self.method, kl_coef=self.method.kl_coef * (1 + 0.1 * error))
@@ -311,7 +231,7 @@ class OnlineTrainer:
             "critic": None if self.critic is None else self.critic.state_dict(),
             "optimisers": [optimiser.state_dict() for optimiser in self.optimisers],
             "buffer": self.buffer.state(),
-            "counts": dict(self.counts),
+            "counts": dict(self.source.counts),
             "kl_coef": self.method.kl_coef,
         }
 
@@ -323,28 +243,5 @@ class OnlineTrainer:
         for optimiser, saved in zip(self.optimisers, state["optimisers"], strict=True):
             optimiser.load_state_dict(saved)
         self.buffer.load(state["buffer"])
-        self.counts = dict(state["counts"])
+        self.source.counts = dict(state["counts"])
         self.method = dataclasses.replace(self.method, kl_coef=state["kl_coef"])
-
-
-def checked_rewards(reward: Reward, owners: Sequence[int], responses: Sequence[Sequence[int]]) -> list[float]:
-    """The reward function's answer as finite numbers.
-
-    Raises:
-        UserError: it raised, or gave too few numbers, or one that isn't finite.
-    """
-    try:
-        found = [float(number) for number in reward(owners, responses)]
-    except UserError:
-        raise
-    except Exception as error:
-        raise UserError(f"The reward function raised {type(error).__name__}: {error}") from error
-    if len(found) != len(responses):
-        raise UserError(f"The reward function gave {len(found)} numbers for {len(responses)} responses.")
-    for i, number in enumerate(found):
-        if not math.isfinite(number):
-            raise UserError(
-                f"The reward function gave {number} for response {i} of a batch (prompt {owners[i]}): every "
-                "response needs a finite reward; give unusable ones a low number."
-            )
-    return found

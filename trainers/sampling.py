@@ -90,8 +90,18 @@ def sample(
 
 def inverse_cdf(log_probabilities: Tensor, uniforms: Tensor) -> Tensor:
     """The tokens at which the cumulative probability exceeds ``uniforms``; (B,) from (B, V) and (B,)."""
-    cumulative = log_probabilities.double().exp().cumsum(-1)
-    total = cumulative[:, -1:]
+    return first_above(log_probabilities.double().exp().cumsum(-1), uniforms)
+
+
+def first_above(cumulative: Tensor, uniforms: Tensor) -> Tensor:
+    """The first entries that exceed ``uniforms`` (B,) times the total; (B,).
+
+    Args:
+        cumulative: Cumulative probabilities, (B, V) float64; the last is 1 up to rounding.
+        uniforms: In [0, 1).
+    """
+    total = cumulative[:, -1:]  # (B, 1)
+    # A threshold below the total has an entry above it; the first such entry has positive probability.
     threshold = torch.minimum(uniforms.double()[:, None] * total, torch.nextafter(total, total * 0))
     return torch.searchsorted(cumulative, threshold, right=True).squeeze(-1)
 

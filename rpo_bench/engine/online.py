@@ -9,8 +9,8 @@ from rpo_bench.data.row import Prompt, Row
 from rpo_bench.errors import UserError
 from rpo_bench.models.hf import HFModel
 from rpo_bench.tasks import RewardFunction
+from trainers.drawing import World
 from trainers.logps import TokenLayout
-from trainers.rollout import World
 
 
 def prompts_file(examples: Path) -> Path:

@@ -20,6 +20,7 @@ from transformers import (
 from rpo_bench.errors import UserError
 from rpo_bench.hashing import hash_json
 from rpo_bench.spec import Decoding
+from trainers.sampling import first_above
 
 
 def uniforms(seed: int, prompt_id: str, first: int, count: int, length: int) -> NDArray[np.float64]:
@@ -35,12 +36,9 @@ def pick(logits: Tensor, uniform: Tensor) -> Tensor:
         UserError: a logit is NaN or +inf, as in a model that has diverged.
     """
     cumulative = logits.double().softmax(-1).cumsum(-1)  # (B, V)
-    total = cumulative[:, -1:]  # (B, 1): 1 up to rounding
-    if not bool(torch.isfinite(total).all()):
+    if not bool(torch.isfinite(cumulative[:, -1]).all()):
         raise UserError("The model's logits aren't finite: the checkpoint has diverged or is damaged.")
-    # A threshold below the total has an entry above it; the first such entry has positive probability.
-    threshold = torch.minimum(uniform[:, None] * total, torch.nextafter(total, torch.zeros_like(total)))
-    return torch.searchsorted(cumulative, threshold, right=True).squeeze(-1)
+    return first_above(cumulative, uniform)
 
 
 class InverseCdf(LogitsProcessor):

@@ -1,0 +1,138 @@
+"""Where an iteration's groups come from: prompts drawn, responses sampled and scored."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from trainers.errors import UserError
+from trainers.groups import Group
+from trainers.logps import TokenLayout
+from trainers.online import OnlineMethod
+from trainers.precision import DType, autocast
+from trainers.sampling import sample
+
+#: Scores responses: (indices of their prompts, their token ids) → one finite number each.
+Reward = Callable[[Sequence[int], Sequence[Sequence[int]]], Sequence[float]]
+
+_FILTER_DRAWS = 4  # a batch is filled up by at most so many draws of prompts
+
+
+@dataclass(frozen=True)
+class World:
+    """What the policy acts in.
+
+    Attributes:
+        prompts: token ids.
+        reward: scores a batch of responses.
+        eos_id: ends a response.
+        max_new_tokens: of a response.
+        layout: padding and decoder start.
+    """
+
+    prompts: Sequence[Sequence[int]]
+    reward: Reward
+    eos_id: int
+    max_new_tokens: int
+    layout: TokenLayout
+
+
+class GroupSource:
+    """Groups of scored rollouts of a policy, drawn from (seed, iteration) alone.
+
+    Attributes:
+        groups: of one iteration.
+        counts: rollouts and tokens spent so far.
+    """
+
+    def __init__(
+        self, method: OnlineMethod, policy: Any, world: World, seed: int, batch_size: int, dtype: DType
+    ) -> None:
+        """Takes the policy, which is sampled from as it is at each call."""
+        self.method = method
+        self.policy = policy
+        self.world = world
+        self.seed = seed
+        self.dtype: DType = dtype
+        self.groups = max(1, batch_size // method.group_size)
+        self.counts = {"rollouts": 0, "tokens": 0}
+        self._device = next(policy.parameters()).device
+
+    def effective_groups(self, iteration: int) -> tuple[list[Group], list[Group], float]:
+        """An iteration's groups, all that were drawn for them, and the entropy.
+
+        With filtering, only groups whose rewards differ are kept, as far as draws suffice.
+        """
+        kept: list[Group] = []
+        everything: list[Group] = []
+        entropies = []
+        draws = _FILTER_DRAWS if self.method.filter_groups else 1
+        for draw in range(draws):
+            rng = np.random.default_rng([self.seed, iteration, draw, 0x0111])
+            drawn, entropy = self._sample(self._choose(rng), rng, iteration)
+            entropies.append(entropy)
+            everything += drawn
+            wanted = [g for g in drawn if not g.degenerate] if self.method.filter_groups else drawn
+            kept.extend(wanted)
+            if len(kept) >= self.groups:
+                break
+        if not kept:
+            kept = drawn  # nothing but degenerate groups: the iteration has no gradient but the KL's
+        return kept[: self.groups], everything, float(np.mean(entropies))
+
+    def _choose(self, rng: np.random.Generator) -> list[int]:
+        count = len(self.world.prompts)
+        if self.groups <= count:
+            return [int(i) for i in rng.choice(count, size=self.groups, replace=False)]
+        return [int(i) for i in rng.integers(count, size=self.groups)]
+
+    def _sample(
+        self, chosen: list[int], rng: np.random.Generator, iteration: int
+    ) -> tuple[list[Group], float]:
+        """Samples and scores a group for each chosen prompt."""
+        size, world = self.method.group_size, self.world
+        uniforms = torch.as_tensor(rng.random((len(chosen) * size, world.max_new_tokens))).to(self._device)
+        prompts = [list(world.prompts[i]) for i in chosen]
+        with autocast(self.dtype, self._device):
+            found = sample(
+                self.policy, prompts, size, world.layout, world.eos_id, uniforms, self.method.temperature
+            )
+        owners = [i for i in chosen for _ in range(size)]
+        rewards = checked_rewards(world.reward, owners, found.responses)
+        if self.method.unfinished_reward is not None:
+            cut = self.method.unfinished_reward
+            rewards = [r if done else cut for r, done in zip(rewards, found.finished, strict=True)]
+        self.counts["rollouts"] += len(owners)
+        self.counts["tokens"] += sum(len(response) for response in found.responses)
+        parts = [slice(start, start + size) for start in range(0, len(owners), size)]
+        groups = [
+            Group(prompt, found.responses[p], rewards[p], found.logps[p], found.finished[p], iteration)
+            for prompt, p in zip(prompts, parts, strict=True)
+        ]
+        return groups, found.entropy
+
+
+def checked_rewards(reward: Reward, owners: Sequence[int], responses: Sequence[Sequence[int]]) -> list[float]:
+    """The reward function's answer as finite numbers.
+
+    Raises:
+        UserError: it raised, or gave too few numbers, or one that isn't finite.
+    """
+    try:
+        found = [float(number) for number in reward(owners, responses)]
+    except UserError:
+        raise
+    except Exception as error:
+        raise UserError(f"The reward function raised {type(error).__name__}: {error}") from error
+    if len(found) != len(responses):
+        raise UserError(f"The reward function gave {len(found)} numbers for {len(responses)} responses.")
+    for i, number in enumerate(found):
+        if not math.isfinite(number):
+            raise UserError(
+                f"The reward function gave {number} for response {i} of a batch (prompt {owners[i]}): every "
+                "response needs a finite reward; give unusable ones a low number."
+            )
+    return found
