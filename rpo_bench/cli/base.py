@@ -1,7 +1,5 @@
 """``rpo-bench base``: a tokenizer and a small language model from a file of texts."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -9,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rpo_bench.cli.console import err, print_facts
+from rpo_bench.cli.console import print_facts
+from rpo_bench.cli.making import check_target, loss_bar
 from rpo_bench.cli.options import flag, with_flags
 from rpo_bench.errors import UserError
 
@@ -95,7 +94,7 @@ def base(
     It imitates every response in the file, good and bad: that makes it the reference policy of these data.
     """
     settings = _settings(arch, shape, training)
-    _check_target(out, overwrite)
+    check_target(out, overwrite)
     from rpo_bench.models.base_texts import read_texts
 
     texts = read_texts(data, training.heldout_fraction, training.seed)
@@ -105,7 +104,8 @@ def base(
     from rpo_bench.models.base_lm import train_base
 
     torch.set_num_threads(training.threads)
-    with _progress(settings.steps, quiet) as progress:
+    with loss_bar("pretraining", settings.steps, quiet) as tell:
+        progress = None if tell is None else lambda step, _, loss: tell(step, loss)
         report = train_base(texts.train, texts.heldout, settings, out, progress)
     _print_report(report, out, arch, len(texts.train))
 
@@ -132,31 +132,6 @@ def _settings(arch: Architecture, shape: ShapeFlags, training: PretrainingFlags)
     )
     settings.check()
     return settings
-
-
-def _check_target(out: Path, overwrite: bool) -> None:
-    """Refuses to replace anything but a model folder that may go."""
-    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
-        return
-    if not (out / "config.json").is_file():
-        raise UserError(f"--out {out} exists and is no model folder: choose another.")
-    if not overwrite:
-        raise UserError(f"--out {out} holds a model already: choose another folder, or give --overwrite.")
-
-
-@contextmanager
-def _progress(steps: int, quiet: bool) -> Iterator[Callable[[int, int, float], None] | None]:
-    """A bar with loss and time left on standard error; nothing where that is no terminal."""
-    console = err()
-    if quiet or not console.is_terminal:
-        yield None
-        return
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = ("pretraining", BarColumn(), MofNCompleteColumn(), TextColumn("loss {task.fields[loss]}"))
-    with Progress(*columns, TimeRemainingColumn(), console=console) as bar:
-        task = bar.add_task("", total=steps, loss="–")
-        yield lambda step, _, loss: bar.update(task, completed=step, loss=f"{loss:.3f}")
 
 
 def _print_report(report: "BaseReport", out: Path, arch: Architecture, texts: int) -> None:

@@ -1,14 +1,13 @@
 """``rpo-bench reward-model``: a scalar reward model from scored responses or preference pairs."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rpo_bench.cli.console import err, print_facts
+from rpo_bench.cli.console import print_facts
+from rpo_bench.cli.making import check_target, loss_bar
 from rpo_bench.cli.options import flag, with_flags
 from rpo_bench.errors import UserError
 
@@ -99,7 +98,8 @@ def reward_model(
 
     torch.set_num_threads(fitting.threads)
     given = {name: value for name, value in vars(fitting).items() if name != "threads"}
-    with _progress(fitting.steps, quiet) as progress:
+    with loss_bar("training", fitting.steps, quiet) as tell:
+        progress = None if tell is None else lambda step, row: tell(step, row["loss"])
         record = train_reward_model(data, base, RewardModelSettings(**given), out, progress=progress)
     _print(record, out)
 
@@ -113,12 +113,7 @@ def _check(source: SourceFlags, fitting: FittingFlags, out: Path, overwrite: boo
         raise UserError(f"--learning-rate {fitting.learning_rate:g}: it must be a number above 0.")
     if fitting.dtype not in ("auto", "float32", "bfloat16"):
         raise UserError(f"--dtype {fitting.dtype}: choose auto, float32 or bfloat16.")
-    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
-        return
-    if not (out / "config.json").is_file():
-        raise UserError(f"--out {out} exists and is no model folder: choose another.")
-    if not overwrite:
-        raise UserError(f"--out {out} holds a model already: choose another folder, or give --overwrite.")
+    check_target(out, overwrite)
 
 
 def _materials(source: SourceFlags, model: str, seed: int) -> "tuple[RewardData, Path]":
@@ -148,21 +143,6 @@ def _rows(source: SourceFlags, model: str) -> "tuple[list[Row], str, dict[str, P
     file = task.train_file(source.data_variant, model)
     own = {name: task.folder / folder for name, folder in task.spec.models.items()}
     return read_rows(file), f"{task.spec.name} ({source.data_variant})", own
-
-
-@contextmanager
-def _progress(steps: int, quiet: bool) -> Iterator[Callable[[int, dict[str, float]], None] | None]:
-    """A bar with loss and time left on standard error; nothing where that is no terminal."""
-    console = err()
-    if quiet or not console.is_terminal:
-        yield None
-        return
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = ("training", BarColumn(), MofNCompleteColumn(), TextColumn("loss {task.fields[loss]}"))
-    with Progress(*columns, TimeRemainingColumn(), console=console) as bar:
-        task = bar.add_task("", total=steps, loss="–")
-        yield lambda step, row: bar.update(task, completed=step, loss=f"{row['loss']:.3f}")
 
 
 def _print(record: "RewardRecord", out: Path) -> None:

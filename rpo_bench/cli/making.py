@@ -1,0 +1,33 @@
+"""What the verbs that make a model folder share: where it may go, and a bar while it is trained."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rpo_bench.cli.console import err
+from rpo_bench.errors import UserError
+
+
+def check_target(out: Path, overwrite: bool) -> None:
+    """Refuses to replace anything but a model folder that may go."""
+    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
+        return
+    if not (out / "config.json").is_file():
+        raise UserError(f"--out {out} exists and is no model folder: choose another.")
+    if not overwrite:
+        raise UserError(f"--out {out} holds a model already: choose another folder, or give --overwrite.")
+
+
+@contextmanager
+def loss_bar(what: str, steps: int, quiet: bool) -> Iterator[Callable[[int, float], None] | None]:
+    """A bar with loss and time left on standard error; nothing where that is no terminal."""
+    console = err()
+    if quiet or not console.is_terminal:
+        yield None
+        return
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (what, BarColumn(), MofNCompleteColumn(), TextColumn("loss {task.fields[loss]}"))
+    with Progress(*columns, TimeRemainingColumn(), console=console) as bar:
+        task = bar.add_task("", total=steps, loss="–")
+        yield lambda step, loss: bar.update(task, completed=step, loss=f"{loss:.3f}")
