@@ -22,6 +22,9 @@ VERBS = {
     "verify": Verb("rpo_bench.cli.verify:verify", "Train methods where the optimum is known."),
     "tasks": Verb("rpo_bench.cli.tasks:app", "List the tasks, or show one."),
     "compare": Verb("rpo_bench.cli.compare:compare", "What differences are worth, at equal KL and strength."),
+    "aggregate": Verb(
+        "rpo_bench.cli.aggregate:aggregate", "Methods over several tasks and base models, on one scale."
+    ),
     "judge": Verb("rpo_bench.cli.judge:app", "Win rates from pairwise judgements."),
     "stability": Verb("rpo_bench.cli.stability:stability", "How steadily methods are optimised."),
     "overoptimisation": Verb(

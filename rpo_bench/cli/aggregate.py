@@ -1,0 +1,66 @@
+"""``rpo-bench aggregate``: methods over several tasks and base models."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from rpo_bench.cli.console import err, out, print_table
+
+if TYPE_CHECKING:
+    from rpo_bench.results.schema import Interval
+
+
+def aggregate(
+    results: Annotated[
+        list[Path] | None,
+        typer.Argument(help="Folders of results; the stored baselines by default.", metavar="RESULTS"),
+    ] = None,
+    baseline: Annotated[
+        str, typer.Option("--baseline", help="Whom the probability of improvement is over.")
+    ] = "sft",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Methods over all tasks and base models that have them: one number each, beside the per-task tables.
+
+    A score is a training seed's gain in reward at 0.5 nats of KL, as a share of the oracle's gain there: 0 is
+    the reference policy, 1 the oracle. IQM: the mean of the middle half of all scores; P(better): the chance
+    that a run beats one of the baseline's; above: the share of runs that get so far.
+    """
+    from rpo_bench.compare.across import THRESHOLDS, aggregate_report
+    from rpo_bench.compare.baselines import stored_baselines
+    from rpo_bench.errors import UserError
+
+    baselines = stored_baselines()
+    roots = results or ([baselines] if baselines else [])
+    if not roots:
+        raise UserError("There are no stored baselines here: name a folder of results.")
+    report = aggregate_report(roots, baseline)
+    if as_json:
+        typer.echo(report.model_dump_json(indent=2))
+    else:
+        above = [f"Above {threshold:g}" for threshold in THRESHOLDS]
+        head = ["Method", "Seeds", *report.places, "IQM", f"P(better than {report.baseline})", *above]
+        rows = [
+            [
+                row.method,
+                row.seeds,
+                *(f"{row.by_place[place]:.2f}" for place in report.places),
+                _told(row.iqm),
+                "–" if row.improvement is None else _told(row.improvement),
+                *(f"{share:.0%}" for share in row.profile.values()),
+            ]
+            for row in report.rows
+        ]
+        print_table(f"Share of the oracle's gain at {report.budget:g} nats of KL", head, rows)
+        out().print("95 % intervals over training seeds.", style="dim")
+    for note in report.notes:
+        err().print(f"Note: {note}", markup=False, soft_wrap=True)
+
+
+def _told(value: "Interval") -> str:
+    if value.point is None:
+        return "–"
+    if value.low is None or value.high is None:
+        return f"{value.point:.2f}"
+    return f"{value.point:.2f} [{value.low:.2f}, {value.high:.2f}]"
