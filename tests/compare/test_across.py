@@ -62,7 +62,7 @@ def test_scores_are_shares_of_the_oracles_gain(results):
 
 
 def test_the_interquartile_mean_leaves_a_quarter_out_at_each_end(results):
-    """sft's six scores .25 .25 .25 .5 .6 .7: a quarter of six is 1½ from each end, so ½·.25 + .25 + .5 + ½·.6 over 3."""
+    """sft: .25 .25 .25 .5 .6 .7; a quarter of six is 1½ at each end: (½·.25 + .25 + .5 + ½·.6) / 3."""
     (sft,) = [row for row in aggregate_report([results]).rows if row.method == "sft"]
     assert sft.iqm.point == pytest.approx((0.5 * 0.25 + 0.25 + 0.5 + 0.5 * 0.6) / 3)
     assert sft.iqm.low < sft.iqm.point < sft.iqm.high
