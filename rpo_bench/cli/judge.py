@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rpo_bench.cli.console import out, print_facts
+from rpo_bench.cli.judge_run import parse, run
 
 if TYPE_CHECKING:
     from rpo_bench.judge.judgements import WinRates
@@ -21,6 +22,10 @@ class Source(StrEnum):
     """Whose format."""
 
     alpaca_eval = "alpaca-eval"
+
+
+app.command("run")(run)
+app.command("parse")(parse)
 
 
 @app.callback()

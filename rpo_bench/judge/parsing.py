@@ -33,7 +33,10 @@ def read_attempt(attempt: Attempt, mode: Mode) -> Reading:
     """What an attempt says, in either mode."""
     if attempt.error is not None:
         return Reading(reason=attempt.error)
-    return _read_labels(attempt) if mode == "logprobs" else _read_text(attempt)
+    if attempt.finish == "malformed":
+        return Reading(reason="the server's answer is malformed")
+    labels = mode == "logprobs" or attempt.label_logps is not None
+    return _read_labels(attempt) if labels else _read_text(attempt)
 
 
 def _read_labels(attempt: Attempt) -> Reading:

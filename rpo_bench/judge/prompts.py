@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from rpo_bench.data.row import Prompt
 from rpo_bench.data.text_files import whole_text
 from rpo_bench.errors import UserError
 from rpo_bench.hashing import hash_json
@@ -92,4 +91,4 @@ def call_of(pair: Pair, swapped: bool) -> Call:
     texts = (pair.model_response, pair.baseline_response)
     first, second = texts[::-1] if swapped else texts
     key = hash_json([pair.task, pair.prompt.prompt_id, pair.prompt.text, first, second])
-    return Call(key, pair.task, Prompt.model_validate(pair.prompt), first, second)
+    return Call(key, pair.task, pair.prompt, first, second)

@@ -109,8 +109,18 @@ class Judge(Protocol):
         """Batches that may be in flight at once."""
         ...
 
-    def ask(self, calls: Sequence[Call]) -> list[Attempt]:
-        """One attempt per call; a failure is an attempt with an error, or a UserError that ends the run."""
+    @property
+    def asks_again(self) -> bool:
+        """Whether it may say something else when it is asked once more."""
+        ...
+
+    def ask(self, calls: Sequence[Call], again: bool = False) -> list[Attempt]:
+        """One attempt per call; a failure is an attempt with an error, or a UserError that ends the run.
+
+        Args:
+            calls: At most ``batch_size``.
+            again: Whether the first replies to them couldn't be read.
+        """
         ...
 
     def estimated_tokens(self, call: Call) -> tuple[int, int]:

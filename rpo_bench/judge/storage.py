@@ -1,4 +1,4 @@
-"""Replies on disk: a line per finished call, appended and flushed, so that a crash loses calls in flight only."""
+"""What was asked of a judge and what it replied, on disk: append-only, so that a crash loses little."""
 
 import fcntl
 import json

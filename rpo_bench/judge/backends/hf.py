@@ -74,6 +74,7 @@ class HFJudge:
 
     mode: Mode = "logprobs"
     concurrency: int = 1
+    asks_again: bool = False
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -89,7 +90,7 @@ class HFJudge:
             "labels": list(LABELS),
         }
 
-    def ask(self, calls: Sequence[Call]) -> list[Attempt]:
+    def ask(self, calls: Sequence[Call], again: bool = False) -> list[Attempt]:
         """The log-probabilities of A and B for each call."""
         start = time.perf_counter()
         shown = [self._shown(self.template.render(c.prompt.text, c.first, c.second)) for c in calls]

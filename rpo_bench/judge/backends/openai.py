@@ -1,0 +1,195 @@
+"""Any OpenAI-compatible server as a judge, through the openai package."""
+
+import json
+import math
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+from rpo_bench.errors import UserError
+from rpo_bench.judge.prompts import Template
+from rpo_bench.judge.protocol import Attempt, Call, Mode
+
+MALFORMED = "malformed"  # ``finish`` of an answer that isn't a chat completion
+
+_LABELS = ("A", "B")
+_NO_KEY = "none"  # servers without keys get this; the package insists on one
+_AGAIN = '\n\nReply with the JSON object alone, such as {"verdict": "A"}.'
+_CHARS_PER_TOKEN = 3  # few, so that estimates of English lie above
+_TOKENS_PER_TURN = 16
+_FATAL = {
+    401: "it refuses the key: check {key}",
+    403: "it forbids the request: check {key} and the model's name",
+    404: "it doesn't know the model or the path: check the model's name and --judge-base-url",
+}
+
+
+@dataclass(frozen=True)
+class OpenAIJudge:
+    """A chat model at temperature 0; implements ``Judge``.
+
+    Attributes:
+        model: As the server calls it.
+        template: What it is shown.
+        mode: ``verdict`` reads its text, ``logprobs`` the log-probabilities of A and B as first token.
+        base_url: None: the package's own, or OPENAI_BASE_URL.
+        key_env: Name of the environment variable that holds the key; the key itself is nowhere kept.
+        concurrency: Calls in flight.
+        timeout: Seconds of one HTTP request.
+        max_retries: Of connection errors, time-outs, 408, 409, 429 and 5xx; with back-off, or as long as
+            Retry-After says.
+        max_tokens: Of a reply.
+    """
+
+    model: str
+    template: Template
+    mode: Mode = "verdict"
+    base_url: str | None = None
+    key_env: str = "OPENAI_API_KEY"
+    concurrency: int = 8
+    timeout: float = 60.0
+    max_retries: int = 5
+    max_tokens: int = 256
+
+    batch_size: int = 1
+    asks_again: bool = True
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """Model, server, sampling and template; nothing of the key."""
+        return {
+            "backend": "openai",
+            "model": self.model,
+            "base_url": _bare(str(self._client.base_url)),
+            "mode": self.mode,
+            "temperature": 0,
+            "max_tokens": self.max_tokens if self.mode == "verdict" else 1,
+            "template": self.template.name,
+            "template_hash": self.template.hash,
+            "max_chars": self.template.max_chars,
+        }
+
+    @cached_property
+    def _client(self) -> Any:
+        import openai
+
+        key = os.environ.get(self.key_env)
+        base_url = self.base_url or os.environ.get("OPENAI_BASE_URL")
+        if not key and base_url is None:
+            raise UserError(
+                f"The judge needs a key: set {self.key_env}, name another variable by --judge-api-key-env, "
+                "or name a server that needs none by --judge-base-url."
+            )
+        if base_url is not None and urlsplit(base_url).scheme not in ("http", "https"):
+            raise UserError(f"--judge-base-url {_bare(base_url)}: it must begin with http:// or https://.")
+        return openai.OpenAI(
+            api_key=key or _NO_KEY, base_url=base_url, timeout=self.timeout, max_retries=self.max_retries
+        )
+
+    def ask(self, calls: Sequence[Call], again: bool = False) -> list[Attempt]:
+        """One attempt per call; raises UserError for what would fail for every call."""
+        return [self._ask(call, again) for call in calls]
+
+    def estimated_tokens(self, call: Call) -> tuple[int, int]:
+        """From the characters of what is shown, and the longest reply."""
+        shown = self.template.render(call.prompt.text, call.first, call.second)
+        out = self.max_tokens if self.mode == "verdict" else 1
+        return math.ceil(len(shown) / _CHARS_PER_TOKEN) + _TOKENS_PER_TURN, out
+
+    def _ask(self, call: Call, again: bool) -> Attempt:
+        import openai
+
+        begun = time.perf_counter()
+        try:
+            raw = self._client.chat.completions.with_raw_response.create(**self._request(call, again))
+            answer, retries = raw.http_response.text, raw.retries_taken
+        except openai.APITimeoutError:
+            error = f"no answer within {self.timeout:g} s"
+        except openai.APIConnectionError as problem:
+            error = f"no connection ({type(problem.__cause__ or problem).__name__})"
+        except openai.APIStatusError as problem:
+            self._check_fatal(problem.status_code)
+            error = f"HTTP {problem.status_code}"
+        else:
+            return self._read(answer, time.perf_counter() - begun, retries)
+        refused = error.startswith("HTTP 4") and error[5:] not in ("408", "409", "429")
+        return Attempt(
+            text=None,
+            error=error,
+            seconds=time.perf_counter() - begun,
+            retries=0 if refused else self.max_retries,
+        )
+
+    def _request(self, call: Call, again: bool) -> dict[str, Any]:
+        shown = self.template.render(call.prompt.text, call.first, call.second)
+        asked: dict[str, Any] = {"model": self.model, "temperature": 0}
+        if self.mode == "logprobs":
+            asked |= {"max_tokens": 1, "logprobs": True, "top_logprobs": 20}
+        else:
+            asked |= {"max_tokens": self.max_tokens}
+            shown += _AGAIN if again else ""
+        return {**asked, "messages": [{"role": "user", "content": shown}]}
+
+    def _check_fatal(self, status: int) -> None:
+        if status in _FATAL:
+            hint = _FATAL[status].format(key=self.key_env)
+            where = _bare(str(self._client.base_url))
+            raise UserError(f"The judge {self.model} at {where} answered HTTP {status}: {hint}.")
+
+    def _read(self, answer: str, seconds: float, retries: int) -> Attempt:
+        """What an HTTP answer says; one that isn't a chat completion has no text and can't be read."""
+        try:
+            body = json.loads(self._without_key(answer))
+            choice = body["choices"][0]
+            text = choice["message"].get("content")
+            if not isinstance(text, str | None):
+                raise TypeError
+            usage = body.get("usage") or {}
+            return Attempt(
+                text=text,
+                finish=choice.get("finish_reason"),
+                label_logps=_labels(choice) if self.mode == "logprobs" else None,
+                prompt_tokens=_count(usage.get("prompt_tokens")),
+                completion_tokens=_count(usage.get("completion_tokens")),
+                seconds=seconds,
+                retries=retries,
+            )
+        except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError):
+            return Attempt(text=None, finish=MALFORMED, seconds=seconds, retries=retries)
+
+    def _without_key(self, text: str) -> str:
+        """A server's words without the key, should it repeat it."""
+        key = os.environ.get(self.key_env)
+        return text.replace(key, "***") if key else text
+
+
+def _labels(choice: dict[str, Any]) -> tuple[float | None, float | None] | None:
+    """Log-probabilities of A and B among the likeliest first tokens; None where the server gives none."""
+    content = (choice.get("logprobs") or {}).get("content")
+    if not content:
+        return None
+    found: dict[str, list[float]] = {}
+    for one in content[0].get("top_logprobs") or [content[0]]:
+        found.setdefault(str(one["token"]).strip(" \n▁Ġ"), []).append(float(one["logprob"]))
+    first, second = (_sum(found.get(label, [])) for label in _LABELS)
+    return first, second
+
+
+def _sum(logps: list[float]) -> float | None:
+    """The log-probability of any of several spellings of a label."""
+    known = [logp for logp in logps if math.isfinite(logp)]
+    return max(known) + math.log(sum(math.exp(one - max(known)) for one in known)) if known else None
+
+
+def _count(value: Any) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+
+
+def _bare(url: str) -> str:
+    """A URL without user, password and query, which may hold secrets."""
+    parts = urlsplit(url)
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path.rstrip("/"), "", ""))

@@ -1,0 +1,157 @@
+"""What is to be judged: stored responses of two checkpoints to the same prompts."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rpo_bench.data.row import Prompt
+from rpo_bench.errors import UserError, did_you_mean
+from rpo_bench.judge.protocol import Pair
+from rpo_bench.metrics.rescore import prompts_of
+from rpo_bench.results.samples import StoredSample
+from rpo_bench.results.store import SAMPLES_FILE, StoredRecord, read_samples
+
+REFERENCE, ALL = "reference", "all"
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What is judged of some results.
+
+    Attributes:
+        against: ``reference``, a method (``sft``, or ``sft@8`` at one of its strengths), or ``all`` for a
+            round-robin.
+        methods: Only these are judged; empty: all.
+        samples: Samples per prompt.
+        limit: Only the first so many prompts.
+        include_path: A folder of further tasks, for their prompts.
+    """
+
+    against: str = REFERENCE
+    methods: tuple[str, ...] = ()
+    samples: int = 1
+    limit: int | None = None
+    include_path: Path | None = None
+
+
+def pairs_of(records: Sequence[StoredRecord], selection: Selection) -> list[Pair]:
+    """Every judged checkpoint's responses beside its baseline's, prompt by prompt.
+
+    Checkpoints are compared that were measured in the same way (task, base model, decoding). A baseline that
+    was trained is the one of the same training seed.
+
+    Raises:
+        UserError: There is nothing to judge, or no such baseline; the sentence says what there is.
+    """
+    sampled = [one for one in records if (one.folder / SAMPLES_FILE).is_file()]
+    if not sampled:
+        raise UserError("No result here has stored samples, which a judge needs.")
+    matches = list(_matches(sampled, selection))
+    if not matches:
+        raise UserError(
+            f"--against {selection.against}: there is nothing to judge.{_known(sampled, selection)}"
+        )
+    shown = {
+        one.record.cell: _responses(one, selection)
+        for one in {id(one): one for match in matches for one in match}.values()
+    }
+    return [pair for model, baseline in matches for pair in _between(model, baseline, shown)]
+
+
+def label_of(stored: StoredRecord) -> str:
+    """How games call a checkpoint: the name of its result folder."""
+    return stored.record.spec.name
+
+
+def _matches(
+    records: Sequence[StoredRecord], selection: Selection
+) -> Iterator[tuple[StoredRecord, StoredRecord]]:
+    """(model, baseline) of all comparisons."""
+    groups: dict[str, list[StoredRecord]] = {}
+    for one in records:
+        groups.setdefault(_measured_as(one), []).append(one)
+    for group in groups.values():
+        judged = [one for one in group if not selection.methods or _method(one) in selection.methods]
+        if selection.against == ALL:
+            yield from (
+                (one, other)
+                for i, one in enumerate(judged)
+                for other in judged[:i]
+                if one.record.spec.seed == other.record.spec.seed
+                or REFERENCE in (_method(one), _method(other))
+            )
+            continue
+        baselines = _baselines(group, selection.against)
+        for one in judged:
+            other = baselines.get(one.record.spec.seed, baselines.get(None))
+            if other is not None and one.record.cell not in {b.record.cell for b in baselines.values()}:
+                yield one, other
+
+
+def _baselines(group: Sequence[StoredRecord], against: str) -> dict[int | None, StoredRecord]:
+    """The baseline by training seed; under None where it has none.
+
+    Raises:
+        UserError: The method was trained at several strengths and none is named.
+    """
+    if against == REFERENCE:
+        references = [one for one in group if _method(one) == REFERENCE]
+        return {None: references[0]} if references else {}
+    method, _, strength = against.partition("@")
+    found = [one for one in group if _method(one) == method]
+    known = sorted({f"{one.record.spec.strength:g}" for one in found if one.record.spec.strength is not None})
+    if strength:
+        found = [one for one in found if f"{one.record.spec.strength:g}" == strength]
+    elif len(known) > 1:
+        named = ", ".join(f"{method}@{value}" for value in known)
+        raise UserError(f"--against {against}: it was trained at several strengths; name one: {named}.")
+    return {one.record.spec.seed: one for one in found}
+
+
+def _known(records: Sequence[StoredRecord], selection: Selection) -> str:
+    names = {_method(one) for one in records} | {ALL}
+    for name in (selection.against.partition("@")[0], *selection.methods):
+        if name not in names:
+            return did_you_mean(name, names)
+    return ""
+
+
+def _method(stored: StoredRecord) -> str:
+    spec = stored.record.spec
+    return REFERENCE if spec.strength is None else spec.method.label
+
+
+def _measured_as(stored: StoredRecord) -> str:
+    spec = stored.record.spec
+    return "\n".join((spec.task_hash, spec.model_hash, spec.evaluation.decoding.model_dump_json()))
+
+
+def _responses(
+    stored: StoredRecord, selection: Selection
+) -> dict[tuple[str, int], tuple[Prompt, StoredSample]]:
+    """The samples that are judged, by prompt and number."""
+    samples = [one for one in read_samples(stored.folder) if one.sample < selection.samples]
+    kept = set(list(dict.fromkeys(one.prompt_id for one in samples))[: selection.limit])
+    prompts = prompts_of(stored.record.spec, samples, selection.include_path)
+    known = {prompt.prompt_id: prompt for prompt in prompts}
+    return {(s.prompt_id, s.sample): (known[s.prompt_id], s) for s in samples if s.prompt_id in kept}
+
+
+def _between(
+    model: StoredRecord,
+    baseline: StoredRecord,
+    shown: dict[str, dict[tuple[str, int], tuple[Prompt, StoredSample]]],
+) -> Iterator[Pair]:
+    others = shown[baseline.record.cell]
+    for key, (prompt, sample) in shown[model.record.cell].items():
+        if key not in others or others[key][1].prompt != sample.prompt:
+            continue
+        yield Pair(
+            question=f"{sample.prompt_id}/{sample.sample}",
+            task=model.record.spec.task,
+            prompt=prompt,
+            model=label_of(model),
+            baseline=label_of(baseline),
+            model_response=sample.text,
+            baseline_response=others[key][1].text,
+        )

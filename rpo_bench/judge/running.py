@@ -1,0 +1,255 @@
+"""Asks a judge what isn't answered yet: many calls at once, within a budget, every one accounted for."""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+
+from rpo_bench.errors import UserError
+from rpo_bench.judge.parsing import read_attempt
+from rpo_bench.judge.prompts import MAX_CHARS, call_of
+from rpo_bench.judge.protocol import Attempt, Call, Judge, Pair, StoredReply
+from rpo_bench.judge.storage import Store, StoredGame
+
+_MILLION = 1e6
+_HOPELESS = 20  # calls that fail in a row, beyond those in flight, before a run gives up
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What tokens cost, per million, and what may be spent by one run; in any one currency."""
+
+    input_price: float = 0.0
+    output_price: float = 0.0
+    max_cost: float | None = None
+
+    def cost(self, tokens: tuple[int, int]) -> float:
+        """The price of tokens (in, out)."""
+        return (tokens[0] * self.input_price + tokens[1] * self.output_price) / _MILLION
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to be judged: two games per pair, and the different calls that they take, by key."""
+
+    games: tuple[StoredGame, ...]
+    calls: dict[str, Call]
+
+    def open(self, store_paid: set[str]) -> list[Call]:
+        """The calls that have no reply yet."""
+        return [call for key, call in self.calls.items() if key not in store_paid]
+
+
+@dataclass
+class Account:
+    """What became of a run's calls: ``made`` is the sum of scored, unscored and failed.
+
+    Attributes:
+        made: Calls that were finished in this run.
+        stored: Calls that had a reply before.
+        scored: Calls with a verdict.
+        unscored: Why the others have none → how many.
+        failed: Calls without a reply → how many; the next run tries them again.
+        second_tries: Calls whose first reply couldn't be read.
+        retries: HTTP requests that were repeated.
+        tokens: In and out.
+        estimated: Replies whose tokens the server didn't tell.
+        cost: By the budget's prices.
+        seconds: Wall clock of the run.
+        latency: Seconds per call, in the mean.
+        stopped: Whether the budget ended the run before its end.
+    """
+
+    made: int = 0
+    stored: int = 0
+    scored: int = 0
+    unscored: Counter[str] = field(default_factory=Counter)
+    failed: Counter[str] = field(default_factory=Counter)
+    second_tries: int = 0
+    retries: int = 0
+    tokens: tuple[int, int] = (0, 0)
+    estimated: int = 0
+    cost: float = 0.0
+    seconds: float = 0.0
+    latency: float = 0.0
+    stopped: bool = False
+
+
+def plan_of(pairs: Sequence[Pair], max_chars: int = MAX_CHARS) -> Plan:
+    """Both orders of every pair; identical responses tie without a call, equal questions share one."""
+    games: list[StoredGame] = []
+    calls: dict[str, Call] = {}
+    for pair in pairs:
+        for swapped in (False, True):
+            call = None if pair.identical else call_of(pair, swapped)
+            if call is not None:
+                calls.setdefault(call.key, call)
+            texts = (pair.prompt.text, pair.model_response, pair.baseline_response)
+            game = StoredGame(
+                question=pair.question,
+                model=pair.model,
+                baseline=pair.baseline,
+                swapped=swapped,
+                key=None if call is None else call.key,
+                model_length=len(pair.model_response),
+                baseline_length=len(pair.baseline_response),
+                cut=any(len(text) > max_chars for text in texts),
+            )
+            games.append(game)
+    return Plan(tuple(games), calls)
+
+
+def estimate(judge: Judge, calls: Sequence[Call], budget: Budget) -> tuple[tuple[int, int], float]:
+    """Tokens (in, out) and cost of calls, estimated from above."""
+    each = [judge.estimated_tokens(call) for call in calls]
+    tokens = (sum(one for one, _ in each), sum(one for _, one in each))
+    return tokens, budget.cost(tokens)
+
+
+def run_judge(
+    judge: Judge,
+    plan: Plan,
+    store: Store,
+    budget: Budget | None = None,
+    told: Callable[[int, int], None] = lambda done, of: None,
+) -> Account:
+    """Asks what the store can't answer, and stores every reply as it comes.
+
+    Stopped at any moment, only calls in flight are lost; interrupted from the keyboard, or by an error, not
+    even these: they are waited for.
+
+    Args:
+        judge: The backend.
+        plan: What is to be judged.
+        store: Open for writing.
+        budget: No call is begun whose estimated cost would lead beyond it.
+        told: Hears how many of the open calls are finished.
+
+    Raises:
+        UserError: The judge can't be used, or call after call fails.
+    """
+    return _Run(judge, plan, store, budget or Budget(), told).run()
+
+
+@dataclass
+class _Run:
+    judge: Judge
+    plan: Plan
+    store: Store
+    budget: Budget
+    told: Callable[[int, int], None]
+    account: Account = field(default_factory=Account)
+    failures_in_a_row: int = 0
+
+    def run(self) -> Account:
+        begun = time.monotonic()
+        self.store.add_games(self.plan.games)
+        calls = self.plan.open(self.store.paid)
+        self.account.stored = len(self.plan.calls) - len(calls)
+        flying: dict[Future[list[StoredReply]], list[Call]] = {}
+        pool = ThreadPoolExecutor(max_workers=self.judge.concurrency)
+        try:
+            self._ask_all(pool, calls, flying)
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+            self._keep(flying)
+        self.account.seconds = time.monotonic() - begun
+        return self.account
+
+    def _ask_all(
+        self, pool: ThreadPoolExecutor, calls: list[Call], flying: dict[Future[list[StoredReply]], list[Call]]
+    ) -> None:
+        batches = self._affordable(calls, flying)
+        more = True
+        while more or flying:
+            # As many again wait as are in flight, so that no thread waits for this one.
+            while more and len(flying) < 2 * self.judge.concurrency:
+                batch = next(batches, None)
+                more = batch is not None
+                if batch is not None:
+                    flying[pool.submit(_asked, self.judge, batch)] = batch
+            for future in wait(flying, return_when=FIRST_COMPLETED).done:
+                asked = flying.pop(future)
+                self._take(asked, future.result())
+                self.told(self.account.made, len(calls))
+
+    def _affordable(
+        self, calls: list[Call], flying: dict[Future[list[StoredReply]], list[Call]]
+    ) -> Iterator[list[Call]]:
+        """Batches of calls, as long as what is spent, in flight and next stays within the budget."""
+        size = self.judge.batch_size
+        for start in range(0, len(calls), size):
+            batch = calls[start : start + size]
+            if self.budget.max_cost is not None:
+                ahead = [call for asked in flying.values() for call in asked] + batch
+                tries = 2 if self.judge.asks_again else 1
+                most = tries * estimate(self.judge, ahead, self.budget)[1]
+                if self.account.cost + most > self.budget.max_cost:
+                    self.account.stopped = True
+                    return
+            yield batch
+
+    def _keep(self, flying: dict[Future[list[StoredReply]], list[Call]]) -> None:
+        """Stores what came back while the run was ending for another reason."""
+        for future, asked in flying.items():
+            if not future.cancelled() and future.exception() is None:
+                self._take(asked, future.result(), giving_up=True)
+        flying.clear()
+
+    def _take(self, asked: list[Call], replies: list[StoredReply], giving_up: bool = False) -> None:
+        self.store.add_replies(replies)
+        for call, reply in zip(asked, replies, strict=True):
+            self._count(call, reply)
+        if self.failures_in_a_row >= _HOPELESS + self.judge.concurrency and not giving_up:
+            (reason, _), *_ = self.account.failed.most_common(1)
+            raise UserError(
+                f"The judge failed {self.failures_in_a_row} times in a row ({reason}); every reply so far is "
+                "stored: mend it and run the same command again."
+            )
+
+    def _count(self, call: Call, reply: StoredReply) -> None:
+        account, last = self.account, reply.attempts[-1]
+        account.made += 1
+        account.second_tries += len(reply.attempts) > 1
+        seconds = sum(one.seconds for one in reply.attempts)
+        account.latency += (seconds - account.latency) / account.made
+        self.failures_in_a_row = self.failures_in_a_row + 1 if reply.failed else 0
+        reading = read_attempt(last, self.judge.mode)
+        if reply.failed:
+            account.failed[str(last.error)] += 1
+        elif reading.answer is None:
+            account.unscored[str(reading.reason)] += 1
+        else:
+            account.scored += 1
+        for attempt in reply.attempts:
+            self._charge(call, attempt)
+
+    def _charge(self, call: Call, attempt: Attempt) -> None:
+        account = self.account
+        account.retries += attempt.retries
+        if attempt.error is not None:
+            return
+        known = (attempt.prompt_tokens, attempt.completion_tokens)
+        guess = self.judge.estimated_tokens(call)
+        spent = (
+            known[0] if known[0] is not None else guess[0],
+            known[1] if known[1] is not None else guess[1],
+        )
+        account.estimated += None in known and guess != (0, 0)
+        account.tokens = (account.tokens[0] + spent[0], account.tokens[1] + spent[1])
+        account.cost += self.budget.cost(spent)
+
+
+def _asked(judge: Judge, calls: list[Call]) -> list[StoredReply]:
+    """Asks, and asks once more what came back unreadable."""
+    attempts = [[one] for one in judge.ask(calls)]
+    again = [
+        i
+        for i, (one,) in enumerate(attempts)
+        if judge.asks_again and one.error is None and read_attempt(one, judge.mode).answer is None
+    ]
+    if again:
+        for i, second in zip(again, judge.ask([calls[i] for i in again], again=True), strict=True):
+            attempts[i].append(second)
+    return [StoredReply(key=call.key, attempts=tuple(of)) for call, of in zip(calls, attempts, strict=True)]
