@@ -1,7 +1,8 @@
 """PPO's critic: V of the state before each response token, a network of its own."""
 
 import copy
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
@@ -9,8 +10,21 @@ from torch import Tensor, nn
 from trainers.logps import ModelInputs, aligned
 
 
+@dataclass(frozen=True)
+class RewardStart:
+    """A reward model that a critic may start as.
+
+    Attributes:
+        classifier: a sequence classifier with one label, of the policy's architecture and tokens.
+        centre: what is taken off its scores.
+    """
+
+    classifier: Any
+    centre: float = 0.0
+
+
 class Critic(nn.Module):
-    """A scalar head on a copy of the reference model; it shares no weight with the policy."""
+    """A scalar head on a copy of the reference or reward model; it shares no weight with the policy."""
 
     def __init__(self, reference: Any) -> None:
         """Copies the reference; the head starts at zero, so V = 0."""
@@ -21,6 +35,22 @@ class Critic(nn.Module):
         self.head = nn.Linear(width, 1).to(next(self.body.parameters()).device)
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias)
+
+    @classmethod
+    def of_reward_model(cls, start: RewardStart) -> Self:
+        """Copies a reward model: V before a token is its score of the text so far.
+
+        Its last layer is taken over where it is linear in the hidden state (causal classifiers); where it
+        isn't (encoder-decoders have a tanh between), the head starts at zero.
+        """
+        critic = cls(start.classifier.base_model)
+        score = getattr(start.classifier, "score", None)
+        if isinstance(score, nn.Linear) and score.out_features == 1:
+            with torch.no_grad():
+                critic.head.weight.copy_(score.weight)
+                bias = 0.0 if score.bias is None else float(score.bias)
+                critic.head.bias.fill_(bias - start.centre)
+        return critic
 
     def forward(self, inputs: ModelInputs) -> Tensor:
         """V before each response token; (B, T) float32, zero beyond the end."""

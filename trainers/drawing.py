@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from trainers.critic import RewardStart
 from trainers.errors import UserError
 from trainers.groups import Group
 from trainers.logps import TokenLayout
@@ -31,6 +32,7 @@ class World:
         eos_id: ends a response.
         max_new_tokens: of a response.
         layout: padding and decoder start.
+        reward_start: the reward model behind ``reward``, where it reads the policy's own tokens.
     """
 
     prompts: Sequence[Sequence[int]]
@@ -38,6 +40,7 @@ class World:
     eos_id: int
     max_new_tokens: int
     layout: TokenLayout
+    reward_start: RewardStart | None = None
 
 
 class GroupSource:

@@ -53,7 +53,7 @@ def fit_online(
     model.to(device).eval()
     dtype = resolve_dtype(settings.dtype, model)
     torch.manual_seed(settings.seed)
-    critic = Critic(model) if method.uses_critic else None
+    critic = _critic(method, model, world)
     if settings.lora is None:
         frozen, policy = copy.deepcopy(model).requires_grad_(False), model
     else:
@@ -85,6 +85,19 @@ def fit_online(
     result.save(out_dir / "fit.json")
     shutil.rmtree(out_dir / "partial", ignore_errors=True)
     return result
+
+
+def _critic(method: OnlineMethod, model: Any, world: World) -> Critic | None:
+    if not method.uses_critic:
+        return None
+    if method.critic_init == "reference":
+        return Critic(model)
+    if world.reward_start is None:
+        raise UserError(
+            f"{method.name} with critic_init=reward needs a reward model of the policy's own architecture "
+            "and tokens as its only reward; this reward is none: leave critic_init out."
+        )
+    return Critic.of_reward_model(world.reward_start).to(next(model.parameters()).device)
 
 
 def _run(trainer: OnlineTrainer, out_dir: Path, probe: Probe | None, progress: Progress | None) -> str | None:

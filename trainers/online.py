@@ -12,6 +12,9 @@ from trainers.errors import UserError
 from trainers.objective import LossOutput, Method, Need
 from trainers.surrogate import masked_sum
 
+#: What a critic starts as: a copy of the reference policy, or of the reward model that trains it.
+CriticInit = Literal["reference", "reward"]
+
 
 @dataclass(frozen=True)
 class Rollouts:
@@ -140,6 +143,11 @@ class OnlineMethod(Method, ABC):
     def target_kl(self) -> float | None:
         """The KL per sequence near which kl_coef is kept by adapting it; None: kl_coef stays as it is."""
         return None
+
+    @property
+    def critic_init(self) -> CriticInit:
+        """What a critic starts as."""
+        return "reference"
 
     def shaped_rewards(self, rollouts: Rollouts) -> Tensor:
         """r̂ = r − kl_coef · log π/π_ref of the sampled sequence; (B,)."""

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from trainers.advantages import generalised_advantages, whiten
 from trainers.objective import Axes, LossOutput
-from trainers.online import Minibatch, OnlineMethod, Rollouts
+from trainers.online import CriticInit, Minibatch, OnlineMethod, Rollouts
 from trainers.surrogate import aggregate, clipped, clipped_surrogate
 
 
@@ -22,6 +22,7 @@ class PPO(OnlineMethod):
         value_coef: weight of the value loss.
         value_clip: the critic may move this far from what it said when the rollout was made.
         target_kl: adapts kl_coef so that the KL per sequence stays near it (arXiv 1909.08593); None: fixed.
+        critic_init: what the critic starts as: reference, or the reward model that trains it.
     """
 
     group_size: int = 1
@@ -31,6 +32,7 @@ class PPO(OnlineMethod):
     value_coef: float = 0.1
     value_clip: float = 0.2
     target_kl: float | None = None
+    critic_init: CriticInit = "reference"
 
     name: ClassVar[str] = "ppo"
     title: ClassVar[str] = "Proximal policy optimisation"

@@ -8,7 +8,9 @@ from rpo_bench.data.convert import prompts_of
 from rpo_bench.data.row import Prompt, Row
 from rpo_bench.errors import UserError
 from rpo_bench.models.hf import HFModel
+from rpo_bench.models.reward import CENTRE_KEY, LAYOUT_KEY, RewardModel
 from rpo_bench.tasks import RewardFunction
+from trainers.critic import RewardStart
 from trainers.drawing import World
 from trainers.logps import TokenLayout
 
@@ -55,4 +57,15 @@ def make_world(
         return [float(found) for found in scores if found is not None]
 
     layout = TokenLayout.of(model.model, model.pad_id)
-    return World([ids for _, ids in fitting], score, model.tokenizer.eos_token_id, max_new_tokens, layout)
+    prompt_ids, start = [ids for _, ids in fitting], _reward_start(model, reward)
+    return World(prompt_ids, score, model.tokenizer.eos_token_id, max_new_tokens, layout, start)
+
+
+def _reward_start(model: HFModel, reward: RewardFunction) -> RewardStart | None:
+    """The reward model as a critic may start as it: where it reads the very tokens that the policy writes."""
+    if not isinstance(reward, RewardModel) or getattr(reward.model.config, LAYOUT_KEY, "") != "appended":
+        return None
+    same_kind = bool(reward.model.config.is_encoder_decoder) == model.is_encoder_decoder
+    if not same_kind or reward.tokenizer.get_vocab() != model.tokenizer.get_vocab():
+        return None
+    return RewardStart(reward.model, float(getattr(reward.model.config, CENTRE_KEY, 0.0)))

@@ -18,6 +18,7 @@ from rpo_bench.models.reward_record import read_reward_record
 from rpo_bench.spec import CellSpec, EvaluationSpec, RunSpec
 from rpo_bench.tasks import RewardFunction, Task, load_function
 from trainers.objective import Need
+from trainers.online import OnlineMethod
 
 GOLD, PROXY = "gold", "proxy"
 TRAIN_FLAG, EVAL_FLAG = "--train-reward", "--reward"
@@ -161,7 +162,9 @@ def check_training_reward(choices: Sequence[Choice], spec: RunSpec, task: Task, 
     Raises:
         UserError: a reward is missing or can't be used.
     """
-    for part in parse_rewards(spec.training.reward):
+    parts = parse_rewards(spec.training.reward)
+    _check_critics(choices, parts)
+    for part in parts:
         if part.source == GOLD:
             known = spec.evaluation.reward is not None or task.spec.reward is not None
             check_rollouts(choices, rewarded=known)
@@ -173,6 +176,20 @@ def check_training_reward(choices: Sequence[Choice], spec: RunSpec, task: Task, 
     if spec.training.reward != GOLD and not any(Need.ROLLOUTS in c.method.needs for c in choices):
         return [f"{TRAIN_FLAG} changes nothing: offline methods learn from the rewards in their data."]
     return []
+
+
+def _check_critics(choices: Sequence[Choice], parts: Sequence[Part]) -> None:
+    """Checks that a critic that is to start as the reward model has one."""
+    (first, *others) = parts
+    alone = not others and first.weight == 1.0
+    if alone and (first.source == PROXY or first.source.startswith("hf:")):
+        return
+    for choice in choices:
+        if isinstance(choice.method, OnlineMethod) and choice.method.critic_init == "reward":
+            raise UserError(
+                f"{choice.spec.label}: critic_init=reward needs a reward model as the only training reward: "
+                f"give {TRAIN_FLAG} {PROXY} or {TRAIN_FLAG} hf:FOLDER, or leave the option out."
+            )
 
 
 def try_source(source: str, flag: str, trust: Trust, task: Task) -> None:

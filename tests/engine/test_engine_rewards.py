@@ -184,6 +184,16 @@ def test_a_classifier_with_two_labels_is_refused_when_planning(world, tmp_path):
         planned(world, tmp_path / "work", evaluation={"reward": f"hf:{folder}"})
 
 
+def test_a_critic_that_starts_as_the_reward_model_needs_one_when_planning(world, tmp_path):
+    done = invoke(
+        "train-and-eval", "--task", world / "tiny", "--methods", "ppo(critic_init=reward)", "--steps", 2,
+        "--output-path", tmp_path / "run", "--dry-run",
+    )  # fmt: skip
+    assert done.exit_code == 2, done.output
+    said = " ".join(done.stderr.split())
+    assert "critic_init=reward needs a reward model as the only training reward" in said
+
+
 # --- a run ---
 
 
