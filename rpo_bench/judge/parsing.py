@@ -46,7 +46,7 @@ def _read_labels(attempt: Attempt) -> Reading:
     first, second = (-math.inf if logp is None else logp for logp in attempt.label_logps)
     if max(first, second) == -math.inf:
         return Reading(reason="neither label is among the likely tokens")
-    p = 1 / (1 + math.exp(min(second - first, 700.0)))
+    p = 0.0 if second - first > 700 else 1 / (1 + math.exp(second - first))  # exp overflows at 710
     return Reading("tie" if p == 0.5 else "A" if p > 0.5 else "B", p)
 
 

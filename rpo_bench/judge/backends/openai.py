@@ -18,7 +18,7 @@ MALFORMED = "malformed"  # ``finish`` of an answer that isn't a chat completion
 
 _LABELS = ("A", "B")
 _NO_KEY = "none"  # servers without keys get this; the package insists on one
-_AGAIN = '\n\nReply with the JSON object alone, such as {"verdict": "A"}.'
+_AGAIN = "\n\nReply with the JSON object alone."
 _CHARS_PER_TOKEN = 3  # few, so that estimates of English lie above
 _TOKENS_PER_TURN = 16
 _FATAL = {

@@ -1,0 +1,51 @@
+"""A local model as a judge: label log-probabilities, for both architectures."""
+
+import numpy as np
+import pytest
+import torch
+from judge_worlds import pair
+from tiny_models import tiny_decoder, tiny_encoder_decoder
+
+from rpo_bench.errors import UserError
+from rpo_bench.judge.backends.hf import HFJudge, label_probabilities
+from rpo_bench.judge.prompts import load_template
+from rpo_bench.judge.running import plan_of, run_judge
+from rpo_bench.judge.storage import load_games, open_store
+from rpo_bench.models.hf import HFModel
+
+
+@pytest.mark.parametrize("make", [tiny_decoder, tiny_encoder_decoder])
+def test_probabilities_are_the_softmax_of_the_two_labels_logits(tmp_path, make):
+    """Against a forward pass of transformers itself, prompt by prompt, without padding."""
+    model = HFModel.load(make(tmp_path, scale=10.0))
+    prompts = ["what is the cat", "is red good or bad ?", "no"]
+    found = label_probabilities(model, prompts, ("yes", "no"))
+    assert found.shape == (3, 2)
+    ids = [model.tokenizer(label, add_special_tokens=False).input_ids[0] for label in ("yes", "no")]
+    for row, text in zip(found, prompts, strict=True):
+        shown = torch.tensor([model.encode(text)])
+        more = {"decoder_input_ids": torch.zeros(1, 1, dtype=torch.long)} if model.is_encoder_decoder else {}
+        with torch.no_grad():
+            logits = model.model(shown, **more).logits[0, -1, ids]
+        np.testing.assert_allclose(row, torch.softmax(logits, -1).numpy(), atol=1e-5)
+
+
+def test_labels_that_the_tokenizer_does_not_tell_apart_are_refused(tmp_path):
+    model = HFModel.load(tiny_decoder(tmp_path))
+    with pytest.raises(UserError, match="doesn't tell 'A' from 'B'"):
+        label_probabilities(model, ["what"])
+
+
+def test_a_model_folder_judges_both_orders(tmp_path, monkeypatch):
+    monkeypatch.setattr("rpo_bench.judge.backends.hf.LABELS", ("yes", "no"))
+    template = tmp_path / "short.txt"
+    template.write_text("{prompt} {first} or {second}")
+    model = HFModel.load(tiny_encoder_decoder(tmp_path / "model", scale=10.0))
+    judge = HFJudge(model, load_template(str(template)), "0" * 64)
+    with open_store(tmp_path / "judge", judge.identity) as store:
+        account = run_judge(judge, plan_of([pair(0, "red cat", "blue dog")]), store)
+    assert (account.made, account.scored) == (2, 2)
+    plain, swapped = load_games(tmp_path / "judge")
+    shown = label_probabilities(model, ["question 0 blue dog or red cat"], ("yes", "no"))
+    assert swapped.probability == pytest.approx(1 - shown[0, 0])
+    assert plain.verdict == ("model" if plain.probability > 0.5 else "baseline")
