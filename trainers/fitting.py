@@ -11,7 +11,7 @@ from trainers.examples import Examples
 from trainers.logps import TokenLayout
 from trainers.memory import peak_memory_bytes, reset_peak_memory
 from trainers.objective import Need, OfflineMethod
-from trainers.offline import DivergedError, OfflineTrainer, Probe, Progress, complete_checkpoints
+from trainers.offline import DivergedError, Lesson, OfflineTrainer, Probe, Progress, complete_checkpoints
 from trainers.precision import resolve_dtype
 from trainers.prepare import prepare
 from trainers.reference import ReferenceCache
@@ -19,7 +19,7 @@ from trainers.settings import FitResult, Lora, TrainingSettings
 from trainers.training_log import TrainingLog, read_training_log
 from trainers.value import ValueNetwork
 
-__all__ = ["fit", "save_checkpoint", "with_adapters"]
+__all__ = ["finish", "fit", "with_adapters"]
 
 
 def fit(
@@ -63,21 +63,8 @@ def fit(
     layout = TokenLayout.of(model, None if tokenizer is None else tokenizer.pad_token_id)
     data = prepare(method, model, examples, settings, cache or ReferenceCache(), layout, dtype)
 
-    torch.manual_seed(settings.seed)
-    value = ValueNetwork(model) if Need.VALUE in method.needs else None
-    policy = model if settings.lora is None else with_adapters(model, settings.lora)
-    learning_rate = settings.learning_rate or method.default_learning_rate
-    trainer = OfflineTrainer(
-        policy,
-        _arguments(settings, learning_rate, out_dir / "partial"),
-        method=method,
-        data=data,
-        layout=layout,
-        dtype=dtype,
-        micro_batch_size=settings.micro_batch_size,
-        value=value,
-        value_learning_rate=settings.value_learning_rate or learning_rate,
-    )
+    lesson = Lesson(method, data, layout, dtype, settings.micro_batch_size)
+    trainer, policy = _trainer(model, lesson, settings, out_dir)
     trainer.probe, trainer.probe_every, trainer.progress = probe, settings.probe_every, progress
     reset_peak_memory(device)
     reason = _run(trainer, out_dir)
@@ -93,11 +80,29 @@ def fit(
         reward_mean=data.reward_mean,
         reward_sd=data.reward_sd,
     )
-    if reason is None:
-        save_checkpoint(policy, tokenizer, out_dir)
+    return finish(result, policy, tokenizer, out_dir)
+
+
+def finish(result: FitResult, policy: Any, tokenizer: Any, out_dir: Path) -> FitResult:
+    """Saves the checkpoint of a run that didn't diverge, then the result, and drops what it went on from."""
+    if result.reason is None:
+        _save_checkpoint(policy, tokenizer, out_dir)
     result.save(out_dir / "fit.json")
     shutil.rmtree(out_dir / "partial", ignore_errors=True)
     return result
+
+
+def _trainer(
+    model: Any, lesson: Lesson, settings: TrainingSettings, out_dir: Path
+) -> tuple[OfflineTrainer, Any]:
+    """The trainer and its policy: the model, or the model with adapters in it."""
+    torch.manual_seed(settings.seed)
+    value = ValueNetwork(model) if Need.VALUE in lesson.method.needs else None
+    policy = model if settings.lora is None else with_adapters(model, settings.lora)
+    learning_rate = settings.learning_rate or lesson.method.default_learning_rate
+    arguments = _arguments(settings, learning_rate, out_dir / "partial")
+    value_rate = settings.value_learning_rate or learning_rate
+    return OfflineTrainer(policy, arguments, lesson, value, value_rate), policy
 
 
 def _run(trainer: OfflineTrainer, out_dir: Path) -> str | None:
@@ -163,7 +168,7 @@ def with_adapters(model: Any, lora: Lora) -> Any:
     return get_peft_model(model, config)
 
 
-def save_checkpoint(policy: Any, tokenizer: Any, out_dir: Path) -> None:
+def _save_checkpoint(policy: Any, tokenizer: Any, out_dir: Path) -> None:
     """Writes ``out_dir/checkpoint``, whole or not at all."""
     temporary = out_dir / ".checkpoint.tmp"
     shutil.rmtree(temporary, ignore_errors=True)

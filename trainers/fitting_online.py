@@ -1,7 +1,6 @@
 """Training by an online method: what is asked for, what comes of it."""
 
 import copy
-import shutil
 import time
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -13,7 +12,7 @@ from torch import Tensor
 from trainers.critic import Critic
 from trainers.drawing import World
 from trainers.errors import UserError
-from trainers.fitting import save_checkpoint, with_adapters
+from trainers.fitting import finish, with_adapters
 from trainers.logps import ModelInputs, token_logps
 from trainers.memory import peak_memory_bytes, reset_peak_memory
 from trainers.offline import DivergedError, Probe, Progress
@@ -80,11 +79,7 @@ def fit_online(
         reward_sd=1.0,
         rollouts=trainer.source.counts["rollouts"],
     )
-    if reason is None:
-        save_checkpoint(policy, tokenizer, out_dir)
-    result.save(out_dir / "fit.json")
-    shutil.rmtree(out_dir / "partial", ignore_errors=True)
-    return result
+    return finish(result, policy, tokenizer, out_dir)
 
 
 def _critic(method: OnlineMethod, model: Any, world: World) -> Critic | None:

@@ -4,6 +4,7 @@ import dataclasses
 import math
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,25 @@ class DivergedError(Exception):
     """A loss or a gradient that isn't finite: the run ends, as a result."""
 
 
+@dataclass(frozen=True)
+class Lesson:
+    """What is learnt from what, and how the rows are computed.
+
+    Attributes:
+        method: the objective.
+        data: what ``prepare`` made for it.
+        layout: padding and decoder start.
+        dtype: of the forward passes.
+        micro_batch_size: rows of a forward pass; None: the whole optimiser batch.
+    """
+
+    method: OfflineMethod
+    data: OfflineData
+    layout: TokenLayout
+    dtype: DType
+    micro_batch_size: int | None
+
+
 class OfflineTrainer(Trainer):
     """Runs a plan of optimiser steps over logged responses.
 
@@ -44,22 +64,18 @@ class OfflineTrainer(Trainer):
         self,
         model: Any,
         args: TrainingArguments,
-        *,
-        method: OfflineMethod,
-        data: OfflineData,
-        layout: TokenLayout,
-        dtype: DType,
-        micro_batch_size: int | None,
+        lesson: Lesson,
         value: ValueNetwork | None,
         value_learning_rate: float,
     ) -> None:
-        """Takes what ``prepare`` made; the model is the policy, equal to the reference."""
+        """Takes the policy, equal to the reference, and what it is to learn."""
+        data = lesson.data
         super().__init__(model=model, args=args, train_dataset=range(len(data.plan.batches)))
-        self.method = method
+        self.method = lesson.method
         self.data = data
-        self.layout = layout
-        self.dtype: DType = dtype
-        self.micro_batch_size = micro_batch_size or data.plan.batches.shape[1] * data.units.shape[1]
+        self.layout = lesson.layout
+        self.dtype: DType = lesson.dtype
+        self.micro_batch_size = lesson.micro_batch_size or data.plan.batches.shape[1] * data.units.shape[1]
         self.value = None if value is None else value.to(args.device)
         self.value_learning_rate = value_learning_rate
         self.training_log: TrainingLog | None = None
