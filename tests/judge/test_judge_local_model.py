@@ -49,3 +49,14 @@ def test_a_model_folder_judges_both_orders(tmp_path, monkeypatch):
     shown = label_probabilities(model, ["question 0 blue dog or red cat"], ("yes", "no"))
     assert swapped.probability == pytest.approx(1 - shown[0, 0])
     assert plain.verdict == ("model" if plain.probability > 0.5 else "baseline")
+
+
+def test_a_question_that_does_not_fit_the_context_is_refused_with_what_to_do(tmp_path, monkeypatch):
+    """The decoder reads 128 tokens; the package's own template alone has more words."""
+    monkeypatch.setattr("rpo_bench.judge.backends.hf.LABELS", ("yes", "no"))
+    judge = HFJudge(HFModel.load(tiny_decoder(tmp_path / "model")), load_template("logprobs"), "0" * 64)
+    with (
+        open_store(tmp_path / "judge", judge.identity) as store,
+        pytest.raises(UserError, match="shorter --judge-template"),
+    ):
+        run_judge(judge, plan_of([pair(0, "red cat " * 40, "blue dog")]), store)

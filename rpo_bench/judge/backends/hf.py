@@ -94,6 +94,7 @@ class HFJudge:
         """The log-probabilities of A and B for each call."""
         start = time.perf_counter()
         shown = [self._shown(self.template.render(c.prompt.text, c.first, c.second)) for c in calls]
+        self._check_length(shown)
         logps = label_logps(self.model, shown, LABELS, self.batch_size)
         if not np.isfinite(logps).all():
             raise UserError(f"{self.model.path} gives non-finite log-probabilities: it is damaged.")
@@ -103,6 +104,14 @@ class HFJudge:
     def estimated_tokens(self, call: Call) -> tuple[int, int]:
         """Nothing is priced."""
         return 0, 0
+
+    def _check_length(self, shown: Sequence[str]) -> None:
+        longest = max(len(self.model.encode(text)) for text in shown) + 1
+        if self.model.context is not None and longest > self.model.context:
+            raise UserError(
+                f"{self.model.path} can't judge: a question takes {longest} tokens and it reads "
+                f"{self.model.context}; lower --judge-max-chars, or give a shorter --judge-template."
+            )
 
     def _shown(self, text: str) -> str:
         """The text in the model's chat format, where it has one."""
