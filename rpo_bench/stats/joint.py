@@ -28,6 +28,7 @@ Floats = NDArray[np.float64]
 
 #: By how much a prompt's weight is raised to see its influence.
 _TILT = 1e-5
+_JUMP = 4.0  # times the variance of the resamples: more is no variance but a jump
 
 #: Significant digits: the same numbers on every machine, whatever order it sums in.
 _DIGITS = 9
@@ -112,7 +113,8 @@ class Joint:
         if prompts == 1:
             return Contrast(point_only(point, n, level))
         spread = contrast_spread([self._influence(term) for term in kept], np.array([t.sign for t in kept]))
-        return _told(point, spread, self._draws(kept), n, _levels(counts), level)
+        draws = self._draws(kept)
+        return _told(point, _bounded(spread, draws, n), draws, n, _levels(counts), level)
 
     def _prompts(self, terms: Sequence["Term"]) -> int:
         """Prompts that move any of the terms."""
@@ -187,6 +189,20 @@ def _levels(counts: Sequence[int]) -> tuple[str, ...]:
     if max(counts) == 1:
         return PROMPT_LEVELS
     return SEED_LEVELS if min(counts) > 1 else SOME_SEEDS
+
+
+def _bounded(spread: Spread, draws: Floats, n: int) -> Spread:
+    """The variance by influences, unless the function jumps.
+
+    Where two strengths change places at the end of a frontier, say, its value jumps between them: an
+    infinitesimal weight then seems to move it without bounds. The resamples, which see both values, tell the
+    variance instead, with the few seeds' share made good.
+    """
+    known = draws[np.isfinite(draws)]
+    if n < 2 or len(known) < 2:
+        return spread
+    seen = float(np.var(known)) * n / (n - 1)
+    return spread if spread.variance <= _JUMP * seen or seen == 0.0 else Spread(seen, float(n - 1))
 
 
 def _told(

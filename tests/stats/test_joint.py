@@ -145,3 +145,20 @@ def test_the_detectable_effect_is_found_in_80_percent_of_tests(rng: np.random.Ge
     assert detectable(1.0, float("inf")) == pytest.approx(1.959964 + 0.841621, abs=1e-5)
     with pytest.raises(ValueError, match="power"):
         detectable(1.0, 3, power=1.0)
+
+
+def test_a_function_that_jumps_has_the_variance_of_its_resamples():
+    """Whichever of two means is larger decides between 0 and 1: tied but for 1e-9, any tilt flips it.
+
+    Half of all resamples give 1: a standard deviation of ½, where influences would say 1e4.
+    """
+    rng = np.random.default_rng(0)
+    first = rng.normal(size=40)
+    second = rng.permutation(first)
+    second += first.mean() - second.mean() + 1e-9
+    joint = Joint(0, 40, 2_000)
+    means = joint.means(np.stack([first, second], axis=1))
+    jumping = (means[:, 0] > means[:, 1]).astype(float)[:, None]
+    found = joint.contrast([Term("a", 1.0, jumping, np.ones(40, dtype=bool))])
+    assert found.interval.high - found.interval.low < 3.0
+    assert 0.2 < found.detectable < 3.0
