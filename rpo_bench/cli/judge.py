@@ -8,6 +8,7 @@ import typer
 
 from rpo_bench.cli.console import out, print_facts
 from rpo_bench.cli.judge_run import parse, run
+from rpo_bench.cli.judge_scores import scores
 
 if TYPE_CHECKING:
     from rpo_bench.judge.judgements import WinRates
@@ -26,6 +27,7 @@ class Source(StrEnum):
 
 app.command("run")(run)
 app.command("parse")(parse)
+app.command("scores")(scores)
 
 
 @app.callback()
