@@ -54,7 +54,7 @@ def test_ctrl_c_is_one_sentence_and_loses_nothing_that_is_done(tasks, tmp_path):
         "--strengths",
         "2",
         "--seeds",
-        "0-4",
+        "0-14",  # enough that some are left however late the signal comes
         "--steps",
         "60",
         "--output-path",
@@ -67,7 +67,7 @@ def test_ctrl_c_is_one_sentence_and_loses_nothing_that_is_done(tasks, tmp_path):
     assert process.returncode == 130
     assert errors.strip() == "Stopped. Run the same command again to go on where it was."
     done = {s.folder: (s.folder / "result.json").stat().st_mtime_ns for s in stored(tmp_path / "out", True)}
-    assert 1 <= len(done) < 6
+    assert 1 <= len(done) < 16
     again = invoke("train-and-eval", *flags(tasks, *cells))
     assert again.exit_code == 0
     assert f"{len(done)} were done already" in again.stderr
