@@ -1,6 +1,7 @@
 """Runs the command line, in this process or in one of its own, on a tiny task."""
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -25,13 +26,17 @@ def invoke(*args: Any) -> Any:
 
 
 def spawn(*args: Any, **popen: Any) -> subprocess.Popen[str]:
-    """The command line as a process group of its own."""
+    """The command line as a process group of its own, which listens to Ctrl-C even if these tests don't.
+
+    A job in the background of a script ignores SIGINT, and so would all that it starts.
+    """
     return subprocess.Popen(
         [sys.executable, "-m", "rpo_bench", *map(str, args)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL) and None,
         env={**os.environ, "HF_HUB_OFFLINE": "1"},
         **popen,
     )
