@@ -43,6 +43,11 @@ class Curve:
         found = np.where(self.alpha > 0, turning, falling)
         return np.asarray(np.where(np.isnan(self.alpha), np.nan, found))
 
+    @property
+    def first(self) -> "Curve":
+        """The first of several curves: the one of all data."""
+        return Curve(self.alpha[..., 0], self.beta[..., 0])
+
     def gain(self, distance: Floats) -> Floats:
         """The gain at √KL, (...)."""
         return np.asarray(self.alpha * distance - self.beta * np.square(distance))
@@ -59,6 +64,8 @@ class Overoptimisation:
         gap: Proxy gain less gold gain at the furthest strength, by the fitted curves.
         furthest_kl: The furthest strength, nats.
         peaked: Share of resamples whose curve peaks before the furthest strength.
+        proxy: The curve fitted to the proxy's gains, on all data.
+        gold: The same of the gold reward's.
     """
 
     peak_kl: Interval
@@ -66,6 +73,8 @@ class Overoptimisation:
     gap: Interval
     furthest_kl: float
     peaked: float
+    proxy: Curve
+    gold: Curve
 
 
 def fit_curve(kl: Floats, gain: Floats, weights: Floats | None = None) -> Curve:
@@ -122,6 +131,8 @@ def overoptimisation(
         gap=_interval(gap, count, levels, level),
         furthest_kl=float(np.square(far[0])),
         peaked=float(inside[1:].mean()) if rows > 1 else float(inside[0]),
+        proxy=of_proxy.first,
+        gold=of_gold.first,
     )
 
 

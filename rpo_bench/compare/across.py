@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rpo_bench.compare.cube import cube_of
+from rpo_bench.compare.improvement import improvement
 from rpo_bench.compare.items import Item
 from rpo_bench.compare.matched import at_kl
 from rpo_bench.compare.panels import Panel, panels
@@ -23,11 +24,7 @@ from rpo_bench.stats.aggregates import (
     aggregate_interval,
     iqm,
     performance_profile,
-    probability_of_improvement,
-    stratified_draws,
 )
-from rpo_bench.stats.making import empty, made, point_only
-from rpo_bench.stats.quantiles import percentile_bounds
 from rpo_bench.stats.seeding import generator
 
 Floats = NDArray[np.float64]
@@ -130,7 +127,7 @@ def _row(method: str, tables: Mapping[str, Floats], places: tuple[str, ...], bas
     rng = generator(method, *places, "aggregate")
     better = None
     if baseline in tables and method != baseline:
-        better = _improvement(table, tables[baseline], rng)
+        better = improvement(table, tables[baseline], rng)
     profile = performance_profile(table, np.array(THRESHOLDS))
     return Aggregate(
         method=method,
@@ -139,24 +136,4 @@ def _row(method: str, tables: Mapping[str, Floats], places: tuple[str, ...], bas
         iqm=aggregate_interval(table, iqm, rng, resamples=_RESAMPLES),
         improvement=better,
         profile={f"{t:g}": float(share) for t, share in zip(THRESHOLDS, profile, strict=True)},
-    )
-
-
-def _improvement(first: Floats, second: Floats, rng: np.random.Generator, level: float = 0.95) -> Interval:
-    """P(a run of the first beats one of the second), with a stratified bootstrap over runs."""
-    point = float(probability_of_improvement(first, second))
-    if min(len(first), len(second)) < 2:
-        return empty(level)
-    draws = probability_of_improvement(*stratified_draws([first, second], rng, _RESAMPLES))
-    low, high = percentile_bounds(draws, point, level, 1.0)
-    if low == high:  # runs too few to overlap at all say nothing of how often they would
-        return point_only(point, min(len(first), len(second)), level)
-    return made(
-        (low, point, high),
-        n=min(len(first), len(second)),
-        level=level,
-        method="stratified bootstrap",
-        levels=("training seeds",),
-        resamples=_RESAMPLES,
-        within=(0.0, 1.0),
     )

@@ -1,8 +1,9 @@
 """The scores that are compared, as one array, with its joint resamples."""
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +27,7 @@ class Cube:
         scores: (P, C), NaN for unscored.
         joint: The resamples that everything shares.
         unread: Cell → why its scores can't be read.
+        kept: What has been computed from it already, by whatever tells it apart: pairs share their sides.
     """
 
     prompts: tuple[str, ...]
@@ -33,6 +35,7 @@ class Cube:
     scores: Floats
     joint: Joint
     unread: Mapping[str, str]
+    kept: dict[Hashable, Any] = field(default_factory=dict, compare=False, repr=False)
 
     @cached_property
     def means(self) -> Floats:

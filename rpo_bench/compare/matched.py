@@ -58,6 +58,15 @@ def at_kl(item: Item, reference: str, cube: Cube, metric: str, budget: float) ->
         metric: Any metric with a score per prompt.
         budget: Nats.
     """
+    cells = tuple(stored.record.cell for row in item.rows for stored in row.stored)
+    key = (item.label, cells, reference, metric, budget)
+    if key not in cube.kept:
+        cube.kept[key] = _at_kl(item, reference, cube, metric, budget)
+    found: Side = cube.kept[key]
+    return found
+
+
+def _at_kl(item: Item, reference: str, cube: Cube, metric: str, budget: float) -> Side:
     curves = seed_curves(item, cube, metric)
     start = cube.mean(reference, metric)
     values = [within(curve.kl, curve.values, start, budget) for curve in curves]

@@ -1,6 +1,7 @@
 """Over-optimisation of stored results: proxy and gold reward of every method over how far it went."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -10,10 +11,11 @@ from rpo_bench.compare.cube import Cube, cube_of
 from rpo_bench.compare.panels import Panel, Series, panels
 from rpo_bench.compare.scores import read_panel_scores
 from rpo_bench.errors import UserError
-from rpo_bench.overoptimisation import overoptimisation
+from rpo_bench.overoptimisation import Curve, overoptimisation
 from rpo_bench.results.schema import Interval
 from rpo_bench.results.store import read_results
 from rpo_bench.spec import Frozen
+from rpo_bench.stats.joint import Term
 
 Floats = NDArray[np.float64]
 
@@ -42,6 +44,33 @@ class ProxyGoldReport(Frozen):
     notes: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class Gains:
+    """One strength: its KL in nats, and both gains over the reference policy, over seeds and prompts."""
+
+    strength: float | None
+    kl: float
+    proxy: Interval
+    gold: Interval
+
+
+@dataclass(frozen=True)
+class Traced:
+    """A method's strengths with the curves that are fitted through them.
+
+    Attributes:
+        row: What the curves say.
+        points: By KL.
+        proxy: gain over √KL, of the proxy.
+        gold: Of the gold reward.
+    """
+
+    row: ProxyGold
+    points: tuple[Gains, ...]
+    proxy: Curve
+    gold: Curve
+
+
 def proxy_gold_report(roots: Sequence[Path], level: float = 0.95) -> ProxyGoldReport:
     """Where gold peaks and how far proxy runs ahead of it, for every method under some result folders.
 
@@ -52,7 +81,7 @@ def proxy_gold_report(roots: Sequence[Path], level: float = 0.95) -> ProxyGoldRe
     rows: list[ProxyGold] = []
     for panel in panels(results.records):
         cube = cube_of(panel, read_panel_scores(panel), (KL, PROXY, GOLD))
-        rows += [row for series in panel.trained if (row := _row(panel, series, cube, level)) is not None]
+        rows += [traced.row for traced in traced_methods(panel, cube, level)]
     if not rows:
         where = ", ".join(map(str, roots))
         raise UserError(
@@ -62,19 +91,33 @@ def proxy_gold_report(roots: Sequence[Path], level: float = 0.95) -> ProxyGoldRe
     return ProxyGoldReport(rows=tuple(rows), notes=notes)
 
 
-def _row(panel: Panel, series: Series, cube: Cube, level: float) -> ProxyGold | None:
-    """One method; None where a reward, the reference policy or a second strength is missing."""
+def traced_methods(panel: Panel, cube: Cube, level: float = 0.95) -> list[Traced]:
+    """The methods of a panel that have both rewards at two strengths or more.
+
+    Args:
+        panel: Whose methods.
+        cube: With KL, proxy and gold reward.
+        level: Nominal coverage.
+    """
     if panel.reference is None:
-        return None
+        return []
     base = panel.reference.stored[0].record.cell
+    if not all(cube.has(base, metric) for metric in (PROXY, GOLD)):
+        return []
+    traced = (_traced(panel, series, base, cube, level) for series in panel.trained)
+    return [one for one in traced if one is not None]
+
+
+def _traced(panel: Panel, series: Series, base: str, cube: Cube, level: float) -> Traced | None:
+    """One method; None where a reward or a second strength is missing."""
     seeds = _whole_seeds(series, cube)
-    if not seeds or len(seeds[0]) < 2 or not all(cube.has(base, metric) for metric in (PROXY, GOLD)):
+    if not seeds or len(seeds[0]) < 2:
         return None
     kl, proxy, gold = (_points(seeds, cube, metric) for metric in (KL, PROXY, GOLD))
     start = {metric: _draws(cube.mean(base, metric), cube)[:, None, None] for metric in (PROXY, GOLD)}
     weights = cube.joint.seeds(series.label, len(seeds))
     found = overoptimisation(kl, proxy - start[PROXY], gold - start[GOLD], weights, level=level)
-    return ProxyGold(
+    row = ProxyGold(
         task=panel.task,
         model=panel.model,
         method=series.label,
@@ -86,6 +129,25 @@ def _row(panel: Panel, series: Series, cube: Cube, level: float) -> ProxyGold | 
         furthest_kl=found.furthest_kl,
         peaked=found.peaked,
     )
+    points = [
+        Gains(
+            strength=series.rows[i].strength,
+            kl=float(kl[0, :, i].mean()),
+            proxy=_gain(series, [of[i] for of in seeds], base, cube, PROXY, level),
+            gold=_gain(series, [of[i] for of in seeds], base, cube, GOLD, level),
+        )
+        for i in range(len(seeds[0]))
+    ]
+    return Traced(row, tuple(sorted(points, key=lambda one: one.kl)), found.proxy, found.gold)
+
+
+def _gain(series: Series, cells: Sequence[str], base: str, cube: Cube, metric: str, level: float) -> Interval:
+    """One strength's metric less the reference policy's."""
+    own = cube.term(
+        series.label, [cube.mean(cell, metric) for cell in cells], np.isfinite(cube.of(base, metric))
+    )
+    start = Term("reference", -1.0, cube.mean(base, metric)[:, None], own.scored)
+    return cube.joint.contrast([own, start], level).interval
 
 
 def _whole_seeds(series: Series, cube: Cube) -> list[list[str]]:

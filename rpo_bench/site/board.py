@@ -4,13 +4,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from rpo_bench.compare.cube import panel_joint
 from rpo_bench.compare.panels import Panel, panels
 from rpo_bench.compare.scores import PanelScores, read_panel_scores
 from rpo_bench.oracle import Oracle
 from rpo_bench.oracles import find_oracle
 from rpo_bench.results.store import Results
 from rpo_bench.site.equal_kl import Ranking, rank
+from rpo_bench.site.evidence import Evidence, evidence, evidence_cube
 from rpo_bench.site.table import BoardRow, panel_rows
 from rpo_bench.site.verdict import Verdict, verdict
 
@@ -27,6 +27,7 @@ class Section:
         ranking: The methods at one KL budget; None where they can't be ranked.
         oracle: For the panel's prompts, where there is one.
         no_oracle: Why there is none.
+        evidence: What stands behind the verdict.
         unread: Cell → why its scores couldn't be read.
     """
 
@@ -36,6 +37,7 @@ class Section:
     verdict: Verdict
     oracle: Oracle | None
     no_oracle: str | None
+    evidence: Evidence
     unread: Mapping[str, str]
     prompts: int
 
@@ -72,14 +74,16 @@ def make_board(results: Results, oracles: Oracles | None = None, roots: Sequence
 def _section(panel: Panel, oracle_of: Callable[[Panel], Oracle | str]) -> Section:
     scores = read_panel_scores(panel)
     oracle, reason = _fitting(oracle_of(panel), scores)
-    ranking = rank(panel, scores, oracle.end or None if oracle else None)
+    cube = evidence_cube(panel, scores)
+    ranking = rank(panel, scores, oracle.end or None if oracle else None, cube)
     return Section(
         panel=panel,
-        rows=tuple(panel_rows(panel, scores, panel_joint(panel, scores), oracle)),
+        rows=tuple(panel_rows(panel, scores, cube.joint, oracle)),
         ranking=ranking,
         verdict=verdict(panel, ranking),
         oracle=oracle,
         no_oracle=reason,
+        evidence=evidence(panel, cube, ranking, oracle or reason or ""),
         unread=scores.missing,
         prompts=len(scores.prompts),
     )

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from rpo_bench.compare.cube import cube_of
+from rpo_bench.compare.cube import Cube, cube_of
 from rpo_bench.compare.frontiers import Reach, reach, reference_term
 from rpo_bench.compare.items import Item
 from rpo_bench.compare.matched import at_kl, seed_curves
@@ -58,7 +58,9 @@ class Ranking:
     reference: Interval
 
 
-def rank(panel: Panel, scores: PanelScores, cap: float | None = None) -> Ranking | None:
+def rank(
+    panel: Panel, scores: PanelScores, cap: float | None = None, cube: Cube | None = None
+) -> Ranking | None:
     """Ranks a panel's methods by their reward at one KL budget; None where nothing can be ranked.
 
     The budget is the KL that at least half of the methods (and two, if there are two) reach, which no
@@ -71,8 +73,9 @@ def rank(panel: Panel, scores: PanelScores, cap: float | None = None) -> Ranking
         panel: Whose methods.
         scores: Of its checkpoints.
         cap: The end of the oracle, which the budget doesn't pass; None: there is none.
+        cube: The scores with their resamples, where they have been made already.
     """
-    cube = cube_of(panel, scores, ("kl", "reward"))
+    cube = cube_of(panel, scores, ("kl", "reward")) if cube is None else cube
     start = panel.reference.stored[0].record.cell if panel.reference is not None else ""
     items = [Item(series.label, series.label, series.rows) for series in panel.trained]
     items = [item for item in items if seed_curves(item, cube, "reward")]

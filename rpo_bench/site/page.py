@@ -15,6 +15,8 @@ from rpo_bench.oracle import MIN_EFFECTIVE_SAMPLES
 from rpo_bench.site.about import about
 from rpo_bench.site.board import Board, Section
 from rpo_bench.site.downloads import csv_text, data_url, json_text
+from rpo_bench.site.exhibit import Exhibit
+from rpo_bench.site.exhibits import exhibits
 from rpo_bench.site.frontier_plot import frontier
 from rpo_bench.site.learning_plot import learning, learning_plots
 from rpo_bench.site.palette import REFERENCE, Look, looks
@@ -41,6 +43,7 @@ class Pictures:
     ranking_narrow: Markup | None
     frontier_wide: Markup | None
     frontier_narrow: Markup | None
+    exhibits: tuple[Exhibit, ...]
     trades: tuple[tuple[str, Markup, Markup], ...]
     followed: str
     learning: tuple[tuple[str, Markup], ...]
@@ -56,6 +59,7 @@ def page(board: Board, roots: Sequence[Path]) -> str:
     """
     environment = _environment()
     style, script = (_asset(environment, name) for name in ("style.css", "board.js"))
+    style += _asset(environment, "evidence.css")
     methods = looks(series.label for section in board.sections for series in section.panel.trained)
     values: dict[str, Any] = {
         "board": board,
@@ -145,6 +149,7 @@ def _pictures(section: Section, methods: Mapping[str, Look], name: str) -> Pictu
         ranking_narrow=ranking(section, methods, narrow, f"{name}-rn"),
         frontier_wide=draw(broad, f"{name}-fw"),
         frontier_narrow=draw(slim, f"{name}-fn"),
+        exhibits=exhibits(section, methods, name),
         trades=_trades(section, methods, name),
         followed=runs.about if runs else "",
         learning=tuple(learning_plots(section, runs, methods, _LEARNING, f"{name}-l")) if runs else (),

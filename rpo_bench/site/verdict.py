@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from rpo_bench.compare.panels import Panel
+from rpo_bench.results.store import StoredRecord
 from rpo_bench.site.equal_kl import Ranking, Standing
 from rpo_bench.site.text import counted, estimate, listed, number
 
@@ -60,12 +61,24 @@ def _obstacle(panel: Panel) -> str:
         return "only the untrained reference policy was measured"
     if panel.reference is None:
         return "the untrained reference policy wasn't measured"
+    trained = [stored for series in panel.trained for row in series.rows for stored in row.stored]
+    if not any(stored.record.metrics for stored in trained):
+        return "no checkpoint has a KL and a reward for its samples"
+    if not any(map(_rewarded, trained)):
+        return "there is no reward to compare by"
+    if not any(_rewarded(stored) for stored in panel.reference.stored):
+        return "the untrained reference policy has no reward"
     kls = [
         metrics["kl"].interval.point for stored in panel.records if "kl" in (metrics := stored.record.metrics)
     ]
     if not any(kl is not None and kl > 0 for kl in kls):
         return "no checkpoint has a KL and a reward for its samples"
     return "most methods have hardly left the reference policy"
+
+
+def _rewarded(stored: StoredRecord) -> bool:
+    found = stored.record.metrics.get("reward")
+    return found is not None and found.interval.point is not None
 
 
 def _over_reference(standing: Standing) -> str:

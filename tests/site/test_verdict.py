@@ -110,3 +110,15 @@ def test_why_nothing_can_be_compared(tmp_path, cells, reason):
         write_cell(tmp_path, cell_spec(method, strength))
     found = said(tmp_path)
     assert found.text == f"Nothing can be compared at equal KL: {reason}."
+
+
+@pytest.mark.parametrize(
+    ("rewarded", "reason"),
+    [((), "there is no reward to compare by"), (("a",), "the untrained reference policy has no reward")],
+)
+def test_without_a_reward_the_sentence_says_so(tmp_path, rewarded, reason):
+    for method, strength in (("reference", None), ("a", 0.3)):
+        scores = {"kl": [0.0 if strength is None else 1.0] * 4}
+        scores |= {"reward": [0.5] * 4} if method in rewarded else {}
+        write_scored(tmp_path, cell_spec(method, strength), scores)
+    assert said(tmp_path).text == f"Nothing can be compared at equal KL: {reason}."

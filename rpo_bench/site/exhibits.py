@@ -1,0 +1,26 @@
+"""A section's exhibits in the order in which the page shows them."""
+
+from collections.abc import Mapping
+
+from rpo_bench.site.board import Section
+from rpo_bench.site.exhibit import Exhibit
+from rpo_bench.site.forest_plot import forest
+from rpo_bench.site.improvement_plot import improvement_matrix
+from rpo_bench.site.palette import Look
+from rpo_bench.site.proxy_plot import proxy_against_gold
+
+
+def exhibits(section: Section, looks: Mapping[str, Look], name: str) -> tuple[Exhibit, ...]:
+    """What there is to show of a section's evidence.
+
+    Args:
+        section: Whose.
+        looks: Of every method.
+        name: What the pictures' identities begin with.
+    """
+    found = (
+        proxy_against_gold(section, looks, f"{name}-pg"),
+        forest(section, looks, f"{name}-fo"),
+        improvement_matrix(section, f"{name}-pi"),
+    )
+    return tuple(one for one in found if one is not None)
