@@ -1,11 +1,15 @@
 """``rpo-bench leaderboard``: the page from stored results."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rpo_bench.cli.console import out
+from rpo_bench.cli.console import err, out
+from rpo_bench.errors import UserError
+
+if TYPE_CHECKING:
+    from http.server import ThreadingHTTPServer
 
 
 def leaderboard(
@@ -31,20 +35,58 @@ def leaderboard(
             help="Write nothing; fail when the page there isn't what these results give, or one is broken.",
         ),
     ] = False,
+    serve: Annotated[
+        bool, typer.Option("--serve", help="Then show it on this machine's loopback address until Ctrl-C.")
+    ] = False,
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Of --serve; 0: any.")] = 8000,
 ) -> None:
     """Build the page from stored results, and print its table. Nothing is trained or measured.
 
     Results that can't be used are named, on the page as well, and the rest go on.
     """
-    from rpo_bench.site.build import PAGE, build_leaderboard, check_leaderboard
+    from rpo_bench.site.build import PAGE, build_leaderboard
+    from rpo_bench.site.serve import page_server
     from rpo_bench.site.terminal import print_table
 
+    if check and serve:
+        raise UserError("--check writes nothing, so there is nothing to --serve: give one of them.")
     roots = results or [Path("results")]
     target = output_path or default_page_folder(roots[0])
-    board = check_leaderboard(roots, target) if check else build_leaderboard(roots, target)
+    if check:
+        _check(roots, target)
+        return
+    server = page_server(target, port) if serve else None
+    print_table(build_leaderboard(roots, target))
+    out().print(f"Page: {target / PAGE}", markup=False, soft_wrap=True)
+    if server is not None:
+        _serve(server)
+
+
+def _check(roots: list[Path], target: Path) -> None:
+    """Exits with 1 when the page there isn't the one of these results, or one of them is broken."""
+    from rpo_bench.site.build import PAGE, CheckFailed, check_leaderboard
+    from rpo_bench.site.terminal import print_table
+
+    try:
+        board = check_leaderboard(roots, target)
+    except CheckFailed as failed:
+        print_table(failed.board)
+        err().print(f"Check failed: {failed}", markup=False, soft_wrap=True)
+        raise typer.Exit(1) from failed
     print_table(board)
-    said = "The page is up to date" if check else "Page"
-    out().print(f"{said}: {target / PAGE}", markup=False, soft_wrap=True)
+    out().print(f"The page is up to date: {target / PAGE}", markup=False, soft_wrap=True)
+
+
+def _serve(server: "ThreadingHTTPServer") -> None:
+    """Serves until Ctrl-C."""
+    from rpo_bench.site.serve import address
+
+    out().print(f"Open {address(server)} (Ctrl-C ends it).", markup=False, soft_wrap=True)
+    with server:
+        try:
+            server.serve_forever()
+        except KeyboardInterrupt:
+            err().print("Stopped.")
 
 
 def default_page_folder(root: Path) -> Path:

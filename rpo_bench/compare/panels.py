@@ -104,12 +104,16 @@ def panels(records: Iterable[StoredRecord]) -> list[Panel]:
 
 def _series(records: list[StoredRecord]) -> tuple[Series, ...]:
     groups = _grouped(records, _series_identity)
-    named = {key: (group[0].record.spec.method.label, group[0].record.spec) for key, group in groups.items()}
+    named = {key: (_named(group[0]), group[0].record.spec) for key, group in groups.items()}
     names = _labels(named, ("data.", "data_hash", "training.", "method.source"))
-    found = [
-        Series(group[0].record.spec.method.label + names[key], _rows(group)) for key, group in groups.items()
-    ]
+    found = [Series(_named(group[0]) + names[key], _rows(group)) for key, group in groups.items()]
     return tuple(sorted(found, key=lambda series: (series.trained, series.label)))
+
+
+def _named(stored: StoredRecord) -> str:
+    """A method's label, with who contributed it."""
+    label = stored.record.spec.method.label
+    return label if stored.contributor is None else f"{label} (community: {stored.contributor})"
 
 
 def _rows(records: list[StoredRecord]) -> tuple[Row, ...]:
@@ -144,14 +148,17 @@ def _panel_identity(stored: StoredRecord) -> str:
 def _series_identity(stored: StoredRecord) -> str:
     """What has to be equal for two checkpoints to lie on one line of the frontier.
 
-    The data belong to a trained policy's identity only: a reference policy never saw them.
+    Contributed results keep apart from the project's own, whatever method they name. The data belong to a
+    trained policy's identity only: a reference policy never saw them.
     """
     spec = stored.record.spec
     if spec.strength is None:
-        return hash_json(spec.method.model_dump(mode="json"))
+        return hash_json([spec.method.model_dump(mode="json"), stored.contributor])
     data = spec.data.model_dump(mode="json", exclude={"file"})
     training = spec.training.model_dump(mode="json")
-    return hash_json([spec.method.model_dump(mode="json"), data, spec.data_hash, training])
+    return hash_json(
+        [spec.method.model_dump(mode="json"), data, spec.data_hash, training, stored.contributor]
+    )
 
 
 def _labels(groups: Mapping[K, tuple[Hashable, CellSpec]], fields: tuple[str, ...]) -> dict[K, str]:

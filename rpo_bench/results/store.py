@@ -5,7 +5,7 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, Literal, NoReturn
 
 from pydantic import ValidationError
 from pydantic_core import PydanticSerializationError
@@ -25,16 +25,32 @@ TRAIN_LOG_FILE = "train_log.jsonl.gz"
 SPEC_FILE = "spec.yaml"
 
 
+#: Folders of results below it belong to whom the next folder names: ``community/<who>/<task>/…``.
+COMMUNITY = "community"
+
+#: Why a folder of results can't be used.
+Kind = Literal["damaged", "unfinished", "foreign", "newer", "too old"]
+
+
 class BrokenRecord(Exception):  # noqa: N818 (it names what was found)
     """A result folder that can't be used; its text is the reason."""
+
+    def __init__(self, reason: str, kind: Kind = "damaged") -> None:
+        super().__init__(reason)
+        self.kind: Kind = kind
 
 
 @dataclass(frozen=True)
 class StoredRecord:
-    """A record with the folder that its samples, scores and training log lie in."""
+    """A record with the folder that its samples, scores and training log lie in.
+
+    Attributes:
+        contributor: Who contributed it; None for the project's own results.
+    """
 
     folder: Path
     record: Record
+    contributor: str | None = None
 
 
 @dataclass(frozen=True)
@@ -43,6 +59,7 @@ class Broken:
 
     folder: Path
     reason: str
+    kind: Kind = "damaged"
 
 
 @dataclass(frozen=True)
@@ -60,11 +77,16 @@ class Duplicate:
 
 @dataclass(frozen=True)
 class Results:
-    """What was found under some result folders; the parts are ordered by path."""
+    """What was found under some result folders; the parts are ordered by path.
+
+    Attributes:
+        older: Folders of records that were written by an earlier version and brought up to this one.
+    """
 
     records: tuple[StoredRecord, ...]
     broken: tuple[Broken, ...] = ()
     duplicates: tuple[Duplicate, ...] = ()
+    older: tuple[Path, ...] = ()
 
 
 def record_folder(results: Path, record: Record) -> Path:
@@ -96,13 +118,20 @@ def write_record(folder: Path, record: Record, indent: int | None = 2) -> Path:
 
 def read_record(folder: Path) -> Record:
     """The validated record of a folder; raises BrokenRecord with the reason."""
+    return _read(folder)[0]
+
+
+def _read(folder: Path) -> tuple[Record, bool]:
+    """A folder's record, and whether an earlier version wrote it."""
     if folder.name.startswith("."):
-        raise BrokenRecord("unfinished: the run that was writing it is still going or was stopped")
+        raise BrokenRecord(
+            "unfinished: the run that was writing it is still going or was stopped", "unfinished"
+        )
     try:
         text = (folder / RECORD_FILE).read_text(encoding="utf-8")
         value = json.loads(text, parse_constant=_refuse)
     except FileNotFoundError:
-        raise BrokenRecord(f"unfinished: it has no {RECORD_FILE}") from None
+        raise BrokenRecord(f"unfinished: it has no {RECORD_FILE}", "unfinished") from None
     except OSError as error:
         raise BrokenRecord(f"{RECORD_FILE} can't be read: {error.strerror or error}") from error
     except (ValueError, RecursionError) as error:
@@ -113,20 +142,22 @@ def read_record(folder: Path) -> Record:
     except ValidationError as error:
         raise BrokenRecord(_first_error(error)) from error
     except TooOld as error:
-        raise BrokenRecord(str(error)) from error
+        raise BrokenRecord(str(error), "too old") from error
     own = record.spec.hash
     if record.cell != own and not holds_its_hash(value):
         raise BrokenRecord("field 'cell' is not the hash of 'spec': one of them was changed")
-    return record if record.cell == own else record.model_copy(update={"cell": own})
+    older = value["schema_version"] < SCHEMA_VERSION or record.cell != own
+    return (record.model_copy(update={"cell": own}) if record.cell != own else record), older
 
 
 def _check_version(value: Any) -> None:
     version = value.get("schema_version") if isinstance(value, dict) else None
     if not isinstance(version, int) or isinstance(version, bool):
-        raise BrokenRecord(f"{RECORD_FILE} is not an RPO-Bench record: it has no 'schema_version'")
+        raise BrokenRecord(f"{RECORD_FILE} is not an RPO-Bench record: it has no 'schema_version'", "foreign")
     if version > SCHEMA_VERSION:
         raise BrokenRecord(
-            f"written by a newer RPO-Bench (schema version {version}, this one reads up to {SCHEMA_VERSION})"
+            f"written by a newer RPO-Bench (schema version {version}, this one reads up to {SCHEMA_VERSION})",
+            "newer",
         )
 
 
@@ -144,7 +175,8 @@ def _refuse(constant: str) -> NoReturn:
 def read_results(roots: Path | Sequence[Path]) -> Results:
     """All the records under some folders.
 
-    A cell found more than once counts once: the first, in the order of the roots, then of paths.
+    A cell found more than once counts once: the first, in the order of the roots, then of paths, and the
+    project's own before a contributed one.
 
     Args:
         roots: Result folders; an output folder of ``train-and-eval`` stands for its ``results``.
@@ -155,22 +187,40 @@ def read_results(roots: Path | Sequence[Path]) -> Results:
     kept: dict[str, StoredRecord] = {}
     broken: list[Broken] = []
     duplicates: list[Duplicate] = []
-    for folder in _result_folders([roots] if isinstance(roots, Path) else roots):
+    older: list[Path] = []
+    for folder, contributor in _by_owner([roots] if isinstance(roots, Path) else roots):
         try:
-            found = StoredRecord(folder, read_record(folder))
+            record, aged = _read(folder)
         except BrokenRecord as error:
-            broken.append(Broken(folder, str(error)))
+            broken.append(Broken(folder, str(error), error.kind))
             continue
+        older += [folder] if aged else []
+        found = StoredRecord(folder, record, contributor)
         first = kept.setdefault(found.record.cell, found)
         if first is not found:
             differs = first.record.metrics != found.record.metrics
             duplicates.append(Duplicate(folder, first.folder, differs))
     records = sorted(kept.values(), key=lambda stored: str(stored.folder))
-    return Results(tuple(records), tuple(broken), tuple(duplicates))
+    return Results(tuple(records), tuple(broken), tuple(duplicates), tuple(older))
 
 
-def _result_folders(roots: Sequence[Path]) -> Iterator[Path]:
-    """Every folder that holds a result or part of one, each once, in order."""
+def _by_owner(roots: Sequence[Path]) -> list[tuple[Path, str | None]]:
+    """Every folder with its contributor; the project's own come first, and stay where both have a cell."""
+    found = [(folder, _contributor(folder, root)) for folder, root in _result_folders(roots)]
+    return sorted(found, key=lambda one: one[1] is not None)
+
+
+def _contributor(folder: Path, root: Path) -> str | None:
+    """Who contributed a folder of results, by where it lies below its root."""
+    parts = folder.relative_to(root).parts
+    if COMMUNITY not in parts[:2]:  # in a folder of results, or in the output that holds one
+        return None
+    place = parts.index(COMMUNITY)
+    return parts[place + 1] if len(parts) > place + 2 else None
+
+
+def _result_folders(roots: Sequence[Path]) -> Iterator[tuple[Path, Path]]:
+    """Every folder that holds a result or part of one, each once, in order, with its root."""
     seen: set[Path] = set()
     for root in roots:
         if not root.is_dir():
@@ -185,7 +235,7 @@ def _result_folders(roots: Sequence[Path]) -> Iterator[Path]:
             folders.clear()  # a result holds no results
             if (resolved := folder.resolve()) not in seen:
                 seen.add(resolved)
-                yield folder
+                yield folder, root
 
 
 def read_samples(folder: Path) -> list[StoredSample]:

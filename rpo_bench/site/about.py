@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rpo_bench.results.schema import SCHEMA_VERSION, Environment
-from rpo_bench.results.store import Broken
+from rpo_bench.results.store import Broken, Kind
 from rpo_bench.site.board import Board, Section
 from rpo_bench.site.text import counted
 from rpo_bench.stats.bootstrap import RESAMPLES
@@ -44,11 +44,15 @@ class About:
 def about(board: Board, roots: Sequence[Path]) -> About:
     """What the footer says; folders are told relative to the results that they lie in."""
     results = board.results
-    broken = tuple(Broken(Path(_within(one.folder, roots)), one.reason) for one in results.broken)
+    broken = tuple(Broken(Path(_within(one.folder, roots)), one.reason, one.kind) for one in results.broken)
     records = [stored.record for stored in results.records]
     diverged = sum(record.status == "diverged" for record in records)
     counts = [f"{counted(len(records), 'checkpoint')} read, {diverged} of them diverged"]
-    counts.append(f"{len(broken)} left out" if broken else "none left out")
+    counts.append(left_out(broken))
+    if results.older:
+        counts.append(
+            f"{counted(len(results.older), 'record')} of an earlier version, brought up to this one"
+        )
     if results.duplicates:
         counts.append(f"{counted(len(results.duplicates), 'duplicate')} of the same cells")
     return About(
@@ -61,6 +65,24 @@ def about(board: Board, roots: Sequence[Path]) -> About:
     )
 
 
+_KINDS: tuple[tuple[Kind, str], ...] = (
+    ("damaged", "damaged"),
+    ("unfinished", "unfinished"),
+    ("foreign", "of another programme"),
+    ("newer", "of a newer version"),
+    ("too old", "of a version too old"),
+)
+
+
+def left_out(broken: Sequence[Broken]) -> str:
+    """``3 left out (2 unfinished, 1 damaged)``, or that none is."""
+    if not broken:
+        return "none left out"
+    found = Counter(one.kind for one in broken)
+    told = ", ".join(f"{found[kind]} {word}" for kind, word in _KINDS if kind in found)
+    return f"{len(broken)} left out ({told})"
+
+
 def _within(folder: Path, roots: Sequence[Path]) -> str:
     for root in roots:
         if folder.is_relative_to(root):
@@ -69,7 +91,8 @@ def _within(folder: Path, roots: Sequence[Path]) -> str:
 
 
 def _remarks(board: Board, roots: Sequence[Path]) -> tuple[str, ...]:
-    remarks = [
+    remarks = [*_contributed(board)]
+    remarks += [
         f"{_within(one.folder, roots)} tells other metrics than {_within(one.kept, roots)} of the same cell; "
         "the latter is shown."
         for one in board.results.duplicates
@@ -91,6 +114,15 @@ def _remarks(board: Board, roots: Sequence[Path]) -> tuple[str, ...]:
         for (name, reason), n in sorted(reasons.items())
     ]
     return tuple(remarks)
+
+
+def _contributed(board: Board) -> list[str]:
+    """Who contributed how much."""
+    found = Counter(stored.contributor for stored in board.results.records if stored.contributor is not None)
+    told = [f"{counted(n, 'checkpoint')} by {who}" for who, n in sorted(found.items())]
+    if not told:
+        return []
+    return [f"Rows marked 'community' were contributed, and not run again by the project: {', '.join(told)}."]
 
 
 def _backends(sections: Sequence[Section]) -> str:

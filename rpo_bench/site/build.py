@@ -12,6 +12,14 @@ from rpo_bench.site.page import page
 PAGE = "index.html"
 
 
+class CheckFailed(UserError):  # noqa: N818 (it names what was found)
+    """The page isn't that of its results, or one of them is broken."""
+
+    def __init__(self, sentence: str, board: Board) -> None:
+        super().__init__(sentence)
+        self.board = board
+
+
 def build_leaderboard(results_roots: Sequence[Path], out: Path, *, oracles: Oracles | None = None) -> Board:
     """Reads results, computes the board and writes ``out/index.html``.
 
@@ -41,18 +49,19 @@ def check_leaderboard(results_roots: Sequence[Path], out: Path, *, oracles: Orac
     """Checks that ``out/index.html`` is the page of these results, and that none of them is broken.
 
     Raises:
-        UserError: Naming what is wrong and what to do. Nothing is written.
+        CheckFailed: Naming what is wrong and what to do. Nothing is written.
+        UserError: There is no result at all.
     """
     board = read_board(results_roots, oracles=oracles)
     if board.results.broken:
         first = board.results.broken[0]
         more = f" (and {len(board.results.broken) - 1} more)" if len(board.results.broken) > 1 else ""
-        raise UserError(f"{first.folder} can't be used: {first.reason}{more}.")
+        raise CheckFailed(f"{first.folder} can't be used: {first.reason}{more}.", board)
     file = out / PAGE
     if not file.is_file():
-        raise UserError(f"{file}: there is no such page; build it without --check.")
+        raise CheckFailed(f"{file}: there is no such page; build it without --check.", board)
     if file.read_bytes() != page(board, results_roots).encode():
-        raise UserError(f"{file} isn't the page of these results: build it again without --check.")
+        raise CheckFailed(f"{file} isn't the page of these results: build it again without --check.", board)
     return board
 
 

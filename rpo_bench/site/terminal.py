@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from rpo_bench.results.schema import Interval
+from rpo_bench.site.about import left_out
 from rpo_bench.site.board import Board, Section
 from rpo_bench.site.table import COLUMNS, BoardRow, Column
 from rpo_bench.site.text import DASH, counted, estimate, listed, number, strength_text, visible
@@ -57,7 +58,12 @@ def _say(screen: Console, text: str, style: str = "") -> None:
 
 
 def _left_out(board: Board) -> list[str]:
-    found = [f"Left out: {visible(str(one.folder))}: {visible(one.reason)}." for one in board.results.broken]
+    broken, older = board.results.broken, board.results.older
+    found = [f"Left out: {visible(str(one.folder))}: {visible(one.reason)}." for one in broken]
+    if broken:
+        found.append(f"{counted(len(board.results.records), 'checkpoint')} shown, {left_out(broken)}.")
+    if older:
+        found.append(f"{counted(len(older), 'record')} of an earlier version, brought up to this one.")
     unread = sum(len(section.unread) for section in board.sections)
     if unread:
         found.append(f"The scores of {counted(unread, 'checkpoint')} can't be read: the page names them.")

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from results_factory import cell_spec, record_of
+from results_factory import cell_spec, record_of, write_cell
 
 from rpo_bench.compare.panels import panels
-from rpo_bench.results.store import StoredRecord
+from rpo_bench.results.store import StoredRecord, read_results
 from rpo_bench.spec import DataSpec, Decoding, EvaluationSpec, MethodSpec, TrainingSpec
 
 
@@ -91,3 +91,10 @@ def test_the_reference_policy_is_one_whatever_the_data():
         )
     )
     assert [series.label for series in panel.series] == ["reference", "rpo"]
+
+
+def test_contributed_results_are_a_series_of_their_own(tmp_path):
+    write_cell(tmp_path, cell_spec("rpo", 0.3, 0))
+    write_cell(tmp_path / "community" / "ada", cell_spec("rpo", 0.3, 1))
+    (panel,) = panels(read_results(tmp_path).records)
+    assert [series.label for series in panel.series] == ["rpo", "rpo (community: ada)"]

@@ -175,3 +175,14 @@ def test_a_model_or_task_named_by_a_path_stays_within_the_results(tmp_path, name
     assert folder.resolve().is_relative_to((tmp_path / "results").resolve())
     assert len(folder.relative_to(tmp_path / "results").parts) == 3
     assert not any(part.startswith(".") for part in folder.relative_to(tmp_path / "results").parts)
+
+
+def test_contributed_results_are_known_by_their_folder_and_never_replace_our_own(tmp_path):
+    own = write_cell(tmp_path / "results", cell_spec("rpo", 0.3, 0, task="zebra"))
+    write_cell(tmp_path / "results" / "community" / "ada", cell_spec("rpo", 0.3, 0, task="zebra"))
+    write_cell(tmp_path / "results" / "community" / "ada", cell_spec("rpo", 0.3, 1, task="zebra"))
+    for root in (tmp_path / "results", tmp_path):
+        found = read_results(root)
+        assert [stored.contributor for stored in found.records] == ["ada", None]
+        assert found.records[1].folder == own
+        assert len(found.duplicates) == 1

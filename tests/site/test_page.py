@@ -129,7 +129,7 @@ def test_there_is_a_row_for_every_method_and_strength_of_both_models(text):
 def test_what_was_left_out_is_named_with_its_reason(text):
     footer = text.split("<footer>")[1]
     assert re.search(r"<code>civil_qa/decoder/rpo-0\.9-0-\w{8}</code>: result\.json is not JSON", footer)
-    assert "30 checkpoints read, 1 of them diverged; 1 left out." in footer
+    assert "30 checkpoints read, 1 of them diverged; 1 left out (1 damaged)." in footer
     assert "schema version 1" in footer
 
 
