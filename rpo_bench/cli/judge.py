@@ -8,7 +8,6 @@ import typer
 
 from rpo_bench.cli.console import out, print_facts
 from rpo_bench.cli.judge_run import parse, run
-from rpo_bench.cli.judge_scores import scores
 
 if TYPE_CHECKING:
     from rpo_bench.judge.judgements import WinRates
@@ -27,7 +26,6 @@ class Source(StrEnum):
 
 app.command("run")(run)
 app.command("parse")(parse)
-app.command("scores")(scores)
 
 
 @app.callback()
