@@ -69,16 +69,16 @@ def _matches(
     """(model, baseline) of all comparisons."""
     groups: dict[str, list[StoredRecord]] = {}
     for one in records:
-        groups.setdefault(_measured_as(one), []).append(one)
+        groups.setdefault(measured_as(one), []).append(one)
     for group in groups.values():
-        judged = [one for one in group if not selection.methods or _method(one) in selection.methods]
+        judged = [one for one in group if not selection.methods or method_of(one) in selection.methods]
         if selection.against == ALL:
             yield from (
                 (one, other)
                 for i, one in enumerate(judged)
                 for other in judged[:i]
                 if one.record.spec.seed == other.record.spec.seed
-                or REFERENCE in (_method(one), _method(other))
+                or REFERENCE in (method_of(one), method_of(other))
             )
             continue
         baselines = _baselines(group, selection.against)
@@ -95,10 +95,10 @@ def _baselines(group: Sequence[StoredRecord], against: str) -> dict[int | None, 
         UserError: The method was trained at several strengths and none is named.
     """
     if against == REFERENCE:
-        references = [one for one in group if _method(one) == REFERENCE]
+        references = [one for one in group if method_of(one) == REFERENCE]
         return {None: references[0]} if references else {}
     method, _, strength = against.partition("@")
-    found = [one for one in group if _method(one) == method]
+    found = [one for one in group if method_of(one) == method]
     known = sorted({f"{one.record.spec.strength:g}" for one in found if one.record.spec.strength is not None})
     if strength:
         found = [one for one in found if f"{one.record.spec.strength:g}" == strength]
@@ -109,19 +109,21 @@ def _baselines(group: Sequence[StoredRecord], against: str) -> dict[int | None, 
 
 
 def _known(records: Sequence[StoredRecord], selection: Selection) -> str:
-    names = {_method(one) for one in records} | {ALL}
+    names = {method_of(one) for one in records} | {ALL}
     for name in (selection.against.partition("@")[0], *selection.methods):
         if name not in names:
             return did_you_mean(name, names)
     return ""
 
 
-def _method(stored: StoredRecord) -> str:
+def method_of(stored: StoredRecord) -> str:
+    """The method's label, or ``reference``."""
     spec = stored.record.spec
     return REFERENCE if spec.strength is None else spec.method.label
 
 
-def _measured_as(stored: StoredRecord) -> str:
+def measured_as(stored: StoredRecord) -> str:
+    """What two checkpoints must share to be compared: task, base model and decoding."""
     spec = stored.record.spec
     return "\n".join((spec.task_hash, spec.model_hash, spec.evaluation.decoding.model_dump_json()))
 

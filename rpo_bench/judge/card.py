@@ -1,0 +1,197 @@
+"""The judge card: how far a judge can be believed, measured on its own games."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydantic import Field, ValidationError
+
+from rpo_bench.atomic import atomic_file
+from rpo_bench.errors import UserError
+from rpo_bench.judge.cautions import warnings_of
+from rpo_bench.judge.games import Game
+from rpo_bench.judge.questions import Outcome, Question, first_won, questions_of
+from rpo_bench.results.schema import Interval
+from rpo_bench.spec import Frozen
+from rpo_bench.stats.bootstrap import mean_over_prompts
+from rpo_bench.stats.kappa import cohens_kappa
+from rpo_bench.stats.length_control import QUESTION_LEVELS
+from rpo_bench.stats.making import empty
+from rpo_bench.stats.rates import rate_interval
+from rpo_bench.stats.seeding import generator
+
+CARD_FILE = "card.json"
+
+#: (question, model, baseline) → who is better in truth.
+Truth = Mapping[tuple[str, str, str], Outcome]
+
+
+class Agreement(Frozen):
+    """A judge beside the truth: gold rewards, or people's labels."""
+
+    by: str = Field(description="what the truth is taken from")
+    accuracy: Interval = Field(description="share of games judged right, where the truth has a winner")
+    kappa: float | None = Field(description="Cohen's, over win, tie and loss of both orders together")
+    kappa_without_ties: float | None = Field(description="where neither says tie")
+    longer: Interval = Field(description="how often the longer response is the better one, on these")
+    questions: int = Field(ge=0)
+
+
+class SanityRow(Frozen):
+    """A policy whose worth is known: what it wins by the judge, and by the truth."""
+
+    name: str
+    win_rate: Interval
+    truth: Interval | None = None
+
+
+class Usage(Frozen):
+    """What its calls took."""
+
+    calls: int = 0
+    seconds_per_call: float | None = None
+    tokens_in: int = 0
+    tokens_out: int = 0
+    cost: float | None = Field(None, description="in the currency of the prices that were given")
+
+
+class JudgeCard(Frozen):
+    """How far a judge can be believed."""
+
+    judge: str
+    identity: dict[str, Any]
+    games: int = Field(ge=0, description="that took a call; identical responses take none")
+    questions: int = Field(ge=0, description="judged in both orders")
+    parse_rate: Interval = Field(description="share of games with a verdict")
+    flip_rate: Interval = Field(
+        description="of questions with two winners, those won by a place, not a response"
+    )
+    prefers_first: Interval = Field(description="share of decided games that the first response won")
+    prefers_longer: Interval = Field(description="share of decided questions that the longer response won")
+    agreement: Agreement | None = None
+    sanity: tuple[SanityRow, ...] = ()
+    usage: Usage = Usage()
+    warnings: tuple[str, ...] = ()
+
+
+def make_card(
+    judge: str,
+    identity: dict[str, Any],
+    games: Sequence[Game],
+    *,
+    truth: Truth | None = None,
+    truth_name: str = "the gold reward",
+    sanity: Sequence[SanityRow] = (),
+    usage: Usage | None = None,
+) -> JudgeCard:
+    """The card of a judge.
+
+    Args:
+        judge: Its name.
+        identity: What its judgements depend on.
+        games: That took a call.
+        truth: Who is better in truth, where that is known.
+        truth_name: What the truth is taken from.
+        sanity: Policies of known worth.
+        usage: What the calls took.
+    """
+    questions = questions_of(games)
+    flips = [one.flipped for one in questions if one.flipped is not None]
+    card = JudgeCard(
+        judge=judge,
+        identity=identity,
+        games=len(games),
+        questions=sum(one.score is not None for one in questions),
+        parse_rate=_of_questions("parse", games, lambda game: float(game.verdict is not None)),
+        flip_rate=rate_interval(sum(flips), len(flips), levels=QUESTION_LEVELS),
+        prefers_first=_of_questions("first", games, _first),
+        prefers_longer=_prefers_longer(questions),
+        agreement=None if not truth else _agreement(games, questions, truth, truth_name),
+        sanity=tuple(sanity),
+        usage=usage or Usage(),
+    )
+    return card.model_copy(update={"warnings": tuple(warnings_of(card))})
+
+
+def write_card(folder: Path, card: JudgeCard) -> None:
+    """Writes ``card.json`` into a judge's folder."""
+    with atomic_file(folder / CARD_FILE) as temporary:
+        temporary.write_text(card.model_dump_json(indent=2) + "\n", encoding="utf-8")
+
+
+def read_card(folder: Path) -> JudgeCard | None:
+    """The card in a judge's folder; None where there is none. Raises UserError when it is damaged."""
+    file = folder / CARD_FILE
+    if not file.is_file():
+        return None
+    try:
+        return JudgeCard.model_validate_json(file.read_text(encoding="utf-8"))
+    except (ValidationError, ValueError) as error:
+        raise UserError(f"{file} is no judge card: {str(error).splitlines()[0]}.") from error
+
+
+def _first(game: Game) -> float | None:
+    won = first_won(game)
+    return None if won is None else float(won)
+
+
+def _of_questions(name: str, games: Sequence[Game], number: Any) -> Interval:
+    """The mean over questions of a number of their games, with its bootstrap over questions."""
+    found: dict[tuple[str, str, str], list[float]] = {}
+    for game in games:
+        value = number(game)
+        if value is not None:
+            found.setdefault((game.question, game.model, game.baseline), []).append(value)
+    if not found:
+        return empty()
+    return _share(name, [float(np.mean(values)) for values in found.values()])
+
+
+def _share(name: str, values: Sequence[float]) -> Interval:
+    """The mean of one number in [0, 1] per question."""
+    interval = mean_over_prompts(np.array(values), generator("judge card", name), bounds=(0.0, 1.0))
+    return interval.model_copy(update={"levels": QUESTION_LEVELS if interval.levels else ()})
+
+
+def _prefers_longer(questions: Sequence[Question]) -> Interval:
+    won = [
+        (one.score > 0.5) == (one.model_length > one.baseline_length)
+        for one in questions
+        if one.score not in (None, 0.5) and one.model_length != one.baseline_length
+        and one.score is not None
+    ]  # fmt: skip
+    return rate_interval(sum(won), len(won), levels=QUESTION_LEVELS)
+
+
+def _agreement(games: Sequence[Game], questions: Sequence[Question], truth: Truth, by: str) -> Agreement:
+    def right(game: Game) -> float | None:
+        real = truth.get((game.question, game.model, game.baseline), "tie")
+        if real == "tie" or game.verdict is None:
+            return None
+        return 0.5 if game.verdict == "tie" else float(game.verdict == real)
+
+    pairs = [
+        (one.outcome, truth[one.name, one.model, one.baseline])
+        for one in questions
+        if one.outcome is not None and (one.name, one.model, one.baseline) in truth
+    ]
+    decided = [pair for pair in pairs if "tie" not in pair]
+    longer = [
+        (real == "model") == (one.model_length > one.baseline_length)
+        for one in questions
+        if (real := truth.get((one.name, one.model, one.baseline), "tie")) != "tie"
+        and one.model_length != one.baseline_length
+    ]
+    return Agreement(
+        by=by,
+        accuracy=_of_questions("accuracy", games, right),
+        kappa=cohens_kappa(*_sides(pairs)),
+        kappa_without_ties=cohens_kappa(*_sides(decided)),
+        longer=rate_interval(sum(longer), len(longer), levels=QUESTION_LEVELS),
+        questions=len(pairs),
+    )
+
+
+def _sides(pairs: Sequence[tuple[Outcome, Outcome]]) -> tuple[list[Outcome], list[Outcome]]:
+    return [one for one, _ in pairs], [other for _, other in pairs]

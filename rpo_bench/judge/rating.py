@@ -1,0 +1,49 @@
+"""Ratings of checkpoints from all of a judge's questions about them."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from rpo_bench.judge.questions import Question
+from rpo_bench.results.schema import Interval
+from rpo_bench.stats.bradley_terry import RESAMPLES, Games, ratings
+from rpo_bench.stats.seeding import generator
+
+
+def rate(
+    labels: Sequence[str], anchor: str | None, questions: Sequence[Question], resamples: int = RESAMPLES
+) -> dict[str, Interval]:
+    """Bradley–Terry ratings in logits above the anchor's; empty where there is nothing to rate.
+
+    Args:
+        labels: Whom to rate.
+        anchor: Whose rating is 0: the reference policy.
+        questions: Those between others than ``labels`` are left out, and so are unscored ones.
+        resamples: Of the bootstrap over questions.
+    """
+    games = games_of(labels, anchor, questions)
+    if games is None:
+        return {}
+    return ratings(games, generator(*games.players, "rating"), resamples=resamples)
+
+
+def games_of(labels: Sequence[str], anchor: str | None, questions: Sequence[Question]) -> Games | None:
+    """The scored questions between some labels; None without any, or without an anchor."""
+    among = set(labels)
+    own = [
+        one
+        for one in questions
+        if one.points is not None and one.score is not None and {one.model, one.baseline} <= among
+    ]
+    if anchor is None or not own:
+        return None
+    players = [anchor, *sorted(among - {anchor})]
+    place = {label: index for index, label in enumerate(players)}
+    names = {name: index for index, name in enumerate(sorted({one.name for one in own}))}
+    return Games(
+        players=tuple(players),
+        question=np.array([names[one.name] for one in own]),
+        first=np.array([place[one.model] for one in own]),
+        second=np.array([place[one.baseline] for one in own]),
+        score=np.array([one.points for one in own], dtype=np.float64),
+    )

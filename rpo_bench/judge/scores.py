@@ -1,0 +1,156 @@
+"""Win rates of checkpoints, as result records hold them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from rpo_bench.judge.judgements import WinRates, win_rates
+from rpo_bench.judge.pairing import REFERENCE, label_of, measured_as, method_of
+from rpo_bench.judge.questions import Question, by_comparison, judgements_of
+from rpo_bench.judge.rating import rate
+from rpo_bench.results.schema import Interval, MetricValue
+from rpo_bench.results.store import StoredRecord, write_record
+
+SFT = "sft"
+WIN_RATE, WIN_RATE_SFT, RATING = "win_rate", "win_rate_sft", "judge_rating"
+AT_EQUAL_LENGTH = "_equal_length"
+RESAMPLES = 2_000  # of intervals in records, which are made for every checkpoint of a run
+
+#: What a judge adds to a record; all of it is replaced together.
+NAMES = (
+    WIN_RATE,
+    WIN_RATE + AT_EQUAL_LENGTH,
+    WIN_RATE_SFT,
+    WIN_RATE_SFT + AT_EQUAL_LENGTH,
+    RATING,
+)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A checkpoint against one baseline."""
+
+    model: StoredRecord
+    baseline: StoredRecord
+    rates: WinRates
+
+
+def comparisons(
+    records: Sequence[StoredRecord], questions: Sequence[Question], resamples: int = RESAMPLES
+) -> list[Comparison]:
+    """Win rates of all that was compared; what no record is left of, or has no verdict, is left out.
+
+    Args:
+        records: The results that were judged.
+        questions: Of one judge.
+        resamples: Of the bootstraps.
+    """
+    known = {label_of(one): one for one in records}
+    return [
+        Comparison(known[model], known[baseline], win_rates(judgements_of(own), resamples=resamples))
+        for (model, baseline), own in by_comparison(questions).items()
+        if model in known and baseline in known and any(one.score is not None for one in own)
+    ]
+
+
+def metrics_of(
+    records: Sequence[StoredRecord], questions: Sequence[Question], backend: str, resamples: int = RESAMPLES
+) -> dict[str, dict[str, MetricValue]]:
+    """What a judge says of each checkpoint: its cell → metrics.
+
+    Win rates are against the reference policy and against SFT of the same seed, at the largest strength that
+    it was judged at; ratings use every comparison of the same base model.
+
+    Args:
+        records: The results that were judged.
+        questions: Of one judge.
+        backend: Its name.
+        resamples: Of the bootstraps.
+    """
+    found: dict[str, dict[str, MetricValue]] = {}
+    for one in sorted(comparisons(records, questions, resamples), key=_strength):
+        name = _name(one)
+        if name is not None:
+            found.setdefault(one.model.record.cell, {}).update(_values(name, one, backend))
+    groups: dict[str, list[StoredRecord]] = {}
+    for stored in records:
+        groups.setdefault(measured_as(stored), []).append(stored)
+    for group in groups.values():
+        for label, interval in rate([label_of(one) for one in group], _anchor(group), questions).items():
+            cell = next(one.record.cell for one in group if label_of(one) == label)
+            unit = "logits above the reference policy, by Bradley–Terry"
+            value = MetricValue(
+                interval=interval, unit=unit, higher_is_better=True, backend=backend, scored=interval.n
+            )
+            found.setdefault(cell, {})[RATING] = value
+    return found
+
+
+def write_metrics(records: Sequence[StoredRecord], metrics: Mapping[str, Mapping[str, MetricValue]]) -> int:
+    """Puts a judge's metrics into the records in place of any judge's before; returns how many changed."""
+    changed = 0
+    for stored in records:
+        own = metrics.get(stored.record.cell)
+        if own is None:
+            continue
+        kept = {name: value for name, value in stored.record.metrics.items() if name not in NAMES}
+        update = dict(sorted({**kept, **own}.items()))
+        if update != stored.record.metrics:
+            write_record(stored.folder, stored.record.model_copy(update={"metrics": update}))
+            changed += 1
+    return changed
+
+
+def judged_by(stored: StoredRecord) -> str | None:
+    """Which judge the win rates in a record are by; None where it has none."""
+    return next((stored.record.metrics[n].backend for n in NAMES if n in stored.record.metrics), None)
+
+
+def _anchor(group: Sequence[StoredRecord]) -> str | None:
+    return next((label_of(one) for one in group if method_of(one) == REFERENCE), None)
+
+
+def _strength(one: Comparison) -> float:
+    return one.baseline.record.spec.strength or 0.0
+
+
+def _name(one: Comparison) -> str | None:
+    if method_of(one.baseline) == REFERENCE:
+        return WIN_RATE
+    return WIN_RATE_SFT if method_of(one.baseline) == SFT else None
+
+
+def _values(name: str, one: Comparison, backend: str) -> dict[str, MetricValue]:
+    rates = one.rates
+    scored = rates.questions - rates.unscored
+    against = one.baseline.record.spec
+    whom = (
+        "the reference policy" if against.strength is None else f"{against.method.label}@{against.strength:g}"
+    )
+    missing = {"no verdict in both orders": rates.unscored} if rates.unscored else {}
+
+    def value(interval: Interval, unit: str) -> MetricValue:
+        return MetricValue(
+            interval=_share(interval),
+            unit=unit,
+            higher_is_better=True,
+            backend=backend,
+            scored=scored,
+            unscored=missing,
+        )
+
+    return {
+        name: value(rates.win_rate_interval, f"share of questions won against {whom}"),
+        name + AT_EQUAL_LENGTH: value(
+            rates.length_controlled_interval, f"share of questions won against {whom}, at equal length"
+        ),
+    }
+
+
+def _share(interval: Interval) -> Interval:
+    """From percent to a share."""
+
+    def scaled(value: float | None) -> float | None:
+        return None if value is None else float(f"{value / 100:.9g}")
+
+    ends = {name: scaled(getattr(interval, name)) for name in ("point", "low", "high")}
+    return interval.model_copy(update=ends)

@@ -1,0 +1,52 @@
+"""From games to questions."""
+
+import pytest
+
+from rpo_bench.judge.games import Game
+from rpo_bench.judge.judgements import win_rates
+from rpo_bench.judge.questions import judgements_of, questions_of
+
+
+def game(verdict, swapped=False, question="q", probability=None, lengths=(10, 10)):
+    return Game(question, "m", "b", swapped, verdict, probability, None if verdict else "empty", *lengths)
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "score"),
+    [
+        (("model", "model"), 1.0),
+        (("model", "tie"), 0.75),
+        (("model", "baseline"), 0.5),
+        (("tie", "tie"), 0.5),
+        (("tie", "baseline"), 0.25),
+        (("baseline", "baseline"), 0.0),
+    ],
+)
+def test_a_score_is_the_mean_of_both_orders(verdicts, score):
+    (question,) = questions_of([game(verdicts[0]), game(verdicts[1], swapped=True)])
+    assert question.score == score
+
+
+def test_a_flip_is_two_winners_in_one_place():
+    """Shown first it wins, shown second it loses: the first place won twice."""
+    (flipped,) = questions_of([game("model"), game("baseline", swapped=True)])
+    (steady,) = questions_of([game("model"), game("model", swapped=True)])
+    (unknown,) = questions_of([game("model"), game("tie", swapped=True)])
+    assert (flipped.flipped, steady.flipped, unknown.flipped) == (True, False, None)
+    assert flipped.outcome == "tie"
+
+
+def test_one_order_alone_is_no_score():
+    (lost,) = questions_of([game("model"), game(None, swapped=True)])
+    (missing,) = questions_of([game("model")])
+    assert lost.score is missing.score is None
+
+
+def test_probabilities_weigh_the_win_rate():
+    """0.9 and 0.7 are 0.8, where the verdicts alone would say 1."""
+    (question,) = questions_of([game("model", probability=0.9), game("model", True, probability=0.7)])
+    assert (question.score, question.points) == (1.0, pytest.approx(0.8))
+    judged = judgements_of([question, *questions_of([game("tie", question="r"), game("tie", True, "r")])])
+    found = win_rates(judged, resamples=100)
+    assert found.win_rate == pytest.approx(65.0)
+    assert (found.wins, found.draws) == (1, 1)
