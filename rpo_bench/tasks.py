@@ -44,6 +44,7 @@ class TaskSpec(Frozen):
     reward: str | None = Field(None, description="FILE.py:FUNCTION")
     reward_files: tuple[str, ...] = Field((), description="further files that the reward is made of")
     proxy: str | None = Field(None, description="folder of a reward model that stands in for the gold reward")
+    judge: str | None = Field(None, description="folder of a small language model that compares responses")
     models: dict[str, str] = Field(default_factory=dict, description="name → folder of a base model")
     reference_samples: dict[str, str] = Field(
         default_factory=dict, description="model name → .npz with rewards (P, N) of reference samples"

@@ -122,16 +122,29 @@ def token_logps(model: Any, inputs: ModelInputs, temperature: float = 1.0) -> Te
         inputs: what ``collate`` made.
         temperature: logits are divided by it, as in sampling.
     """
-    keep_in_model = inputs.kept is not None and _accepts_logits_to_keep(_base_class(model))
-    extra = {"logits_to_keep": inputs.kept} if keep_in_model else {}
-    logits = model(**inputs.forward, **extra, use_cache=False).logits  # (B, L, V)
-    if inputs.kept is not None and not keep_in_model:
-        logits = logits[:, inputs.kept]
-    logits = logits.float() if temperature == 1.0 else logits.float() / temperature
+    logits = _kept_logits(model, inputs)
+    if temperature != 1.0:
+        logits = logits / temperature
     negative = F.cross_entropy(
         logits.flatten(0, 1), inputs.labels.flatten(), reduction="none", ignore_index=_IGNORED
     ).view(inputs.labels.shape)  # (B, L)
     return -aligned(negative, inputs)
+
+
+def first_token_logps(model: Any, inputs: ModelInputs) -> Tensor:
+    """log π(·|x) in nats of every token as the first one of the response, in float32; (B, V)."""
+    rows = torch.arange(len(inputs.offsets), device=inputs.offsets.device)
+    return F.log_softmax(_kept_logits(model, inputs)[rows, inputs.offsets], dim=-1)
+
+
+def _kept_logits(model: Any, inputs: ModelInputs) -> Tensor:
+    """The logits that predict ``labels``, in float32; (B, L, V)."""
+    keep_in_model = inputs.kept is not None and _accepts_logits_to_keep(_base_class(model))
+    extra = {"logits_to_keep": inputs.kept} if keep_in_model else {}
+    logits: Tensor = model(**inputs.forward, **extra, use_cache=False).logits
+    if inputs.kept is not None and not keep_in_model:
+        logits = logits[:, inputs.kept]
+    return logits.float()
 
 
 def aligned(values: Tensor, inputs: ModelInputs) -> Tensor:

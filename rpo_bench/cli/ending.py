@@ -1,11 +1,15 @@
 """How a run begins and ends on the terminal: what was done, what failed, the table, where the page is."""
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from multiprocessing.context import BaseContext
 
 from rpo_bench.cli.console import err, out
+from rpo_bench.engine.judging import Judging, judge_run
 from rpo_bench.engine.output import Output
-from rpo_bench.engine.run import RunReport, failure_lines, summary
+from rpo_bench.engine.plan import Plan
+from rpo_bench.engine.run import Runner, RunReport, counted, failure_lines, summary
 
 
 @contextmanager
@@ -17,6 +21,22 @@ def planning(quiet: bool) -> Iterator[None]:
     else:
         with console.status("Checking the plan, the data and the models …"):
             yield
+
+
+def judged(plan: Plan, output: Output, judging: Judging, runner: Runner, context: BaseContext) -> bool:
+    """Lets the task's judge compare the checkpoints, and says what came of it; False where it failed."""
+    begun = time.monotonic()
+    outcome = judge_run(plan, output, judging, runner, context, err())
+    if outcome is None:
+        return True
+    if outcome.status != "done":
+        said = f"The judge failed: {outcome.reason} The results stand; the same command tries it again."
+        err().print(said, markup=False, soft_wrap=True)
+        return False
+    took = time.monotonic() - begun
+    done = f"{counted(outcome.value.changed, 'checkpoint')} judged by {outcome.value.judge} in {took:.0f} s"
+    err().print(f"{done}: {outcome.value.calls:,} calls.", markup=False, soft_wrap=True)
+    return True
 
 
 def finish(output: Output, report: RunReport) -> int:

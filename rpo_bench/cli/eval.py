@@ -9,7 +9,7 @@ import typer
 
 from rpo_bench.cli.console import err
 from rpo_bench.cli.options import flag, with_flags
-from rpo_bench.cli.run_flags import EvaluationFlags, RunnerFlags, TrustFlags
+from rpo_bench.cli.run_flags import EvaluationFlags, JudgingFlags, RunnerFlags, TrustFlags
 
 
 @dataclass(frozen=True)
@@ -38,13 +38,19 @@ class MeasureFlags:
 
 
 @with_flags
-def eval_(measure: MeasureFlags, evaluation: EvaluationFlags, runner: RunnerFlags, trust: TrustFlags) -> None:
+def eval_(
+    measure: MeasureFlags,
+    evaluation: EvaluationFlags,
+    judge: JudgingFlags,
+    runner: RunnerFlags,
+    trust: TrustFlags,
+) -> None:
     """Measures finished checkpoints as train-and-eval measures its own; nothing is trained.
 
     Into the output folder of an earlier run they are measured as it was, and join its page.
     """
     begun = time.monotonic()
-    from rpo_bench.cli.ending import finish, planning
+    from rpo_bench.cli.ending import finish, judged, planning
     from rpo_bench.engine.base_models import Trust
     from rpo_bench.engine.finished import Finished, plan_evaluation
     from rpo_bench.engine.output import Output, begin, check_same_run, only_run, read_run_spec
@@ -63,10 +69,13 @@ def eval_(measure: MeasureFlags, evaluation: EvaluationFlags, runner: RunnerFlag
         around = Surroundings(output.work, measure.include_path, Trust(**vars(trust)))
         with planning(runner.quiet):
             plan = plan_evaluation(spec, Finished(tuple(measure.checkpoints), measure.reference), around)
+        judging = judge.judging()
+        judging.wanted(plan.task)
         check_same_run(output, spec, plan.identity, trains=False)
         begin(output, spec, plan.identity)
         for warning in plan.warnings:
             err().print(f"Note: {warning}", markup=False, soft_wrap=True)
         how = Runner(runner.workers, runner.threads, runner.quiet, begun)
         report = run_plan(plan, output, how, context, err())
-        raise typer.Exit(finish(output, report))
+        well = judged(plan, output, judging, how, context)
+        raise typer.Exit(finish(output, report) or int(not well))

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rpo_bench.cli.console import out, print_facts
+from rpo_bench.cli.judge_audit import audit
 from rpo_bench.cli.judge_run import parse, run
+from rpo_bench.cli.judge_scores import ranking, scores
 
 if TYPE_CHECKING:
     from rpo_bench.judge.judgements import WinRates
@@ -26,6 +28,9 @@ class Source(StrEnum):
 
 app.command("run")(run)
 app.command("parse")(parse)
+app.command("scores")(scores)
+app.command("ranking")(ranking)
+app.command("audit")(audit)
 
 
 @app.callback()

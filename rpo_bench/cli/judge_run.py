@@ -39,16 +39,16 @@ def run(what: WhatFlags, who: JudgeFlags, cost: CostFlags, trust: TrustFlags) ->
     tasks = [load_task(name, what.include_path) for name in sorted(needed)]
     judge = make_judge(who.judge, who.options(trust), tasks)
     plan = plan_of(pairs, who.max_chars)
-    folder = judge_folder(what.output_path or _output(what.results[0]), judge)
+    folder = judge_folder(what.output_path or output_of(what.results[0]), judge)
     if cost.dry_run:
         paid = {key for key, reply in stored_replies(folder).items() if not reply.failed}
-        _print_plan(judge, plan, paid, budget, cost)
+        print_plan(judge, plan, paid, budget, cost)
         return
-    with open_store(folder, judge.identity) as store, _progress() as told:
+    with open_store(folder, judge.identity) as store, judging_bar() as told:
         account = run_judge(judge, plan, store, budget, told)
     games = load_games(folder)
     write_verdicts(folder, games)
-    _print_account(account, folder, cost)
+    print_account(account, folder, cost)
     if account.failed or account.stopped:
         raise typer.Exit(1)
 
@@ -60,7 +60,7 @@ def parse(
     """Read the stored replies anew, and rewrite their verdicts; no judge is called."""
     from rpo_bench.judge.storage import judge_folders, load_games, read_identity, write_verdicts
 
-    folders = judge_folders(_output(results))
+    folders = judge_folders(output_of(results))
     if not folders:
         raise UserError(f"{results}: there are no judgements here; make them by 'rpo-bench judge run'.")
     rows = []
@@ -99,13 +99,13 @@ def _pairs(what: WhatFlags) -> "list[Pair]":
     return pairs_of(found.records, selection)
 
 
-def _output(root: Path) -> Path:
+def output_of(root: Path) -> Path:
     """The output folder that holds ``results`` and ``judgements``."""
     return root.resolve().parent if root.resolve().name == "results" else root
 
 
 @contextmanager
-def _progress() -> Iterator[Callable[[int, int], None]]:
+def judging_bar() -> Iterator[Callable[[int, int], None]]:
     """How far the judge is, on a terminal."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -116,7 +116,8 @@ def _progress() -> Iterator[Callable[[int, int], None]]:
         yield lambda done, of: bar.update(task, completed=done, total=of)
 
 
-def _print_plan(judge: "Judge", plan: "Plan", paid: set[str], budget: "Budget", cost: CostFlags) -> None:
+def print_plan(judge: "Judge", plan: "Plan", paid: set[str], budget: "Budget", cost: CostFlags) -> None:
+    """What a run would ask, and what that would cost."""
     from rpo_bench.judge.running import estimate
 
     calls = plan.open(paid)
@@ -143,7 +144,8 @@ def _print_plan(judge: "Judge", plan: "Plan", paid: set[str], budget: "Budget", 
     print_facts(told)
 
 
-def _print_account(account: "Account", folder: Path, cost: CostFlags) -> None:
+def print_account(account: "Account", folder: Path, cost: CostFlags) -> None:
+    """What became of a run's calls."""
     facts = {name: value for name, value in vars(account).items() if not isinstance(value, Counter)}
     if cost.as_json:
         why = {"unscored": dict(account.unscored), "failed": dict(account.failed)}

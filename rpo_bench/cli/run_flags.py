@@ -2,11 +2,14 @@
 
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from rpo_bench.cli.options import flag
 from rpo_bench.cli.parsing import parse_decoding, split_list
 from rpo_bench.errors import UserError
+
+if TYPE_CHECKING:
+    from rpo_bench.engine.judging import Judging
 
 
 @dataclass(frozen=True)
@@ -118,6 +121,31 @@ class EvaluationFlags:
         if self.gen_kwargs is not None:
             given["decoding"] = parse_decoding(self.gen_kwargs, decoding)
         return given
+
+
+@dataclass(frozen=True)
+class JudgingFlags:
+    """Whether checkpoints are compared by a judge; adds to results and changes none."""
+
+    judge: Annotated[
+        str | None,
+        flag(
+            "--judge",
+            "embedded: the task's own small judge compares every checkpoint with the reference policy and "
+            "the SFT baseline (the default where the task has one); none: nobody does.",
+            "Judge",
+        ),
+    ] = None
+    judge_prompts: Annotated[
+        int | None, flag("--judge-prompts", "On how many of the held-out prompts.", "Judge", min=1)
+    ] = None
+
+    def judging(self) -> "Judging":
+        """What the engine is told."""
+        from rpo_bench.engine.judging import Judging
+
+        default = Judging()
+        return Judging(self.judge, default.prompts if self.judge_prompts is None else self.judge_prompts)
 
 
 @dataclass(frozen=True)

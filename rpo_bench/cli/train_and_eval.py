@@ -10,7 +10,14 @@ import typer
 
 from rpo_bench.cli.console import err
 from rpo_bench.cli.options import flag, with_flags
-from rpo_bench.cli.run_flags import DataFlags, EvaluationFlags, RunnerFlags, TrainingFlags, TrustFlags
+from rpo_bench.cli.run_flags import (
+    DataFlags,
+    EvaluationFlags,
+    JudgingFlags,
+    RunnerFlags,
+    TrainingFlags,
+    TrustFlags,
+)
 
 if TYPE_CHECKING:
     from rpo_bench.engine.plan import Plan
@@ -57,6 +64,7 @@ def train_and_eval(
     data: DataFlags,
     training: TrainingFlags,
     evaluation: EvaluationFlags,
+    judge: JudgingFlags,
     runner: RunnerFlags,
     trust: TrustFlags,
 ) -> None:
@@ -73,7 +81,7 @@ def train_and_eval(
     if matrix.dry_run:
         _dry_run(spec, root, data, runner, trust)
         return
-    raise typer.Exit(_run(spec, root, data, runner, trust, begun))
+    raise typer.Exit(_run(spec, root, data, Ways(judge, runner, trust), begun))
 
 
 def default_output(spec: "RunSpec", matrix: MatrixFlags) -> Path:
@@ -83,28 +91,38 @@ def default_output(spec: "RunSpec", matrix: MatrixFlags) -> Path:
     return Path("runs") / f"{task}-{name}"
 
 
-def _run(
-    spec: "RunSpec", root: Path, data: DataFlags, runner: RunnerFlags, trust: TrustFlags, begun: float
-) -> int:
-    from rpo_bench.cli.ending import finish, planning
+@dataclass(frozen=True)
+class Ways:
+    """What changes no result of training and measuring."""
+
+    judge: JudgingFlags
+    runner: RunnerFlags
+    trust: TrustFlags
+
+
+def _run(spec: "RunSpec", root: Path, data: DataFlags, ways: Ways, begun: float) -> int:
+    from rpo_bench.cli.ending import finish, judged, planning
     from rpo_bench.engine.base_models import Trust
     from rpo_bench.engine.output import Output, begin, check_same_run, only_run
     from rpo_bench.engine.plan import Surroundings, plan_run
     from rpo_bench.engine.run import Runner, run_plan, start_workers_early
 
+    runner, trust = ways.runner, ways.trust
     output = Output(root, runner.work_path or root / "work")
     context = start_workers_early()
     allowed = Trust(trust.trust_remote_code, trust.allow_pickle)
     with only_run(output):
         with planning(runner.quiet):
             plan = plan_run(spec, Surroundings(output.work, data.include_path, allowed))
+        judging = ways.judge.judging()
+        judging.wanted(plan.task)
         check_same_run(output, spec, plan.identity)
         begin(output, spec, plan.identity)
         _warn(plan)
-        report = run_plan(
-            plan, output, Runner(runner.workers, runner.threads, runner.quiet, begun), context, err()
-        )
-        return finish(output, report)
+        how = Runner(runner.workers, runner.threads, runner.quiet, begun)
+        report = run_plan(plan, output, how, context, err())
+        well = judged(plan, output, judging, how, context)
+        return finish(output, report) or int(not well)
 
 
 def _dry_run(spec: "RunSpec", root: Path, data: DataFlags, runner: RunnerFlags, trust: TrustFlags) -> None:

@@ -101,6 +101,12 @@ def run_plan(plan: Plan, output: Output, runner: Runner, context: BaseContext, c
     return _run(todo, runner, context, console)
 
 
+def run_job(job: Job, runner: Runner, context: BaseContext, console: Console) -> Outcome:
+    """Does one job that belongs to no cell, in a worker that is forked from the same server."""
+    (outcome,) = _run(Todo((job,), ()), runner, context, console).outcomes
+    return outcome
+
+
 def _run(todo: Todo, runner: Runner, context: BaseContext, console: Console) -> RunReport:
     workers = runner.count(len(todo.jobs))
     with (

@@ -12,6 +12,25 @@ Stage = Literal["reference", "partners", "train", "generate", "score"]
 
 
 @dataclass(frozen=True)
+class JudgeWork:
+    """What a worker needs to know to judge what a run has measured.
+
+    Attributes:
+        task_folder: where the task, and its judge, is.
+        output: the run's folder.
+        trust: what is allowed when models are loaded.
+        prompts: how many, spread over the held-out ones.
+        include_path: a folder of further tasks.
+    """
+
+    task_folder: Path
+    output: Output
+    trust: Trust
+    prompts: int
+    include_path: Path | None
+
+
+@dataclass(frozen=True)
 class CellWork:
     """What a worker needs to know to do a stage of a cell.
 

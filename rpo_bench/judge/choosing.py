@@ -108,7 +108,7 @@ def _embedded(tasks: Sequence[Task], options: JudgeOptions) -> Judge:
     if len(tasks) != 1:
         raise UserError(f"{FLAG} embedded: judge one task at a time; each has its own judge.")
     (task,) = tasks
-    own = getattr(task.spec, "judge", None)
+    own = task.spec.judge
     if own is None:
         raise UserError(f"{FLAG} embedded: the task '{task.spec.name}' has no judge of its own.")
     return _hf(task.folder / own, options, options.template or "embedded", embedded=True)

@@ -46,7 +46,7 @@ def pairs_of(records: Sequence[StoredRecord], selection: Selection) -> list[Pair
     sampled = [one for one in records if (one.folder / SAMPLES_FILE).is_file()]
     if not sampled:
         raise UserError("No result here has stored samples, which a judge needs.")
-    matches = list(_matches(sampled, selection))
+    matches = matches_of(sampled, selection)
     if not matches:
         raise UserError(
             f"--against {selection.against}: there is nothing to judge.{_known(sampled, selection)}"
@@ -61,6 +61,13 @@ def pairs_of(records: Sequence[StoredRecord], selection: Selection) -> list[Pair
 def label_of(stored: StoredRecord) -> str:
     """How games call a checkpoint: the name of its result folder."""
     return stored.record.spec.name
+
+
+def matches_of(
+    records: Sequence[StoredRecord], selection: Selection
+) -> list[tuple[StoredRecord, StoredRecord]]:
+    """(model, baseline) of all comparisons; raises UserError when a baseline isn't named fully."""
+    return list(_matches(records, selection))
 
 
 def _matches(

@@ -19,7 +19,7 @@ from rpo_bench.models.protocol import Generation
 from rpo_bench.models.quiet import quiet
 from rpo_bench.models.sampling import uniforms
 from rpo_bench.spec import Decoding
-from trainers.logps import TokenLayout, collate, token_logps
+from trainers.logps import TokenLayout, collate, first_token_logps, token_logps
 
 _BATCHES_PER_BLOCK = 16  # whose unfinished sequences are put together
 
@@ -176,6 +176,30 @@ class HFModel:
                 for row, index in enumerate(indices):
                     result[index] = values[row, : len(responses[index])]
         return result
+
+    def next_token_logps(
+        self, prompts: Sequence[str], tokens: Sequence[int], batch_size: int
+    ) -> NDArray[np.float64]:
+        """Log-probabilities (nats, temperature 1) of some tokens as the first one after each prompt.
+
+        Args:
+            prompts: N prompts.
+            tokens: K token ids.
+            batch_size: Sequences per forward pass.
+
+        Returns:
+            (N, K).
+        """
+        encoded = [self.encode(text) for text in prompts]
+        found = np.zeros((len(prompts), len(tokens)))
+        order = np.argsort([len(ids) for ids in encoded], kind="stable")
+        with self._evaluating():
+            for start in range(0, len(order), batch_size):
+                rows = order[start : start + batch_size]
+                contexts = [encoded[i] for i in rows]
+                batch = collate(contexts, [[tokens[0]]] * len(rows), self._layout).to(self.device)
+                found[rows] = first_token_logps(self._inner, batch)[:, list(tokens)].cpu().numpy()
+        return found
 
     @property
     def _inner(self) -> Any:

@@ -40,6 +40,8 @@ def label_logps(
         raise UserError(
             f"{model.path} can't judge: its tokenizer doesn't tell '{labels[0]}' from '{labels[1]}'."
         )
+    if len(ids[0]) == len(ids[1]) == 1:  # one forward pass tells both
+        return model.next_token_logps(prompts, [ids[0][0], ids[1][0]], batch_size)
     texts = [text for text in prompts for _ in labels]
     found = model.token_logps(texts, ids * len(prompts), batch_size)
     return np.array([float(np.sum(logps, dtype=np.float64)) for logps in found]).reshape(len(prompts), 2)

@@ -1,0 +1,129 @@
+"""``rpo-bench judge audit``: how far a judge can be believed."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from rpo_bench.cli.console import err, out, print_facts
+from rpo_bench.cli.judge_flags import CostFlags, JudgeFlags
+from rpo_bench.cli.judge_run import judging_bar, output_of, print_plan
+from rpo_bench.cli.options import flag, with_flags
+from rpo_bench.cli.run_flags import TrustFlags
+
+if TYPE_CHECKING:
+    from rpo_bench.judge.card import JudgeCard
+    from rpo_bench.results.schema import Interval
+    from rpo_bench.results.store import StoredRecord
+
+
+@dataclass(frozen=True)
+class AuditFlags:
+    """What the judge is shown."""
+
+    results: Annotated[
+        list[Path], typer.Argument(help="Result folders, or outputs of train-and-eval.", metavar="RESULTS…")
+    ]
+    pairs: Annotated[
+        int,
+        flag(
+            "--pairs", "Pairs of responses by two checkpoints; a third as many per sanity row.", "What", min=2
+        ),
+    ] = 300
+    include_path: Annotated[
+        Path | None, flag("--include-path", "A folder of further tasks.", "What", metavar="DIR")
+    ] = None
+    output_path: Annotated[
+        Path | None,
+        flag("--output-path", "Where judgements/ lies; the run's output by default.", "What", metavar="DIR"),
+    ] = None
+
+
+@with_flags
+def audit(what: AuditFlags, who: JudgeFlags, cost: CostFlags, trust: TrustFlags) -> None:
+    """Measure a judge: agreement with gold rewards, flips, preference for place and length, sanity rows.
+
+    It is asked about pairs of stored responses in both orders, and about three policies whose worth is known:
+    a constant text, a copy of the prompt, the longer of two samples. What it has replied isn't asked again.
+    """
+    from rpo_bench.judge.audit import audit_of, audited
+    from rpo_bench.judge.card import write_card
+    from rpo_bench.judge.choosing import make_judge
+    from rpo_bench.judge.running import plan_of, run_judge
+    from rpo_bench.judge.storage import judge_folder, load_games, open_store, stored_replies
+    from rpo_bench.tasks import load_task
+
+    budget = cost.budget()
+    asked = audit_of(_records(what.results), what.pairs, what.include_path)
+    needed = {pair.task for pair in asked.pairs} if who.judge in ("gold", "embedded") else set[str]()
+    tasks = [load_task(name, what.include_path) for name in sorted(needed)]
+    judge = make_judge(who.judge, who.options(trust), tasks)
+    plan = plan_of(asked.pairs, who.max_chars)
+    folder = judge_folder(what.output_path or output_of(what.results[0]), judge)
+    if cost.dry_run:
+        paid = {key for key, reply in stored_replies(folder).items() if not reply.failed}
+        print_plan(judge, plan, paid, budget, cost)
+        return
+    with open_store(folder, judge.identity) as store, judging_bar() as told:
+        account = run_judge(judge, plan, store, budget, told)
+        replies = store.replies
+    card = audited(judge, asked, plan, load_games(folder), replies, budget)
+    write_card(folder, card)
+    if cost.as_json:
+        typer.echo(card.model_dump_json(indent=2))
+    else:
+        _print(card, folder)
+    if account.failed or account.stopped:
+        err().print("Calls are missing; the same command makes them.", markup=False)
+        raise typer.Exit(1)
+
+
+def _records(roots: list[Path]) -> "tuple[StoredRecord, ...]":
+    from rpo_bench.results.store import read_results
+
+    found = read_results(roots)
+    for broken in found.broken:
+        err().print(f"Skipped: {broken.folder}: {broken.reason}.", markup=False, soft_wrap=True)
+    return found.records
+
+
+def _print(card: "JudgeCard", folder: Path) -> None:
+    facts = {
+        "judge": card.judge,
+        "asked": f"{card.games:,} games, {card.questions:,} questions with a verdict in both orders",
+        "has a verdict": _share(card.parse_rate),
+        "flips": f"{_share(card.flip_rate)} of the questions",
+        "prefers the first": _share(card.prefers_first),
+        "prefers the longer": _share(card.prefers_longer),
+    }
+    if (of := card.agreement) is not None:
+        facts |= {
+            f"agrees with {of.by}": _share(of.accuracy),
+            "Cohen's kappa": f"{_kappa(of.kappa)}, without ties {_kappa(of.kappa_without_ties)}",
+            "the longer is better": _share(of.longer),
+        }
+    for row in card.sanity:
+        told = "" if row.truth is None else f" (in truth {_share(row.truth)})"
+        facts[f"win rate, {row.name}"] = _share(row.win_rate) + told
+    usage = card.usage
+    seconds = "" if usage.seconds_per_call is None else f", {usage.seconds_per_call:.3f} s each"
+    price = "" if usage.cost is None else f", {usage.cost:,.4g} in all"
+    facts["calls"] = f"{usage.calls:,}{seconds}{price}"
+    facts["card"] = str(folder / "card.json")
+    print_facts(facts)
+    for warning in card.warnings:
+        out().print(f"Warning: {warning}", markup=False, soft_wrap=True)
+
+
+def _share(interval: "Interval") -> str:
+    if interval.point is None:
+        return "–"
+    point = f"{100 * interval.point:.1f} %"
+    if interval.low is None or interval.high is None:
+        return point
+    return f"{point} [{100 * interval.low:.1f}, {100 * interval.high:.1f}]"
+
+
+def _kappa(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}"

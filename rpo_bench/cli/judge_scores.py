@@ -1,0 +1,190 @@
+"""``rpo-bench judge scores`` and ``judge ranking``: what stored judgements say of checkpoints."""
+
+import json
+from itertools import combinations
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from rpo_bench.cli.console import err, out, print_table
+from rpo_bench.cli.judge_run import output_of
+from rpo_bench.errors import UserError
+
+if TYPE_CHECKING:
+    from rpo_bench.judge.questions import Question
+    from rpo_bench.judge.ranking import Rankings
+    from rpo_bench.results.schema import Interval
+    from rpo_bench.results.store import StoredRecord
+
+Results = Annotated[Path, typer.Argument(help="The output of a run that holds judgements.")]
+Which = Annotated[
+    str | None, typer.Option("--judge-hash", help="Of several judges, the one whose folder begins so.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def scores(
+    results: Results,
+    which: Which = None,
+    write: Annotated[
+        bool, typer.Option("--write", help="Put them into the records, in place of what a judge said before.")
+    ] = False,
+    matrix: Annotated[bool, typer.Option("--matrix", help="Win rates of each against each.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Win rates, raw and at equal length, ratings, and how far judges agree; no judge is called."""
+    from rpo_bench.judge.agreement import win_matrix
+    from rpo_bench.judge.scores import metrics_of, write_metrics
+
+    records = _records(results)
+    judges = _judges(results, which)
+    if write and len(judges) > 1:
+        raise UserError(f"--write: there are several judges; name one by --judge-hash: {', '.join(judges)}.")
+    told: dict[str, Any] = {}
+    for folder, (name, questions) in judges.items():
+        found = metrics_of(records, questions, name)
+        told[folder] = {"judge": name, "rows": _rows(records, found)}
+        if matrix:
+            told[folder]["matrix"] = win_matrix(questions)
+        if write:
+            changed = write_metrics(records, found)
+            err().print(f"{changed} of {len(records)} records changed.", markup=False)
+    told_agreement = _agreement(judges)
+    if as_json:
+        typer.echo(json.dumps({"judges": told, "agreement": told_agreement}, indent=2))
+        return
+    for entry in told.values():
+        _print_rows(entry)
+    if told_agreement:
+        columns = ("Judge", "Judge", "Questions", "Same", "Kappa", "Without ties")
+        print_table("Agreement", columns, [tuple(_text(v) for v in row.values()) for row in told_agreement])
+
+
+def ranking(results: Results, which: Which = None, as_json: Json = False) -> None:
+    """The ranking of methods by a judge beside the ranking by gold reward, on the same responses."""
+    from rpo_bench.judge.ranking import rankings
+    from rpo_bench.judge.standard import stored_rewards
+
+    records = _records(results)
+    told: dict[str, Any] = {}
+    for folder, (name, questions) in _judges(results, which).items():
+        found = rankings(records, questions, stored_rewards(records, questions))
+        if not found:
+            raise UserError(
+                f"{results}: {name} has judged fewer than two methods against the reference policy, or there "
+                "are no gold rewards."
+            )
+        told[folder] = {"judge": name, "rankings": [_as_json(one) for one in found]}
+        if not as_json:
+            for one in found:
+                _print_ranking(name, one)
+    if as_json:
+        typer.echo(json.dumps(told, indent=2))
+
+
+def _records(root: Path) -> "tuple[StoredRecord, ...]":
+    from rpo_bench.results.store import read_results
+
+    found = read_results([root])
+    for broken in found.broken:
+        err().print(f"Skipped: {broken.folder}: {broken.reason}.", markup=False, soft_wrap=True)
+    return found.records
+
+
+def _judges(root: Path, which: str | None) -> "dict[str, tuple[str, list[Question]]]":
+    """Folder → the judge's name and its questions."""
+    from rpo_bench.judge.naming import judge_name
+    from rpo_bench.judge.questions import questions_of
+    from rpo_bench.judge.storage import judge_folders, load_games, read_identity
+
+    folders = judge_folders(output_of(root))
+    chosen = [folder for folder in folders if which is None or folder.name.startswith(which)]
+    if not folders:
+        raise UserError(f"{root}: there are no judgements here; make them by 'rpo-bench judge run'.")
+    if not chosen:
+        known = ", ".join(folder.name for folder in folders)
+        raise UserError(f"--judge-hash {which}: there is no such judge here; there are {known}.")
+    return {f.name: (judge_name(read_identity(f)), questions_of(load_games(f))) for f in chosen}
+
+
+def _rows(records: "tuple[StoredRecord, ...]", found: Any) -> list[dict[str, Any]]:
+    from rpo_bench.judge.pairing import label_of
+
+    return [
+        {
+            "checkpoint": label_of(stored),
+            **{
+                name: value.interval.model_dump(mode="json")
+                for name, value in found[stored.record.cell].items()
+            },
+        }
+        for stored in records
+        if stored.record.cell in found
+    ]
+
+
+def _print_rows(entry: dict[str, Any]) -> None:
+    from rpo_bench.judge.scores import NAMES
+
+    columns = ("Checkpoint", "Win rate", "At equal length", "Against SFT", "At equal length", "Rating")
+    rows = [(row["checkpoint"], *(_interval(row.get(name)) for name in NAMES)) for row in entry["rows"]]
+    print_table(entry["judge"], columns, rows)
+    if "matrix" in entry:
+        names = sorted(entry["matrix"])
+        cells = [(name, *(_text(entry["matrix"][name].get(other)) for other in names)) for name in names]
+        print_table("Win rate of the row against the column", ("", *names), cells)
+
+
+def _agreement(judges: "dict[str, tuple[str, list[Question]]]") -> list[dict[str, Any]]:
+    from rpo_bench.judge.agreement import judges_agree
+
+    found = []
+    for (one, first), (other, second) in combinations(judges.values(), 2):
+        agree = judges_agree(first, second)
+        if agree.questions:
+            found.append({"one": one, "other": other, **vars(agree)})
+    return found
+
+
+def _print_ranking(name: str, found: "Rankings") -> None:
+    columns = ("Method", "Win rate by the judge", "Rank", "Gold reward", "Rank")
+    rows = [
+        (row.name, _shown(row.win_rate), _rank(row.judge_rank), _shown(row.reward), _rank(row.gold_rank))
+        for row in found.rows
+    ]
+    print_table(f"{found.title}: {name}", columns, rows)
+    out().print(f"Spearman's rank correlation: {_shown(found.correlation)}", markup=False)
+
+
+def _as_json(found: "Rankings") -> dict[str, Any]:
+    rows = [
+        {
+            "name": row.name,
+            "win_rate": row.win_rate.model_dump(mode="json"),
+            "reward": row.reward.model_dump(mode="json"),
+            "judge_rank": row.judge_rank,
+            "gold_rank": row.gold_rank,
+        }
+        for row in found.rows
+    ]
+    return {"title": found.title, "correlation": found.correlation.model_dump(mode="json"), "rows": rows}
+
+
+def _rank(rank: tuple[int, int, int]) -> str:
+    return f"{rank[0]} [{rank[1]}–{rank[2]}]"
+
+
+def _shown(interval: "Interval") -> str:
+    return _interval(interval.model_dump())
+
+
+def _interval(value: dict[str, Any] | None) -> str:
+    if value is None or value["point"] is None:
+        return "–"
+    point = f"{value['point']:.3f}"
+    return point if value["low"] is None else f"{point} [{value['low']:.3f}, {value['high']:.3f}]"
+
+
+def _text(value: Any) -> str:
+    return "–" if value is None else f"{value:.3f}" if isinstance(value, float) else str(value)

@@ -1,0 +1,55 @@
+"""How far two judges agree on the same questions, and who wins how often against whom."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from rpo_bench.judge.questions import Question, by_comparison
+from rpo_bench.stats.kappa import cohens_kappa
+
+
+@dataclass(frozen=True)
+class JudgesAgree:
+    """Two judges on the questions that both have scored.
+
+    Attributes:
+        questions: How many.
+        same: The share with one outcome: win, tie or loss.
+        kappa: Cohen's, over win, tie and loss.
+        kappa_without_ties: Cohen's, where neither says tie.
+    """
+
+    questions: int
+    same: float | None
+    kappa: float | None
+    kappa_without_ties: float | None
+
+
+def judges_agree(one: Sequence[Question], other: Sequence[Question]) -> JudgesAgree:
+    """Agreement of two judges beyond chance."""
+    known = {(q.name, q.model, q.baseline): q.outcome for q in other if q.outcome is not None}
+    pairs = [
+        (q.outcome, known[key])
+        for q in one
+        if q.outcome is not None and (key := (q.name, q.model, q.baseline)) in known
+    ]
+    decided = [pair for pair in pairs if "tie" not in pair]
+    return JudgesAgree(
+        questions=len(pairs),
+        same=sum(a == b for a, b in pairs) / len(pairs) if pairs else None,
+        kappa=cohens_kappa([a for a, _ in pairs], [b for _, b in pairs]),
+        kappa_without_ties=cohens_kappa([a for a, _ in decided], [b for _, b in decided]),
+    )
+
+
+def win_matrix(questions: Sequence[Question]) -> dict[str, dict[str, float]]:
+    """row → column → the row's win rate against it, as a share; what was judged one way is told both ways."""
+    found: dict[str, dict[str, float]] = {}
+    for (model, baseline), own in by_comparison(questions).items():
+        points = [one.points for one in own if one.score is not None and one.points is not None]
+        if points:
+            rate = float(np.mean(points))
+            found.setdefault(model, {})[baseline] = rate
+            found.setdefault(baseline, {})[model] = 1 - rate
+    return found
