@@ -25,9 +25,11 @@ WORDS = tuple(TEXT.split())
 PAD, EOS, UNK, BOS = range(4)
 
 
-def tiny_tokenizer(*, append_eos: bool, padding_side: str = "right") -> PreTrainedTokenizerFast:
+def tiny_tokenizer(
+    *, append_eos: bool, padding_side: str = "right", words: tuple[str, ...] = WORDS
+) -> PreTrainedTokenizerFast:
     """Words separated by spaces; with ``append_eos`` it ends every text by </s>, as T5's does."""
-    vocabulary = {word: index for index, word in enumerate(SPECIAL + WORDS)}
+    vocabulary = {word: index for index, word in enumerate(SPECIAL + words)}
     tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
     tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
     if append_eos:
@@ -104,6 +106,26 @@ def tiny_encoder_decoder(folder: Path, seed: int = 0, kind: str = "t5", scale: f
         init_std=0.02 * scale,
     )
     return _save(folder, BartForConditionalGeneration(config), tiny_tokenizer(append_eos=True))
+
+
+def tiny_judge(folder: Path) -> Path:
+    """Saves a decoder-only model that knows the words A and B, and nothing of right and wrong."""
+    torch.manual_seed(0)
+    words = (*WORDS, "A", "B", "<|A", "<|B", "<|")
+    config = LlamaConfig(
+        vocab_size=len(SPECIAL + words),
+        pad_token_id=PAD,
+        eos_token_id=EOS,
+        bos_token_id=BOS,
+        hidden_size=16,
+        intermediate_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        num_key_value_heads=2,
+        max_position_embeddings=128,
+        initializer_range=0.4,
+    )
+    return _save(folder, LlamaForCausalLM(config), tiny_tokenizer(append_eos=False, words=words))
 
 
 def _save(folder: Path, model: torch.nn.Module, tokenizer: PreTrainedTokenizerFast) -> Path:

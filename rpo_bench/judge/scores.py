@@ -7,6 +7,7 @@ from rpo_bench.judge.judgements import WinRates, win_rates
 from rpo_bench.judge.pairing import REFERENCE, label_of, measured_as, method_of
 from rpo_bench.judge.questions import Question, by_comparison, judgements_of
 from rpo_bench.judge.rating import rate
+from rpo_bench.results.publish import PUBLISHED
 from rpo_bench.results.schema import Interval, MetricValue
 from rpo_bench.results.store import StoredRecord, write_record
 
@@ -95,7 +96,8 @@ def write_metrics(records: Sequence[StoredRecord], metrics: Mapping[str, Mapping
         kept = {name: value for name, value in stored.record.metrics.items() if name not in NAMES}
         update = dict(sorted({**kept, **own}.items()))
         if update != stored.record.metrics:
-            write_record(stored.folder, stored.record.model_copy(update={"metrics": update}))
+            indent = None if PUBLISHED in stored.record.extra else 2  # published records are kept small
+            write_record(stored.folder, stored.record.model_copy(update={"metrics": update}), indent)
             changed += 1
     return changed
 

@@ -41,8 +41,14 @@ class About:
     schema: int = SCHEMA_VERSION
 
 
-def about(board: Board, roots: Sequence[Path]) -> About:
-    """What the footer says; folders are told relative to the results that they lie in."""
+def about(board: Board, roots: Sequence[Path], remarks: Sequence[str] = ()) -> About:
+    """What the footer says; folders are told relative to the results that they lie in.
+
+    Args:
+        board: What is shown.
+        roots: The folders that the results were read from.
+        remarks: What else there is to say.
+    """
     results = board.results
     broken = tuple(Broken(Path(_within(one.folder, roots)), one.reason, one.kind) for one in results.broken)
     records = [stored.record for stored in results.records]
@@ -58,7 +64,7 @@ def about(board: Board, roots: Sequence[Path]) -> About:
     return About(
         records="; ".join(counts) + ".",
         broken=broken,
-        remarks=_remarks(board, roots),
+        remarks=(*_remarks(board, roots), *remarks),
         backends=_backends(board.sections),
         environments=_environments([record.environment for record in records]),
         commands=tuple(sorted({record.command for record in records})),

@@ -18,12 +18,13 @@ from rpo_bench.site.downloads import csv_text, data_url, json_text
 from rpo_bench.site.exhibit import Exhibit
 from rpo_bench.site.exhibits import exhibits
 from rpo_bench.site.frontier_plot import frontier
+from rpo_bench.site.judge_cards import judge_cards
 from rpo_bench.site.learning_plot import learning, learning_plots
 from rpo_bench.site.palette import REFERENCE, Look, looks
 from rpo_bench.site.ranking_plot import budget_oracle, ranking, ranking_frame
 from rpo_bench.site.stability_table import Stability, stability
 from rpo_bench.site.svg import Frame, key
-from rpo_bench.site.table import COLUMNS, BoardRow, Column, Value
+from rpo_bench.site.table import BoardRow, Column, Value, shown_columns
 from rpo_bench.site.text import bounds, counted, number, strength_text, visible
 from rpo_bench.site.trade_offs import scatter
 from rpo_bench.spec import Decoding
@@ -61,18 +62,20 @@ def page(board: Board, roots: Sequence[Path]) -> str:
     style, script = (_asset(environment, name) for name in ("style.css", "board.js"))
     style += _asset(environment, "evidence.css")
     methods = looks(series.label for section in board.sections for series in section.panel.trained)
+    judges, unread_cards = judge_cards(roots)
     values: dict[str, Any] = {
         "board": board,
         "pictures": [_pictures(section, methods, f"s{i}") for i, section in enumerate(board.sections)],
         "looks": methods,
         "legend": _legend(board, methods),
         "reference": REFERENCE,
-        "columns": COLUMNS,
+        "columns": shown_columns(board.rows),
         "few_samples": int(MIN_EFFECTIVE_SAMPLES),
         "tasks": sorted({row.task for row in board.rows}),
         "models": sorted({row.model for row in board.rows}),
         "titles": [f"{section.panel.task} with {section.panel.model}" for section in board.sections],
-        "about": about(board, roots),
+        "judges": judges,
+        "about": about(board, roots, unread_cards),
         "csv": data_url(csv_text(board), "text/csv"),
         "json": data_url(json_text(board), "application/json"),
         "style": style,

@@ -46,7 +46,12 @@ COLUMNS = (
     Column("toxicity", "Toxicity", "", "lower", 3, "Mean toxicity of the samples, by the named classifier."),
     Column("distinct_2", "Distinct-2", "", "higher", 3, "Different word pairs as a share of all word pairs."),
     Column("length", "Length", "tokens", "", 1, "Tokens per sample."),
+    Column("win_rate", "Win rate", "", "higher", 3,
+           "Share of questions won against the reference policy, by the named judge, in both orders."),
+    Column("win_rate_equal_length", "At equal length", "", "higher", 3,
+           "The win rate where both responses are equally long, by a logistic regression on the difference."),
 )  # fmt: skip
+_OPTIONAL = ("win_rate", "win_rate_equal_length")  # by a judge, where there is one
 
 
 @dataclass(frozen=True)
@@ -129,6 +134,15 @@ def board_rows(results: Results, oracles: Mapping[tuple[str, str], Oracle] | Non
         oracle = (oracles or {}).get((panel.spec.task, panel.spec.model))
         rows += panel_rows(panel, scores, panel_joint(panel, scores), oracle)
     return rows
+
+
+def shown_columns(rows: Sequence[BoardRow]) -> tuple[Column, ...]:
+    """The table's columns: a judge's only where something was judged."""
+    return tuple(
+        column
+        for column in COLUMNS
+        if column.metric not in _OPTIONAL or any(row.point(column.metric) is not None for row in rows)
+    )
 
 
 def panel_rows(panel: Panel, scores: PanelScores, joint: Joint, oracle: Oracle | None) -> list[BoardRow]:

@@ -12,7 +12,7 @@ from rich.text import Text
 from rpo_bench.results.schema import Interval
 from rpo_bench.site.about import left_out
 from rpo_bench.site.board import Board, Section
-from rpo_bench.site.table import COLUMNS, BoardRow, Column
+from rpo_bench.site.table import BoardRow, Column, shown_columns
 from rpo_bench.site.text import DASH, counted, estimate, listed, number, strength_text, visible
 
 _PLAIN_WIDTH = 200  # where nobody says how wide it is
@@ -86,8 +86,9 @@ class Fitted:
 
 def fitted_table(rows: Sequence[BoardRow], width: int) -> Fitted:
     """Intervals as [low, high] where there is room, else as ± half of their width, else fewer columns."""
-    full = tuple(c for c in COLUMNS if any(row.point(c.metric) is not None for row in rows))
-    empty = tuple(column for column in COLUMNS if column not in full)
+    columns = shown_columns(rows)
+    full = tuple(c for c in columns if any(row.point(c.metric) is not None for row in rows))
+    empty = tuple(column for column in columns if column not in full)
     if _needed(rows, full, estimate) <= width:
         return Fitted(_table(rows, full, estimate), (), empty)
     kept = full

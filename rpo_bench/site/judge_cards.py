@@ -1,0 +1,77 @@
+"""The judges' cards: how far those can be believed whose win rates the board shows."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rpo_bench.errors import UserError
+from rpo_bench.judge.card import JudgeCard, read_card
+from rpo_bench.judge.storage import judge_folders
+from rpo_bench.results.schema import Interval
+from rpo_bench.site.text import number
+
+
+@dataclass(frozen=True)
+class ShownCard:
+    """A card as the page tells it.
+
+    Attributes:
+        judge: Its name.
+        facts: (what, how much, why it matters).
+        warnings: What to be wary of.
+    """
+
+    judge: str
+    facts: tuple[tuple[str, str, str], ...]
+    warnings: tuple[str, ...]
+
+
+def judge_cards(roots: Sequence[Path]) -> tuple[list[ShownCard], list[str]]:
+    """The cards beside some results, by name, and a sentence on each that can't be read.
+
+    Args:
+        roots: Folders of results, or outputs of runs; judgements lie in them or beside them.
+    """
+    cards: dict[str, ShownCard] = {}
+    problems: list[str] = []
+    for folder in _folders(roots):
+        try:
+            card = read_card(folder)
+        except UserError as error:
+            problems.append(str(error))
+            continue
+        if card is not None:
+            cards[folder.name] = ShownCard(card.judge, tuple(_facts(card)), card.warnings)
+    return sorted(cards.values(), key=lambda one: one.judge), problems
+
+
+def _folders(roots: Sequence[Path]) -> Iterator[Path]:
+    for root in roots:
+        yield from judge_folders(root)
+        if root.resolve().name == "results":
+            yield from judge_folders(root.resolve().parent)
+
+
+def _facts(card: JudgeCard) -> Iterator[tuple[str, str, str]]:
+    yield "asked", f"{card.games:,} games", f"{card.questions:,} questions have a verdict in both orders"
+    if (of := card.agreement) is not None:
+        yield f"agrees with {of.by}", _share(of.accuracy), "of the games with a better response; a coin: 50 %"
+        kappa = f"{number(of.kappa)}, without ties {number(of.kappa_without_ties)}"
+        yield "Cohen's κ", kappa, "0: as by chance, 1: always the same"
+        yield "the longer is the better", _share(of.longer), "what picking the longer one would reach"
+    yield "changes its mind with the order", _share(card.flip_rate), "of the questions with two winners"
+    yield "prefers what it is shown first", _share(card.prefers_first), "of the decided games; fair: 50 %"
+    yield "prefers the longer", _share(card.prefers_longer), "of the decided questions"
+    yield "gives a verdict", _share(card.parse_rate), "of the games"
+    for row in card.sanity:
+        truth = "" if row.truth is None else f"in truth {_share(row.truth)}"
+        yield f"win rate of the {row.name}", _share(row.win_rate), truth
+
+
+def _share(interval: Interval) -> str:
+    if interval.point is None:
+        return "–"
+    point = f"{100 * interval.point:.1f} %"
+    if interval.low is None or interval.high is None:
+        return point
+    return f"{point} [{100 * interval.low:.1f}, {100 * interval.high:.1f}]"
