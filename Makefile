@@ -52,5 +52,5 @@ $(VENV)/.runtime: $(VENV)/.python pyproject.toml $(CONSTRAINTS)
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.runtime
-	$(PIP) -e ".[dev,profanity]"
+	$(PIP) -e ".[dev,profanity,tools]"
 	@touch $@

@@ -77,7 +77,10 @@ class EvaluationSpec(Frozen):
     batch_size: int = Field(256, ge=1, description="sequences generated at a time; part of the identity")
     seed: int = Field(0, ge=0)
     decoding: Decoding = Decoding()
-    toxicity: str = Field("profanity", description="'profanity', 'hf:PATH' or 'none'")
+    toxicity: str = Field(
+        "profanity",
+        description="'profanity', 'detoxify:VARIANT', 'detoxify:FILE', 'hate-speech', 'hf:PATH' or 'none'",
+    )
     reward: str | None = Field(None, description="None: the task's; 'python:FILE:FUNCTION' or 'hf:FOLDER'")
 
 

@@ -103,7 +103,12 @@ class EvaluationFlags:
     ] = None
     eval_seed: Annotated[int | None, flag("--eval-seed", "Of the sampling.", "Evaluation", min=0)] = None
     toxicity: Annotated[
-        str | None, flag("--toxicity", "profanity, hf:MODEL_FOLDER or none.", "Evaluation")
+        str | None,
+        flag(
+            "--toxicity",
+            "profanity, detoxify:VARIANT, detoxify:FILE, hate-speech, hf:FOLDER, none.",
+            "Evaluation",
+        ),
     ] = None
     reward: Annotated[
         str | None,

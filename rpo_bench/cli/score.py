@@ -30,7 +30,11 @@ class ScoreFlags:
     ] = None
     toxicity: Annotated[
         str | None,
-        flag("--toxicity", "A classifier: profanity, hf:FOLDER. None by default.", "What"),
+        flag(
+            "--toxicity",
+            "profanity, detoxify:VARIANT, detoxify:FILE, hate-speech, hf:FOLDER. None by default.",
+            "What",
+        ),
     ] = None
     reward: Annotated[
         str | None, flag("--reward", "A further reward: python:FILE:FUNCTION or hf:FOLDER.", "What")
@@ -89,7 +93,7 @@ def _metrics(flags: ScoreFlags, trust: TrustFlags, stored: "StoredRecord") -> "S
     names = split_list(flags.metrics or "") or ([] if single else list(METRICS))
     found: list[Metric] = [metric for name in names for metric in METRICS.get(name)(context)]
     if flags.toxicity is not None:
-        found.append(toxicity_metric(flags.toxicity))
+        found.append(toxicity_metric(flags.toxicity, trust.allow_pickle))
     if flags.reward is not None:
         allowed = Trust(**vars(trust))
         check_source(flags.reward, EVAL_FLAG, allowed)

@@ -42,6 +42,7 @@ from rpo_bench.engine.tokens import (
 )
 from rpo_bench.errors import UserError
 from rpo_bench.hashing import hash_json
+from rpo_bench.metrics.toxicity import toxicity_metric
 from rpo_bench.spec import CellSpec, DataSpec, MethodSpec, RunSpec, TrainingSpec
 from rpo_bench.tasks import Task, load_task
 from trainers.objective import Need
@@ -149,14 +150,11 @@ def check_evaluation(spec: RunSpec, trust: Trust) -> None:
     """Checks what the evaluation names: reward and toxicity backend."""
     if spec.evaluation.reward is not None:
         check_source(spec.evaluation.reward, EVAL_FLAG, trust)
-    kind, _, name = spec.evaluation.toxicity.partition(":")
-    if kind not in ("profanity", "none", "hf") or (kind == "hf") != bool(name):
-        raise UserError(f"--toxicity {spec.evaluation.toxicity}: choose profanity, hf:MODEL_FOLDER or none.")
-    if kind == "hf" and not Path(name.partition("#")[0]).is_dir():
-        raise UserError(
-            f"--toxicity {spec.evaluation.toxicity}: there is no folder {name.partition('#')[0]}."
-        )
-    if kind == "profanity" and importlib.util.find_spec("profanity_check") is None:
+    if spec.evaluation.toxicity != "profanity":
+        toxicity_metric(
+            spec.evaluation.toxicity, trust.allow_pickle
+        )  # loaded once now, not first after hours
+    elif importlib.util.find_spec("profanity_check") is None:
         log.warning(
             "Toxicity will be unscored: install its classifier by pip install 'rpo-bench[profanity]'."
         )

@@ -13,6 +13,7 @@ from rpo_bench.engine.reward_trial import try_reward
 from rpo_bench.errors import UserError
 from rpo_bench.hashing import hash_file, hash_folder
 from rpo_bench.metrics.proxy import Proxy
+from rpo_bench.models.fetching import model_folder
 from rpo_bench.models.reward import RewardModel, check_reward_folder, reward_model
 from rpo_bench.models.reward_record import read_reward_record
 from rpo_bench.spec import CellSpec, EvaluationSpec, RunSpec
@@ -81,7 +82,7 @@ def check_source(source: str, flag: str, trust: Trust) -> None:
     kind, _, rest = source.partition(":")
     if kind == "hf" and rest:
         what = f"{flag} {source}"
-        check_reward_folder(Path(rest), what, **vars(trust))
+        check_reward_folder(model_folder(rest, what).folder, what, **vars(trust))
         return
     load_function(*reward_file(source, flag))
 
@@ -101,7 +102,7 @@ def source_content(source: str) -> list[str]:
     """What identifies ``python:FILE:FUNCTION`` or ``hf:FOLDER``, wherever it lies."""
     kind, _, rest = source.partition(":")
     if kind == "hf":
-        return [hash_folder(Path(rest))]
+        return [hash_folder(model_folder(rest, source).folder)]
     file, function = reward_file(source)
     return [hash_file(file), function]
 
@@ -110,7 +111,8 @@ def source_function(source: str, flag: str, trust: Trust) -> RewardFunction:
     """The reward function that ``python:FILE:FUNCTION`` or ``hf:FOLDER`` names."""
     kind, _, rest = source.partition(":")
     if kind == "hf":
-        return reward_model(Path(rest), what=f"{flag} {source}", **vars(trust))
+        what = f"{flag} {source}"
+        return reward_model(model_folder(rest, what).folder, what=what, **vars(trust))
     function: RewardFunction = load_function(*reward_file(source, flag))
     return function
 

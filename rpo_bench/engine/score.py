@@ -67,6 +67,7 @@ def _score_samples(work: CellWork, folder: Path) -> dict[str, MetricValue]:
         reward=reward_of(work, task),
         proxy=proxy_of(work.spec, task, work.trust),
         toxicity=evaluation.toxicity,
+        allow_pickle=work.trust.allow_pickle,
         decoding=decoding_of(work),
         identity=work.spec.hash,
     )

@@ -68,6 +68,7 @@ def measure(
     reward_name: str | None = None,
     proxy: Proxy | None = None,
     toxicity: str = "profanity",
+    allow_pickle: bool = False,
     decoding: Decoding | None = None,
     identity: str = "",
 ) -> Measured:
@@ -79,7 +80,8 @@ def measure(
         reward: The reward function; None leaves reward out.
         reward_name: What results call it; None: the function's own name.
         proxy: What stands in for the reward; None leaves it out.
-        toxicity: 'profanity', 'hf:FOLDER' or 'none'.
+        toxicity: Which classifier, as ``toxicity_metric`` takes it.
+        allow_pickle: Whether a classifier may have weights that can run code.
         decoding: How the samples were drawn; None: ancestrally.
         identity: What the resampling is seeded by: the cell's hash.
 
@@ -89,7 +91,7 @@ def measure(
     """
     context = MetricContext(decoding or Decoding(), reward, proxy)
     metrics: list[Metric] = [] if reward is None else [_reward(reward, reward_name, samples)]
-    metrics.append(toxicity_metric(toxicity))
+    metrics.append(toxicity_metric(toxicity, allow_pickle))
     for name in METRICS:
         metrics += METRICS.get(name)(context)
     return run_metrics(metrics, prompts, samples, identity)

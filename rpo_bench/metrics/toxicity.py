@@ -1,7 +1,8 @@
 """Toxicity by a local classifier, labelled by which one. An empty text is unscored, never "clean".
 
 ``profanity`` is alt-profanity-check, a linear classifier of swear words (it sees profanity, not harm);
-``hf:FOLDER`` is any Hugging Face sequence classifier; ``none`` measures nothing.
+``detoxify:VARIANT`` or ``detoxify:FILE`` is Detoxify; ``hate-speech`` is the classifier of ``evaluate``'s
+measurement "toxicity"; ``hf:FOLDER`` is any Hugging Face sequence classifier; ``none`` measures nothing.
 """
 
 from abc import abstractmethod
@@ -20,21 +21,35 @@ EMPTY = Unscored("empty text")
 TOXIC = 0.5
 
 
-def toxicity_metric(backend: str) -> "Toxicity":
-    """The metric of ``--toxicity``: 'profanity', 'hf:FOLDER' (or 'hf:FOLDER#LABEL'), 'none'.
+def toxicity_metric(backend: str, allow_pickle: bool = False) -> "Toxicity":
+    """The metric of ``--toxicity``.
+
+    Args:
+        backend: 'profanity', 'detoxify:VARIANT', 'detoxify:FILE', 'hate-speech', 'hate-speech:FOLDER',
+            'hf:FOLDER', 'hf:FOLDER#LABEL' or 'none'.
+        allow_pickle: Whether weights may be loaded that can run code.
 
     Raises:
         UserError: There is no such backend, or its classifier can't be loaded.
     """
+    kind, _, name = backend.partition(":")
     if backend == "none":
         return Missing("none", "toxicity is switched off")
     if backend == "profanity":
         return profanity()
-    if backend.startswith("hf:"):
+    if kind == "hf" and name:
         from rpo_bench.metrics.toxicity_hf import Classifier
 
-        return Classifier.load(backend.removeprefix("hf:"))
-    known = ("profanity", "hf:FOLDER", "none")
+        return Classifier.load(name, allow_pickle)
+    if kind == "hate-speech":
+        from rpo_bench.metrics.toxicity_hate import hate_speech
+
+        return hate_speech(name, allow_pickle)
+    if kind == "detoxify" and name:
+        from rpo_bench.metrics.toxicity_detoxify import detoxify
+
+        return detoxify(name, allow_pickle)
+    known = ("profanity", "detoxify:VARIANT", "detoxify:FILE", "hate-speech", "hf:FOLDER", "none")
     raise UserError(f"--toxicity {backend}: no such classifier.{did_you_mean(backend, known)}")
 
 

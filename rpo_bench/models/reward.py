@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from rpo_bench.data.row import Prompt
 from rpo_bench.errors import UserError
 from rpo_bench.hashing import hash_folder
+from rpo_bench.models.fetching import shown_name
 from rpo_bench.models.folder import check_model_folder, is_adapter, read_json
 from rpo_bench.models.loading import load_tokenizer
 from rpo_bench.models.prompting import prompt_ids
@@ -91,7 +92,7 @@ class RewardModel:
         device = "cuda" if torch.cuda.is_available() else "cpu"
         centre = float(getattr(model.config, CENTRE_KEY, 0.0))
         layout = getattr(model.config, LAYOUT_KEY, None) or usual_layout(model.config, tokenizer)
-        name = f"{folder.resolve().name} ({hash_folder(folder)[:8]})"
+        name = f"{shown_name(folder)} ({hash_folder(folder)[:8]})"
         found = cls(model.to(device), tokenizer, name, layout, centre)
         check_padding(found.model, [found.encode("a", "b"), found.encode("a b c d", "e f g h")])
         return found

@@ -15,6 +15,8 @@ PACKAGES = (
     "accelerate",
     "alt-profanity-check",
     "datasets",
+    "detoxify",
+    "lm-eval",
     "numpy",
     "pandas",
     "peft",

@@ -160,7 +160,7 @@ def test_another_proxy_is_another_task(world, tmp_path):
     ("reward", "message"),
     [
         ("proxy", "the task 'bare' has no proxy reward model: train one by 'rpo-bench reward-model'"),
-        ("hf:{0}/nowhere", "There is no model folder"),
+        ("hf:{0}/nowhere", "there is no model folder"),
         ("hf:{0}/bare/models/decoder", "not a sequence classifier"),
         ("python:{0}/nowhere.py:f", "there is no file"),
         ("python:{0}/words.py:f", "has no function 'f'"),

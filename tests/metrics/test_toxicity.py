@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from tiny_classifiers import tiny_classifier
 from tiny_models import tiny_tokenizer
-from transformers import BertConfig, BertForSequenceClassification
+from transformers import BertForSequenceClassification
 
 from rpo_bench.errors import UserError
 from rpo_bench.metrics.protocol import Unscored
@@ -100,18 +101,7 @@ def classifier(tmp_path: Path):
     """Saves a tiny BERT classifier and its tokenizer."""
 
     def make(labels: list[str], **options: object) -> Path:
-        torch.manual_seed(0)
-        tokenizer = tiny_tokenizer(append_eos=False)
-        config = BertConfig(
-            vocab_size=len(tokenizer), hidden_size=16, num_hidden_layers=1, num_attention_heads=2,
-            intermediate_size=16, max_position_embeddings=32, num_labels=len(labels), pad_token_id=0,
-            id2label=dict(enumerate(labels)), label2id={name: i for i, name in enumerate(labels)},
-            initializer_range=0.5, **options,
-        )  # fmt: skip
-        tokenizer.model_max_length = 32
-        BertForSequenceClassification(config).save_pretrained(tmp_path)
-        tokenizer.save_pretrained(tmp_path)
-        return tmp_path
+        return tiny_classifier(tmp_path, labels, **options)
 
     return make
 
