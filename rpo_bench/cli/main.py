@@ -34,6 +34,7 @@ VERBS = {
     "oracle": Verb("rpo_bench.cli.oracle:oracle", "What the best possible policy would earn at every KL."),
     "score": Verb("rpo_bench.cli.score:score", "Add metrics to stored samples; no model is needed."),
     "publish": Verb("rpo_bench.cli.publish:publish", "Make a run's results small enough to be committed."),
+    "submit": Verb("rpo_bench.cli.submit:app", "Look at contributed results before sending them."),
     "leaderboard": Verb("rpo_bench.cli.leaderboard:leaderboard", "Build the page from stored results."),
     "doctor": Verb("rpo_bench.cli.doctor:doctor", "Say what this machine can do, and what is missing."),
 }

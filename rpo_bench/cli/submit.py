@@ -1,0 +1,64 @@
+"""``rpo-bench submit``: contributed results, before they are sent."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from rpo_bench.cli.console import out
+
+if TYPE_CHECKING:
+    from rpo_bench.submit.report import SubmitReport
+
+_MARKS = {"ok": ("✓", "green"), "warning": ("!", "yellow"), "failed": ("✗", "red")}
+
+app = typer.Typer(help="Look at contributed results before sending them.", no_args_is_help=True)
+
+
+@app.callback()
+def root() -> None:
+    """Look at contributed results before sending them."""
+
+
+@app.command()
+def check(
+    folder: Annotated[Path, typer.Argument(help="The contributed results.", metavar="FOLDER")],
+    against: Annotated[
+        Path | None,
+        typer.Option("--against", metavar="DIR", help="The published baselines; the stored ones by default."),
+    ] = None,
+    max_mb: Annotated[float, typer.Option("--max-mb", min=0.001, help="How large FOLDER may be.")] = 5.0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Check whether results can become rows of the board: what holds, what doesn't, and what to do.
+
+    Exits with 1 when something doesn't hold; warnings (!) don't count.
+    """
+    from rpo_bench.compare.baselines import stored_baselines
+    from rpo_bench.submit.check import check_submission
+
+    report = check_submission(folder, against or stored_baselines(), max_mb)
+    if as_json:
+        typer.echo(report.model_dump_json(indent=2))
+    else:
+        _print(report)
+    if not report.passed:
+        raise typer.Exit(1)
+
+
+def _print(report: "SubmitReport") -> None:
+    from rich.text import Text
+
+    from rpo_bench.site.text import counted, visible
+
+    console = out()
+    for one in report.checks:
+        mark, style = _MARKS[one.status]
+        console.print(Text.assemble((mark, style), f" {one.name}: {visible(one.said)}"), soft_wrap=True)
+        for finding in one.findings:
+            console.print(Text(f"    {visible(finding)}"), soft_wrap=True)
+        if one.advice:
+            console.print(Text(f"  → {one.advice}", "dim"), soft_wrap=True)
+    failed = sum(one.status == "failed" for one in report.checks)
+    ends = "It can be sent." if report.passed else f"{counted(failed, 'check')} failed: mend that first."
+    console.print(f"\n{counted(report.records, 'result')} in {visible(report.folder)}. {ends}", markup=False)

@@ -1,0 +1,1 @@
+"""Whether contributed results can become rows of the board."""

@@ -1,0 +1,138 @@
+"""Whether the files of a contribution are whole, and its metrics follow from them."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from rpo_bench.compare.scores import prompt_means
+from rpo_bench.errors import UserError
+from rpo_bench.hashing import hash_file
+from rpo_bench.results.samples import ScoreLine, StoredSample
+from rpo_bench.results.store import (
+    SAMPLES_FILE,
+    SCORES_FILE,
+    TRAIN_LOG_FILE,
+    StoredRecord,
+    read_samples,
+    read_scores,
+)
+from rpo_bench.submit.report import Check, ruled
+
+_FILES = {"samples": SAMPLES_FILE, "scores": SCORES_FILE, "train_log": TRAIN_LOG_FILE}
+
+#: How far a mean may lie from that of its scores: they are published with four decimals.
+TOLERANCE = 5e-5 + 1e-9
+#: How far the KL of a sample may lie from the sum of its tokens' log-ratios.
+KL_TOLERANCE = 1e-3
+
+
+def contents(records: Sequence[StoredRecord], root: Path) -> list[Check]:
+    """The files of every record against its hashes, against each other, and against its metrics.
+
+    Args:
+        records: What was contributed.
+        root: What findings are told relative to.
+    """
+    files, counts, means = [], [], []
+    for stored in records:
+        name = stored.folder.relative_to(root).as_posix()
+        files += [f"{name}: {reason}" for reason in _files(stored)]
+        if not stored.record.metrics:
+            continue
+        try:
+            samples, scores = read_samples(stored.folder), read_scores(stored.folder)
+        except UserError as error:
+            counts.append(f"{name}: {str(error).replace(f'{stored.folder}/', '').rstrip('.')}")
+            continue
+        counts += [f"{name}: {reason}" for reason in _counts(stored, samples, scores)]
+        means += [f"{name}: {reason}" for reason in _means(stored, samples, scores)]
+    return [
+        ruled(
+            "files",
+            "samples, scores and training logs are there and match the hashes in their records",
+            "files that are missing, or aren't those of their records: {n}",
+            files,
+            "copy the result folders whole, with `rpo-bench publish RUN --into FOLDER`, and edit nothing",
+        ),
+        ruled(
+            "samples",
+            "every prompt has its samples, and every sample its scores",
+            "results with other samples or scores than they say: {n}",
+            counts,
+            "run `rpo-bench eval` or `rpo-bench score` again, then publish",
+        ),
+        ruled(
+            "metrics",
+            "the metrics are the means of the stored scores",
+            "metrics that aren't the means of the stored scores: {n}",
+            means,
+            "metrics are never edited: run `rpo-bench score` again, then publish",
+        ),
+    ]
+
+
+def _files(stored: StoredRecord) -> Iterator[str]:
+    """What is missing, or has another hash."""
+    hashes = stored.record.hashes
+    needed = ["samples", "scores"] if stored.record.metrics else []
+    if stored.record.spec.strength is not None:
+        needed.append("train_log")
+    for name in dict.fromkeys([*needed, *(name for name in _FILES if name in hashes)]):
+        file = stored.folder / _FILES[name]
+        if not file.is_file():
+            yield f"{file.name} is missing"
+        elif name not in hashes:
+            yield f"the record has no hash of {file.name}"
+        elif hash_file(file) != hashes[name]:
+            yield f"{file.name} isn't the file that the record was written with"
+
+
+def _counts(
+    stored: StoredRecord, samples: Sequence[StoredSample], scores: Sequence[ScoreLine]
+) -> Iterator[str]:
+    """Samples against the evaluation's number, scores against samples."""
+    wanted = stored.record.spec.evaluation.n_samples
+    places = [(one.prompt_id, one.sample) for one in samples]
+    if len(set(places)) < len(places):
+        yield f"{SAMPLES_FILE} has a sample twice"
+    prompts = {prompt for prompt, _ in places}
+    if len(set(places)) != wanted * len(prompts):
+        yield f"{len(set(places))} samples of {len(prompts)} prompts, where {wanted} of each were asked for"
+    scored = {(one.prompt_id, one.sample) for one in scores}
+    if missing := set(places) - scored:
+        yield f"{len(missing)} samples have no scores"
+    if extra := scored - set(places):
+        yield f"{len(extra)} scores are of no sample"
+    for name, metric in stored.record.metrics.items():
+        total = metric.scored + sum(metric.unscored.values())
+        if total != len(places):
+            yield f"{name} speaks of {total} samples, where {len(places)} are stored"
+            break
+
+
+def _means(
+    stored: StoredRecord, samples: Sequence[StoredSample], scores: Sequence[ScoreLine]
+) -> Iterator[str]:
+    """Every metric that is a mean over prompts, computed anew; and KL from the tokens, where they are."""
+    for name, by_prompt in prompt_means(list(scores)).items():
+        metric = stored.record.metrics.get(name)
+        if metric is None or metric.interval.point is None or not by_prompt:
+            continue
+        mean = sum(by_prompt.values()) / len(by_prompt)
+        if abs(mean - metric.interval.point) > TOLERANCE:
+            yield f"{name} is {mean:.6g} by its scores, and {metric.interval.point:.6g} in the record"
+    for name in ("reward", "kl"):
+        if name in stored.record.metrics and not any(name in line.scores for line in scores):
+            yield f"{name} has no scores that it follows from"
+    yield from _token_kl(samples, scores)
+
+
+def _token_kl(samples: Sequence[StoredSample], scores: Sequence[ScoreLine]) -> Iterator[str]:
+    stored = {(line.prompt_id, line.sample): line.scores.get("kl") for line in scores}
+    off = 0
+    for sample in samples:
+        known = stored.get((sample.prompt_id, sample.sample))
+        if known is None or sample.policy_logps is None or sample.reference_logps is None:
+            continue
+        off += abs(sum(sample.policy_logps) - sum(sample.reference_logps) - known) > KL_TOLERANCE
+    if off:
+        yield f"kl of {off} samples isn't the log-ratio of their tokens"
