@@ -77,9 +77,10 @@ def read_json_lines(file: Path, model: type[M]) -> list[M]:
 def read_objects(file: Path) -> list[dict[str, Any]]:
     """Every line as a JSON object; raises UserError that names file and line of what isn't one."""
     found = []
+    decoder = json.JSONDecoder(parse_constant=_refuse)
     for number, line in _raw_lines(file):
         try:
-            value = json.loads(line, parse_constant=_refuse)
+            value = decoder.decode(line.decode())
         except ValueError as error:
             raise UserError(f"{file}, line {number} is not JSON: {error}.") from error
         if not isinstance(value, dict):

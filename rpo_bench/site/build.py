@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from rpo_bench.atomic import atomic_file
+from rpo_bench.atomic import atomic_file, atomic_folder
 from rpo_bench.errors import UserError
 from rpo_bench.results.store import Results, read_results
 from rpo_bench.site.board import Board, Oracles, make_board
+from rpo_bench.site.data_files import DATA, data_files
 from rpo_bench.site.page import page
 
 PAGE = "index.html"
@@ -21,7 +22,7 @@ class CheckFailed(UserError):  # noqa: N818 (it names what was found)
 
 
 def build_leaderboard(results_roots: Sequence[Path], out: Path, *, oracles: Oracles | None = None) -> Board:
-    """Reads results, computes the board and writes ``out/index.html``.
+    """Reads results, computes the board and writes ``out/index.html`` and what it loads from ``out/data``.
 
     Args:
         results_roots: Folders of results, or outputs of ``train-and-eval``.
@@ -32,6 +33,9 @@ def build_leaderboard(results_roots: Sequence[Path], out: Path, *, oracles: Orac
         UserError: There is no result to show, or the page can't be written.
     """
     board = read_board(results_roots, oracles=oracles)
+    with atomic_folder(out / DATA) as folder:
+        for file in data_files(board):
+            (folder / file.name).write_bytes(file.text.encode())
     with atomic_file(out / PAGE) as temporary:
         temporary.write_bytes(page(board, results_roots).encode())
     return board
@@ -62,7 +66,20 @@ def check_leaderboard(results_roots: Sequence[Path], out: Path, *, oracles: Orac
         raise CheckFailed(f"{file}: there is no such page; build it without --check.", board)
     if file.read_bytes() != page(board, results_roots).encode():
         raise CheckFailed(f"{file} isn't the page of these results: build it again without --check.", board)
+    if (odd := _odd_data(board, out / DATA)) is not None:
+        raise CheckFailed(f"{odd} isn't what these results give: build it again without --check.", board)
     return board
+
+
+def _odd_data(board: Board, folder: Path) -> Path | None:
+    """The first data file that differs, is missing, or belongs to no row."""
+    names = set()
+    for one in data_files(board):
+        names.add(one.name)
+        file = folder / one.name
+        if not file.is_file() or file.read_bytes() != one.text.encode():
+            return file
+    return next((file for file in sorted(folder.iterdir()) if file.name not in names), None)
 
 
 def _nothing(results: Results, roots: Sequence[Path]) -> str:

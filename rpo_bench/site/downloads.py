@@ -1,15 +1,18 @@
-"""The board's rows as CSV and JSON, carried inside the page."""
+"""The board's rows as CSV, which the page carries, and as JSON, which lies beside it."""
 
-import base64
 import csv
 import io
 import json
 from typing import Any
+from urllib.parse import quote
 
 from rpo_bench.results.schema import SCHEMA_VERSION
 from rpo_bench.site.board import Board
 from rpo_bench.site.table import BoardRow
 from rpo_bench.site.text import visible
+
+#: The rows with everything that is known of them, in the data folder.
+JSON_FILE = "rpo-bench.json"
 
 #: A spreadsheet takes a cell that begins so for a formula.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -18,14 +21,14 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 def csv_text(board: Board) -> str:
     """One line per row, with point, bounds and n of every metric that any row has."""
     names = sorted({name for row in board.rows for name in row.values})
-    heads = ["task", "model", "architecture", "method", "strength", "seeds", "diverged", "badge"]
+    heads = ["task", "model", "architecture", "method", "strength", "seeds", "diverged", "badge", "row"]
     heads += [f"{name}{part}" for name in names for part in ("", "_low", "_high", "_seeds", "_prompts")]
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(heads)
     for row in board.rows:
         about = [row.task, row.model, row.architecture, row.method]
-        numbers = [row.strength, len(row.seeds), row.diverged, row.badge]
+        numbers = [row.strength, len(row.seeds), row.diverged, row.badge, row.key]
         writer.writerow(
             [*map(_harmless, about), *numbers, *(v for name in names for v in _numbers(row, name))]
         )
@@ -52,6 +55,7 @@ def json_text(board: Board) -> str:
 
 def _row(row: BoardRow) -> dict[str, Any]:
     return {
+        "row": row.key,
         "task": row.task,
         "model": row.model,
         "architecture": row.architecture,
@@ -78,5 +82,5 @@ def _row(row: BoardRow) -> dict[str, Any]:
 
 def data_url(text: str, kind: str) -> str:
     """A link's target that holds the whole file."""
-    packed = base64.b64encode(text.encode("utf-8", "backslashreplace")).decode("ascii")
-    return f"data:{kind};charset=utf-8;base64,{packed}"
+    packed = quote(text.encode("utf-8", "backslashreplace"), safe="/:;,()[]'=+*!@$")
+    return f"data:{kind};charset=utf-8,{packed}"

@@ -1,4 +1,4 @@
-"""The board as one HTML file that needs nothing but itself."""
+"""The board as one HTML file that is complete in itself; its script loads details and samples from beside it."""
 
 import base64
 import hashlib
@@ -14,7 +14,8 @@ from markupsafe import Markup
 from rpo_bench.oracle import MIN_EFFECTIVE_SAMPLES
 from rpo_bench.site.about import about
 from rpo_bench.site.board import Board, Section
-from rpo_bench.site.downloads import csv_text, data_url, json_text
+from rpo_bench.site.data_files import DATA
+from rpo_bench.site.downloads import JSON_FILE, csv_text, data_url
 from rpo_bench.site.exhibit import Exhibit
 from rpo_bench.site.exhibits import exhibits
 from rpo_bench.site.frontier_plot import frontier
@@ -32,6 +33,11 @@ from rpo_bench.spec import Decoding
 _TRADE_WIDE = Frame(540, 340, left=50, right=12, top=34, bottom=50)
 _TRADE_NARROW = Frame(360, 290, left=46, right=10, top=34, bottom=50)
 _LEARNING = Frame(300, 180, left=40, right=8, top=8, bottom=42)
+#: Parts of the style sheet and of the script, in their order.
+_STYLES = ("style.css", "evidence.css", "drawer.css")
+_SCRIPTS = (
+    "core", "statistics", "state", "columns", "table", "export", "drawer", "card", "texts", "compare", "main",
+)  # fmt: skip
 _TRADES = (("toxicity", "Toxicity and reward"), ("distinct_2", "Diversity and reward"))
 
 
@@ -59,8 +65,8 @@ def page(board: Board, roots: Sequence[Path]) -> str:
         roots: The folders that the results were read from; paths are told relative to them.
     """
     environment = _environment()
-    style, script = (_asset(environment, name) for name in ("style.css", "board.js"))
-    style += _asset(environment, "evidence.css")
+    style = Markup("").join(_asset(environment, name) for name in _STYLES)
+    script = _script(environment)
     methods = looks(series.label for section in board.sections for series in section.panel.trained)
     judges, unread_cards = judge_cards(roots)
     values: dict[str, Any] = {
@@ -73,11 +79,13 @@ def page(board: Board, roots: Sequence[Path]) -> str:
         "few_samples": int(MIN_EFFECTIVE_SAMPLES),
         "tasks": sorted({row.task for row in board.rows}),
         "models": sorted({row.model for row in board.rows}),
+        "architectures": sorted({row.architecture for row in board.rows}),
+        "strengths": _strengths(board),
         "titles": [f"{section.panel.task} with {section.panel.model}" for section in board.sections],
         "judges": judges,
         "about": about(board, roots, unread_cards),
         "csv": data_url(csv_text(board), "text/csv"),
-        "json": data_url(json_text(board), "application/json"),
+        "json": f"{DATA}/{JSON_FILE}",
         "style": style,
         "script": script,
         "policy": _policy(style, script),
@@ -121,9 +129,26 @@ def _asset(environment: Environment, name: str) -> Markup:
     return Markup(environment.loader.get_source(environment, name)[0])
 
 
+def _script(environment: Environment) -> Markup:
+    """All parts of the script in one scope of their own."""
+    parts = [_asset(environment, f"script/{name}.js") for name in _SCRIPTS]
+    return Markup('(() => {\n"use strict";\n') + Markup("").join(parts) + Markup("})();\n")
+
+
+def _strengths(board: Board) -> list[str]:
+    """The strengths to choose from, as they are shown, by name and size."""
+    found = {(row.strength_name, row.strength) for row in board.rows if row.strength is not None}
+    return [text for name, value in sorted(found) if (text := strength_text(name, value))]
+
+
 def _policy(style: str, script: str) -> str:
-    """Nothing is loaded from anywhere, and no style or script but the page's own counts."""
-    allowed = {"style-src": _hash(style), "script-src": _hash(script), "img-src": "data:"}
+    """No style or script counts but the page's own, and the scripts that the latter asks for.
+
+    That is what 'strict-dynamic' means. It holds for a page opened from a file too, where browsers don't
+    agree on what 'self' is, and unlike 'self' it refuses every script that the page's text might bring in.
+    """
+    scripts = f"{_hash(script)} 'strict-dynamic'"
+    allowed = {"style-src": _hash(style), "script-src": scripts, "img-src": "data:"}
     rules = "; ".join(f"{kind} {source}" for kind, source in allowed.items())
     return f"default-src 'none'; {rules}; base-uri 'none'; form-action 'none'"
 

@@ -81,6 +81,7 @@ class BoardRow:
     """A method at a strength on a task with a base model, over its training seeds.
 
     Attributes:
+        key: What addresses call it: the beginning of its first checkpoint's hash.
         method: The method's label, with whatever else tells it from others of the same name.
         strength: None for the reference policy.
         seeds: Seeds that were trained, ordered.
@@ -93,6 +94,7 @@ class BoardRow:
         command: Reproduces the first seed's checkpoint.
     """
 
+    key: str
     task: str
     model: str
     architecture: str
@@ -176,6 +178,7 @@ def _board_row(panel: Panel, series: Series, row: Row, values: Mapping[str, Valu
         for name, metric in record.metrics.items():
             unscored[name] = unscored.get(name, 0) + sum(metric.unscored.values())
     return BoardRow(
+        key=records[0].cell[:12],
         task=panel.task,
         model=panel.model,
         architecture=panel.architecture,

@@ -12,10 +12,12 @@ _GREEK = {"tau": "τ", "beta": "β"}
 # C0 and C1 controls, zero-width characters, direction marks, embeddings, overrides and isolates, line and
 # paragraph separators, interlinear marks, tags, and surrogates: all invisible, or unprintable, or able to
 # reorder the text around them.
-_UNSEEN = re.compile(
-    "[\u0000-\u001f\u007f-\u009f\u00ad\u061c\u115f\u1160\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f"
-    "\u3164\ud800-\udfff\ufeff\ufff0-\uffff\U000e0000-\U000e0fff]"
+_UNSEEN_RANGES = (
+    "\u0000-\u001f\u007f-\u009f\u00ad\u061c\u115f\u1160\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f"
+    "\u3164\ud800-\udfff\ufeff\ufff0-\uffff\U000e0000-\U000e0fff"
 )
+_UNSEEN = re.compile(f"[{_UNSEEN_RANGES}]")
+_VISIBLE_LINES = re.compile(rf"(?![\n\t])[{_UNSEEN_RANGES}]")
 
 
 def visible(text: str) -> str:
@@ -25,6 +27,19 @@ def visible(text: str) -> str:
     the template's work.
     """
     return _UNSEEN.sub(lambda match: f"⟨U+{ord(match[0]):04X}⟩", text)
+
+
+def visible_deeply(value: object) -> object:
+    """Plain values of JSON with every text made visible; lines and tabs stay, and what is no number goes."""
+    if isinstance(value, str):
+        return _VISIBLE_LINES.sub(lambda match: f"⟨U+{ord(match[0]):04X}⟩", value)
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, dict):
+        return {visible(str(key)): visible_deeply(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [visible_deeply(item) for item in value]
+    return value
 
 
 def shortened(text: str, length: int) -> str:

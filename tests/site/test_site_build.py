@@ -12,9 +12,9 @@ def root(tmp_path):
     return write_world(tmp_path / "results", ["rpo", "kto"], seeds=2, strengths=(0.3,))
 
 
-def test_one_file_is_written_and_the_board_returned(root, tmp_path):
+def test_the_page_and_its_data_are_written_and_the_board_returned(root, tmp_path):
     board = build_leaderboard([root], tmp_path / "out")
-    assert [file.name for file in (tmp_path / "out").iterdir()] == ["index.html"]
+    assert sorted(file.name for file in (tmp_path / "out").iterdir()) == ["data", "index.html"]
     assert len(board.rows) == 3
 
 

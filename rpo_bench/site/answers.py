@@ -1,0 +1,127 @@
+"""A row's stored samples with their scores, as the sample browser needs them."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rpo_bench.compare.panels import Row
+from rpo_bench.errors import UserError
+from rpo_bench.results.json_lines import read_objects
+from rpo_bench.results.publish import DERIVED
+from rpo_bench.results.store import SAMPLES_FILE, SCORES_FILE
+
+#: Scores that say again what the sample or another score says.
+_LEFT_OUT = frozenset((*DERIVED, "finished_share", "kl_k3"))
+
+_DECIMALS = 4  # as they are published
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """The samples of one training seed, by prompt and number; the lists run side by side.
+
+    Attributes:
+        prompts: Identities of the prompts, sorted.
+        samples: How many samples each of them has.
+        texts: Per sample, where its text stands in ``Answers.texts``.
+        unfinished: The samples that were cut off.
+        scores: Metric → a number per sample, None for unscored.
+    """
+
+    seed: int
+    prompts: list[str]
+    samples: list[int]
+    texts: list[int]
+    unfinished: list[int]
+    scores: dict[str, list[float | None]]
+
+
+@dataclass(frozen=True)
+class Answers:
+    """The samples of a row.
+
+    Attributes:
+        prompts: Identity → text.
+        texts: Every different response once.
+        checkpoints: By training seed.
+        missing: Why the samples of others can't be shown.
+    """
+
+    prompts: dict[str, str]
+    texts: list[str]
+    checkpoints: list[Checkpoint]
+    missing: list[str]
+
+
+def read_answers(row: Row) -> Answers:
+    """Reads the samples of all the row's checkpoints; those that can't be read are named."""
+    answers = Answers({}, [], [], [])
+    known: dict[str, int] = {}
+    for stored in row.stored:
+        seed = stored.record.spec.seed
+        try:
+            answers.checkpoints.append(_checkpoint(seed, stored.folder, answers, known))
+        except UserError as error:
+            reason = str(error).replace(f"{stored.folder}/", "")
+            diverged = stored.record.status == "diverged" and not (stored.folder / SAMPLES_FILE).exists()
+            told = "it diverged and answered nothing." if diverged else reason
+            answers.missing.append(f"Seed {seed}: {told}")
+    return answers
+
+
+def _checkpoint(seed: int, folder: Path, answers: Answers, known: dict[str, int]) -> Checkpoint:
+    file = folder / SAMPLES_FILE
+    found = sorted((_sample(line, number, file) for number, line in enumerate(read_objects(file), start=1)))
+    scores = _scores(folder)
+    keys = [(prompt, sample) for prompt, sample, *_ in found]
+    counts: dict[str, int] = {}
+    places: list[int] = []
+    for prompt, _, text, _, asked in found:
+        counts[prompt] = counts.get(prompt, 0) + 1
+        answers.prompts.setdefault(prompt, asked)
+        if text not in known:
+            known[text] = len(answers.texts)
+            answers.texts.append(text)
+        places.append(known[text])
+    metrics = sorted({name for of in scores.values() for name in of} - _LEFT_OUT)
+    return Checkpoint(
+        seed=seed,
+        prompts=list(counts),
+        samples=list(counts.values()),
+        texts=places,
+        unfinished=[place for place, sample in enumerate(found) if not sample[3]],
+        scores={name: [_rounded(scores.get(key, {}).get(name)) for key in keys] for name in metrics},
+    )
+
+
+def _sample(line: Mapping[str, Any], number: int, file: Path) -> tuple[str, int, str, bool, str]:
+    """Prompt, number, text, whether it ended by itself, and what was asked."""
+    prompt, sample, text = line.get("prompt_id"), line.get("sample"), line.get("text")
+    finished, asked = line.get("finished"), line.get("prompt")
+    if not (isinstance(prompt, str) and isinstance(text, str) and isinstance(asked, str)):
+        raise UserError(f"{file}, line {number} is not a sample: it lacks a prompt or a text.")
+    if not (isinstance(sample, int) and isinstance(finished, bool)):
+        raise UserError(f"{file}, line {number} is not a sample: it lacks a number, or whether it finished.")
+    return prompt, sample, text, finished, asked
+
+
+def _scores(folder: Path) -> dict[tuple[object, object], Mapping[str, Any]]:
+    """(prompt, sample) → its scores; none where they can't be read, which the page's footer tells."""
+    try:
+        lines = read_objects(folder / SCORES_FILE)
+    except UserError:
+        return {}
+    return {
+        (line.get("prompt_id"), line.get("sample")): scores
+        for line in lines
+        if isinstance(scores := line.get("scores"), dict)
+    }
+
+
+def _rounded(value: object) -> float | None:
+    if not isinstance(value, (int, float)) or not math.isfinite(value):
+        return None
+    short = round(float(value), _DECIMALS) + 0.0  # + 0.0: no minus zero
+    return int(short) if short.is_integer() else short

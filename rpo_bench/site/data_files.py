@@ -1,0 +1,79 @@
+"""What the page loads on demand: a folder of scripts, for a page opened from a file may load nothing else.
+
+Every script says ``rpoBench.take(name, value)`` with plain JSON in ASCII, in which no text of other people can
+be anything but text. There is one for the prompts of every panel, and two for every row of the table: its
+details, and its samples with their scores. The table as JSON lies beside them.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from rpo_bench.hashing import hash_json
+from rpo_bench.site.answers import Answers, read_answers
+from rpo_bench.site.board import Board, Section
+from rpo_bench.site.details import details
+from rpo_bench.site.downloads import JSON_FILE, json_text
+from rpo_bench.site.text import visible_deeply
+
+#: The folder beside the page.
+DATA = "data"
+
+
+@dataclass(frozen=True)
+class DataFile:
+    """A file of the data folder."""
+
+    name: str
+    text: str
+
+
+def data_files(board: Board) -> Iterator[DataFile]:
+    """The files of a board's data folder, one after the other: the same board gives the same bytes."""
+    yield DataFile(JSON_FILE, json_text(board))
+    for section in board.sections:
+        yield from _of_section(section)
+
+
+def _of_section(section: Section) -> Iterator[DataFile]:
+    prompts: dict[str, str] = {}
+    name = f"prompts-{_panel_key(section)}"
+    rows = [row for series in section.panel.series for row in series.rows]
+    for shown, row in zip(section.rows, rows, strict=True):
+        answers = read_answers(row)
+        for prompt, text in answers.prompts.items():
+            prompts.setdefault(prompt, text)
+        samples = f"samples-{shown.key}" if answers.checkpoints else None
+        yield _script(f"row-{shown.key}", details(shown, row, name, samples, answers.missing))
+        if samples is not None:
+            yield _script(samples, _samples(answers))
+    yield _script(name, [{"id": prompt, "text": text} for prompt, text in sorted(prompts.items())])
+
+
+def _panel_key(section: Section) -> str:
+    """A panel's name in files, from what is measured."""
+    spec = section.panel.spec
+    known = [spec.task, spec.task_hash, spec.model, spec.model_hash, spec.evaluation.model_dump(mode="json")]
+    return hash_json(known)[:12]
+
+
+def _samples(answers: Answers) -> object:
+    return {
+        "texts": answers.texts,
+        "checkpoints": [
+            {
+                "seed": one.seed,
+                "prompts": one.prompts,
+                "samples": one.samples,
+                "texts": one.texts,
+                "unfinished": one.unfinished,
+                "scores": one.scores,
+            }
+            for one in answers.checkpoints
+        ],
+    }
+
+
+def _script(name: str, value: object) -> DataFile:
+    text = json.dumps(visible_deeply(value), ensure_ascii=True, allow_nan=False, separators=(",", ":"))
+    return DataFile(f"{name}.js", f'rpoBench.take("{name}",{text});\n')

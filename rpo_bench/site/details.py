@@ -1,0 +1,81 @@
+"""All that is known of one row of the table, for its card."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from rpo_bench.compare.panels import Row
+from rpo_bench.results.schema import Record
+from rpo_bench.site.table import BoardRow, Value
+from rpo_bench.site.text import strength_text
+
+
+def details(
+    shown: BoardRow, row: Row, prompts: str, samples: str | None, missing: Sequence[str]
+) -> dict[str, Any]:
+    """A row's card as plain values.
+
+    Args:
+        shown: As the table has it.
+        row: Its checkpoints.
+        prompts: The script that holds its panel's prompts.
+        samples: The script that holds its samples, where there are any.
+        missing: Why samples are missing.
+    """
+    records = [stored.record for stored in row.stored]
+    environments = _distinct([record.environment.model_dump(mode="json") for record in records])
+    return {
+        "key": shown.key,
+        "task": shown.task,
+        "model": shown.model,
+        "architecture": shown.architecture,
+        "method": shown.method,
+        "strength": strength_text(shown.strength_name, shown.strength),
+        "badge": shown.badge,
+        "metrics": {name: _metric(value, records, name) for name, value in sorted(shown.values.items())},
+        "unscored": dict(sorted(shown.unscored.items())),
+        "stability": dict(shown.stability),
+        "checkpoints": [_checkpoint(record) for record in records],
+        "spec": records[0].spec.model_dump(mode="json", exclude={"seed"}),
+        "environments": environments,
+        "prompts": prompts,
+        "samples": samples,
+        "missing": list(missing),
+    }
+
+
+def _metric(value: Value, records: Sequence[Record], name: str) -> dict[str, Any]:
+    known = next((record.metrics[name] for record in records if name in record.metrics), None)
+    one = value.interval
+    return {
+        "point": one.point,
+        "low": one.low,
+        "high": one.high,
+        "level": one.level,
+        "method": one.method,
+        "levels": list(one.levels),
+        "seeds": value.seeds,
+        "prompts": value.prompts,
+        "backend": value.backend,
+        "unit": known.unit if known else "",
+        "better": known.higher_is_better if known else None,
+    }
+
+
+def _checkpoint(record: Record) -> dict[str, Any]:
+    return {
+        "seed": record.spec.seed,
+        "cell": record.cell,
+        "status": record.status,
+        "reason": record.reason,
+        "cost": record.cost.model_dump(mode="json"),
+        "hashes": dict(sorted(record.hashes.items())),
+        "command": record.command,
+    }
+
+
+def _distinct(values: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    for value in values:
+        if value not in found:
+            found.append(value)
+    return found

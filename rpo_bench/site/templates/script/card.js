@@ -1,0 +1,73 @@
+// The card of a row: everything that is known of its checkpoints.
+const bytes = (n) => (n ? `${(n / 2 ** 20).toFixed(0)} MiB` : "");
+const seconds = (n) => (n ? `${number(n, n < 10 ? 1 : 0)} s` : DASH);
+
+const metricName = (name, of) => (of.unit ? `${words(name)}, ${of.unit}` : words(name));
+
+const metricsPart = (of) => {
+  const rows = Object.entries(of.metrics).map(([name, one]) => [metricName(name, one), number(one.point), bounds(one.low, one.high) || DASH,
+    one.prompts === null ? `${one.seeds}` : `${one.seeds} \u00d7 ${one.prompts}`,
+    one.levels.join(", ") || DASH, one.backend || DASH, of.unscored[name] ? String(of.unscored[name]) : "0"]);
+  return rows.length ? part("Metrics", numbers(["Metric", "Mean", "95 % interval", "n", "Interval covers", "Scored by", "Unscored"], rows))
+    : part("Metrics", make("p", {}, "Every run diverged: there is nothing to measure."));
+};
+
+const commandPart = (of) => {
+  const commands = [...new Set(of.checkpoints.map((one) => one.command))];
+  const said = make("output", { "aria-live": "polite" });
+  const copy = async () => {
+    try {
+      await navigator.clipboard.writeText(commands.join("\n"));
+      said.textContent = "Copied.";
+    } catch {
+      getSelection().selectAllChildren(code);
+      said.textContent = "Selected: copy it with Ctrl+C.";
+    }
+  };
+  const code = make("pre", { tabindex: "0", role: "region", "aria-label": "Commands" }, commands.join("\n"));
+  return part("To reproduce", code, button(commands.length === 1 ? "Copy the command" : "Copy the commands", copy), " ", said);
+};
+
+const costPart = (of) => {
+  const rows = of.checkpoints.map(({ seed, status, reason, cost, cell }) => [`seed ${seed}`, reason ? `${status}: ${reason}` : status, seconds(cost.train_seconds),
+    cost.train_tokens ? cost.train_tokens.toLocaleString("en") : DASH, cost.rollouts ? cost.rollouts.toLocaleString("en") : DASH,
+    bytes(cost.peak_memory_bytes) || DASH, seconds(cost.generate_seconds), cell.slice(0, 12)]);
+  return part("Checkpoints and what they cost", numbers(["Checkpoint", "Status", "Training", "Tokens", "Rollouts", "Peak memory", "Generating", "Cell"], rows));
+};
+
+const stabilityPart = (of) => {
+  const rows = Object.entries(of.stability).map(([name, value]) => [words(name), number(value)]);
+  return rows.length ? part("Stability, averaged over the seeds", numbers(["Measure", "Mean"], rows)) : null;
+};
+
+const plainText = (value) => JSON.stringify(value, null, 2);
+const specPart = (of) => part("Spec", make("pre", { tabindex: "0", role: "region", "aria-label": "Spec" }, plainText(of.spec)));
+
+const environmentPart = (of) => part("Environment", ...of.environments.map((one) => definitions([
+  ["Commit", one.git_commit && `${one.git_commit}${one.git_dirty ? ", with uncommitted changes" : ""}`],
+  ["Packages", Object.entries(one.packages).map((pair) => pair.join(" ")).join(", ")], ["Python", one.python],
+  ["Machine", [one.platform, one.processor, one.device, one.dtype, counted(one.threads, "thread")].filter(Boolean).join(", ")],
+])));
+
+const hashesPart = (of) => part("Hashes", make("pre", { tabindex: "0", role: "region", "aria-label": "Hashes" },
+  plainText(Object.fromEntries(of.checkpoints.map((one) => [`seed ${one.seed}`, { cell: one.cell, ...one.hashes }])))));
+
+// The parts in their order; what else is known of a checkpoint, such as a judge's verdicts, has its place here.
+const CARD_PARTS = [metricsPart, commandPart, costPart, stabilityPart, specPart, environmentPart, hashesPart];
+
+const drawCard = async (key) => {
+  const name = `card ${key}`;
+  drawerTitle.textContent = rowName(rowsByKey.get(key));
+  try {
+    const of = await load(`row-${key}`);
+    if (drawn !== name) return;
+    const picked = state.pick.includes(key);
+    const about = `${of.task} with ${of.model} (${of.architecture}); ${counted(of.checkpoints.length, "training seed")}, ${of.badge}.`;
+    const actions = make("p", { class: "actions" },
+      of.samples ? button("Read its samples", () => change({ pick: [key], compare: true, card: "" }), { class: "strong" }) : null,
+      picked || state.pick.length >= MOST ? null : button("Choose it to compare", () => change({ pick: [...state.pick, key], card: "" })));
+    drawerBody.replaceChildren(make("p", {}, about), actions, ...CARD_PARTS.map((draw) => draw(of)).filter(Boolean));
+  } catch (error) {
+    if (drawn === name) drawerBody.replaceChildren(failure(error));
+  }
+};

@@ -1,0 +1,51 @@
+// Elements, numbers and files. Other people's text only ever becomes textContent or an attribute's value.
+const MINUS = "\u2212", DASH = "\u2013";
+
+const make = (tag, given = {}, ...children) => {
+  const found = document.createElement(tag);
+  for (const [name, value] of Object.entries(given)) {
+    if (value === null || value === undefined || value === false) continue;
+    if (name === "on") for (const [event, does] of Object.entries(value)) found.addEventListener(event, does);
+    else if (name in found && typeof value === "boolean") found[name] = value;
+    else found.setAttribute(name, value === true ? "" : value);
+  }
+  found.append(...children.flat().filter((one) => one !== null && one !== undefined));
+  return found;
+};
+
+const button = (text, does, given = {}) => make("button", { type: "button", on: { click: does }, ...given }, text);
+
+const number = (value, digits = 3) => {
+  if (value === null || value === undefined || !Number.isFinite(value)) return DASH;
+  const text = value.toFixed(digits);
+  return (Number(text) === 0 ? text.replace("-", "") : text).replace("-", MINUS);
+};
+
+const bounds = (low, high, digits = 3) =>
+  low === null || high === null || low === undefined || high === undefined ? "" : `[${number(low, digits)}, ${number(high, digits)}]`;
+
+const words = (name) => name.replaceAll("_", " ");
+const counted = (n, noun) => `${n.toLocaleString("en")} ${n === 1 ? noun : noun + "s"}`;
+
+// A page that is opened from a file may load scripts and nothing else; each calls rpoBench.take.
+const taken = new Map();
+const pending = new Map();
+Object.defineProperty(globalThis, "rpoBench", {
+  value: Object.freeze({ take: (name, value) => { taken.set(name, value); } }),
+});
+
+const load = (name) => {
+  if (taken.has(name)) return Promise.resolve(taken.get(name));
+  if (!/^[a-z]+-[0-9a-f]+$/.test(name)) return Promise.reject(new Error("There is no such file."));
+  if (!pending.has(name)) {
+    const missing = () => new Error(`data/${name}.js can\u2019t be read; it belongs beside the page, in its folder \u201cdata\u201d.`);
+    pending.set(name, new Promise((done, failed) => {
+      const script = document.createElement("script");
+      script.src = `data/${name}.js`;
+      script.addEventListener("load", () => { script.remove(); if (taken.has(name)) done(taken.get(name)); else failed(missing()); });
+      script.addEventListener("error", () => { script.remove(); pending.delete(name); failed(missing()); });
+      document.head.append(script);
+    }));
+  }
+  return pending.get(name);
+};
