@@ -1,7 +1,7 @@
 """What the page loads on demand: a folder of scripts, for a page opened from a file may load nothing else.
 
-Every script says ``rpoBench.take(name, value)`` with plain JSON in ASCII, in which no text of other people can
-be anything but text. There is one for the prompts of every panel, and two for every row of the table: its
+Every script says ``rpoBench.take(name, value)`` with plain JSON in ASCII, in which other people's text can
+be only text. There is one for the prompts of every panel, and two for every row of the table: its
 details, and its samples with their scores. The table as JSON lies beside them.
 """
 

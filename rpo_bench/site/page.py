@@ -1,7 +1,5 @@
-"""The board as one HTML file that is complete in itself; its script loads details and samples from beside it."""
+"""The board as an HTML file, complete in itself; its script loads samples from the folder beside it."""
 
-import base64
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -12,6 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from rpo_bench.oracle import MIN_EFFECTIVE_SAMPLES
+from rpo_bench.site import assets
 from rpo_bench.site.about import about
 from rpo_bench.site.board import Board, Section
 from rpo_bench.site.data_files import DATA
@@ -33,11 +32,6 @@ from rpo_bench.spec import Decoding
 _TRADE_WIDE = Frame(540, 340, left=50, right=12, top=34, bottom=50)
 _TRADE_NARROW = Frame(360, 290, left=46, right=10, top=34, bottom=50)
 _LEARNING = Frame(300, 180, left=40, right=8, top=8, bottom=42)
-#: Parts of the style sheet and of the script, in their order.
-_STYLES = ("style.css", "evidence.css", "drawer.css")
-_SCRIPTS = (
-    "core", "statistics", "state", "columns", "table", "export", "drawer", "card", "texts", "compare", "main",
-)  # fmt: skip
 _TRADES = (("toxicity", "Toxicity and reward"), ("distinct_2", "Diversity and reward"))
 
 
@@ -65,8 +59,7 @@ def page(board: Board, roots: Sequence[Path]) -> str:
         roots: The folders that the results were read from; paths are told relative to them.
     """
     environment = _environment()
-    style = Markup("").join(_asset(environment, name) for name in _STYLES)
-    script = _script(environment)
+    style, script = assets.style(environment), assets.script(environment)
     methods = looks(series.label for section in board.sections for series in section.panel.trained)
     judges, unread_cards = judge_cards(roots)
     values: dict[str, Any] = {
@@ -88,7 +81,7 @@ def page(board: Board, roots: Sequence[Path]) -> str:
         "json": f"{DATA}/{JSON_FILE}",
         "style": style,
         "script": script,
-        "policy": _policy(style, script),
+        "policy": assets.policy(style, script),
     }
     return environment.get_template("index.html.j2").render(values)
 
@@ -123,38 +116,10 @@ def _shown(value: object) -> object:
     return visible(str(value)) if foreign else value
 
 
-def _asset(environment: Environment, name: str) -> Markup:
-    """Our own style or script, as it is."""
-    assert environment.loader is not None
-    return Markup(environment.loader.get_source(environment, name)[0])
-
-
-def _script(environment: Environment) -> Markup:
-    """All parts of the script in one scope of their own."""
-    parts = [_asset(environment, f"script/{name}.js") for name in _SCRIPTS]
-    return Markup('(() => {\n"use strict";\n') + Markup("").join(parts) + Markup("})();\n")
-
-
 def _strengths(board: Board) -> list[str]:
     """The strengths to choose from, as they are shown, by name and size."""
     found = {(row.strength_name, row.strength) for row in board.rows if row.strength is not None}
     return [text for name, value in sorted(found) if (text := strength_text(name, value))]
-
-
-def _policy(style: str, script: str) -> str:
-    """No style or script counts but the page's own, and the scripts that the latter asks for.
-
-    That is what 'strict-dynamic' means. It holds for a page opened from a file too, where browsers don't
-    agree on what 'self' is, and unlike 'self' it refuses every script that the page's text might bring in.
-    """
-    scripts = f"{_hash(script)} 'strict-dynamic'"
-    allowed = {"style-src": _hash(style), "script-src": scripts, "img-src": "data:"}
-    rules = "; ".join(f"{kind} {source}" for kind, source in allowed.items())
-    return f"default-src 'none'; {rules}; base-uri 'none'; form-action 'none'"
-
-
-def _hash(text: str) -> str:
-    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
 
 def _legend(board: Board, methods: Mapping[str, Look]) -> list[tuple[str, Look]]:
