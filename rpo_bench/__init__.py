@@ -1,3 +1,54 @@
-"""RPO-Bench: which training objective buys the most reward per nat of KL, and at what cost."""
+"""RPO-Bench: which training objective buys the most reward per nat of KL, and at what cost.
+
+``import rpo_bench as rb`` offers what the command line does; each name is imported when it is first used.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rpo_bench.api import (
+        Run,
+        compare,
+        differences,
+        evaluate,
+        leaderboard,
+        load_results,
+        make_spec,
+        train_and_eval,
+    )
+    from rpo_bench.compare.section import Options as CompareOptions
+    from rpo_bench.errors import UserError
 
 __version__ = "0.1.0"
+
+__all__ = [
+    "CompareOptions",
+    "Run",
+    "UserError",
+    "__version__",
+    "compare",
+    "differences",
+    "evaluate",
+    "leaderboard",
+    "load_results",
+    "make_spec",
+    "train_and_eval",
+]
+
+_ELSEWHERE = {
+    "CompareOptions": "rpo_bench.compare.section:Options",
+    "UserError": "rpo_bench.errors:UserError",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """A name of the interface, out of the module that has it."""
+    if name not in __all__:
+        raise AttributeError(f"module 'rpo_bench' has no attribute '{name}'")
+    module, _, attribute = _ELSEWHERE.get(name, f"rpo_bench.api:{name}").partition(":")
+    return getattr(importlib.import_module(module), attribute)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

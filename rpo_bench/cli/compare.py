@@ -104,13 +104,10 @@ class PrintFlags:
 @with_flags
 def compare(what: WhatFlags, how: HowFlags, printing: PrintFlags) -> None:
     """Compare stored results: paired differences with intervals, at equal KL and at equal strength."""
-    from rpo_bench.compare.baselines import stored_baselines
-    from rpo_bench.compare.build import compare as build
+    from rpo_bench import api
 
     options = _options(what, how, printing)
-    baselines = stored_baselines()
-    roots = what.results or ([baselines] if baselines else [])
-    report = build(what.things, roots, options)
+    report = api.compare(what.things, results=what.results or None, options=options)
     _print(report, printing.format)
     code = _gate(report, printing.fail_if_worse or [])
     if code:
@@ -118,8 +115,8 @@ def compare(what: WhatFlags, how: HowFlags, printing: PrintFlags) -> None:
 
 
 def _options(what: WhatFlags, how: HowFlags, printing: PrintFlags) -> "Options":
-    from rpo_bench.cli.parsing import split_list
     from rpo_bench.compare.section import Options
+    from rpo_bench.parsing import split_list
 
     if not 0.5 <= how.level < 1:
         raise UserError(f"--level {how.level:g}: it must lie between 0.5 and 1, such as 0.95.")

@@ -4,17 +4,16 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from rpo_bench.cli.console import out, print_table
-from rpo_bench.cli.run_flags import RunnerFlags
 from rpo_bench.engine.estimate import Pace, estimate
 from rpo_bench.engine.graph import has_result
 from rpo_bench.engine.local import available_cores
 from rpo_bench.engine.output import Output
 from rpo_bench.engine.plan import Plan, PlannedCell
 from rpo_bench.engine.progress import clock
-from rpo_bench.engine.run import counted
+from rpo_bench.engine.run import Runner, counted
 
 
-def print_plan(plan: Plan, output: Output, scratch: Path, runner: RunnerFlags) -> None:
+def print_plan(plan: Plan, output: Output, scratch: Path, runner: Runner) -> None:
     """Prints which cells there are, which are done, and an estimate for the others."""
     workers = runner.workers or available_cores()
     expected = estimate(plan, output, scratch, workers, runner.threads)

@@ -1,15 +1,32 @@
 """How a run begins and ends on the terminal: what was done, what failed, the table, where the page is."""
 
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from multiprocessing.context import BaseContext
+from pathlib import Path
 
 from rpo_bench.cli.console import err, out
-from rpo_bench.engine.judging import Judging, judge_run
+from rpo_bench.cli.run_flags import JudgingFlags, RunnerFlags, TrustFlags
+from rpo_bench.engine.base_models import Trust
+from rpo_bench.engine.jobs import Outcome
+from rpo_bench.engine.matrix import Execution, Site, Voice
 from rpo_bench.engine.output import Output
-from rpo_bench.engine.plan import Plan
-from rpo_bench.engine.run import Runner, RunReport, counted, failure_lines, summary
+from rpo_bench.engine.run import Runner, counted, failure_lines, summary
+
+
+def site_of(root: Path, runner: RunnerFlags, trust: TrustFlags, judge: JudgingFlags, begun: float) -> Site:
+    """Where a run happens, as flags say; ``begun`` is ``time.monotonic()`` when the command started."""
+    how = Runner(runner.workers, runner.threads, runner.quiet, begun)
+    output = Output(root, runner.work_path or root / "work")
+    return Site(output, None, Trust(**vars(trust)), how, judge.judging())
+
+
+def voice_of(quiet: bool) -> Voice:
+    """Notes and progress on standard error."""
+
+    def note(text: str) -> None:
+        err().print(f"Note: {text}", markup=False, soft_wrap=True)
+
+    return Voice(err(), note, lambda: planning(quiet))
 
 
 @contextmanager
@@ -23,35 +40,30 @@ def planning(quiet: bool) -> Iterator[None]:
             yield
 
 
-def judged(plan: Plan, output: Output, judging: Judging, runner: Runner, context: BaseContext) -> bool:
-    """Lets the task's judge compare the checkpoints, and says what came of it; False where it failed."""
-    begun = time.monotonic()
-    outcome = judge_run(plan, output, judging, runner, context, err())
-    if outcome is None:
-        return True
-    if outcome.status != "done":
-        said = f"The judge failed: {outcome.reason} The results stand; the same command tries it again."
-        err().print(said, markup=False, soft_wrap=True)
-        return False
-    took = time.monotonic() - begun
-    done = f"{counted(outcome.value.changed, 'checkpoint')} judged by {outcome.value.judge} in {took:.0f} s"
-    err().print(f"{done}: {outcome.value.calls:,} calls.", markup=False, soft_wrap=True)
-    return True
-
-
-def finish(output: Output, report: RunReport) -> int:
-    """Prints the end of a run; returns the exit code: 0, or 1 when cells have no result."""
-    messages = err()
+def finish(done: Execution) -> int:
+    """Prints the end of a run; returns the exit code: 0, or 1 when something has no result."""
+    messages, output, report = err(), done.output, done.report
+    if done.judgement is not None:
+        messages.print(_judged(done.judgement), markup=False, soft_wrap=True)
     for line in summary(report):
         messages.print(line, markup=False, soft_wrap=True)
     if output.results.is_dir():
         publish(output)
     if not report.lost_cells:
-        return 0
+        return 0 if done.judgement is None or done.judgement.status == "done" else 1
     for line in failure_lines(report.failures, report.lost_cells):
         messages.print(line, markup=False, soft_wrap=True)
     messages.print("The same command tries them again.")
     return 1
+
+
+def _judged(outcome: Outcome) -> str:
+    """What came of letting the task's judge compare the checkpoints."""
+    if outcome.status != "done":
+        return f"The judge failed: {outcome.reason} The results stand; the same command tries it again."
+    found = outcome.value
+    done = f"{counted(found.changed, 'checkpoint')} judged by {found.judge} in {outcome.busy_seconds:.0f} s"
+    return f"{done}: {found.calls:,} calls."
 
 
 def publish(output: Output) -> None:

@@ -1,13 +1,12 @@
 """``rpo-bench eval``: finished checkpoints, by name; nothing is trained."""
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from rpo_bench.cli.console import err
 from rpo_bench.cli.options import flag, with_flags
 from rpo_bench.cli.run_flags import EvaluationFlags, JudgingFlags, RunnerFlags, TrustFlags
 
@@ -50,32 +49,13 @@ def eval_(
     Into the output folder of an earlier run they are measured as it was, and join its page.
     """
     begun = time.monotonic()
-    from rpo_bench.cli.ending import finish, judged, planning
-    from rpo_bench.engine.base_models import Trust
-    from rpo_bench.engine.finished import Finished, plan_evaluation
-    from rpo_bench.engine.output import Output, begin, check_same_run, only_run, read_run_spec
-    from rpo_bench.engine.plan import Surroundings
-    from rpo_bench.engine.presets import run_spec
-    from rpo_bench.engine.run import Runner, run_plan, start_workers_early
+    from rpo_bench.cli.ending import finish, site_of, voice_of
+    from rpo_bench.engine.finished import Finished
+    from rpo_bench.engine.matrix import default_evaluation_output, evaluation_spec, run_evaluation
 
-    root = runner.output_path or Path("runs") / f"eval-{Path(measure.task).name}"
-    output = Output(root, runner.work_path or root / "work")
-    below = read_run_spec(output.spec).evaluation.model_dump() if output.spec.exists() else {}
-    changes = evaluation.changes(below.get("decoding", {}))
-    settings = {"task": measure.task, "methods": [{"name": "reference"}], "evaluation": {**below, **changes}}
-    spec = run_spec(settings, "The settings can't be used")
-    context = start_workers_early()
-    with only_run(output):
-        around = Surroundings(output.work, measure.include_path, Trust(**vars(trust)))
-        with planning(runner.quiet):
-            plan = plan_evaluation(spec, Finished(tuple(measure.checkpoints), measure.reference), around)
-        judging = judge.judging()
-        judging.wanted(plan.task)
-        check_same_run(output, spec, plan.identity, trains=False)
-        begin(output, spec, plan.identity)
-        for warning in plan.warnings:
-            err().print(f"Note: {warning}", markup=False, soft_wrap=True)
-        how = Runner(runner.workers, runner.threads, runner.quiet, begun)
-        report = run_plan(plan, output, how, context, err())
-        well = judged(plan, output, judging, how, context)
-        raise typer.Exit(finish(output, report) or int(not well))
+    root = runner.output_path or default_evaluation_output(measure.task)
+    site = replace(site_of(root, runner, trust, judge, begun), include_path=measure.include_path)
+    spec = evaluation_spec(measure.task, site.output, evaluation.changes)
+    finished = Finished(tuple(measure.checkpoints), measure.reference)
+    done = run_evaluation(spec, finished, site, voice_of(runner.quiet))
+    raise typer.Exit(finish(done))

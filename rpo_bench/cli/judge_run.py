@@ -82,8 +82,8 @@ def _counts(games: "list[Game]") -> tuple[int, ...]:
 
 
 def _pairs(what: WhatFlags) -> "list[Pair]":
-    from rpo_bench.cli.parsing import split_list
     from rpo_bench.judge.pairing import Selection, pairs_of
+    from rpo_bench.parsing import split_list
     from rpo_bench.results.store import read_results
 
     found = read_results(what.results)

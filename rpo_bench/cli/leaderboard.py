@@ -44,6 +44,7 @@ def leaderboard(
 
     Results that can't be used are named, on the page as well, and the rest go on.
     """
+    from rpo_bench.api import default_page_folder
     from rpo_bench.site.build import PAGE, build_leaderboard
     from rpo_bench.site.serve import page_server
     from rpo_bench.site.terminal import print_table
@@ -87,9 +88,3 @@ def _serve(server: "ThreadingHTTPServer") -> None:
             server.serve_forever()
         except KeyboardInterrupt:
             err().print("Stopped.")
-
-
-def default_page_folder(root: Path) -> Path:
-    """Where ``train-and-eval`` puts the page of the same results."""
-    holds_results = (root / "results").is_dir()
-    return (root if holds_results else root.parent) / "leaderboard"

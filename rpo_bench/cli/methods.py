@@ -80,8 +80,8 @@ def show(
 
 def _named(text: str) -> Any:
     """The method that NAME, or NAME(option=value), stands for."""
-    from rpo_bench.cli.parsing import parse_methods
     from rpo_bench.methods import default_method, resolve_method
+    from rpo_bench.parsing import parse_methods
 
     if "(" not in text:
         return default_method(text)

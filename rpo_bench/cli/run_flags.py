@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from rpo_bench.cli.options import flag
-from rpo_bench.cli.parsing import parse_decoding, split_list
 from rpo_bench.errors import UserError
+from rpo_bench.parsing import parse_decoding, split_list
 
 if TYPE_CHECKING:
     from rpo_bench.engine.judging import Judging

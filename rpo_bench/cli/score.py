@@ -80,13 +80,13 @@ def score(flags: ScoreFlags, trust: TrustFlags) -> None:
 
 def _metrics(flags: ScoreFlags, trust: TrustFlags, stored: "StoredRecord") -> "Sequence[Metric]":
     """The metrics that are asked for, made for how a result's samples were drawn."""
-    from rpo_bench.cli.parsing import split_list
     from rpo_bench.engine.base_models import Trust
     from rpo_bench.engine.rewards import EVAL_FLAG, check_source, source_function
     from rpo_bench.metrics.protocol import MetricContext
     from rpo_bench.metrics.registry import METRICS
     from rpo_bench.metrics.reward import Reward
     from rpo_bench.metrics.toxicity import toxicity_metric
+    from rpo_bench.parsing import split_list
 
     context = MetricContext(stored.record.spec.evaluation.decoding)
     single = flags.toxicity is not None or flags.reward is not None

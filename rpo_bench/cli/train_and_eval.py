@@ -2,13 +2,12 @@
 
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rpo_bench.cli.console import err
 from rpo_bench.cli.options import flag, with_flags
 from rpo_bench.cli.run_flags import (
     DataFlags,
@@ -20,7 +19,7 @@ from rpo_bench.cli.run_flags import (
 )
 
 if TYPE_CHECKING:
-    from rpo_bench.engine.plan import Plan
+    from rpo_bench.engine.matrix import Site
     from rpo_bench.spec import RunSpec
 
 
@@ -73,75 +72,26 @@ def train_and_eval(
     Run again, it does what is missing and nothing else; stopped at any moment, the same command goes on.
     """
     begun = time.monotonic()
+    from rpo_bench.cli.ending import finish, site_of, voice_of
     from rpo_bench.cli.spec_building import build_spec, layers_of
+    from rpo_bench.engine.matrix import default_output, run_matrix
 
     texts = {name: getattr(matrix, name) for name in ("methods", "strengths", "seeds", "models", "sweep")}
     spec = build_spec(layers_of(matrix.preset, matrix.config), texts, data, training, evaluation)
-    root = runner.output_path or default_output(spec, matrix)
+    root = runner.output_path or default_output(spec, matrix.preset, matrix.config)
+    site = replace(site_of(root, runner, trust, judge, begun), include_path=data.include_path)
     if matrix.dry_run:
-        _dry_run(spec, root, data, runner, trust)
+        _dry_run(spec, site)
         return
-    raise typer.Exit(_run(spec, root, data, Ways(judge, runner, trust), begun))
+    done = run_matrix(spec, site, voice_of(runner.quiet))
+    raise typer.Exit(finish(done))
 
 
-def default_output(spec: "RunSpec", matrix: MatrixFlags) -> Path:
-    """``runs/<task>-<preset>``, or the config file's name for the preset's."""
-    name = matrix.preset or ("quick" if matrix.config is None else matrix.config.stem)
-    task = Path(spec.task.removeprefix("data:")).name
-    return Path("runs") / f"{task}-{name}"
-
-
-@dataclass(frozen=True)
-class Ways:
-    """What changes no result of training and measuring."""
-
-    judge: JudgingFlags
-    runner: RunnerFlags
-    trust: TrustFlags
-
-
-def _run(spec: "RunSpec", root: Path, data: DataFlags, ways: Ways, begun: float) -> int:
-    from rpo_bench.cli.ending import finish, judged, planning
-    from rpo_bench.engine.base_models import Trust
-    from rpo_bench.engine.output import Output, begin, check_same_run, only_run
-    from rpo_bench.engine.plan import Surroundings, plan_run
-    from rpo_bench.engine.run import Runner, run_plan, start_workers_early
-
-    runner, trust = ways.runner, ways.trust
-    output = Output(root, runner.work_path or root / "work")
-    context = start_workers_early()
-    allowed = Trust(trust.trust_remote_code, trust.allow_pickle)
-    with only_run(output):
-        with planning(runner.quiet):
-            plan = plan_run(spec, Surroundings(output.work, data.include_path, allowed))
-        judging = ways.judge.judging()
-        judging.wanted(plan.task)
-        check_same_run(output, spec, plan.identity)
-        begin(output, spec, plan.identity)
-        _warn(plan)
-        how = Runner(runner.workers, runner.threads, runner.quiet, begun)
-        report = run_plan(plan, output, how, context, err())
-        well = judged(plan, output, judging, how, context)
-        return finish(output, report) or int(not well)
-
-
-def _dry_run(spec: "RunSpec", root: Path, data: DataFlags, runner: RunnerFlags, trust: TrustFlags) -> None:
+def _dry_run(spec: "RunSpec", site: "Site") -> None:
     from rpo_bench.cli.dry_run import print_plan
-    from rpo_bench.cli.ending import planning
-    from rpo_bench.engine.base_models import Trust
-    from rpo_bench.engine.output import Output, check_same_run
-    from rpo_bench.engine.plan import Surroundings, plan_run
+    from rpo_bench.cli.ending import voice_of
+    from rpo_bench.engine.matrix import plan_only
 
-    output = Output(root, runner.work_path or root / "work")
-    allowed = Trust(trust.trust_remote_code, trust.allow_pickle)
     with tempfile.TemporaryDirectory(prefix="rpo-bench-") as scratch:
-        with planning(runner.quiet):
-            plan = plan_run(spec, Surroundings(Path(scratch), data.include_path, allowed))
-        check_same_run(output, spec, plan.identity)
-        _warn(plan)
-        print_plan(plan, output, Path(scratch), runner)
-
-
-def _warn(plan: "Plan") -> None:
-    for warning in plan.warnings:
-        err().print(f"Note: {warning}", markup=False, soft_wrap=True)
+        plan = plan_only(spec, site, voice_of(site.runner.quiet), Path(scratch))
+        print_plan(plan, site.output, Path(scratch), site.runner)

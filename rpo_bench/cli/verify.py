@@ -57,7 +57,7 @@ def verify(
     The loss is the method's own; online methods learn from rollouts of the table. Exits with 1 when a
     method's gradient isn't what it declares.
     """
-    from rpo_bench.cli.parsing import parse_methods
+    from rpo_bench.parsing import parse_methods
 
     chosen = _all() if methods.strip() == "all" else parse_methods(methods)
     resolved = [(spec, _resolved(spec)) for spec in chosen]
@@ -98,7 +98,7 @@ def _questions(
     specs: "list[MethodSpec]", strengths: str | None, ks: tuple[int, ...], seed: int, noise: float | None
 ) -> "list[Questions]":
     """What each method is asked."""
-    from rpo_bench.cli.parsing import parse_strengths
+    from rpo_bench.parsing import parse_strengths
     from rpo_bench.tabular.verify import Questions
 
     by_name = {} if strengths is None else parse_strengths(strengths)
@@ -114,7 +114,7 @@ def _questions(
 
 
 def _whole_numbers(text: str) -> tuple[int, ...]:
-    from rpo_bench.cli.parsing import split_list
+    from rpo_bench.parsing import split_list
 
     parts = split_list(text)
     if not parts or not all(part.isdecimal() and 0 < int(part) <= 512 for part in parts):

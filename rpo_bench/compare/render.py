@@ -9,7 +9,7 @@ from rpo_bench.results.schema import Interval
 
 HEAD = ("Comparison", "Metric", "At", "Difference", "Adjusted p", "Win/tie/loss", "Verdict")
 
-_CSV = (
+COLUMNS = (
     "task",
     "model",
     "first",
@@ -44,10 +44,14 @@ def as_csv(report: Report) -> str:
     """One row per comparison, unrounded."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(_CSV)
-    for section in report.sections:
-        writer.writerows(_csv_row(section, one) for one in section.comparisons)
+    writer.writerow(COLUMNS)
+    writer.writerows(csv_rows(report))
     return text.getvalue()
+
+
+def csv_rows(report: Report) -> list[list[object]]:
+    """The values under ``COLUMNS``, a row per comparison."""
+    return [_csv_row(section, one) for section in report.sections for one in section.comparisons]
 
 
 def _csv_row(section: Section, one: Comparison) -> list[object]:

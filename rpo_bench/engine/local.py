@@ -2,13 +2,15 @@
 
 import multiprocessing
 import os
+import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import BaseContext
 from multiprocessing.process import BaseProcess
-from typing import Protocol
+from typing import Any, Protocol
 
 from rpo_bench.engine.jobs import Job, Outcome, Schedule
 from rpo_bench.engine.worker import Done, Failed, Perform, Progress, worker_main
@@ -65,6 +67,24 @@ def worker_context(preload: Sequence[str] = ()) -> BaseContext:
     return context
 
 
+@contextmanager
+def _without_main() -> Iterator[None]:
+    """Hides whose script this is: a worker needs nothing of it, and importing it would run it once more.
+
+    multiprocessing would; a script that calls ``rpo_bench.train_and_eval`` without the customary
+    ``if __name__ == "__main__"`` would then start itself over and over.
+    """
+    main = sys.modules["__main__"]
+    names = ("__file__", "__spec__")
+    hidden: dict[str, Any] = {name: vars(main).pop(name) for name in names if name in vars(main)}
+    main.__spec__ = None
+    try:
+        yield
+    finally:
+        vars(main).pop("__spec__")
+        vars(main).update(hidden)
+
+
 @dataclass
 class _Worker:
     """A worker process, and the job that it is doing."""
@@ -116,7 +136,8 @@ class LocalPool:
             args=(theirs, self._perform, self._threads, dict(os.environ)),
             daemon=True,
         )
-        process.start()
+        with _without_main():
+            process.start()
         theirs.close()
         self._workers.append(_Worker(process, ours))
         return self._workers[-1]

@@ -1,6 +1,6 @@
 """Specs from layers: a preset, a file over it, flags over both."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
+from rpo_bench.engine.dataset import AD_HOC, ad_hoc_name
 from rpo_bench.errors import UserError, did_you_mean
 from rpo_bench.spec import RunSpec
 
@@ -53,6 +54,46 @@ def merged(layers: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
             else:
                 result[key] = value
     return result
+
+
+def layers_of(preset: str | None, config: Path | None) -> list[Mapping[str, Any]]:
+    """The preset (``quick`` unless one is named) and, over it, the file."""
+    return [load_preset(preset or "quick"), *([] if config is None else [load_config(config)])]
+
+
+def spec_over(layers: Sequence[Mapping[str, Any]], changes: Mapping[str, Any]) -> RunSpec:
+    """The spec that ``changes`` over a preset and a file over it ask for.
+
+    Args:
+        layers: the preset first; whatever is above it is a user's own.
+        changes: fields of RunSpec.
+
+    Raises:
+        UserError: names the field that is wrong.
+    """
+    below = merged(layers)
+    top = {**changes, "task": _task(changes, below)}
+    if "methods" in changes and "strengths" not in changes:  # those of methods that are gone
+        names = {method["name"] for method in changes["methods"]} | {"*"}
+        kept = {k: v for k, v in below.get("strengths", {}).items() if k.partition("(")[0] in names}
+        top["strengths"] = kept
+    settings = merged([below, top])
+    if settings["task"].startswith(AD_HOC) and not any("models" in layer for layer in [*layers[1:], changes]):
+        raise UserError(
+            "--data needs --models FOLDER, the model to train: one that you have, or one made of the same "
+            "file by 'rpo-bench base --data FILE --out FOLDER'."
+        )
+    return run_spec(settings, "The settings can't be used")
+
+
+def _task(changes: Mapping[str, Any], below: Mapping[str, Any]) -> str:
+    if changes.get("task") is not None:
+        return str(changes["task"])
+    own = changes.get("data", {}).get("file")
+    file = own or below.get("data", {}).get("file")
+    if file is not None and (own is not None or "task" not in below):
+        return ad_hoc_name(str(file))
+    return str(below.get("task", "civil_qa"))
 
 
 def run_spec(settings: Mapping[str, Any], where: str) -> RunSpec:

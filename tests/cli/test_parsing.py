@@ -2,8 +2,8 @@
 
 import pytest
 
-from rpo_bench.cli.parsing import parse_decoding, parse_methods, parse_seeds, parse_strengths
 from rpo_bench.errors import UserError
+from rpo_bench.parsing import parse_decoding, parse_methods, parse_seeds, parse_strengths
 from rpo_bench.spec import RPO_PAPER_DECODING, Decoding, MethodSpec
 
 

@@ -1,0 +1,145 @@
+"""A run from its spec to its results: planned, checked against its folder, done by workers."""
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from rpo_bench.engine.base_models import Trust
+from rpo_bench.engine.dataset import AD_HOC
+from rpo_bench.engine.finished import Finished, plan_evaluation
+from rpo_bench.engine.jobs import Outcome
+from rpo_bench.engine.judging import Judging, judge_run
+from rpo_bench.engine.output import Output, begin, check_same_run, only_run, read_run_spec
+from rpo_bench.engine.plan import Plan, Surroundings, plan_run
+from rpo_bench.engine.presets import run_spec
+from rpo_bench.engine.run import Runner, RunReport, run_plan, start_workers_early
+from rpo_bench.spec import RunSpec
+
+
+@dataclass(frozen=True)
+class Site:
+    """Where a run happens and what it may do; none of it changes a result.
+
+    Attributes:
+        output: its folders.
+        include_path: a folder of further tasks.
+        trust: what is allowed when models are loaded.
+        runner: how the work is done.
+        judging: whether the task's judge compares the checkpoints in the end.
+    """
+
+    output: Output
+    include_path: Path | None = None
+    trust: Trust = field(default_factory=Trust)
+    runner: Runner = field(default_factory=Runner)
+    judging: Judging = field(default_factory=Judging)
+
+    def surroundings(self, work: Path | None = None) -> Surroundings:
+        """What a plan wants to know; ``work`` stands in for the folder's own."""
+        return Surroundings(work or self.output.work, self.include_path, self.trust)
+
+
+@dataclass(frozen=True)
+class Voice:
+    """How a run speaks while it is at work.
+
+    Attributes:
+        console: where progress goes.
+        note: takes a warning of the plan.
+        planning: surrounds the planning, which takes a while.
+    """
+
+    console: Console
+    note: Callable[[str], None]
+    planning: Callable[[], AbstractContextManager[None]] = nullcontext
+
+
+@dataclass(frozen=True)
+class Execution:
+    """A run that has ended.
+
+    Attributes:
+        output: its folders.
+        report: what came of it.
+        judgement: what came of judging; None where nothing was to be judged.
+    """
+
+    output: Output
+    report: RunReport
+    judgement: Outcome | None
+
+
+def run_matrix(spec: RunSpec, site: Site, voice: Voice) -> Execution:
+    """Trains and measures what a spec asks for and isn't there yet.
+
+    Raises:
+        UserError: it can't be done, or the folder belongs to another run.
+        KeyboardInterrupt: Ctrl-C; finished stages are kept.
+    """
+    return _run(spec, site, voice, None)
+
+
+def run_evaluation(spec: RunSpec, finished: Finished, site: Site, voice: Voice) -> Execution:
+    """Measures finished checkpoints; nothing is trained. Raises as ``run_matrix`` does."""
+    return _run(spec, site, voice, finished)
+
+
+def _run(spec: RunSpec, site: Site, voice: Voice, finished: Finished | None) -> Execution:
+    context = start_workers_early()
+    output = site.output
+    with only_run(output):
+        with voice.planning():
+            around = site.surroundings()
+            plan = plan_run(spec, around) if finished is None else plan_evaluation(spec, finished, around)
+        site.judging.wanted(plan.task)
+        check_same_run(output, spec, plan.identity, trains=finished is None)
+        begin(output, spec, plan.identity)
+        _tell(plan, voice)
+        report = run_plan(plan, output, site.runner, context, voice.console)
+        judgement = judge_run(plan, output, site.judging, site.runner, context, voice.console)
+        return Execution(output, report, judgement)
+
+
+def plan_only(spec: RunSpec, site: Site, voice: Voice, scratch: Path) -> Plan:
+    """The plan of a run of which nothing is done; ``scratch`` takes what planning writes."""
+    with voice.planning():
+        plan = plan_run(spec, site.surroundings(scratch))
+    check_same_run(site.output, spec, plan.identity)
+    _tell(plan, voice)
+    return plan
+
+
+def default_output(spec: RunSpec, preset: str | None, config: Path | None) -> Path:
+    """``runs/<task>-<preset>``, or the config file's name for the preset's."""
+    name = preset or ("quick" if config is None else config.stem)
+    return Path("runs") / f"{Path(spec.task.removeprefix(AD_HOC)).name}-{name}"
+
+
+def default_evaluation_output(task: str) -> Path:
+    """``runs/eval-<task>``."""
+    return Path("runs") / f"eval-{Path(task).name}"
+
+
+def evaluation_spec(
+    task: str, output: Output, changes: Callable[[dict[str, Any]], Mapping[str, Any]]
+) -> RunSpec:
+    """The spec of a run that measures finished checkpoints, as an earlier run in the folder did.
+
+    Args:
+        task: its name or folder.
+        output: where results go, and perhaps are.
+        changes: fields of EvaluationSpec that differ, given the decoding below them.
+    """
+    below = read_run_spec(output.spec).evaluation.model_dump() if output.spec.exists() else {}
+    evaluation = {**below, **changes(below.get("decoding", {}))}
+    settings = {"task": task, "methods": [{"name": "reference"}], "evaluation": evaluation}
+    return run_spec(settings, "The settings can't be used")
+
+
+def _tell(plan: Plan, voice: Voice) -> None:
+    for warning in plan.warnings:
+        voice.note(warning)
