@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
-from rpo_bench.compare.baselines import stored_baselines
+from rpo_bench.compare import baselines
 from rpo_bench.compare.build import compare as compare_stored
 from rpo_bench.compare.frame import comparisons_frame
 from rpo_bench.compare.report import Report
@@ -201,8 +201,8 @@ def compare(
         UserError: something can't be found, or can't be compared; the sentence names the difference.
     """
     named = [str(path) for path in (*_paths(things), *more)]
-    baselines = stored_baselines()
-    roots = [] if baselines is None else [baselines]
+    stored = baselines.stored_baselines()
+    roots = [] if stored is None else [stored]
     return compare_stored(named, roots if results is None else _paths(results), options or Options())
 
 
