@@ -12,6 +12,7 @@ from rpo_bench.compare.build import compare as compare_stored
 from rpo_bench.compare.frame import comparisons_frame
 from rpo_bench.compare.report import Report
 from rpo_bench.compare.section import Options
+from rpo_bench.data.task_source import name_files
 from rpo_bench.errors import UserError
 from rpo_bench.results.frame import results_frame
 from rpo_bench.results.store import read_results
@@ -62,6 +63,7 @@ class Place(TypedDict, total=False):
         output_path: where everything goes.
         work_path: where checkpoints and other intermediate work go; ``<output_path>/work`` by default.
         include_path: a folder of further tasks.
+        data_files: split → file, for a task made of a public dataset; holds for the rest of the process.
         workers: processes; as many as cores by default.
         threads: of torch, per worker.
         progress: show it on standard error.
@@ -73,6 +75,7 @@ class Place(TypedDict, total=False):
     output_path: str | Path
     work_path: str | Path
     include_path: str | Path
+    data_files: Mapping[str, str | Path]
     workers: int
     threads: int
     progress: bool
@@ -314,6 +317,8 @@ def _site(root: Path, place: Place, begun: float) -> "Site":
     from rpo_bench.engine.output import Output
     from rpo_bench.engine.run import Runner
 
+    if files := place.get("data_files"):
+        name_files(",".join(f"{split}={file}" for split, file in files.items()))
     included = place.get("include_path")
     trust = Trust(place.get("trust_remote_code", False), place.get("allow_pickle", False))
     quiet = not place.get("progress", False)

@@ -31,6 +31,15 @@ class MeasureFlags:
             "Task",
         ),
     ] = None
+    data_files: Annotated[
+        str | None,
+        flag(
+            "--data-files",
+            "Read splits of the task's dataset from these files: train=FILE,test=FILE.",
+            "Task",
+            metavar="SPLIT=FILE,…",
+        ),
+    ] = None
     include_path: Annotated[
         Path | None, flag("--include-path", "A folder of further tasks.", "Task", metavar="DIR")
     ] = None
@@ -50,9 +59,12 @@ def eval_(
     """
     begun = time.monotonic()
     from rpo_bench.cli.ending import finish, site_of, voice_of
+    from rpo_bench.data.task_source import name_files
     from rpo_bench.engine.finished import Finished
     from rpo_bench.engine.matrix import default_evaluation_output, evaluation_spec, run_evaluation
 
+    if measure.data_files is not None:
+        name_files(measure.data_files)
     root = runner.output_path or default_evaluation_output(measure.task)
     site = replace(site_of(root, runner, trust, judge, begun), include_path=measure.include_path)
     spec = evaluation_spec(measure.task, site.output, evaluation.changes)

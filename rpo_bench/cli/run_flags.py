@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from rpo_bench.cli.options import flag
+from rpo_bench.data.task_source import name_files
 from rpo_bench.errors import UserError
 from rpo_bench.parsing import parse_decoding, split_list
 
@@ -209,6 +210,15 @@ class DataFlags:
             metavar="FILE",
         ),
     ] = None
+    data_files: Annotated[
+        str | None,
+        flag(
+            "--data-files",
+            "Read splits of the task's dataset from these files: train=FILE,test=FILE.",
+            "Task and data",
+            metavar="SPLIT=FILE,…",
+        ),
+    ] = None
     data_variant: Annotated[
         str | None, flag("--data-variant", "Which of the task's own data sets.", "Task and data")
     ] = None
@@ -232,6 +242,8 @@ class DataFlags:
 
     def changes(self) -> dict[str, Any]:
         """The fields of DataSpec that were given."""
+        if self.data_files is not None:
+            name_files(self.data_files)
         if self.truncate and self.drop_long:
             raise UserError("--truncate and --drop-long exclude each other: give one of them.")
         values = {

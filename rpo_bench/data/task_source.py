@@ -1,71 +1,91 @@
 """A task's data from a public dataset: out of files that are there, or else from the hub."""
 
+import logging
 import os
-import string
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, model_validator
 
 from rpo_bench.data.hub import hub_records, saved_records
 from rpo_bench.data.row import Row
-from rpo_bench.data.shapes import prompt_id_of
 from rpo_bench.data.sources import HUB, Record, read_records
+from rpo_bench.data.task_records import IncompleteError, RecordShape
 from rpo_bench.errors import UserError
-from rpo_bench.spec import Frozen
+from rpo_bench.hashing import hash_json
+
+log = logging.getLogger(__name__)
 
 #: A folder of downloaded datasets: FOLDER/TASK/SPLIT.jsonl, or FOLDER/TASK as save_to_disk wrote it.
 VARIABLE = "RPO_BENCH_DATASETS"
 _ENDINGS = (".jsonl", ".jsonl.gz", ".json", ".parquet", ".csv")
-_DEMONSTRATION = 1.0  # the reward of a response that the dataset itself gives
+#: Files of single splits, "train=FILE,test=FILE": what --data-files sets, for worker processes too.
+FILES_VARIABLE = "RPO_BENCH_DATA_FILES"
+_CHOICE = "held out"  # which prompts are held out is no part of a seed
 
 
 @dataclass(frozen=True)
 class SourceParts:
-    """A dataset's demonstrations, divided."""
+    """A dataset's rows, divided."""
 
     train: tuple[Row, ...]
     heldout: tuple[Row, ...]
     probe: tuple[Row, ...]
 
 
-class DatasetSource(Frozen):
-    """Where a task's prompts and demonstrations come from, and how a record becomes them."""
+class DatasetSource(RecordShape):
+    """Where a task's prompts and responses come from, and how a record becomes them."""
 
     dataset: str = Field(description="name on the hub")
     config: str | None = None
     revision: str | None = Field(None, description="commit, tag or branch; None: the latest")
     train: str = Field("train", description="split to train on")
-    heldout: str = Field("test", description="split to measure on")
+    heldout: str = Field("test", description="split to measure on; that of 'train', with 'heldout_prompts'")
+    heldout_prompts: int | None = Field(
+        None, ge=1, description="measure on so many prompts of the split alone, chosen by their hashes"
+    )
     data_files: dict[str, str] = Field(
         default_factory=dict, description="split → file to read instead, relative to the task's folder"
     )
-    prompt: str = Field(description='template of columns, such as "Question: {question}\\nAnswer:"')
-    response: str = Field(description="template of the demonstration")
-    keep: tuple[str, ...] = Field((), description="columns that the reward wants to see, as metadata")
     probe_prompts: int = Field(
         32, ge=0, description="so many of the last training prompts are followed instead of trained on"
     )
 
-    @field_validator("prompt", "response")
-    @classmethod
-    def _is_template(cls, value: str) -> str:
-        list(string.Formatter().parse(value))  # raises ValueError for a lonely brace
-        return value
+    @model_validator(mode="after")
+    def _divides(self) -> Self:
+        if self.train == self.heldout and self.heldout_prompts is None:
+            raise ValueError(
+                "'train' and 'heldout' are one split: say with 'heldout_prompts' how many to hold out"
+            )
+        return self
 
     def parts(self, task: str, folder: Path) -> "SourceParts":
         """Everything, divided: no prompt is in two parts, and what is held out goes first."""
-        heldout = self.rows(self.heldout, task, folder)
+        heldout = self._chosen(self.rows(self.heldout, task, folder))
         measured = {row.prompt_id for row in heldout}
-        train = [row for row in self.rows(self.train, task, folder) if row.prompt_id not in measured]
-        probes = min(self.probe_prompts, len(train) // 2)
-        return SourceParts(
-            tuple(train[: len(train) - probes]), tuple(heldout), tuple(train[len(train) - probes :])
-        )
+        rows = self.rows(self.train, task, folder)
+        train = [row for row in rows if row.prompt_id not in measured]
+        prompts = list(dict.fromkeys(row.prompt_id for row in train))
+        probes = min(self.probe_prompts, len(prompts) // 2)
+        followed = set(prompts[len(prompts) - probes :])
+        kept: list[Row] = []
+        probe: list[Row] = []
+        for row in train:
+            (probe if row.prompt_id in followed else kept).append(row)
+        return SourceParts(tuple(kept), tuple(heldout), tuple(probe))
+
+    def _chosen(self, rows: list[Row]) -> list[Row]:
+        """The rows of the prompts that are measured on; whatever the order of the file, the same ones."""
+        if self.heldout_prompts is None:
+            return rows
+        ranked = sorted({row.prompt_id for row in rows}, key=lambda one: hash_json([_CHOICE, one]))
+        chosen = set(ranked[: self.heldout_prompts])
+        return [row for row in rows if row.prompt_id in chosen]
 
     def rows(self, split: str, task: str, folder: Path) -> list[Row]:
-        """The demonstrations of a split, each prompt once: of equal prompts the first counts.
+        """The rows of a split; of demonstrations to equal prompts the first counts.
 
         Args:
             split: As the dataset calls it.
@@ -76,16 +96,34 @@ class DatasetSource(Frozen):
             UserError: Neither file nor hub has the split, or a record lacks a column.
         """
         place, records = self._records(split, task, folder)
-        found: dict[str, Row] = {}
+        found: list[Row] = []
+        skipped: list[str] = []
         for record in records:
-            row = self._row(record, place)
-            found.setdefault(row.prompt_id, row)
+            try:
+                found += self.rows_of(record, place)
+            except IncompleteError as error:
+                skipped.append(str(error))
+        if skipped:
+            log.warning(
+                "%s: %d records left out; the first, %s.",
+                place,
+                len(skipped),
+                skipped[0].removeprefix(f"{place} "),
+            )
         if not found:
-            raise UserError(f"{place} has no records.")
-        return list(found.values())
+            raise UserError(f"{place} has no records" + (" that can be used." if skipped else "."))
+        if self.scored:
+            return found
+        kept: dict[str, Row] = {}
+        for row in found:
+            kept.setdefault(row.prompt_id, row)
+        return list(kept.values())
 
     def _records(self, split: str, task: str, folder: Path) -> tuple[str, Iterator[Record]]:
         """The split's records, and what errors call the place."""
+        given = named_files()
+        if split in given:
+            return str(given[split]), read_records(given[split])
         if split in self.data_files:
             file = folder / self.data_files[split]
             return str(file), read_records(file)
@@ -114,34 +152,20 @@ class DatasetSource(Frozen):
             f"split '{split}' of {self.dataset} there, or unset the variable to read it from the hub."
         )
 
-    def _row(self, record: Record, place: str) -> Row:
-        where = f"{place} {record.where}"
-        if record.problem:
-            raise UserError(f"{where}: {record.problem}.")
-        prompt = _filled(self.prompt, record.value, where)
-        if not prompt.strip():
-            raise UserError(f"{where}: the prompt is empty.")
-        return Row(
-            prompt=prompt,
-            response=_filled(self.response, record.value, where),
-            reward=_DEMONSTRATION,
-            prompt_id=prompt_id_of(prompt),
-            metadata={column: _column(record.value, column, where) for column in self.keep},
-            source=where,
-        )
+
+def named_files() -> dict[str, Path]:
+    """Split → file, as the environment names them; raises UserError when that can't be read."""
+    found: dict[str, Path] = {}
+    for part in filter(None, os.environ.get(FILES_VARIABLE, "").split(",")):
+        split, equals, file = part.partition("=")
+        if not equals or not split.strip() or not file.strip():
+            raise UserError(f"--data-files: '{part}' is not understood; write train=FILE,test=FILE.")
+        found[split.strip()] = Path(file.strip())
+    return found
 
 
-def _filled(template: str, value: Mapping[str, object], where: str) -> str:
-    """A template with a record's columns in it."""
-    parts = []
-    for text, column, _, _ in string.Formatter().parse(template):
-        parts.append(text)
-        if column is not None:
-            parts.append(str(_column(value, column, where)))
-    return "".join(parts)
-
-
-def _column(value: Mapping[str, object], column: str, where: str) -> object:
-    if value.get(column) is None:
-        raise UserError(f"{where}: the column '{column}' is missing; there are {', '.join(map(str, value))}.")
-    return value[column]
+def name_files(text: str) -> None:
+    """Lets the splits of a task's dataset be read from files, here and in processes that this one starts."""
+    os.environ[FILES_VARIABLE] = text
+    found = {split: file.resolve() for split, file in named_files().items()}
+    os.environ[FILES_VARIABLE] = ",".join(f"{split}={file}" for split, file in found.items())
