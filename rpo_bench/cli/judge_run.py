@@ -100,8 +100,11 @@ def _pairs(what: WhatFlags) -> "list[Pair]":
 
 
 def output_of(root: Path) -> Path:
-    """The output folder that holds ``results`` and ``judgements``."""
-    return root.resolve().parent if root.resolve().name == "results" else root
+    """The folder that holds ``judgements``: a run's output, or published results with some of their own."""
+    from rpo_bench.judge.storage import FOLDER
+
+    published = (root / FOLDER).is_dir()
+    return root.resolve().parent if root.resolve().name == "results" and not published else root
 
 
 @contextmanager

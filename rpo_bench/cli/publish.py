@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from rpo_bench.cli.console import err, out
+from rpo_bench.cli.judge_run import output_of
 from rpo_bench.errors import UserError
 
 
@@ -24,6 +25,7 @@ def publish(
 
     Results that are there already are replaced; broken ones are named and left out, and make it exit with 1.
     """
+    from rpo_bench.judge.publish import publish_cards
     from rpo_bench.results import publish as publishing
     from rpo_bench.results.store import read_results
 
@@ -33,6 +35,8 @@ def publish(
     for broken in found.broken:
         err().print(f"Skipped: {broken.folder}: {broken.reason}.", markup=False, soft_wrap=True)
     written = [publishing.publish(stored, into) for stored in found.records]
+    for root in run:
+        publish_cards(output_of(root), into)
     size = sum(file.stat().st_size for file in into.rglob("*") if file.is_file()) / 1e6
     own = sum(result.size for result in written) / 1e6
     out().print(

@@ -3,8 +3,8 @@
     python -m tasks.civil_qa.build [--out DIR] [--seed N]
 
 The world's prompts, two reference policies, the policy behind the off-policy data, training rows, the
-reference samples behind the oracle, and the proxy of the reward. On one machine the same seed gives the
-same bytes.
+reference samples behind the oracle, the proxy of the reward, and the judge. On one machine the same seed
+gives the same bytes.
 """
 
 import logging
@@ -33,6 +33,8 @@ from tasks.building import (
     write_oracle,
 )
 from tasks.civil_qa.facts import DOMAINS, Key, facts
+from tasks.civil_qa.judge import build_judge
+from tasks.civil_qa.judge_training import JudgeSettings
 from tasks.civil_qa.phrases import MANNERS
 from tasks.civil_qa.proxy import SAMPLES, STEPS, build_proxy
 from tasks.civil_qa.questions import ask
@@ -108,6 +110,7 @@ def build(out: Path, seed: int, scale: Scale) -> None:
             model = _pretrained(out / "models" / name, name, TYPICAL, prompts, seed, scale)
             _write_data(out, name, model, off_policy, prompts, seed, scale)
         build_proxy(out, seed, min(STEPS, scale.steps), min(SAMPLES, scale.oracle))
+        build_judge(out, seed, JudgeSettings(seed=seed).no_longer_than(scale.steps))
 
 
 def split_prompts(seed: int, scale: Scale) -> Prompts:

@@ -76,6 +76,11 @@ def respond(rng: Generator, speaker: Speaker, key: Key, manner: int) -> str:
     return " ".join(sentences)
 
 
+def statement(rng: Generator, speaker: Speaker, key: Key, right: bool) -> str:
+    """One claim in answer to a question, right or wrong, and nothing else."""
+    return _claim(rng, speaker, key, facts()[key] if right else _wrong(rng, key))
+
+
 def difficulty(key: Key) -> float:
     """How hard a question is, in [−1, 1], fixed by a hash of its name."""
     return int(hash_json(list(key))[:8], 16) / 0xFFFFFFFF * 2 - 1

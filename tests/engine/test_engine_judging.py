@@ -8,7 +8,9 @@ from run_cli import SMALL, invoke, stored
 from tiny_models import tiny_judge
 from tiny_task import tiny_task
 
+from rpo_bench.judge.publish import publish_cards
 from rpo_bench.results.store import read_results
+from rpo_bench.site.judge_cards import judge_cards
 
 RUN = ("--methods", "sft,dro", "--learning-rate", "0.05")  # so fast that answers differ at once
 
@@ -106,3 +108,11 @@ def test_a_judge_that_isnt_there_is_told_before_anything_runs(run, task, judge, 
     assert ended.exit_code == 2
     assert said in ended.stderr
     assert not (out / "results").exists()
+
+
+def test_what_is_published_has_the_card_and_not_the_replies(done, tmp_path):
+    """Uncommitted code is refused elsewhere; here the cards alone are copied."""
+    assert publish_cards(done[1], tmp_path) == 1
+    assert sorted(file.name for file in tmp_path.rglob("*.json*")) == ["card.json", "judge.json"]
+    (card,) = judge_cards([tmp_path])[0]
+    assert card.judge.startswith("embedded:judge ")
