@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import t
 
 from rpo_bench.judge.pairing import REFERENCE, label_of, measured_as, method_of
 from rpo_bench.judge.questions import Question
@@ -12,13 +13,13 @@ from rpo_bench.results.schema import Interval
 from rpo_bench.results.store import StoredRecord
 from rpo_bench.stats.bootstrap import bootstrap_means, intervals
 from rpo_bench.stats.making import empty, made, point_only
-from rpo_bench.stats.quantiles import percentile_bounds
 from rpo_bench.stats.seeding import generator
 
 Floats = NDArray[np.float64]
 
 LEVELS = ("prompts",)
 RESAMPLES = 2_000
+_FULL = 1 - 1e-9  # a correlation of 1 would lie at infinity
 
 #: Label → question → gold reward of the response that was judged.
 Rewards = Mapping[str, Mapping[str, float]]
@@ -144,7 +145,10 @@ def _correlation(points: Sequence[Floats], parts: Sequence[Floats], n: int) -> I
         return empty()
     if n < 2:
         return point_only(float(point), n, 0.95)
-    low, high = percentile_bounds(_spearman(*parts), float(point), 0.95)
+    # Resampling adds noise to both rankings, and correlations of resamples lie lower: their spread counts.
+    draws = _fisher(_spearman(*parts))
+    middle, reach = _fisher(np.array(point)), t.ppf(0.975, n - 1) * float(np.nanstd(draws, ddof=1))
+    low, high = (float(np.tanh(middle + side * reach)) for side in (-1, 1))
     return made(
         (low, float(point), high),
         n=n,
@@ -154,6 +158,11 @@ def _correlation(points: Sequence[Floats], parts: Sequence[Floats], n: int) -> I
         resamples=len(parts[0]),
         within=(-1.0, 1.0),
     )
+
+
+def _fisher(correlation: Floats) -> Floats:
+    """Fisher's z, the scale on which a correlation's spread hardly depends on its size."""
+    return np.asarray(np.arctanh(np.clip(correlation, -_FULL, _FULL)))
 
 
 def _spearman(one: Floats, other: Floats) -> Floats:

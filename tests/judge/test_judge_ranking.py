@@ -62,6 +62,13 @@ def test_a_judge_that_knows_nothing_has_wide_ranks(world):
     assert all(row.gold_rank[1] == row.gold_rank[2] for row in found.rows)
 
 
+def test_the_correlation_lies_in_its_interval(world):
+    """Resampled rankings are noisier than the ranking itself, so that percentiles would miss it."""
+    records, labels = world
+    (found,) = rankings(records, judged(labels, WORTH, 0.6), rewards(labels))
+    assert found.correlation.low < found.correlation.point <= found.correlation.high <= 1
+
+
 def test_who_was_not_judged_against_the_reference_is_not_ranked(world):
     records, labels = world
     against_sft = [question(i, labels["rpo"], labels["sft"], 1.0) for i in range(40)]
