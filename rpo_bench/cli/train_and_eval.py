@@ -28,7 +28,12 @@ class MatrixFlags:
     """Which cells."""
 
     preset: Annotated[
-        str | None, flag("--preset", "smoke, quick (the default) or standard.", "What to run")
+        str | None,
+        flag(
+            "--preset",
+            "smoke, quick (the default), standard or a paper's.",
+            "What to run",
+        ),
     ] = None
     config: Annotated[
         Path | None,
@@ -53,8 +58,18 @@ class MatrixFlags:
     ] = None
     dry_run: Annotated[
         bool,
-        flag("--dry-run", "Show the plan with an estimate of time and disk; write nothing.", "What to run"),
+        flag(
+            "--dry-run",
+            "Show the plan with an estimate of time and disk; a paper's preset in GPU hours. Write nothing.",
+            "What to run",
+        ),
     ] = False
+    gpu: Annotated[
+        str, flag("--gpu", "What --dry-run prices a paper's preset on: a100, h100, h200 …", "What to run")
+    ] = "a100"
+    mfu: Annotated[
+        float, flag("--mfu", "The share of its peak that training is taken to reach.", "What to run")
+    ] = 0.35
 
 
 @with_flags
@@ -73,11 +88,15 @@ def train_and_eval(
     """
     begun = time.monotonic()
     from rpo_bench.cli.ending import finish, site_of, voice_of
+    from rpo_bench.cli.price import print_price
     from rpo_bench.cli.spec_building import build_spec, layers_of
     from rpo_bench.engine.matrix import default_output, run_matrix
 
     texts = {name: getattr(matrix, name) for name in ("methods", "strengths", "seeds", "models", "sweep")}
-    spec = build_spec(layers_of(matrix.preset, matrix.config), texts, data, training, evaluation)
+    layers = layers_of(matrix.preset, matrix.config)
+    spec = build_spec(layers, texts, data, training, evaluation)
+    if matrix.dry_run and print_price(spec, layers, matrix.gpu, matrix.mfu, data.include_path):
+        return
     root = runner.output_path or default_output(spec, matrix.preset, matrix.config)
     site = replace(site_of(root, runner, trust, judge, begun), include_path=data.include_path)
     if matrix.dry_run:

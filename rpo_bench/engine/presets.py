@@ -12,6 +12,8 @@ from rpo_bench.engine.dataset import AD_HOC, ad_hoc_name
 from rpo_bench.errors import UserError, did_you_mean
 from rpo_bench.spec import RunSpec
 
+#: The part of a preset or config that says which paper it follows (engine/paper.py); no part of a spec.
+PAPER = "paper"
 #: Fields that a higher layer replaces as a whole; the others are merged key by key.
 _WHOLE = frozenset({"methods", "strengths", "decoding", "lora"})
 
@@ -71,7 +73,7 @@ def spec_over(layers: Sequence[Mapping[str, Any]], changes: Mapping[str, Any]) -
     Raises:
         UserError: names the field that is wrong.
     """
-    below = merged(layers)
+    below = merged({k: v for k, v in layer.items() if k != PAPER} for layer in layers)
     top = {**changes, "task": _task(changes, below)}
     if "methods" in changes and "strengths" not in changes:  # those of methods that are gone
         names = {method["name"] for method in changes["methods"]} | {"*"}

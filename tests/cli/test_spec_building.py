@@ -17,10 +17,9 @@ def build(layers, data=None, training=None, evaluation=None, **matrix):
 
 
 def test_every_preset_is_a_spec():
-    assert preset_names() == ["quick", "smoke", "standard"]
     for name in preset_names():
         spec = build(layers_of(name, None))
-        assert spec.task == "civil_qa"
+        assert (spec.task == "civil_qa") == (name in ("quick", "smoke", "standard"))
 
 
 def test_quick_is_five_methods_three_strengths_three_seeds_on_the_decoder():
