@@ -29,7 +29,8 @@ def print_price(
     console.print(
         f"Estimate: {_hours(sum(one.hours for one in lines))} GPU hours on one {on.name} at "
         f"{on.mfu:.0%} of its peak in training and {on.decode_mfu:.0%} in sampling, from "
-        "parameters and tokens alone; nothing was loaded or fetched. Scoring by toxicity, reward models and judges comes on top.",
+        "parameters and tokens alone; nothing was loaded or fetched. "
+        "Scoring by toxicity, reward models and judges comes on top.",
         markup=False,
         soft_wrap=True,
     )
