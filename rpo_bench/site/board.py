@@ -83,7 +83,7 @@ def _section(panel: Panel, oracle_of: Callable[[Panel], Oracle | str]) -> Sectio
         verdict=verdict(panel, ranking),
         oracle=oracle,
         no_oracle=reason,
-        evidence=evidence(panel, cube, ranking, oracle or reason or ""),
+        evidence=evidence(panel, cube, ranking),
         unread=scores.missing,
         prompts=len(scores.prompts),
     )
