@@ -1,6 +1,6 @@
 """How a run begins and ends on the terminal: what was done, what failed, the table, where the page is."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -43,6 +43,8 @@ def planning(quiet: bool) -> Iterator[None]:
 def finish(done: Execution) -> int:
     """Prints the end of a run; returns the exit code: 0, or 1 when something has no result."""
     messages, output, report = err(), done.output, done.report
+    for line in _harnessed(done.harness):
+        messages.print(line, markup=False, soft_wrap=True)
     if done.judgement is not None:
         messages.print(_judged(done.judgement), markup=False, soft_wrap=True)
     for line in summary(report):
@@ -50,11 +52,20 @@ def finish(done: Execution) -> int:
     if output.results.is_dir():
         publish(output)
     if not report.lost_cells:
-        return 0 if done.judgement is None or done.judgement.status == "done" else 1
+        last = [*done.harness, *([] if done.judgement is None else [done.judgement])]
+        return int(any(outcome.status != "done" for outcome in last))
     for line in failure_lines(report.failures, report.lost_cells):
         messages.print(line, markup=False, soft_wrap=True)
     messages.print("The same command tries them again.")
     return 1
+
+
+def _harnessed(outcomes: Sequence[Outcome]) -> list[str]:
+    """What came of lm-eval's tasks: how many models were measured, and why others weren't."""
+    done = sum(outcome.status == "done" for outcome in outcomes)
+    lines = [f"lm-eval: {counted(done, 'model')} measured."] if done else []
+    failed = [outcome for outcome in outcomes if outcome.status == "failed"]
+    return lines + [f"lm-eval failed on {o.job.cell}: {o.reason} Log: {o.job.log}" for o in failed]
 
 
 def _judged(outcome: Outcome) -> str:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from rpo_bench.cli.options import flag, with_flags
-from rpo_bench.cli.run_flags import EvaluationFlags, JudgingFlags, RunnerFlags, TrustFlags
+from rpo_bench.cli.run_flags import EvaluationFlags, HarnessFlags, JudgingFlags, RunnerFlags, TrustFlags
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,7 @@ def eval_(
     measure: MeasureFlags,
     evaluation: EvaluationFlags,
     judge: JudgingFlags,
+    harness: HarnessFlags,
     runner: RunnerFlags,
     trust: TrustFlags,
 ) -> None:
@@ -66,7 +67,9 @@ def eval_(
     if measure.data_files is not None:
         name_files(measure.data_files)
     root = runner.output_path or default_evaluation_output(measure.task)
-    site = replace(site_of(root, runner, trust, judge, begun), include_path=measure.include_path)
+    site = replace(
+        site_of(root, runner, trust, judge, begun), harness=harness.asked(), include_path=measure.include_path
+    )
     spec = evaluation_spec(measure.task, site.output, evaluation.changes)
     finished = Finished(tuple(measure.checkpoints), measure.reference)
     done = run_evaluation(spec, finished, site, voice_of(runner.quiet))

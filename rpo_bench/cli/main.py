@@ -35,6 +35,7 @@ VERBS = {
     "score": Verb("rpo_bench.cli.score:score", "Add metrics to stored samples; no model is needed."),
     "publish": Verb("rpo_bench.cli.publish:publish", "Make a run's results small enough to be committed."),
     "submit": Verb("rpo_bench.cli.submit:app", "Look at contributed results before sending them."),
+    "export": Verb("rpo_bench.cli.export:export", "Write results in lm-eval's shape."),
     "leaderboard": Verb("rpo_bench.cli.leaderboard:leaderboard", "Build the page from stored results."),
     "doctor": Verb("rpo_bench.cli.doctor:doctor", "Say what this machine can do, and what is missing."),
 }

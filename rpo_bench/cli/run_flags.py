@@ -10,6 +10,7 @@ from rpo_bench.errors import UserError
 from rpo_bench.parsing import parse_decoding, split_list
 
 if TYPE_CHECKING:
+    from rpo_bench.capability.schema import Asked
     from rpo_bench.engine.judging import Judging
 
 
@@ -152,6 +153,40 @@ class JudgingFlags:
 
         default = Judging()
         return Judging(self.judge, default.prompts if self.judge_prompts is None else self.judge_prompts)
+
+
+@dataclass(frozen=True)
+class HarnessFlags:
+    """lm-eval's tasks, before and after training."""
+
+    lm_eval_tasks: Annotated[
+        str | None,
+        flag(
+            "--lm-eval-tasks",
+            "Also run these tasks of lm-eval on base models and checkpoints: the alignment tax.",
+            "Capability",
+        ),
+    ] = None
+    lm_eval_limit: Annotated[
+        int | None, flag("--lm-eval-limit", "Only the first so many documents of each.", "Capability", min=1)
+    ] = None
+    lm_eval_fewshot: Annotated[
+        int | None,
+        flag("--lm-eval-fewshot", "Examples in the prompt; the task's own number.", "Capability", min=0),
+    ] = None
+
+    def asked(self) -> "Asked | None":
+        """What is asked for; None where nothing is."""
+        from rpo_bench.capability.schema import FLAG, Asked
+
+        names = split_list(self.lm_eval_tasks or "")
+        if not names:
+            if self.lm_eval_limit is not None or self.lm_eval_fewshot is not None:
+                raise UserError(
+                    f"--lm-eval-limit and --lm-eval-fewshot do nothing without {FLAG}: give it too."
+                )
+            return None
+        return Asked(tasks=tuple(names), limit=self.lm_eval_limit, num_fewshot=self.lm_eval_fewshot)
 
 
 @dataclass(frozen=True)

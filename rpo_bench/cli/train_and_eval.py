@@ -12,6 +12,7 @@ from rpo_bench.cli.options import flag, with_flags
 from rpo_bench.cli.run_flags import (
     DataFlags,
     EvaluationFlags,
+    HarnessFlags,
     JudgingFlags,
     RunnerFlags,
     TrainingFlags,
@@ -79,6 +80,7 @@ def train_and_eval(
     training: TrainingFlags,
     evaluation: EvaluationFlags,
     judge: JudgingFlags,
+    harness: HarnessFlags,
     runner: RunnerFlags,
     trust: TrustFlags,
 ) -> None:
@@ -98,7 +100,9 @@ def train_and_eval(
     if matrix.dry_run and print_price(spec, layers, matrix.gpu, matrix.mfu, data.include_path):
         return
     root = runner.output_path or default_output(spec, matrix.preset, matrix.config)
-    site = replace(site_of(root, runner, trust, judge, begun), include_path=data.include_path)
+    site = replace(
+        site_of(root, runner, trust, judge, begun), harness=harness.asked(), include_path=data.include_path
+    )
     if matrix.dry_run:
         _dry_run(spec, site)
         return

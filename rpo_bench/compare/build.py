@@ -1,16 +1,17 @@
 """From result folders and names to a comparison."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from rpo_bench.capability.schema import SCORE
 from rpo_bench.compare.compatible import panel_key, refuse
 from rpo_bench.compare.cube import Cube, cube_of
 from rpo_bench.compare.families import Family, family
 from rpo_bench.compare.items import Asked, Item, distinct, items_of, read_asked
 from rpo_bench.compare.panels import Panel, panels
 from rpo_bench.compare.report import Report, Section
-from rpo_bench.compare.scores import read_record_scores
+from rpo_bench.compare.scores import read_document_scores, read_record_scores
 from rpo_bench.compare.section import Options, chosen_metrics, compare_panel
 from rpo_bench.errors import UserError
 from rpo_bench.oracle import Oracle
@@ -117,8 +118,20 @@ def _compared(
     base = panel.reference.stored if panel.reference is not None else ()
     scores = read_record_scores([*base, *records.values()])
     names = {"reward", "kl", *chosen_metrics(items, options)}
-    cube = cube_of(panel, scores, names, options.resamples)
+    documents = _documents(panel, list(records.values()), names, options)
+    cube = replace(cube_of(panel, scores, names, options.resamples), documents=documents)
     return compare_panel(panel, items, pairs, cube, _oracle(panel, roots, cube), options)
+
+
+def _documents(
+    panel: Panel, records: Sequence[StoredRecord], names: Collection[str], options: Options
+) -> Cube | None:
+    """The scores of lm-eval's documents, where some of them are to be compared."""
+    wanted = {name for name in names if name.startswith(SCORE)}
+    if not wanted:
+        return None
+    scores = read_document_scores(records)
+    return cube_of(panel, scores, wanted, options.resamples) if scores.prompts else None
 
 
 def _oracle(panel: Panel, roots: Sequence[Path], cube: Cube) -> Oracle | str:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rpo_bench.capability.schema import SCORE
 from rpo_bench.compare.panels import Panel
 from rpo_bench.compare.scores import PanelScores
 from rpo_bench.hashing import hash_json
@@ -27,6 +28,7 @@ class Cube:
         scores: (P, C), NaN for unscored.
         joint: The resamples that everything shares.
         unread: Cell → why its scores can't be read.
+        documents: The same by document of lm-eval's tasks, where some were run.
         kept: What has been computed from it already, by whatever tells it apart: pairs share their sides.
     """
 
@@ -36,11 +38,16 @@ class Cube:
     joint: Joint
     unread: Mapping[str, str]
     kept: dict[Hashable, Any] = field(default_factory=dict, compare=False, repr=False)
+    documents: "Cube | None" = None
 
     @cached_property
     def means(self) -> Floats:
         """``Joint.means`` of the scores, (1 + P + R, C)."""
         return self.joint.means(self.scores)
+
+    def holding(self, metric: str) -> "Cube":
+        """The scores that a metric is among: by prompt, or by document."""
+        return self.documents if metric.startswith(SCORE) and self.documents is not None else self
 
     def has(self, cell: str, metric: str) -> bool:
         """Whether the checkpoint has scores of that metric."""

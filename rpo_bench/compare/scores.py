@@ -1,12 +1,14 @@
 """Scores of a panel as arrays: training seed × prompt, averaged over a prompt's samples."""
 
-import math
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rpo_bench.capability.stored import read_docs
+from rpo_bench.capability.values import by_metric
 from rpo_bench.compare.panels import Panel, Row
 from rpo_bench.errors import UserError
 from rpo_bench.results.samples import ScoreLine
@@ -71,22 +73,27 @@ def read_record_scores(records: Iterable[StoredRecord]) -> PanelScores:
     return PanelScores(tuple(prompts), cells, missing)
 
 
+def read_document_scores(records: Iterable[StoredRecord]) -> PanelScores:
+    """The scores of lm-eval's documents, which stand in the prompts' place."""
+    read = {stored.record.cell: by_metric(read_docs(stored.folder)) for stored in records}
+    documents = sorted({document for of in read.values() for scores in of.values() for document in scores})
+    cells = {cell: {metric: _column(of[metric], documents) for metric in of} for cell, of in read.items()}
+    return PanelScores(tuple(documents), cells, {})
+
+
 def _column(by_prompt: Mapping[str, float], prompts: Sequence[str]) -> Floats:
     return np.array([by_prompt.get(prompt, np.nan) for prompt in prompts])
 
 
 def prompt_means(lines: list[ScoreLine]) -> PromptMeans:
     """Every metric's mean over each prompt's samples; a sample without a score counts for nothing."""
-    places: dict[str, int] = {}
-    at = np.array([places.setdefault(line.prompt_id, len(places)) for line in lines], dtype=np.intp)
-    prompts, found = list(places), {}
-    for metric in sorted({name for line in lines for name in line.scores}):
-        column = [line.scores.get(metric) for line in lines]
-        values = np.array([math.nan if value is None else value for value in column])
-        scored = np.isfinite(values)
-        totals = np.bincount(at[scored], weights=values[scored], minlength=len(prompts))
-        counts = np.bincount(at[scored], minlength=len(prompts))
-        if scored.any():
-            kept = np.flatnonzero(counts)
-            found[metric] = {prompts[i]: float(totals[i] / counts[i]) for i in kept}
-    return found
+    sums: dict[str, dict[str, tuple[float, int]]] = defaultdict(dict)
+    for line in lines:
+        for metric, score in line.scores.items():
+            if score is not None:
+                total, n = sums[metric].get(line.prompt_id, (0.0, 0))
+                sums[metric][line.prompt_id] = (total + score, n + 1)
+    return {
+        metric: {prompt: total / n for prompt, (total, n) in of.items()}
+        for metric, of in sorted(sums.items())
+    }

@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from rpo_bench.capability.schema import SCORE
 from rpo_bench.compare.cube import Cube
 from rpo_bench.compare.families import PRIMARY, Family, adjusted
 from rpo_bench.compare.frontiers import Reach, reach, standings
 from rpo_bench.compare.items import Item
 from rpo_bench.compare.pairs import Compared, Match, compare_pair, matches, prompts_apart
 from rpo_bench.compare.panels import Panel
-from rpo_bench.compare.report import Comparison, PromptGap, Section, Standing
+from rpo_bench.compare.report import PromptGap, Section, Standing
 from rpo_bench.compare.texts import prompt_texts
 from rpo_bench.errors import UserError, did_you_mean
 from rpo_bench.oracle import Oracle
@@ -85,23 +86,6 @@ def compare_panel(
     )
 
 
-def primary_comparisons(
-    panel: Panel, pairs: Family, cube: Cube, budget: float, options: Options
-) -> list[Comparison]:
-    """The declared family alone, at one KL budget: the very numbers of ``compare_panel``.
-
-    Args:
-        panel: What the items belong to.
-        pairs: What is compared.
-        cube: KL and primary metric of the items' checkpoints and of the reference policy.
-        budget: In nats.
-        options: What is asked for.
-    """
-    at_kl = replace(options, at="kl")
-    compared = _with_primary(_pairs(pairs, (PRIMARY,), cube, _start(panel, cube), (budget,), at_kl))
-    return adjusted([one.comparison for one in compared], options.level)
-
-
 def _start(panel: Panel, cube: Cube) -> str | None:
     """The untrained reference policy's cell, where its scores are known."""
     stored = () if panel.reference is None else panel.reference.stored
@@ -116,13 +100,14 @@ def _pairs(
     budgets: Sequence[float],
     options: Options,
 ) -> list[Compared]:
+    by = {metric: cube.holding(metric) for metric in names}
     return [
         one
         for first, second in pairs.pairs
         for match in _matches(first, second, budgets, options)
         for metric in names
         if not (match.kind == "kl" and metric.startswith("kl"))
-        and (one := compare_pair(first, second, metric, match, cube, start, options.level)) is not None
+        and (one := compare_pair(first, second, metric, match, by[metric], start, options.level)) is not None
     ]
 
 
@@ -138,7 +123,8 @@ def chosen_metrics(items: Sequence[Item], options: Options) -> tuple[str, ...]:
     if options.metrics == ("all",):
         first = [name for name in METRICS if name in measured]
         return (*first, *sorted(measured - set(first)))
-    usual = options.metrics or tuple(name for name in METRICS if name in measured)
+    harness = sorted(name for name in measured if name.startswith(SCORE))
+    usual = options.metrics or (*(name for name in METRICS if name in measured), *harness)
     wanted = tuple(dict.fromkeys([*usual, *options.extra_metrics]))
     unknown = [name for name in wanted if name not in measured]
     if unknown:

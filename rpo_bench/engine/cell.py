@@ -6,7 +6,7 @@ from collections.abc import Callable
 from rpo_bench.engine.jobs import Job
 from rpo_bench.engine.score import score
 from rpo_bench.engine.stages import generate, partner_pass, reference_pass, train
-from rpo_bench.engine.work import CellWork, JudgeWork, Stage
+from rpo_bench.engine.work import CellWork, HarnessWork, JudgeWork, Stage
 from rpo_bench.engine.worker import Done, Progress
 from rpo_bench.registry import load_plugins
 
@@ -23,11 +23,15 @@ _STAGES: dict[Stage, Callable[[CellWork, Callable[[Progress], None]], float]] = 
 
 
 def perform(job: Job, report: Callable[[Progress], None]) -> Done:
-    """Does one stage of one cell, or judges them all; the payload of its job is (stage, its work)."""
+    """Does a stage of a cell, runs lm-eval on it, or judges all; a job's payload is (stage, its work)."""
     load_plugins()
     stage, work = job.payload
     if isinstance(work, JudgeWork):
         from rpo_bench.engine.judging import judge_stage
 
         return judge_stage(work, report)
+    if isinstance(work, HarnessWork):
+        from rpo_bench.engine.capability import harness_stage
+
+        return harness_stage(work, report)
     return Done(work_seconds=_STAGES[stage](work, report))

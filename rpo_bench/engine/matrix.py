@@ -8,7 +8,9 @@ from typing import Any
 
 from rich.console import Console
 
+from rpo_bench.capability.schema import Asked
 from rpo_bench.engine.base_models import Trust
+from rpo_bench.engine.capability import check_harness, harness_run
 from rpo_bench.engine.dataset import AD_HOC
 from rpo_bench.engine.finished import Finished, plan_evaluation
 from rpo_bench.engine.jobs import Outcome
@@ -17,6 +19,7 @@ from rpo_bench.engine.output import Output, begin, check_same_run, only_run, rea
 from rpo_bench.engine.plan import Plan, Surroundings, plan_run
 from rpo_bench.engine.presets import run_spec
 from rpo_bench.engine.run import Runner, RunReport, run_plan, start_workers_early
+from rpo_bench.engine.tokens import collected_warnings
 from rpo_bench.spec import RunSpec
 
 
@@ -30,6 +33,7 @@ class Site:
         trust: what is allowed when models are loaded.
         runner: how the work is done.
         judging: whether the task's judge compares the checkpoints in the end.
+        harness: tasks of lm-eval that base models and checkpoints are measured by; None for none.
     """
 
     output: Output
@@ -37,6 +41,7 @@ class Site:
     trust: Trust = field(default_factory=Trust)
     runner: Runner = field(default_factory=Runner)
     judging: Judging = field(default_factory=Judging)
+    harness: Asked | None = None
 
     def surroundings(self, work: Path | None = None) -> Surroundings:
         """What a plan wants to know; ``work`` stands in for the folder's own."""
@@ -66,11 +71,13 @@ class Execution:
         output: its folders.
         report: what came of it.
         judgement: what came of judging; None where nothing was to be judged.
+        harness: what came of lm-eval's tasks, by cell; empty where nothing was left to do.
     """
 
     output: Output
     report: RunReport
     judgement: Outcome | None
+    harness: tuple[Outcome, ...] = ()
 
 
 def run_matrix(spec: RunSpec, site: Site, voice: Voice) -> Execution:
@@ -96,12 +103,25 @@ def _run(spec: RunSpec, site: Site, voice: Voice, finished: Finished | None) -> 
             around = site.surroundings()
             plan = plan_run(spec, around) if finished is None else plan_evaluation(spec, finished, around)
         site.judging.wanted(plan.task)
+        asked = None if site.harness is None else _checked(site.harness, plan, voice)
         check_same_run(output, spec, plan.identity, trains=finished is None)
         begin(output, spec, plan.identity)
         _tell(plan, voice)
         report = run_plan(plan, output, site.runner, context, voice.console)
+        harness = (
+            () if asked is None else harness_run(plan, output, asked, site.runner, context, voice.console)
+        )
         judgement = judge_run(plan, output, site.judging, site.runner, context, voice.console)
-        return Execution(output, report, judgement)
+        return Execution(output, report, judgement, tuple(harness))
+
+
+def _checked(asked: Asked, plan: Plan, voice: Voice) -> Asked:
+    """lm-eval's tasks, loaded and checked against the models before anything is done."""
+    with collected_warnings() as warnings:
+        found = check_harness(asked, plan)
+    for warning in warnings:
+        voice.note(warning)
+    return found
 
 
 def plan_only(spec: RunSpec, site: Site, voice: Voice, scratch: Path) -> Plan:

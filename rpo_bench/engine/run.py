@@ -107,6 +107,13 @@ def run_job(job: Job, runner: Runner, context: BaseContext, console: Console) ->
     return outcome
 
 
+def run_jobs(
+    jobs: Sequence[Job], runner: Runner, context: BaseContext, console: Console
+) -> Sequence[Outcome]:
+    """Does jobs beyond the plan's cells, in workers that are forked from the same server."""
+    return _run(Todo(tuple(jobs), ()), runner, context, console).outcomes
+
+
 def _run(todo: Todo, runner: Runner, context: BaseContext, console: Console) -> RunReport:
     workers = runner.count(len(todo.jobs))
     with (

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from rpo_bench.capability.schema import Asked
 from rpo_bench.engine.base_models import Trust
 from rpo_bench.engine.output import Output
 from rpo_bench.spec import CellSpec
@@ -69,3 +70,20 @@ class CellWork:
     def trained(self) -> bool:
         """Whether a training stage comes first."""
         return self.checkpoint is None and self.spec.strength is not None
+
+
+@dataclass(frozen=True)
+class HarnessWork:
+    """What a worker needs to know to run lm-eval's tasks on a cell's model.
+
+    Attributes:
+        cell: the cell.
+        asked: which tasks, and how.
+        base: the result folder of the base model, whose documents its own are paired with; None for itself.
+        include_path: a folder of further tasks.
+    """
+
+    cell: CellWork
+    asked: Asked
+    base: Path | None
+    include_path: Path | None

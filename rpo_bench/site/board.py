@@ -11,7 +11,6 @@ from rpo_bench.oracles import find_oracle
 from rpo_bench.results.store import Results
 from rpo_bench.site.equal_kl import Ranking, rank
 from rpo_bench.site.evidence import Evidence, evidence, evidence_cube
-from rpo_bench.site.lengths import bounded_record
 from rpo_bench.site.table import BoardRow, panel_rows
 from rpo_bench.site.verdict import Verdict, verdict
 
@@ -69,8 +68,7 @@ def make_board(results: Results, oracles: Oracles | None = None, roots: Sequence
     def oracle_of(panel: Panel) -> Oracle | str:
         return given.get((panel.spec.task, panel.spec.model)) or find_oracle(panel.spec, roots)
 
-    records = [bounded_record(stored) for stored in results.records]
-    return Board(tuple(_section(panel, oracle_of) for panel in panels(records)), results)
+    return Board(tuple(_section(panel, oracle_of) for panel in panels(results.records)), results)
 
 
 def _section(panel: Panel, oracle_of: Callable[[Panel], Oracle | str]) -> Section:
@@ -85,7 +83,7 @@ def _section(panel: Panel, oracle_of: Callable[[Panel], Oracle | str]) -> Sectio
         verdict=verdict(panel, ranking),
         oracle=oracle,
         no_oracle=reason,
-        evidence=evidence(panel, cube, ranking),
+        evidence=evidence(panel, cube, ranking, oracle or reason or ""),
         unread=scores.missing,
         prompts=len(scores.prompts),
     )

@@ -1,0 +1,41 @@
+"""``rpo-bench export``: results in another tool's shape."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from rpo_bench.cli.console import err, out
+from rpo_bench.errors import UserError
+
+
+class Shape(StrEnum):
+    """Whose shape."""
+
+    lm_eval = "lm-eval"
+
+
+def export(
+    results: Annotated[
+        list[Path],
+        typer.Argument(help="Folders of results, or outputs; the last: where to.", metavar="RESULTS… DIR"),
+    ],
+    to: Annotated[Shape, typer.Option("--to", help="Whose shape.")] = Shape.lm_eval,
+) -> None:
+    """Write results as lm-eval does: results_*.json and samples_*.jsonl in a folder per checkpoint."""
+    from rpo_bench.capability.export import export_lm_eval
+    from rpo_bench.results.store import read_results
+
+    if len(results) < 2:
+        raise UserError(f"export needs RESULTS and a folder to write to: rpo-bench export {results[0]} DIR.")
+    *sources, into = results
+    found = read_results(sources)
+    if not found.records:
+        raise UserError(f"{', '.join(map(str, sources))}: there are no results here that can be used.")
+    for broken in found.broken:
+        err().print(f"Skipped: {broken.folder}: {broken.reason}.", markup=False, soft_wrap=True)
+    written = [export_lm_eval(stored, into) for stored in found.records]
+    out().print(f"{len(written)} results in {to.value}'s shape in {into}.", markup=False, soft_wrap=True)
+    if found.broken:
+        raise typer.Exit(1)
