@@ -1,6 +1,6 @@
 """Scores of a panel as arrays: training seed × prompt, averaged over a prompt's samples."""
 
-from collections import defaultdict
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -87,13 +87,16 @@ def _column(by_prompt: Mapping[str, float], prompts: Sequence[str]) -> Floats:
 
 def prompt_means(lines: list[ScoreLine]) -> PromptMeans:
     """Every metric's mean over each prompt's samples; a sample without a score counts for nothing."""
-    sums: dict[str, dict[str, tuple[float, int]]] = defaultdict(dict)
-    for line in lines:
-        for metric, score in line.scores.items():
-            if score is not None:
-                total, n = sums[metric].get(line.prompt_id, (0.0, 0))
-                sums[metric][line.prompt_id] = (total + score, n + 1)
-    return {
-        metric: {prompt: total / n for prompt, (total, n) in of.items()}
-        for metric, of in sorted(sums.items())
-    }
+    places: dict[str, int] = {}
+    at = np.array([places.setdefault(line.prompt_id, len(places)) for line in lines], dtype=np.intp)
+    prompts, found = list(places), {}
+    for metric in sorted({name for line in lines for name in line.scores}):
+        column = [line.scores.get(metric) for line in lines]
+        values = np.array([math.nan if value is None else value for value in column])
+        scored = np.isfinite(values)
+        totals = np.bincount(at[scored], weights=values[scored], minlength=len(prompts))
+        counts = np.bincount(at[scored], minlength=len(prompts))
+        if scored.any():
+            kept = np.flatnonzero(counts)
+            found[metric] = {prompts[i]: float(totals[i] / counts[i]) for i in kept}
+    return found

@@ -10,7 +10,7 @@ from rpo_bench.compare.frontiers import Reach, reach, standings
 from rpo_bench.compare.items import Item
 from rpo_bench.compare.pairs import Compared, Match, compare_pair, matches, prompts_apart
 from rpo_bench.compare.panels import Panel
-from rpo_bench.compare.report import PromptGap, Section, Standing
+from rpo_bench.compare.report import Comparison, PromptGap, Section, Standing
 from rpo_bench.compare.texts import prompt_texts
 from rpo_bench.errors import UserError, did_you_mean
 from rpo_bench.oracle import Oracle
@@ -84,6 +84,23 @@ def compare_panel(
         most_different=_apart(compared, cube, items, options.prompts),
         notes=_notes(panel, items, cube, start, budgets, oracle, options),
     )
+
+
+def primary_comparisons(
+    panel: Panel, pairs: Family, cube: Cube, budget: float, options: Options
+) -> list[Comparison]:
+    """The declared family alone, at one KL budget: the very numbers of ``compare_panel``.
+
+    Args:
+        panel: What the items belong to.
+        pairs: What is compared.
+        cube: KL and primary metric of the items' checkpoints and of the reference policy.
+        budget: In nats.
+        options: What is asked for.
+    """
+    at_kl = replace(options, at="kl")
+    compared = _with_primary(_pairs(pairs, (PRIMARY,), cube, _start(panel, cube), (budget,), at_kl))
+    return adjusted([one.comparison for one in compared], options.level)
 
 
 def _start(panel: Panel, cube: Cube) -> str | None:

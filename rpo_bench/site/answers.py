@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from rpo_bench.compare.panels import Row
 from rpo_bench.errors import UserError
 from rpo_bench.results.json_lines import read_objects
@@ -85,6 +87,8 @@ def _checkpoint(seed: int, folder: Path, answers: Answers, known: dict[str, int]
             known[text] = len(answers.texts)
             answers.texts.append(text)
         places.append(known[text])
+    nothing: dict[str, Any] = {}
+    lines = [scores.get(key, nothing) for key in keys]
     metrics = sorted({name for of in scores.values() for name in of} - _LEFT_OUT)
     return Checkpoint(
         seed=seed,
@@ -92,7 +96,7 @@ def _checkpoint(seed: int, folder: Path, answers: Answers, known: dict[str, int]
         samples=list(counts.values()),
         texts=places,
         unfinished=[place for place, sample in enumerate(found) if not sample[3]],
-        scores={name: [_rounded(scores.get(key, {}).get(name)) for key in keys] for name in metrics},
+        scores={name: _rounded([line.get(name) for line in lines]) for name in metrics},
     )
 
 
@@ -120,8 +124,14 @@ def _scores(folder: Path) -> dict[tuple[object, object], Mapping[str, Any]]:
     }
 
 
-def _rounded(value: object) -> float | None:
-    if not isinstance(value, (int, float)) or not math.isfinite(value):
-        return None
-    short = round(float(value), _DECIMALS) + 0.0  # + 0.0: no minus zero
-    return int(short) if short.is_integer() else short
+def _rounded(values: list[Any]) -> list[float | None]:
+    """Numbers to few decimals, whole ones without any; None for whatever is no finite number."""
+    known = [value if type(value) in (int, float) else math.nan for value in values]
+    short = np.round(np.array(known, dtype=np.float64), _DECIMALS) + 0.0  # + 0.0: no minus zero
+    found: list[float | None] = short.tolist()
+    whole = np.equal(short, np.trunc(short))
+    for place in np.flatnonzero(whole):
+        found[place] = int(short[place])
+    for place in np.flatnonzero(~np.isfinite(short)):
+        found[place] = None
+    return found

@@ -11,6 +11,7 @@ from rpo_bench.oracles import find_oracle
 from rpo_bench.results.store import Results
 from rpo_bench.site.equal_kl import Ranking, rank
 from rpo_bench.site.evidence import Evidence, evidence, evidence_cube
+from rpo_bench.site.lengths import bounded_record
 from rpo_bench.site.table import BoardRow, panel_rows
 from rpo_bench.site.verdict import Verdict, verdict
 
@@ -68,7 +69,8 @@ def make_board(results: Results, oracles: Oracles | None = None, roots: Sequence
     def oracle_of(panel: Panel) -> Oracle | str:
         return given.get((panel.spec.task, panel.spec.model)) or find_oracle(panel.spec, roots)
 
-    return Board(tuple(_section(panel, oracle_of) for panel in panels(results.records)), results)
+    records = [bounded_record(stored) for stored in results.records]
+    return Board(tuple(_section(panel, oracle_of) for panel in panels(records)), results)
 
 
 def _section(panel: Panel, oracle_of: Callable[[Panel], Oracle | str]) -> Section:
@@ -83,7 +85,7 @@ def _section(panel: Panel, oracle_of: Callable[[Panel], Oracle | str]) -> Sectio
         verdict=verdict(panel, ranking),
         oracle=oracle,
         no_oracle=reason,
-        evidence=evidence(panel, cube, ranking, oracle or reason or ""),
+        evidence=evidence(panel, cube, ranking),
         unread=scores.missing,
         prompts=len(scores.prompts),
     )

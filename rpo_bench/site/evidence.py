@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-from rpo_bench.compare import report
 from rpo_bench.compare.cube import Cube, cube_of
 from rpo_bench.compare.families import PRIMARY, family
 from rpo_bench.compare.improvement import improvement_at, turned
@@ -10,9 +9,9 @@ from rpo_bench.compare.items import Item
 from rpo_bench.compare.matched import at_kl
 from rpo_bench.compare.panels import Panel
 from rpo_bench.compare.proxy_gold import GOLD, KL, PROXY, Traced, traced_methods
+from rpo_bench.compare.report import Comparison
 from rpo_bench.compare.scores import PanelScores
-from rpo_bench.compare.section import Options, compare_panel
-from rpo_bench.oracle import Oracle
+from rpo_bench.compare.section import Options, primary_comparisons
 from rpo_bench.results.schema import Interval
 from rpo_bench.site.equal_kl import Ranking
 from rpo_bench.stats.making import empty
@@ -34,6 +33,14 @@ class Wins:
 
 
 @dataclass(frozen=True)
+class Declared:
+    """The comparisons that were declared beforehand, and what they are in words."""
+
+    words: str
+    comparisons: tuple[Comparison, ...]
+
+
+@dataclass(frozen=True)
 class Evidence:
     """A section's evidence; None or empty where the data don't have it.
 
@@ -43,7 +50,7 @@ class Evidence:
         traced: Proxy and gold reward of every method that has both.
     """
 
-    declared: report.Section | None
+    declared: Declared | None
     wins: Wins | None
     traced: tuple[Traced, ...]
 
@@ -53,16 +60,15 @@ def evidence_cube(panel: Panel, scores: PanelScores) -> Cube:
     return cube_of(panel, scores, (KL, PROXY, GOLD))
 
 
-def evidence(panel: Panel, cube: Cube, ranking: Ranking | None, oracle: Oracle | str) -> Evidence:
+def evidence(panel: Panel, cube: Cube, ranking: Ranking | None) -> Evidence:
     """Computes the evidence of a panel.
 
     Args:
         panel: Whose methods.
         cube: Its KL, gold and proxy rewards; see ``evidence_cube``.
         ranking: Its methods at the KL budget; None: they can't be ranked.
-        oracle: Of the very prompts, or why there is none.
     """
-    declared = None if ranking is None else _declared(panel, cube, ranking, oracle)
+    declared = None if ranking is None else _declared(panel, cube, ranking)
     wins = None if ranking is None else _wins(panel, cube, ranking)
     return Evidence(declared, wins, tuple(traced_methods(panel, cube)))
 
@@ -71,12 +77,12 @@ def _items(panel: Panel) -> list[Item]:
     return [Item(series.label, series.label, series.rows) for series in panel.trained]
 
 
-def _declared(panel: Panel, cube: Cube, ranking: Ranking, oracle: Oracle | str) -> report.Section | None:
+def _declared(panel: Panel, cube: Cube, ranking: Ranking) -> Declared | None:
     items = _items(panel)
     if len(items) < 2 or not any(PRIMARY in stored.record.metrics for stored in panel.records):
         return None
-    options = Options(metrics=(PRIMARY,), budgets=(ranking.budget,), at="kl", prompts=0)
-    return compare_panel(panel, items, family(items, None), cube, oracle, options)
+    pairs = family(items, None)
+    return Declared(pairs.words, tuple(primary_comparisons(panel, pairs, cube, ranking.budget, Options())))
 
 
 def _wins(panel: Panel, cube: Cube, ranking: Ranking) -> Wins | None:

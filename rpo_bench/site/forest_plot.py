@@ -136,7 +136,7 @@ def _caption(section: Section, shown: Sequence[Comparison]) -> str:
     seeds = {len(row.seeds) for row in section.rows if row.strength is not None}
     span = f"{min(seeds)}" if len(seeds) == 1 else f"{min(seeds)} to {max(seeds)}"
     where = place(shown[0])
-    said = declared.family if declared is not None else ""
+    said = declared.words if declared is not None else ""
     caption = (
         f"Reward of the first less the second’s at {where} ({said}), with unadjusted 95 % "
         f"intervals over training seeds (n = {span}) and {section.prompts} shared prompts; p is adjusted by "

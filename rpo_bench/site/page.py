@@ -20,6 +20,7 @@ from rpo_bench.site.exhibits import exhibits
 from rpo_bench.site.frontier_plot import frontier
 from rpo_bench.site.judge_cards import judge_cards
 from rpo_bench.site.learning_plot import learning, learning_plots
+from rpo_bench.site.lengths import bounded_text
 from rpo_bench.site.palette import REFERENCE, Look, looks
 from rpo_bench.site.ranking_plot import budget_oracle, ranking, ranking_frame
 from rpo_bench.site.stability_table import Stability, stability
@@ -113,7 +114,7 @@ def _environment() -> Environment:
 def _shown(value: object) -> object:
     """Everything that a template puts out: other people's text loses what can't be seen."""
     foreign = isinstance(value, str | Path) and not isinstance(value, Markup)
-    return visible(str(value)) if foreign else value
+    return visible(bounded_text(str(value))) if foreign else value
 
 
 def _strengths(board: Board) -> list[str]:

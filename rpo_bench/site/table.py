@@ -210,7 +210,7 @@ def _values(
 ) -> dict[str, Value]:
     """Every metric of a row, by the best interval that its data allow."""
     records = [stored.record for stored in measured(row)]
-    terms = {metric: _term(series, scores.array(row, metric), joint) for metric in scores.metrics(row)}
+    terms = _terms(series, row, scores, joint)
     names = sorted({name for record in records for name in record.metrics})
     values: dict[str, Value] = {}
     for name in names:
@@ -228,9 +228,23 @@ def _values(
     return values
 
 
-def _term(series: Series, table: Floats, joint: Joint) -> Term:
-    """A metric of a row, (S, P), as resampled."""
-    return Term(series.label, 1.0, joint.means(table.T), np.asarray(np.isfinite(table).any(axis=0)))
+def _terms(series: Series, row: Row, scores: PanelScores, joint: Joint) -> dict[str, Term]:
+    """Every metric of a row, (S, P) each, as resampled; all at once, which takes a fraction of the time."""
+    metrics = scores.metrics(row)
+    if not metrics:
+        return {}
+    tables = [scores.array(row, metric) for metric in metrics]
+    means = joint.means(np.concatenate(tables).T)
+    seeds = len(tables[0])
+    return {
+        metric: Term(
+            series.label,
+            1.0,
+            means[:, i * seeds : (i + 1) * seeds],
+            np.asarray(np.isfinite(table).any(axis=0)),
+        )
+        for i, (metric, table) in enumerate(zip(metrics, tables, strict=True))
+    }
 
 
 def _over_seeds(intervals: Sequence[Interval]) -> tuple[Interval, int] | None:

@@ -2,11 +2,14 @@
 
 import math
 import re
+from collections.abc import Sequence
+from typing import Any
 
 from rpo_bench.results.schema import Interval
 
 MINUS = "\u2212"
 DASH = "\u2013"
+_PLAIN = frozenset((int, float, type(None)))
 _GREEK = {"tau": "τ", "beta": "β"}
 
 # C0 and C1 controls, zero-width characters, direction marks, embeddings, overrides and isolates, line and
@@ -38,8 +41,13 @@ def visible_deeply(value: object) -> object:
     if isinstance(value, dict):
         return {visible(str(key)): visible_deeply(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [visible_deeply(item) for item in value]
+        return list(value) if _finite_numbers(value) else [visible_deeply(item) for item in value]
     return value
+
+
+def _finite_numbers(values: Sequence[Any]) -> bool:
+    """Whether a list holds numbers alone: the long ones do, and need no look at every item."""
+    return set(map(type, values)) <= _PLAIN and math.isfinite(sum(filter(None, values)))
 
 
 def shortened(text: str, length: int) -> str:

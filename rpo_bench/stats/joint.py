@@ -9,7 +9,7 @@ so that few seeds get an interval as wide as they deserve.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -28,6 +28,9 @@ Floats = NDArray[np.float64]
 
 #: By how much a prompt's weight is raised to see its influence.
 _TILT = 1e-5
+#: Methods whose resampled seeds are kept.
+_METHODS = 64
+
 _JUMP = 4.0  # times the variance of the resamples: more is no variance but a jump
 
 #: Significant digits: the same numbers on every machine, whatever order it sums in.
@@ -66,17 +69,34 @@ class Joint:
             (1 + P + R, C); NaN where a resample drew no prompt with a score.
         """
         scored = np.isfinite(columns)
+        whole = bool(scored.all())
         values = np.where(scored, columns, 0.0)
         known = scored.astype(np.float64)
-        rows = max(1, _CHUNK // max(self.prompts, 1))
+        after = 1 + self.prompts
+        # Columns lie together: they are looked at one by one.
+        found: Floats = np.empty((after + self.resamples, values.shape[1]), order="F")
         with np.errstate(invalid="ignore", divide="ignore"):
             total, count = values.sum(0), known.sum(0)
             share = self.prompts * _TILT / (1 - _TILT)
-            found = [(total / count)[None], (total + share * values) / (count + share * known)]
-            for start in range(0, self.resamples, rows):
-                weights = self._counts[start : start + rows].astype(np.float64)
-                found.append((weights @ values) / (weights @ known))
-        return np.concatenate(found)
+            found[0] = total / count
+            found[1:after] = (total + share * values) / (count + share * known)
+            for start, weights in self._weights():
+                drawn = float(self.prompts) if whole else weights @ known
+                found[after + start : after + start + len(weights)] = (weights @ values) / drawn
+        return found
+
+    def _weights(self) -> Iterator[tuple[int, Floats]]:
+        """The weights of the resamples, (rows, P), a chunk after the other, each with its first row."""
+        if self._counts.size <= _CHUNK:
+            yield 0, self._as_floats
+            return
+        rows = max(1, _CHUNK // max(self.prompts, 1))
+        for start in range(0, self.resamples, rows):
+            yield start, self._counts[start : start + rows].astype(np.float64)
+
+    @cached_property
+    def _as_floats(self) -> Floats:
+        return self._counts.astype(np.float64)
 
     @cached_property
     def _counts(self) -> NDArray[np.uint8]:
@@ -87,6 +107,19 @@ class Joint:
 
     def seeds(self, label: str, count: int) -> Floats:
         """How much each of a method's training seeds weighs in every resample, (R, S); rows sum to 1."""
+        key = (label, count)
+        if key not in self._drawn_seeds:
+            if len(self._drawn_seeds) >= _METHODS:
+                self._drawn_seeds.clear()
+            self._drawn_seeds[key] = self._draw_seeds(label, count)
+        return self._drawn_seeds[key]
+
+    @cached_property
+    def _drawn_seeds(self) -> dict[tuple[str, int], Floats]:
+        """What ``seeds`` gave last: the same methods are asked for again and again."""
+        return {}
+
+    def _draw_seeds(self, label: str, count: int) -> Floats:
         rng = np.random.default_rng([self.seed, count, *label.encode("utf-8", "surrogatepass")])
         return np.concatenate(list(weight_chunks(count, rng, self.resamples))) / count
 

@@ -1,39 +1,14 @@
 """The page in a real browser: from a file, with and without JavaScript, sorted, filtered, hostile."""
 
-import shutil
-from contextlib import contextmanager
-
 import pytest
 from results_factory import PROMPTS, cell_spec, write_cell, write_world
+from site_pages import opened
 
 pytestmark = pytest.mark.browser
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-FLAGS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 HOSTILE = (
     "</script><script>document.title='taken'</script><img src=x onerror=\"document.title='taken'\">\u202e"
 )
-
-
-@pytest.fixture(scope="module")
-def browser():
-    """Chromium, or a skip that says what is missing."""
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    if CHROMIUM is None:
-        pytest.skip("no chromium, chromium-browser or google-chrome on the PATH")
-    with playwright.sync_playwright() as driver:
-        found = driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield found
-        found.close()
 
 
 @pytest.fixture(scope="module")
@@ -53,22 +28,6 @@ def address(tmp_path_factory):
     oracle = estimate_oracle(rewards, tuple(f"p{i:03}" for i in range(PROMPTS)))
     build_leaderboard([root / "results"], root / "out", oracles={("civil_qa", "decoder"): oracle})
     return (root / "out" / "index.html").as_uri()
-
-
-@contextmanager
-def opened(browser, address, **settings):
-    """A page, and what it said and asked for."""
-    context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **settings})
-    page = context.new_page()
-    page.said, page.asked = [], []
-    page.on("console", lambda message: page.said.append(message.text))
-    page.on("pageerror", lambda error: page.said.append(str(error)))
-    page.on("request", lambda request: page.asked.append(request.url))
-    page.goto(address)
-    try:
-        yield page
-    finally:
-        context.close()
 
 
 def methods(page):
