@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     )
     from rpo_bench.compare.section import Options as CompareOptions
     from rpo_bench.errors import UserError
+    from rpo_bench.results.push import push_to_hub
 
 __version__ = "0.1.0"
 
@@ -33,12 +34,14 @@ __all__ = [
     "leaderboard",
     "load_results",
     "make_spec",
+    "push_to_hub",
     "train_and_eval",
 ]
 
 _ELSEWHERE = {
     "CompareOptions": "rpo_bench.compare.section:Options",
     "UserError": "rpo_bench.errors:UserError",
+    "push_to_hub": "rpo_bench.results.push:push_to_hub",
 }
 
 

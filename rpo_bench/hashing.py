@@ -5,6 +5,9 @@ import json
 from pathlib import Path
 from typing import Any
 
+#: A line of the model cards that we write: they tell of a checkpoint, and are no part of its identity.
+CARD_MARK = "<!-- model card by rpo-bench -->"
+
 
 def hash_json(value: Any) -> str:
     """SHA-256 (64 hex digits) of a JSON-able value, independent of the order of its keys."""
@@ -21,8 +24,11 @@ def hash_file(path: Path) -> str:
 def hash_folder(folder: Path) -> str:
     """SHA-256 over the names and bytes of a folder's files (a model's weights, tokenizer and config).
 
-    Hidden files and folders don't count: downloads leave their bookkeeping there.
+    Hidden files and folders don't count: downloads leave their bookkeeping there. Nor do model cards of our
+    own, which change with every measurement.
     """
     names = sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
     visible = [name for name in names if not any(part.startswith(".") for part in name.split("/"))]
+    if "README.md" in visible and CARD_MARK.encode() in (folder / "README.md").read_bytes():
+        visible.remove("README.md")
     return hash_json([[name, hash_file(folder / name)] for name in visible])

@@ -67,7 +67,7 @@ def fit(
     trainer, policy = _trainer(model, lesson, settings, out_dir)
     trainer.probe, trainer.probe_every, trainer.progress = probe, settings.probe_every, progress
     reset_peak_memory(device)
-    reason = _run(trainer, out_dir)
+    reason = _run(trainer, settings, out_dir)
     result = FitResult(
         status="completed" if reason is None else "diverged",
         reason=reason,
@@ -105,11 +105,11 @@ def _trainer(
     return OfflineTrainer(policy, arguments, lesson, value, value_rate), policy
 
 
-def _run(trainer: OfflineTrainer, out_dir: Path) -> str | None:
+def _run(trainer: OfflineTrainer, settings: TrainingSettings, out_dir: Path) -> str | None:
     """Trains to the end, from the latest checkpoint when there is one; returns why it diverged, if so."""
     checkpoint = next(complete_checkpoints(out_dir / "partial"), None)
     done = -1 if checkpoint is None else int(checkpoint.name.rpartition("-")[2])
-    trainer.training_log = TrainingLog(out_dir / "train_log.jsonl", keep_steps=done)
+    trainer.training_log = TrainingLog(out_dir / "train_log.jsonl", done, settings.tracked)
     earlier = read_training_log(out_dir / "train_log.jsonl")
     try:
         if earlier:
@@ -145,8 +145,7 @@ def _arguments(settings: TrainingSettings, learning_rate: float, folder: Path) -
         use_cpu=not torch.cuda.is_available(),
         disable_tqdm=True,
         remove_unused_columns=False,
-        report_to=list(settings.report_to) or "none",
-        run_name=settings.run_name,
+        report_to="none",  # the training log tells trackers, for every engine alike
     )
     arguments._n_gpu = min(1, arguments.n_gpu)  # one device per run: parallelism is by process
     return arguments

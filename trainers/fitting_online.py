@@ -103,7 +103,7 @@ def _run(trainer: OnlineTrainer, out_dir: Path, probe: Probe | None, progress: P
         saved = torch.load(file, weights_only=True)
         done = saved["iteration"]
         trainer.load(saved["state"])
-    log = TrainingLog(out_dir / "train_log.jsonl", keep_steps=done if done else -1)
+    log = TrainingLog(out_dir / "train_log.jsonl", done if done else -1, settings.tracked)
     earlier = read_training_log(out_dir / "train_log.jsonl")
     started = time.monotonic() - (earlier[-1]["seconds"] if earlier else 0.0)
     try:

@@ -2,9 +2,12 @@
 
 import dataclasses
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
+
+from trainers.tracking import Tracked
 
 
 @dataclass(frozen=True)
@@ -34,8 +37,9 @@ class TrainingSettings:
         probe_every: steps between probes; 0: none.
         save_every: steps between resumable checkpoints; 0: none.
         seed: of the batch plan and of new weights (adapters).
-        report_to: integrations of transformers' Trainer (tensorboard, wandb …).
+        report_to: trackers that get the training log as well (tensorboard, wandb, trackio).
         run_name: what they call the run.
+        run_config: what they are told of it: method, strength, seed …
     """
 
     steps: int = 300
@@ -53,6 +57,12 @@ class TrainingSettings:
     seed: int = 0
     report_to: tuple[str, ...] = ()
     run_name: str | None = None
+    run_config: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def tracked(self) -> Tracked:
+        """What trackers are told."""
+        return Tracked(self.report_to, self.run_name, self.run_config)
 
 
 @dataclass(frozen=True)

@@ -5,26 +5,36 @@ import math
 from pathlib import Path
 from typing import Any
 
+from trainers.tracking import Tracked, numbers_of, open_trackers
+
 
 class TrainingLog:
     """Appends to a JSONL file that can be read while the run goes on."""
 
-    def __init__(self, file: Path, keep_steps: int = -1) -> None:
-        """Opens the log, keeping what an interrupted run wrote up to step ``keep_steps``."""
+    def __init__(self, file: Path, keep_steps: int = -1, tracked: Tracked | None = None) -> None:
+        """Opens the log, keeping what an interrupted run wrote up to step ``keep_steps``.
+
+        Trackers, where some are wanted, get whatever is written.
+        """
         kept = [line for line in _whole_lines(file) if json.loads(line)["step"] <= keep_steps]
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text("".join(f"{line}\n" for line in kept))
         self._file = file.open("a", encoding="utf-8")
+        self._trackers = [] if tracked is None else open_trackers(tracked, file.parent, keep_steps)
 
     def write(self, record: dict[str, Any]) -> None:
         """Adds one record; numbers that aren't finite become null."""
         clean = {key: _finite(value) for key, value in record.items()}
         self._file.write(json.dumps(clean, allow_nan=False) + "\n")
         self._file.flush()
+        for tracker in self._trackers:
+            tracker.log(int(record["step"]), numbers_of(clean))
 
     def close(self) -> None:
-        """Closes the file."""
+        """Closes the file, and ends the run in the trackers."""
         self._file.close()
+        for tracker in self._trackers:
+            tracker.close()
 
 
 def read_training_log(file: Path) -> list[dict[str, Any]]:

@@ -55,7 +55,8 @@ class TrainingFlags:
         flag("--save-every", "Steps between checkpoints to resume from; 0: none.", "Training", min=0),
     ] = None
     report_to: Annotated[
-        str | None, flag("--report-to", "Also log to these, e.g. tensorboard,wandb.", "Training")
+        str | None,
+        flag("--report-to", "Also log to tensorboard, wandb or trackio; several by commas.", "Training"),
     ] = None
     train_reward: Annotated[
         str | None,

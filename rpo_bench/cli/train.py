@@ -45,6 +45,15 @@ class CheckpointFlags:
     output_path: Annotated[
         Path | None, flag("--output-path", "Where the checkpoint goes.", "What to train", metavar="DIR")
     ] = None
+    push_to_hub: Annotated[
+        str | None,
+        flag(
+            "--push-to-hub",
+            "Upload the finished checkpoint to this repository of the hub; a new one is private.",
+            "What to train",
+            metavar="OWNER/NAME",
+        ),
+    ] = None
     threads: Annotated[int, flag("--threads", "Threads of torch.", "What to train", min=1)] = 1
     quiet: Annotated[bool, flag("--quiet", "No progress.", "What to train")] = False
 
@@ -89,6 +98,11 @@ def _train(spec: "RunSpec", flags: CheckpointFlags, data: DataFlags, trust: Trus
         f"{result.tokens / max(result.seconds, 1e-9):,.0f} tokens/s.",
         soft_wrap=True,
     )
+    if flags.push_to_hub is not None:
+        from rpo_bench.results.push import push_to_hub
+
+        address = push_to_hub(root / "checkpoint", flags.push_to_hub)
+        out().print(f"Pushed to {address}", markup=False, soft_wrap=True)
 
 
 def _fit(root: Path, work: "CellWork", flags: CheckpointFlags) -> "FitResult":

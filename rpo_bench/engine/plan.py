@@ -46,6 +46,7 @@ from rpo_bench.metrics.toxicity import toxicity_metric
 from rpo_bench.spec import CellSpec, DataSpec, MethodSpec, RunSpec, TrainingSpec
 from rpo_bench.tasks import Task, load_task
 from trainers.objective import Need
+from trainers.tracking import check_trackers
 
 log = logging.getLogger(__name__)
 
@@ -126,6 +127,7 @@ def plan_run(spec: RunSpec, surroundings: Surroundings) -> Plan:
         UserError: anything that is unknown, missing, unusable or can't fit together.
     """
     choices = choose(spec)
+    check_trackers(spec.training.report_to)
     with collected_warnings() as warnings:
         check_evaluation(spec, surroundings.trust)
         task, data, models = _materials(spec, surroundings)

@@ -13,6 +13,7 @@ from rpo_bench.engine.rewards import proxy_of
 from rpo_bench.engine.stages import (
     PROBE_REWARD,
     Report,
+    dataset_of,
     decoding_of,
     diverged,
     reward_identity,
@@ -23,6 +24,7 @@ from rpo_bench.engine.work import CellWork
 from rpo_bench.engine.worker import Progress
 from rpo_bench.hashing import hash_file, hash_json
 from rpo_bench.metrics.suite import measure
+from rpo_bench.results.card import write_card
 from rpo_bench.results.environment import environment
 from rpo_bench.results.json_lines import read_json_lines, read_objects, write_json_lines
 from rpo_bench.results.samples import StoredSample
@@ -50,8 +52,11 @@ def score(work: CellWork, report: Report) -> float:
         log = _training_log(work, folder)
         measured = stability(log, diverged=failed) if log else {}
         seconds = time.monotonic() - begun
-        write_record(folder, _record(work, folder, metrics, measured, seconds))
+        record = _record(work, folder, metrics, measured, seconds)
+        write_record(folder, record)
         (folder / SPEC_FILE).write_text(yaml.safe_dump(work.spec.model_dump(mode="json"), sort_keys=False))
+    if work.trained:
+        write_card(work.policy, work.spec, work.command, record, dataset_of(work))
     return seconds
 
 

@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from rpo_bench.methods import resolve_method
 from rpo_bench.models.hf import HFModel
 from rpo_bench.models.protocol import Generation
 from rpo_bench.models.quiet import quiet
+from rpo_bench.results.card import CARD, write_card
 from rpo_bench.results.json_lines import write_json_lines
 from rpo_bench.results.samples import stored_sample
 from rpo_bench.spec import Decoding, TrainingSpec
@@ -66,8 +68,31 @@ def train(work: CellWork, report: Report) -> float:
 
 def train_into(folder: Path, work: CellWork, report: Report) -> FitResult:
     """Trains a cell's checkpoint into ``folder``, beside its spec and training log; goes on where it was."""
+    result = _fit_into(folder, work, report)
+    if not (folder / "checkpoint" / CARD).is_file():
+        write_card(folder / "checkpoint", work.spec, work.command, dataset=dataset_of(work))
+    return result
+
+
+def run_config(work: CellWork) -> dict[str, Any]:
+    """What trackers are told of a cell."""
+    spec = work.spec
+    training = {k: v for k, v in spec.training.model_dump(mode="json").items() if v is not None}
+    names = {"task": spec.task, "model": spec.model, "cell": spec.hash, work.strength_name: spec.strength}
+    return {"method": spec.method.label, "strength": spec.strength, "seed": spec.seed, **names, **training}
+
+
+def dataset_of(work: CellWork) -> str | None:
+    """The name on the hub of what the cell is trained on; None for other rows."""
+    source = task_of(work.task_folder).spec.source
+    return None if source is None or work.spec.data.file is not None else source.dataset
+
+
+def _fit_into(folder: Path, work: CellWork, report: Report) -> FitResult:
+    """The training itself: offline or online, as the method is."""
     method = resolve_method(work.spec.method, work.spec.strength)
     settings = training_settings(work.spec.training, work.spec.seed, work.spec.name)
+    settings = replace(settings, run_config=run_config(work))
     report(Progress("train", 0, settings.steps))
     base = _load(work, Path(work.spec.model_path))
     task = task_of(work.task_folder)
