@@ -34,9 +34,9 @@ def push_to_hub(folder: Path, repo: str, *, private: bool = True) -> str:
         raise UserError(f"--push-to-hub {repo}: write OWNER/NAME ({_first_line(error)}).") from error
     except Exception as error:  # no network, no token, no right, a full quota …
         raise UserError(
-            f"{folder} can't be pushed to {repo}: {_first_line(error)}; it is kept: log in by 'hf auth login' "
-            "or set HF_TOKEN, check that the hub is within reach (HF_HUB_OFFLINE, HF_ENDPOINT), and run "
-            "the same again."
+            f"{folder} can't be pushed to {repo}: {_first_line(error)}; it is kept: log in by "
+            "'hf auth login' or set HF_TOKEN, check that the hub is within reach (HF_HUB_OFFLINE, "
+            "HF_ENDPOINT), and run the same again."
         ) from error
     return str(address)
 
