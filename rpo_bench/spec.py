@@ -98,6 +98,28 @@ class DataSpec(Frozen):
     test_fraction: float = Field(0.2, gt=0, lt=1, description="of the prompts, where the data has no split")
 
 
+class PromptFormat(Frozen):
+    """How a prompt is laid out around its text before it is tokenised; the response follows it."""
+
+    kind: Literal["chat", "template"]
+    template: str | None = Field(None, description="its text; None: the chat template of the tokenizer")
+    system: str | None = Field(None, description="of a chat: what the system turn says")
+    hash: str = Field(description="content hash of the template that is used, and of the system turn")
+
+
+class LoadingSpec(Frozen):
+    """How models are loaded to be measured."""
+
+    dtype: Literal["float32", "bfloat16", "float16"] = Field(
+        "float32", description="of the weights; training keeps float32 weights unless it trains adapters"
+    )
+    attn_implementation: str | None = Field(None, description="eager, sdpa, flash_attention_2 …")
+    device_map: str | None = Field(None, description="as transformers takes it: auto, balanced, cpu …")
+    revision: str | None = Field(
+        None, description="of models from the hub: asked for in a run, the resolved commit in a cell"
+    )
+
+
 class MethodSpec(Frozen):
     """A registered method with the options that differ from its defaults."""
 
@@ -130,6 +152,8 @@ class CellSpec(Frozen):
     seed: int = Field(ge=0)
     training: TrainingSpec
     evaluation: EvaluationSpec
+    prompt_format: PromptFormat | None = Field(None, description="None: prompts go in as they are")
+    loading: LoadingSpec = LoadingSpec()
 
     @property
     def hash(self) -> str:
@@ -146,7 +170,9 @@ class CellSpec(Frozen):
         del identity["data"]["file"]  # its content is in data_hash
         del identity["training"]["reward"]  # its content is in world_hash
         identity["training"]["report_to"] = []  # changes no result
-        return identity
+        del identity["loading"]["revision"]  # its content is in model_hash
+        del identity["loading"]["device_map"]
+        return without_later_defaults(identity)
 
     @property
     def name(self) -> str:
@@ -154,6 +180,23 @@ class CellSpec(Frozen):
         strength = "none" if self.strength is None else f"{self.strength:g}"
         label = "".join(c if c.isalnum() or c in "._=-" else "_" for c in self.method.label).rstrip("_")
         return f"{label}-{strength}-{self.seed}-{self.hash[:8]}"
+
+
+def without_later_defaults(settings: dict[str, Any]) -> dict[str, Any]:
+    """The settings of a cell without fields at their default that the first published cells didn't have.
+
+    So a cell keeps its identity when a release gives it a new setting.
+    """
+    kept = dict(settings)
+    if kept.get("prompt_format", "") is None:
+        del kept["prompt_format"]
+    if "loading" in kept:
+        default = LoadingSpec().model_dump(mode="json")
+        changed = {name: value for name, value in kept["loading"].items() if value != default[name]}
+        kept["loading"] = changed
+        if not changed:
+            del kept["loading"]
+    return kept
 
 
 class RunSpec(Frozen):
@@ -173,3 +216,8 @@ class RunSpec(Frozen):
     )
     training: TrainingSpec = TrainingSpec()
     evaluation: EvaluationSpec = EvaluationSpec()
+    prompt_format: str | None = Field(
+        None, description="'none', 'chat', a .jinja chat template or a text file with {prompt} in it"
+    )
+    system_prompt: str | None = Field(None, description="of a chat format")
+    loading: LoadingSpec = LoadingSpec()

@@ -11,8 +11,10 @@ from rpo_bench.spec import (
     DataSpec,
     Decoding,
     EvaluationSpec,
+    LoadingSpec,
     LoraSpec,
     MethodSpec,
+    PromptFormat,
     RunSpec,
     TrainingSpec,
 )
@@ -47,6 +49,8 @@ OF_TRAINING = {
     "strength": 0.25,
     "seed": 1,
     "training": TrainingSpec(steps=301),
+    "prompt_format": PromptFormat(kind="chat", hash="x"),
+    "loading": LoadingSpec(dtype="bfloat16"),
 }
 #: … and of those that only decide how it is measured.
 OF_EVALUATION = {"task_hash": "x", "evaluation": EvaluationSpec(n_samples=5)}
@@ -66,7 +70,12 @@ class TestIdentity:
         assert changed.training_hash == cell().training_hash
 
     @pytest.mark.parametrize(
-        "change", [{"model_path": "/elsewhere"}, {"data": DataSpec(file="/elsewhere/rows.jsonl")}]
+        "change",
+        [
+            {"model_path": "/elsewhere"},
+            {"data": DataSpec(file="/elsewhere/rows.jsonl")},
+            {"loading": LoadingSpec(revision="a" * 40, device_map="auto")},
+        ],
     )
     def test_does_not_change_with_where_files_lie(self, change):
         changed = cell(**change)

@@ -29,7 +29,7 @@ class World:
     Attributes:
         prompts: token ids.
         reward: scores a batch of responses.
-        eos_id: ends a response.
+        eos_id: ends a response; several where the end of a turn does so too.
         max_new_tokens: of a response.
         layout: padding and decoder start.
         reward_start: the reward model behind ``reward``, where it reads the policy's own tokens.
@@ -37,7 +37,7 @@ class World:
 
     prompts: Sequence[Sequence[int]]
     reward: Reward
-    eos_id: int
+    eos_id: int | tuple[int, ...]
     max_new_tokens: int
     layout: TokenLayout
     reward_start: RewardStart | None = None

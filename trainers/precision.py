@@ -19,6 +19,8 @@ LOG_RATIO_TOLERANCE: dict[str, float] = {"float32": 1e-4, "bfloat16": 5e-2}
 
 def resolve_dtype(requested: str, model: Any) -> DType:
     """The format to use: "auto" is bf16 where the device computes in it and the model is large enough."""
+    if next(model.parameters()).dtype == torch.bfloat16:
+        return "bfloat16"
     if requested == "float32":
         return "float32"
     if requested == "bfloat16":

@@ -37,7 +37,7 @@ def sample(
     prompts: Sequence[Sequence[int]],
     count: int,
     layout: TokenLayout,
-    eos_id: int,
+    eos_id: int | tuple[int, ...],
     uniforms: Tensor,
     temperature: float = 1.0,
 ) -> Sampled:
@@ -48,7 +48,7 @@ def sample(
         prompts: token ids, P lists.
         count: responses per prompt.
         layout: padding and decoder start.
-        eos_id: ends a response.
+        eos_id: ends a response; one token or several.
         uniforms: one number in [0, 1) per response and position; (B, T), T the length limit.
         temperature: logits are divided by it.
     """
@@ -68,7 +68,7 @@ def sample(
         logps[active[live], position] = scores.gather(1, tokens[:, None])[live, 0]
         lengths[active[live]] += 1
         entropy -= (scores.exp() * scores.clamp(min=-1e4)).sum(-1)[live].double().sum()
-        alive[active[live & (tokens == eos_id)]] = False
+        alive[active[live & _ended(tokens, eos_id)]] = False
         live = alive[active]
         remaining = int(live.sum())
         if remaining == 0 or position + 1 == limit:
@@ -86,6 +86,13 @@ def sample(
         (~alive).tolist(),
         float(entropy / lengths.sum()),
     )
+
+
+def _ended(tokens: Tensor, eos_id: int | tuple[int, ...]) -> Tensor:
+    """Which of the tokens (B,) end a response; (B,)."""
+    if isinstance(eos_id, int):
+        return tokens == eos_id
+    return torch.isin(tokens, torch.tensor(eos_id, device=tokens.device))
 
 
 def inverse_cdf(log_probabilities: Tensor, uniforms: Tensor) -> Tensor:

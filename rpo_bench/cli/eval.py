@@ -8,7 +8,14 @@ from typing import Annotated
 import typer
 
 from rpo_bench.cli.options import flag, with_flags
-from rpo_bench.cli.run_flags import EvaluationFlags, HarnessFlags, JudgingFlags, RunnerFlags, TrustFlags
+from rpo_bench.cli.run_flags import (
+    EvaluationFlags,
+    HarnessFlags,
+    JudgingFlags,
+    ModelFlags,
+    RunnerFlags,
+    TrustFlags,
+)
 
 
 @dataclass(frozen=True)
@@ -51,6 +58,7 @@ def eval_(
     evaluation: EvaluationFlags,
     judge: JudgingFlags,
     harness: HarnessFlags,
+    models: ModelFlags,
     runner: RunnerFlags,
     trust: TrustFlags,
 ) -> None:
@@ -70,7 +78,7 @@ def eval_(
     site = replace(
         site_of(root, runner, trust, judge, begun), harness=harness.asked(), include_path=measure.include_path
     )
-    spec = evaluation_spec(measure.task, site.output, evaluation.changes)
+    spec = evaluation_spec(measure.task, site.output, evaluation.changes, models.changes())
     finished = Finished(tuple(measure.checkpoints), measure.reference)
     done = run_evaluation(spec, finished, site, voice_of(runner.quiet))
     raise typer.Exit(finish(done))

@@ -191,6 +191,56 @@ class HarnessFlags:
 
 
 @dataclass(frozen=True)
+class ModelFlags:
+    """How base models are used."""
+
+    prompt_format: Annotated[
+        str | None,
+        flag(
+            "--prompt-format",
+            "What is written around prompts: none, chat (the tokenizer's template), a .jinja chat template, "
+            "or a text file with {prompt} in it. Models with a chat template have to be told.",
+            "Models",
+        ),
+    ] = None
+    system_prompt: Annotated[
+        str | None, flag("--system-prompt", "The system turn of a chat format.", "Models", metavar="TEXT")
+    ] = None
+    model_dtype: Annotated[
+        str | None,
+        flag(
+            "--model-dtype",
+            "Weights are loaded in float32 (the default), bfloat16 or float16; full training keeps float32.",
+            "Models",
+            metavar="DTYPE",
+        ),
+    ] = None
+    device_map: Annotated[
+        str | None,
+        flag("--device-map", "Spreads a model over devices when it is measured, e.g. auto.", "Models"),
+    ] = None
+    attn_implementation: Annotated[
+        str | None, flag("--attn-implementation", "eager, sdpa, flash_attention_2 …", "Models")
+    ] = None
+    revision: Annotated[
+        str | None, flag("--revision", "Branch, tag or commit of models from the hub.", "Models")
+    ] = None
+
+    def changes(self) -> dict[str, Any]:
+        """The fields of RunSpec that were given."""
+        loading = {
+            "dtype": self.model_dtype,
+            "device_map": self.device_map,
+            "attn_implementation": self.attn_implementation,
+            "revision": self.revision,
+        }
+        given = {name: value for name, value in loading.items() if value is not None}
+        formats = {"prompt_format": self.prompt_format, "system_prompt": self.system_prompt}
+        found: dict[str, Any] = {name: value for name, value in formats.items() if value is not None}
+        return found | ({"loading": given} if given else {})
+
+
+@dataclass(frozen=True)
 class TrustFlags:
     """What is refused unless asked for."""
 

@@ -9,7 +9,7 @@ import typer
 
 from rpo_bench.cli.console import err, out
 from rpo_bench.cli.options import flag, with_flags
-from rpo_bench.cli.run_flags import DataFlags, EvaluationFlags, TrainingFlags, TrustFlags
+from rpo_bench.cli.run_flags import DataFlags, EvaluationFlags, ModelFlags, TrainingFlags, TrustFlags
 from rpo_bench.engine.output import difference, flat, read_yaml
 from rpo_bench.errors import UserError
 
@@ -59,14 +59,20 @@ class CheckpointFlags:
 
 
 @with_flags
-def train(checkpoint: CheckpointFlags, data: DataFlags, training: TrainingFlags, trust: TrustFlags) -> None:
+def train(
+    checkpoint: CheckpointFlags,
+    data: DataFlags,
+    training: TrainingFlags,
+    models: ModelFlags,
+    trust: TrustFlags,
+) -> None:
     """Trains one checkpoint; stopped, the same command goes on."""
     from rpo_bench.cli.spec_building import build_spec
 
     layers = [{"models": [checkpoint.model], "seeds": [checkpoint.seed], "n_strengths": 1}]
     strength = None if checkpoint.strength is None else repr(checkpoint.strength)
     texts = {"methods": checkpoint.method, "strengths": strength, "models": checkpoint.model}
-    spec = build_spec(layers, texts, data, training, EvaluationFlags(reward=checkpoint.reward))
+    spec = build_spec(layers, texts, data, training, EvaluationFlags(reward=checkpoint.reward), models)
     if len(spec.methods) != 1:
         raise UserError("--method takes one method; train-and-eval runs several.")
     _train(spec, checkpoint, data, trust)

@@ -14,6 +14,7 @@ from rpo_bench.cli.run_flags import (
     EvaluationFlags,
     HarnessFlags,
     JudgingFlags,
+    ModelFlags,
     RunnerFlags,
     TrainingFlags,
     TrustFlags,
@@ -51,7 +52,13 @@ class MatrixFlags:
         None
     )
     models: Annotated[
-        str | None, flag("--models", "Base models: the task's own by name, or folders.", "What to run")
+        str | None,
+        flag(
+            "--models",
+            "Base models: the task's own by name, folders, or names on the hub.",
+            "What to run",
+            aliases=("--model",),
+        ),
     ] = None
     sweep: Annotated[
         str | None,
@@ -81,6 +88,7 @@ def train_and_eval(
     evaluation: EvaluationFlags,
     judge: JudgingFlags,
     harness: HarnessFlags,
+    models: ModelFlags,
     runner: RunnerFlags,
     trust: TrustFlags,
 ) -> None:
@@ -96,7 +104,7 @@ def train_and_eval(
 
     texts = {name: getattr(matrix, name) for name in ("methods", "strengths", "seeds", "models", "sweep")}
     layers = layers_of(matrix.preset, matrix.config)
-    spec = build_spec(layers, texts, data, training, evaluation)
+    spec = build_spec(layers, texts, data, training, evaluation, models)
     if matrix.dry_run and print_price(spec, layers, matrix.gpu, matrix.mfu, data.include_path):
         return
     root = runner.output_path or default_output(spec, matrix.preset, matrix.config)

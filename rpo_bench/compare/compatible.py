@@ -1,6 +1,7 @@
 """What may be compared, and what stands in the way, in words."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from rpo_bench.errors import UserError
 from rpo_bench.hashing import hash_json
@@ -44,6 +45,10 @@ def difference(first: Record, second: Record) -> str | None:
         return f"they have different reference policies ({named}), against which KL is measured"
     if a.model != b.model:
         return f"their reference policy goes by two names ('{a.model}' and '{b.model}')"
+    if a.prompt_format != b.prompt_format:
+        return "their prompt format differs (--prompt-format, --system-prompt)"
+    if (a.loading.dtype, a.loading.attn_implementation) != (b.loading.dtype, b.loading.attn_implementation):
+        return f"the number format or attention of their weights differs ({a.loading} and {b.loading})"
     return _settings(first, second)
 
 
@@ -74,5 +79,6 @@ def refuse(first: str, one: Sequence[StoredRecord], second: str, other: Sequence
 def panel_key(record: Record) -> str:
     """Equal for what may be compared."""
     spec = record.spec
-    identity = [spec.task, spec.task_hash, spec.model, spec.model_hash]
+    identity: list[Any] = [spec.task, spec.task_hash, spec.model, spec.model_hash, spec.loading.dtype]
+    identity += [spec.loading.attn_implementation, spec.prompt_format and spec.prompt_format.hash]
     return hash_json([*identity, spec.evaluation.model_dump(mode="json"), record.hashes.get("prompts")])

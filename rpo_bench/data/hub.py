@@ -7,6 +7,7 @@ from typing import Any
 
 from rpo_bench.data.sources import HUB, Record
 from rpo_bench.errors import UserError, did_you_mean
+from rpo_bench.hub import resolve_commit
 
 log = logging.getLogger(__name__)
 OUR_SPLITS = ("train", "test")
@@ -34,6 +35,8 @@ def hub_records(name: str, split: str | None, revision: str | None = None) -> It
     path, _, config = name.removeprefix(HUB).partition(":")
     if not path:
         raise UserError("hf: needs a dataset's name after the colon, as in hf:Anthropic/hh-rlhf.")
+    if not Path(path).exists():
+        revision = resolve_commit(path, "dataset", "hf:", revision) or revision
     try:
         loaded = datasets.load_dataset(path, config or None, split=split, revision=revision)
     except Exception as error:  # no network, no such name, no such split, a gated dataset …

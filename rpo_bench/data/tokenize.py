@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from rpo_bench.data.convert import LabelRule, desirable_labels, group_ids, rewards_of
 from rpo_bench.data.row import Row
 from rpo_bench.errors import UserError
-from rpo_bench.models.prompting import prompt_ids
+from rpo_bench.models.prompting import end_ids, prompt_ids
+from rpo_bench.spec import PromptFormat
 from trainers.examples import Examples
 
 log = logging.getLogger(__name__)
@@ -64,6 +65,7 @@ def tokenize_rows(
     max_response_tokens: int | None = None,
     long: LongPolicy = "fail",
     desirable: LabelRule = "prompt_mean",
+    prompt_format: PromptFormat | None = None,
 ) -> Examples:
     """Token ids of all rows, with their rewards, groups and labels.
 
@@ -80,6 +82,7 @@ def tokenize_rows(
             (a beginning-of-sequence token stays) and the response on the right, whose end-of-sequence is then
             missing, as it never came; "drop" leaves the row out.
         desirable: The rule of the labels.
+        prompt_format: What is written around prompts; it also says which token ends a response.
 
     Raises:
         UserError: rows that are too long under "fail", or nothing left under "drop".
@@ -87,8 +90,8 @@ def tokenize_rows(
     if tokenizer.eos_token_id is None:
         raise UserError("The tokenizer has no end-of-sequence token: a response couldn't end.")
     limits = Limits(context_length, max_response_tokens, is_encoder_decoder)
-    prompts = _prompts(rows, tokenizer, is_encoder_decoder)
-    responses = _responses(rows, tokenizer)
+    prompts = _prompts(rows, tokenizer, is_encoder_decoder, prompt_format)
+    responses = _responses(rows, tokenizer, end_ids(tokenizer, prompt_format)[0])
     _warn_of_unknown(tokenizer, [*prompts, *responses])
     too_long = [i for i in range(len(rows)) if not limits.fits(len(prompts[i]), len(responses[i]))]
     if too_long and long == "fail":
@@ -109,16 +112,18 @@ def tokenize_rows(
     return _examples(rows, prompts, responses, desirable, with_behaviour=not cut)
 
 
-def _prompts(rows: Sequence[Row], tokenizer: Any, is_encoder_decoder: bool) -> list[list[int]]:
+def _prompts(
+    rows: Sequence[Row], tokenizer: Any, is_encoder_decoder: bool, prompt_format: PromptFormat | None
+) -> list[list[int]]:
     texts = dict.fromkeys(row.prompt for row in rows)
-    ids = {text: prompt_ids(tokenizer, text, is_encoder_decoder) for text in texts}
+    ids = {text: prompt_ids(tokenizer, text, is_encoder_decoder, prompt_format) for text in texts}
     return [ids[row.prompt] for row in rows]
 
 
-def _responses(rows: Sequence[Row], tokenizer: Any) -> list[list[int]]:
+def _responses(rows: Sequence[Row], tokenizer: Any, end: int) -> list[list[int]]:
     texts = [row.response for row in rows]
     encoded = tokenizer(texts, add_special_tokens=False, verbose=False).input_ids
-    return [[*ids, tokenizer.eos_token_id] for ids in encoded]
+    return [[*ids, end] for ids in encoded]
 
 
 def _warn_of_unknown(tokenizer: Any, sequences: Sequence[Sequence[int]]) -> None:

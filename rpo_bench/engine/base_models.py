@@ -2,13 +2,16 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from rpo_bench.atomic import atomic_file
 from rpo_bench.errors import UserError, did_you_mean
 from rpo_bench.hashing import hash_folder
-from rpo_bench.models.folder import check_model_folder, is_adapter
+from rpo_bench.models.folder import check_model_folder, is_adapter, read_json
+from rpo_bench.models.half_precision import refuse_dtype
+from rpo_bench.models.hub import fetch_model, is_hub_name
+from rpo_bench.spec import LoadingSpec, PromptFormat, RunSpec
 
 _WHOLE_CHECK_BYTES = 2_000_000_000  # beyond, only a model's config and tokenizer are loaded when planning
 
@@ -22,6 +25,26 @@ class Trust:
 
 
 @dataclass(frozen=True)
+class Use:
+    """How the models of a run are used.
+
+    Attributes:
+        prompt_format: as ``--prompt-format`` says it; None: nothing was said.
+        system_prompt: of a chat format.
+        loading: how they are loaded, and which revision of those from the hub.
+    """
+
+    prompt_format: str | None = None
+    system_prompt: str | None = None
+    loading: LoadingSpec = field(default_factory=LoadingSpec)
+
+    @classmethod
+    def of(cls, spec: RunSpec) -> "Use":
+        """What a run's spec says."""
+        return cls(spec.prompt_format, spec.system_prompt, spec.loading)
+
+
+@dataclass(frozen=True)
 class BaseModel:
     """A base model.
 
@@ -32,6 +55,9 @@ class BaseModel:
         is_encoder_decoder: Whether prompts go to an encoder.
         context: Tokens that it takes, or None where positions are relative.
         bytes: Size of its folder.
+        prompt_format: What is written around prompts; None: nothing.
+        loading: How it is loaded; of one from the hub with the commit.
+        hub: Its name on the hub; None for a folder.
     """
 
     name: str
@@ -40,6 +66,9 @@ class BaseModel:
     is_encoder_decoder: bool
     context: int | None
     bytes: int
+    prompt_format: PromptFormat | None = None
+    loading: LoadingSpec = field(default_factory=LoadingSpec)
+    hub: str | None = None
 
     @property
     def architecture(self) -> str:
@@ -48,7 +77,7 @@ class BaseModel:
 
 
 def find_models(
-    names: Sequence[str], own: Mapping[str, Path], trust: Trust, cache: Path | None
+    names: Sequence[str], own: Mapping[str, Path], trust: Trust, cache: Path | None, use: Use | None = None
 ) -> list[BaseModel]:
     """The base models that a run names: the task's own, folders, or models of the hub.
 
@@ -57,11 +86,12 @@ def find_models(
         own: The task's own models: name → folder.
         trust: What is allowed.
         cache: Where it is remembered that a folder was found whole; None: nowhere.
+        use: How they are used; None: as they are, with none that has a chat template.
 
     Raises:
         UserError: a model can't be found or used, or two have the same name.
     """
-    models = [find_model(name, own, trust, cache) for name in names]
+    models = [find_model(name, own, trust, cache, use) for name in names]
     for i, model in enumerate(models):
         twin = next((other for other in models[:i] if other.name == model.name), None)
         if twin is not None:
@@ -71,12 +101,16 @@ def find_models(
     return models
 
 
-def find_model(name: str, own: Mapping[str, Path], trust: Trust, cache: Path | None) -> BaseModel:
+def find_model(
+    name: str, own: Mapping[str, Path], trust: Trust, cache: Path | None, use: Use | None = None
+) -> BaseModel:
     """One base model, by a name that the task gives it, by its folder, or by its name on the hub."""
+    use = use or Use()
     folder = own.get(name) or Path(name).expanduser()
     short = name if name in own else folder.resolve().name
+    commit = None
     if name not in own and not folder.exists():
-        folder = _from_hub(name, own)
+        folder, commit = _from_hub(name, own, trust, use.loading.revision)
     if is_adapter(folder):
         raise UserError(f"{folder} is an adapter, not a whole model: merge it into its base model first.")
     check_model_folder(folder, trust.allow_pickle)
@@ -89,7 +123,38 @@ def find_model(name: str, own: Mapping[str, Path], trust: Trust, cache: Path | N
             with atomic_file(known) as file:
                 file.write_text(json.dumps(asdict(facts)))
     size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
-    return BaseModel(short, folder.resolve(), content, facts.is_encoder_decoder, facts.context, size)
+    _check_loading(folder, use.loading, trust)
+    return BaseModel(
+        short,
+        folder.resolve(),
+        content,
+        facts.is_encoder_decoder,
+        facts.context,
+        size,
+        _format(folder, short, facts.is_encoder_decoder, trust, use),
+        use.loading.model_copy(update={"revision": commit}),
+        None if commit is None else name,
+    )
+
+
+def _check_loading(folder: Path, loading: LoadingSpec, trust: Trust) -> None:
+    """Refuses what a model can't be loaded in, before anything is trained."""
+    kind = str(read_json(folder / "config.json").get("model_type", ""))
+    refuse_dtype(str(folder), kind, loading.dtype, "--model-dtype")
+    if loading.attn_implementation is not None:
+        from rpo_bench.models.loading import check_attention
+
+        check_attention(str(folder), loading.attn_implementation, trust.trust_remote_code)
+
+
+def _format(folder: Path, name: str, is_encoder_decoder: bool, trust: Trust, use: Use) -> PromptFormat | None:
+    from rpo_bench.models.loading import load_tokenizer
+    from rpo_bench.models.prompt_formats import resolve_format
+
+    if use.prompt_format == "none" and use.system_prompt is None:
+        return None
+    tokenizer = load_tokenizer(str(folder), trust.trust_remote_code)
+    return resolve_format(use.prompt_format, use.system_prompt, tokenizer, name, is_encoder_decoder)
 
 
 @dataclass(frozen=True)
@@ -127,19 +192,12 @@ def _inspect(folder: Path, trust: Trust) -> _Facts:
     return _Facts(bool(config.is_encoder_decoder), getattr(config, "max_position_embeddings", None))
 
 
-def _from_hub(name: str, own: Mapping[str, Path]) -> Path:
-    """Fetches a model from the hub, or takes it from the local copy of it."""
-    if "/" not in name or name.startswith((".", "/", "~")) or name.count("/") > 1:
+def _from_hub(name: str, own: Mapping[str, Path], trust: Trust, revision: str | None) -> tuple[Path, str]:
+    """Fetches a model from the hub, or takes the local copy of it; returns folder and commit."""
+    if not is_hub_name(name):
         hint = did_you_mean(name, own) if own else " Make one with rpo-bench base."
         raise UserError(
             f"--models: there is no folder '{name}', and the task has no model of that name.{hint}"
         )
-    from huggingface_hub import snapshot_download
-
-    try:
-        return Path(snapshot_download(name, allow_patterns=["*.json", "*.safetensors*", "*.model", "*.txt"]))
-    except Exception as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200].rstrip(".")
-        raise UserError(
-            f"--models: there is no folder '{name}', and it could not be had from the hub: {reason}."
-        ) from error
+    fetched = fetch_model(name, revision, trust.allow_pickle, trust.trust_remote_code)
+    return fetched.folder, fetched.commit

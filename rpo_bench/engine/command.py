@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from rpo_bench.engine.base_models import Trust
-from rpo_bench.spec import CellSpec, DataSpec, Decoding, EvaluationSpec, TrainingSpec
+from rpo_bench.spec import CellSpec, DataSpec, Decoding, EvaluationSpec, LoadingSpec, TrainingSpec
 
 _TRAINING = (
     "steps", "batch_size", "micro_batch_size", "learning_rate", "warmup_steps", "max_grad_norm",
@@ -28,12 +28,14 @@ class Given:
         model: ``--models``, or ``--reference`` of ``eval``.
         include_path: ``--include-path``.
         trust: what was allowed.
+        prompt_format: ``--prompt-format``.
     """
 
     task: str
     model: str
     include_path: Path | None
     trust: Trust
+    prompt_format: str | None = None
 
 
 def train_and_eval_command(spec: CellSpec, given: Given) -> str:
@@ -47,7 +49,7 @@ def train_and_eval_command(spec: CellSpec, given: Given) -> str:
         strength = repr(spec.strength).removesuffix(".0")
         parts += ["--methods", spec.method.label, "--strengths", strength]
     parts += ["--seeds", str(spec.seed), *_data(spec.data), *_training(spec.training)]
-    parts += [*_evaluation(spec.evaluation), *_trust(given.trust)]
+    parts += [*_evaluation(spec.evaluation), *_models(spec, given), *_trust(given.trust)]
     return shlex.join(parts)
 
 
@@ -55,8 +57,22 @@ def eval_command(spec: CellSpec, checkpoint: Path, given: Given) -> str:
     """The ``eval`` that measures this one checkpoint."""
     parts = ["rpo-bench", "eval", str(checkpoint)]
     parts += _options({"task": given.task, "include-path": given.include_path, "reference": given.model})
-    parts += [*_evaluation(spec.evaluation), *_trust(given.trust)]
+    parts += [*_evaluation(spec.evaluation), *_models(spec, given), *_trust(given.trust)]
     return shlex.join(parts)
+
+
+def _models(spec: CellSpec, given: Given) -> list[str]:
+    loading, default = spec.loading, LoadingSpec()
+    return _options(
+        {
+            "prompt-format": given.prompt_format,
+            "system-prompt": None if spec.prompt_format is None else spec.prompt_format.system,
+            "model-dtype": loading.dtype if loading.dtype != default.dtype else None,
+            "device-map": loading.device_map,
+            "attn-implementation": loading.attn_implementation,
+            "revision": loading.revision,
+        }
+    )
 
 
 def _trust(trust: Trust) -> list[str]:

@@ -1,12 +1,12 @@
 """The plan of an evaluation: finished checkpoints, each with the base model that it is measured against."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
-from rpo_bench.engine.base_models import BaseModel, find_model
+from rpo_bench.engine.base_models import BaseModel, Use, find_model
 from rpo_bench.engine.dataset import task_identity
 from rpo_bench.engine.output import read_yaml
 from rpo_bench.engine.plan import (
@@ -23,7 +23,7 @@ from rpo_bench.errors import UserError
 from rpo_bench.hashing import hash_file, hash_folder
 from rpo_bench.methods import resolve_method
 from rpo_bench.models.folder import check_adapter_folder, check_model_folder, is_adapter
-from rpo_bench.spec import CellSpec, MethodSpec, RunSpec
+from rpo_bench.spec import CellSpec, MethodSpec, PromptFormat, RunSpec
 from rpo_bench.tasks import Task, load_task
 
 
@@ -50,15 +50,21 @@ def plan_evaluation(spec: RunSpec, finished: Finished, around: Surroundings) -> 
     task = load_task(spec.task, around.include_path)
     task_hash = task_identity(task, spec.evaluation)
     cells: list[PlannedCell] = []
-    models: dict[str, BaseModel] = {}
+    models: dict[tuple[str, PromptFormat | None], BaseModel] = {}
     warnings: list[str] = []
     for checkpoint in finished.checkpoints:
         check_checkpoint(checkpoint, around)
         origin = own_spec(checkpoint)
         name = finished.reference or _reference_name(checkpoint, origin, task, warnings)
-        model = find_model(name, own_models(task), around.trust, around.work / "cache")
+        use = Use.of(spec)
+        kept = None if origin is None or spec.prompt_format is not None else origin
+        if kept is not None:  # as it was trained
+            use = replace(use, prompt_format="none")
+        model = find_model(name, own_models(task), around.trust, around.work / "cache", use)
+        if kept is not None:
+            model = replace(model, prompt_format=kept.prompt_format)
         _check_fits(checkpoint, model, spec, task, around)
-        models.setdefault(model.hash, model)
+        models.setdefault((model.hash, model.prompt_format), model)
         cells.append(_cell(checkpoint, origin, reference_cell(spec, task, task_hash, model)))
     references = [reference_cell(spec, task, task_hash, model) for model in models.values()]
     distinct = {cell.spec.hash: cell for cell in [*references, *cells]}
@@ -87,8 +93,17 @@ def own_spec(checkpoint: Path) -> CellSpec | None:
 def _cell(checkpoint: Path, origin: CellSpec | None, reference: PlannedCell) -> PlannedCell:
     """The checkpoint's cell: under the method that made it, or under its folder's name."""
     base = reference.spec
-    if origin is not None and origin.model_hash == base.model_hash:
-        kept = {"task": base.task, "task_hash": base.task_hash, "evaluation": base.evaluation}
+    if (
+        origin is not None
+        and origin.model_hash == base.model_hash
+        and origin.prompt_format == base.prompt_format
+    ):
+        kept = {
+            "task": base.task,
+            "task_hash": base.task_hash,
+            "evaluation": base.evaluation,
+            "loading": base.loading,
+        }
         spec = origin.model_copy(update={**kept, "model_path": base.model_path, "model": base.model})
         method = resolve_method(spec.method, spec.strength)
         return PlannedCell(spec, method.strength_name, reference.model, 0.0, checkpoint.resolve())

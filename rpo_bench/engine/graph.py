@@ -134,8 +134,10 @@ def cell_work(plan: Plan, cell: PlannedCell, output: Output, threads: int) -> Ce
 
 def _command(plan: Plan, cell: PlannedCell) -> str:
     task = "" if plan.spec.task.startswith(AD_HOC) else plan.spec.task
-    model = cell.spec.model if cell.spec.model in plan.task.spec.models else cell.spec.model_path
-    given = Given(task, model, plan.surroundings.include_path, plan.surroundings.trust)
+    elsewhere = cell.model.hub or cell.spec.model_path
+    model = cell.spec.model if cell.spec.model in plan.task.spec.models else elsewhere
+    around = plan.surroundings
+    given = Given(task, model, around.include_path, around.trust, plan.spec.prompt_format)
     if cell.checkpoint is not None:
         return eval_command(cell.spec, cell.checkpoint, given)
     return train_and_eval_command(cell.spec, given)

@@ -17,7 +17,7 @@ from rpo_bench.engine.jobs import Outcome
 from rpo_bench.engine.judging import Judging, judge_run
 from rpo_bench.engine.output import Output, begin, check_same_run, only_run, read_run_spec
 from rpo_bench.engine.plan import Plan, Surroundings, plan_run
-from rpo_bench.engine.presets import run_spec
+from rpo_bench.engine.presets import merged, run_spec
 from rpo_bench.engine.run import Runner, RunReport, run_plan, start_workers_early
 from rpo_bench.engine.tokens import collected_warnings
 from rpo_bench.spec import RunSpec
@@ -145,7 +145,10 @@ def default_evaluation_output(task: str) -> Path:
 
 
 def evaluation_spec(
-    task: str, output: Output, changes: Callable[[dict[str, Any]], Mapping[str, Any]]
+    task: str,
+    output: Output,
+    changes: Callable[[dict[str, Any]], Mapping[str, Any]],
+    models: Mapping[str, Any] | None = None,
 ) -> RunSpec:
     """The spec of a run that measures finished checkpoints, as an earlier run in the folder did.
 
@@ -153,10 +156,15 @@ def evaluation_spec(
         task: its name or folder.
         output: where results go, and perhaps are.
         changes: fields of EvaluationSpec that differ, given the decoding below them.
+        models: fields of RunSpec that say how base models are used.
     """
-    below = read_run_spec(output.spec).evaluation.model_dump() if output.spec.exists() else {}
-    evaluation = {**below, **changes(below.get("decoding", {}))}
-    settings = {"task": task, "methods": [{"name": "reference"}], "evaluation": evaluation}
+    below: dict[str, Any] = {}
+    if output.spec.exists():
+        kept = {"evaluation", "prompt_format", "system_prompt", "loading"}
+        below = read_run_spec(output.spec).model_dump(include=kept)
+    evaluation = changes(below.get("evaluation", {}).get("decoding", {}))
+    asked = {"task": task, "methods": [{"name": "reference"}], "evaluation": evaluation, **(models or {})}
+    settings = merged([below, asked])
     return run_spec(settings, "The settings can't be used")
 
 

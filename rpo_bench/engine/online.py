@@ -48,7 +48,7 @@ def make_world(
         raise UserError(f"No prompt leaves room for {max_new_tokens} new tokens in the model's context.")
 
     def score(owners: Sequence[int], responses: Sequence[Sequence[int]]) -> list[float]:
-        texts = model.tokenizer.batch_decode([list(row) for row in responses], skip_special_tokens=True)
+        texts = model.texts(responses)
         asked = [fitting[owner][0] for owner in owners]
         scores = reward(asked, texts)
         for prompt, found in zip(asked, scores, strict=False):
@@ -58,11 +58,15 @@ def make_world(
 
     layout = TokenLayout.of(model.model, model.pad_id)
     prompt_ids, start = [ids for _, ids in fitting], _reward_start(model, reward)
-    return World(prompt_ids, score, model.tokenizer.eos_token_id, max_new_tokens, layout, start)
+    ends = model.end_ids
+    eos = ends[0] if len(ends) == 1 else ends
+    return World(prompt_ids, score, eos, max_new_tokens, layout, start)
 
 
 def _reward_start(model: HFModel, reward: RewardFunction) -> RewardStart | None:
     """The reward model as a critic may start as it: where it reads the very tokens that the policy writes."""
+    if model.prompt_format is not None:  # the reward model reads the prompt without it
+        return None
     if not isinstance(reward, RewardModel) or getattr(reward.model.config, LAYOUT_KEY, "") != "appended":
         return None
     same_kind = bool(reward.model.config.is_encoder_decoder) == model.is_encoder_decoder

@@ -82,6 +82,7 @@ class Identity(Frozen):
     task_hash: str
     data: dict[str, str] = Field(description="model → content hash of the rows it is trained on")
     models: dict[str, str] = Field(description="model → content hash of its folder")
+    formats: dict[str, str] = Field(default_factory=dict, description="model → hash of its prompt format")
 
 
 def check_same_run(output: Output, spec: RunSpec, identity: Identity, trains: bool = True) -> None:
@@ -137,7 +138,10 @@ def write_identity(output: Output, identity: Identity) -> None:
     """Writes what names stand for, beside what earlier runs in the folder wrote; the folder is then begun."""
     if output.identity.exists():
         known = Identity.model_validate(read_yaml(output.identity))
-        added = {"models": {**known.models, **identity.models}, "data": {**known.data, **identity.data}}
+        added = {
+            name: {**getattr(known, name), **getattr(identity, name)}
+            for name in ("models", "data", "formats")
+        }
         identity = identity.model_copy(update=added)
     with atomic_file(output.identity) as file:
         file.write_text(yaml.safe_dump(identity.model_dump(mode="json"), sort_keys=False))
@@ -187,7 +191,7 @@ def _lock(handle: int, output: Output) -> None:
 
 def _fixed(spec: RunSpec, trains: bool) -> dict[str, Any]:
     """The part of a spec that all cells of a folder share, flattened to dotted names."""
-    parts = {"data", "training", "evaluation"} if trains else {"evaluation"}
+    parts = {"data", "training", "evaluation", "loading"} if trains else {"evaluation", "loading"}
     kept = spec.model_dump(mode="json", include=parts)
     kept.get("data", {}).pop("file", None)  # wherever it lies: its content is compared
     kept.get("training", {}).pop("report_to", None)  # changes no result
@@ -200,6 +204,7 @@ def _contents(identity: Identity, other: Identity) -> dict[str, Any]:
     return {
         "the content of the task": identity.task_hash[:12],
         **{f"the content of model {name}": identity.models[name][:12] for name in models},
+        **{f"the prompt format of {name}": identity.formats.get(name, "none")[:12] for name in models},
         **{f"the content of the data for {name}": identity.data[name][:12] for name in data},
     }
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from rpo_bench.atomic import atomic_file
 from rpo_bench.data.convert import prompts_of
-from rpo_bench.engine.base_models import BaseModel, Trust, find_models
+from rpo_bench.engine.base_models import BaseModel, Trust, Use, find_models
 from rpo_bench.engine.choices import Choice, check_needs, choose
 from rpo_bench.engine.dataset import (
     AD_HOC,
@@ -117,6 +117,7 @@ class Plan:
             task_hash=self.cells[0].spec.task_hash,
             data={name: data.hash for name, data in self.data.items()},
             models={model.name: model.hash for model in self.models},
+            formats={m.name: m.prompt_format.hash for m in self.models if m.prompt_format is not None},
         )
 
 
@@ -177,10 +178,10 @@ def _materials(spec: RunSpec, around: Surroundings) -> tuple[Task, dict[str, Tra
     cache = around.work / "cache"
     if not spec.task.startswith(AD_HOC):
         task = load_task(spec.task, around.include_path)
-        models = find_models(spec.models, own_models(task), around.trust, cache)
+        models = find_models(spec.models, own_models(task), around.trust, cache, Use.of(spec))
         return task, {model.name: read_training_data(spec, task, model.name) for model in models}, models
     parts = read_ad_hoc(spec)
-    models = find_models(spec.models, {}, around.trust, cache)
+    models = find_models(spec.models, {}, around.trust, cache, Use.of(spec))
     probe = prompts_of(parts.train)
     limit = spec.evaluation.decoding.max_new_tokens or AD_HOC_NEW_TOKENS
     for model in models:
@@ -210,9 +211,10 @@ def _without(parts: AdHocParts, too_long: Mapping[str, int], model: BaseModel) -
 
 def _tokenise(spec: RunSpec, task: Task, data: TrainingData, model: BaseModel, around: Surroundings) -> None:
     """Makes the tokenised rows of a model, and checks that its prompts fit, unless both were done before."""
-    file = examples_file(around.work / "cache", model.hash, data.hash, spec.data.long)
+    file = examples_file(around.work / "cache", model.hash, data.hash, spec.data.long, model.prompt_format)
     limit = new_tokens(spec, task)
-    fits = file.with_name(f"fits-{hash_json([model.hash, task.hash, limit])[:32]}")
+    key = [model.hash, task.hash, limit, *([] if model.prompt_format is None else [model.prompt_format.hash])]
+    fits = file.with_name(f"fits-{hash_json(key)[:32]}")
     if file.is_file() and fits.is_file() and prompts_file(file).is_file():
         return
     tokenizer = tokenizer_of(model, around.trust)
@@ -238,6 +240,8 @@ def reference_cell(spec: RunSpec, task: Task, task_hash: str, model: BaseModel) 
         seed=0,
         training=TrainingSpec(),
         evaluation=spec.evaluation,
+        prompt_format=model.prompt_format,
+        loading=model.loading,
     )
     return PlannedCell(identity, "", model, 0.0)
 
@@ -269,5 +273,7 @@ def planned_cells(
             seed=seed,
             training=spec.training.model_copy(update={"learning_rate": learning_rate, "reward": reward}),
             evaluation=spec.evaluation,
+            prompt_format=model.prompt_format,
+            loading=model.loading,
         )
         yield PlannedCell(identity, choice.method.strength_name, model, cost)

@@ -30,7 +30,7 @@ from rpo_bench.models.quiet import quiet
 from rpo_bench.results.card import CARD, write_card
 from rpo_bench.results.json_lines import write_json_lines
 from rpo_bench.results.samples import stored_sample
-from rpo_bench.spec import Decoding, TrainingSpec
+from rpo_bench.spec import CellSpec, Decoding, LoadingSpec, PromptFormat, TrainingSpec
 from rpo_bench.tasks import RewardFunction, Task, load_task
 from trainers.examples import Examples
 from trainers.fitting import fit
@@ -94,7 +94,7 @@ def _fit_into(folder: Path, work: CellWork, report: Report) -> FitResult:
     settings = training_settings(work.spec.training, work.spec.seed, work.spec.name)
     settings = replace(settings, run_config=run_config(work))
     report(Progress("train", 0, settings.steps))
-    base = _load(work, Path(work.spec.model_path))
+    base = _load(work, Path(work.spec.model_path), training=True)
     task = task_of(work.task_folder)
     with explained(folder):
         folder.mkdir(parents=True, exist_ok=True)
@@ -145,7 +145,7 @@ def reference_pass(work: CellWork, report: Report) -> float:
     """Computes the reference's log-probs of all rows, which every cell on the same model and rows shares."""
     report(Progress("reference"))
     begun = time.monotonic()
-    base = _load(work, Path(work.spec.model_path))
+    base = _load(work, Path(work.spec.model_path), training=True)
     layout = TokenLayout.of(base.model, base.tokenizer.pad_token_id)
     dtype = resolve_dtype(work.spec.training.dtype, base.model)
     reference_logps(_reference_cache(work), base.model, _examples(work), layout, dtype)
@@ -156,7 +156,7 @@ def partner_pass(work: CellWork, report: Report) -> float:
     """Computes the reference's log-probs of a seed's mismatched pairs, shared by all strengths."""
     report(Progress("reference"))
     begun = time.monotonic()
-    base = _load(work, Path(work.spec.model_path))
+    base = _load(work, Path(work.spec.model_path), training=True)
     method = resolve_method(work.spec.method, work.spec.strength)
     layout = TokenLayout.of(base.model, base.tokenizer.pad_token_id)
     settings = training_settings(work.spec.training, work.spec.seed)
@@ -242,7 +242,7 @@ def make_probe(work: CellWork, task: Task, tokenizer: Any) -> Callable[[Any], di
     decoding = Decoding(max_new_tokens=decoding_of(work).max_new_tokens)
 
     def probe(model: Any) -> dict[str, float]:
-        policy = HFModel(model, tokenizer)
+        policy = HFModel(model, tokenizer, prompt_format=work.spec.prompt_format)
         generations = policy.generate(prompts, 1, decoding, _PROBE_SEED, _PROBE_BATCH)
         measured = {"probe_kl": sampled_kl(policy, _base(work), generations)}
         if reward is not None:
@@ -274,7 +274,9 @@ def task_of(folder: Path) -> Task:
 
 def _examples_file(work: CellWork) -> Path:
     spec = work.spec
-    return examples_file(work.output.cache, spec.model_hash, spec.data_hash, spec.data.long)
+    return examples_file(
+        work.output.cache, spec.model_hash, spec.data_hash, spec.data.long, spec.prompt_format
+    )
 
 
 def _examples(work: CellWork) -> Examples:
@@ -290,23 +292,39 @@ def _reference_cache(work: CellWork) -> ReferenceCache:
     return ReferenceCache(work.output.cache / "reference", work.spec.model_hash)
 
 
-def _load(work: CellWork, folder: Path) -> HFModel:
+def _load(work: CellWork, folder: Path, training: bool = False) -> HFModel:
     """A model with weights of its own, free to be changed."""
-    with quiet():
-        return HFModel.load(
-            folder, allow_pickle=work.trust.allow_pickle, trust_remote_code=work.trust.trust_remote_code
-        )
+    spec = work.spec
+    loading = _training_loading(spec) if training else spec.loading
+    return _loaded(folder, work.trust, loading, spec.prompt_format)
+
+
+def _training_loading(spec: CellSpec) -> LoadingSpec:
+    """Full training keeps float32 weights, and all training is on one device."""
+    changes: dict[str, Any] = {"device_map": None}
+    if spec.training.lora is None:
+        changes["dtype"] = "float32"
+    return spec.loading.model_copy(update=changes)
 
 
 def _base(work: CellWork) -> HFModel:
     folder = Path(work.spec.model_path)
     size = sum(file.stat().st_size for file in folder.glob("*.safetensors"))
-    return _kept_base(folder, work.trust) if size <= _KEPT_BYTES else _load(work, folder)
+    asked = (folder, work.trust, work.spec.loading, work.spec.prompt_format)
+    return _kept_base(*asked) if size <= _KEPT_BYTES else _loaded(*asked)
 
 
 @lru_cache(maxsize=2)
-def _kept_base(folder: Path, trust: Trust) -> HFModel:
+def _kept_base(folder: Path, trust: Trust, loading: LoadingSpec, form: PromptFormat | None) -> HFModel:
+    return _loaded(folder, trust, loading, form)
+
+
+def _loaded(folder: Path, trust: Trust, loading: LoadingSpec, form: PromptFormat | None) -> HFModel:
     with quiet():
         return HFModel.load(
-            folder, allow_pickle=trust.allow_pickle, trust_remote_code=trust.trust_remote_code
+            folder,
+            allow_pickle=trust.allow_pickle,
+            trust_remote_code=trust.trust_remote_code,
+            loading=loading,
+            prompt_format=form,
         )

@@ -19,16 +19,19 @@ from rpo_bench.engine.dataset import TrainingData
 from rpo_bench.errors import UserError
 from rpo_bench.hashing import hash_json
 from rpo_bench.models.prompting import prompt_ids
-from rpo_bench.spec import DataSpec
+from rpo_bench.spec import DataSpec, PromptFormat
 from trainers.examples import Examples
 from trainers.objective import Method
 
 _FORMAT = 1
 
 
-def examples_file(cache: Path, model_hash: str, data_hash: str, long: str) -> Path:
+def examples_file(
+    cache: Path, model_hash: str, data_hash: str, long: str, prompt_format: PromptFormat | None = None
+) -> Path:
     """Where the tokenised rows of a model and a data set are kept."""
-    return cache / f"examples-{hash_json([_FORMAT, model_hash, data_hash, long])[:32]}.npz"
+    key = [_FORMAT, model_hash, data_hash, long, *([] if prompt_format is None else [prompt_format.hash])]
+    return cache / f"examples-{hash_json(key)[:32]}.npz"
 
 
 def make_examples(data: TrainingData, model: BaseModel, spec: DataSpec, tokenizer: Any) -> Examples:
@@ -39,6 +42,7 @@ def make_examples(data: TrainingData, model: BaseModel, spec: DataSpec, tokenize
         model.context,
         is_encoder_decoder=model.is_encoder_decoder,
         long=spec.long,
+        prompt_format=model.prompt_format,
     )
 
 
@@ -49,7 +53,8 @@ def too_long_prompts(
     if model.context is None:
         return {}
     room = 0 if model.is_encoder_decoder else new_tokens
-    lengths = {p.prompt_id: len(prompt_ids(tokenizer, p.text, model.is_encoder_decoder)) for p in prompts}
+    kind, form = model.is_encoder_decoder, model.prompt_format
+    lengths = {p.prompt_id: len(prompt_ids(tokenizer, p.text, kind, form)) for p in prompts}
     return {key: length for key, length in lengths.items() if length + room > model.context}
 
 

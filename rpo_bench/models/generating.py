@@ -24,14 +24,14 @@ class Sampler:
     Attributes:
         model: The transformers model itself, without a peft wrapper around it.
         layout: Padding token and the decoder's first token.
-        eos_id: The token that ends a response.
+        end_ids: The tokens that end a response.
         decoding: How to sample; ``max_new_tokens`` is set.
         batch_size: Sequences that are sampled at a time.
     """
 
     model: Any
     layout: TokenLayout
-    eos_id: int
+    end_ids: tuple[int, ...]
     decoding: Decoding
     batch_size: int
 
@@ -61,7 +61,7 @@ class Sampler:
                 for row, tokens in zip(rows, new, strict=True):
                     found[row] += tokens
             done += size
-            active = [row for row in active if found[row][-1] != self.eos_id]
+            active = [row for row in active if found[row][-1] not in self.end_ids]
         return found
 
     def _extend(
@@ -75,7 +75,7 @@ class Sampler:
             generation_config=self._settings(uniform.shape[1]),
             logits_processor=processors(self.decoding, draws, start),
         )
-        return [_until_end(row, self.eos_id) for row in output[:, start:].tolist()]
+        return [_until_end(row, self.end_ids) for row in output[:, start:].tolist()]
 
     def _inputs(self, prompts: list[list[int]], so_far: list[list[int]]) -> tuple[dict[str, Any], int]:
         """What generate is given, and the tokens that it returns before the first new one."""
@@ -106,7 +106,7 @@ class Sampler:
             repetition_penalty=self.decoding.repetition_penalty,
             no_repeat_ngram_size=self.decoding.no_repeat_ngram_size,
             pad_token_id=self.layout.pad_id,
-            eos_token_id=self.eos_id,
+            eos_token_id=list(self.end_ids),
             decoder_start_token_id=self.layout.decoder_start_id,
             use_cache=True,
         )
@@ -135,6 +135,7 @@ def blocks(order: list[int], n: int, size: int) -> Iterator[tuple[list[int], int
                 yield [index], first, min(size, n - first)
 
 
-def _until_end(tokens: list[int], eos: int) -> list[int]:
-    """The tokens up to and including the first end-of-sequence; what follows it is padding."""
-    return tokens[: tokens.index(eos) + 1] if eos in tokens else tokens
+def _until_end(tokens: list[int], ends: tuple[int, ...]) -> list[int]:
+    """The tokens up to and including the first one that ends a response; what follows it is padding."""
+    first = next((place for place, token in enumerate(tokens) if token in ends), len(tokens))
+    return tokens[: first + 1]

@@ -14,11 +14,11 @@ from rpo_bench.data.row import Prompt
 from rpo_bench.errors import UserError
 from rpo_bench.models.generating import Sampler, blocks
 from rpo_bench.models.loading import LoadOptions, load_checkpoint
-from rpo_bench.models.prompting import prompt_ids
+from rpo_bench.models.prompting import end_ids, prompt_ids
 from rpo_bench.models.protocol import Generation
 from rpo_bench.models.quiet import quiet
 from rpo_bench.models.sampling import uniforms
-from rpo_bench.spec import Decoding
+from rpo_bench.spec import Decoding, LoadingSpec, PromptFormat
 from trainers.logps import TokenLayout, collate, first_token_logps, token_logps
 
 _BATCHES_PER_BLOCK = 16  # whose unfinished sequences are put together
@@ -34,6 +34,7 @@ class HFModel:
         path: Where it came from, for messages.
         adapter_of: The base model's path when ``model`` carries an adapter: that is the reference.
         adapter_on: Whether that adapter takes part.
+        prompt_format: What is written around prompts; None: nothing.
     """
 
     model: Any
@@ -41,6 +42,7 @@ class HFModel:
     path: str = "the model in memory"
     adapter_of: str | None = None
     adapter_on: bool = True
+    prompt_format: PromptFormat | None = None
 
     @classmethod
     def load(
@@ -51,15 +53,27 @@ class HFModel:
         device: str | None = None,
         allow_pickle: bool = False,
         trust_remote_code: bool = False,
+        loading: LoadingSpec | None = None,
+        prompt_format: PromptFormat | None = None,
     ) -> Self:
         """Loads a model folder, a LoRA adapter folder (with its base model), or a hub model.
+
+        ``loading`` says more of how, and goes over ``dtype``.
 
         Raises:
             UserError: Something is missing, unreadable or doesn't fit; the sentence says what.
         """
         with quiet():
-            loaded = load_checkpoint(path, LoadOptions(dtype, device, allow_pickle, trust_remote_code))
-        return cls(loaded.model, loaded.tokenizer, str(path), loaded.adapter_of)
+            options = LoadOptions(dtype, device, allow_pickle, trust_remote_code)
+            if loading is not None:
+                options = replace(
+                    options,
+                    dtype=loading.dtype,
+                    attn_implementation=loading.attn_implementation,
+                    device_map=loading.device_map,
+                )
+            loaded = load_checkpoint(path, options)
+        return cls(loaded.model, loaded.tokenizer, str(path), loaded.adapter_of, prompt_format=prompt_format)
 
     @property
     def is_encoder_decoder(self) -> bool:
@@ -101,7 +115,19 @@ class HFModel:
 
     def encode(self, prompt: str) -> list[int]:
         """The prompt's token ids."""
-        return prompt_ids(self.tokenizer, prompt, self.is_encoder_decoder)
+        return prompt_ids(self.tokenizer, prompt, self.is_encoder_decoder, self.prompt_format)
+
+    @property
+    def end_ids(self) -> tuple[int, ...]:
+        """The tokens that end a response."""
+        return end_ids(self.tokenizer, self.prompt_format)
+
+    def texts(self, responses: Sequence[Sequence[int]]) -> list[str]:
+        """What responses say: without special tokens, and without the token that ended them."""
+        ends = self.end_ids
+        kept = [list(row[:-1]) if len(row) and row[-1] in ends else list(row) for row in responses]
+        found: list[str] = self.tokenizer.batch_decode(kept, skip_special_tokens=True)
+        return found
 
     def generate(
         self, prompts: Sequence[Prompt], n: int, decoding: Decoding, seed: int, batch_size: int
@@ -132,14 +158,14 @@ class HFModel:
             self._check_length(prompt.prompt_id, len(ids), room)
         found: dict[tuple[int, int], Generation] = {}
         order = sorted(range(len(prompts)), key=lambda index: len(encoded[index]))  # stable
-        sampler = Sampler(self._inner, self._layout, self.tokenizer.eos_token_id, decoding, batch_size)
+        sampler = Sampler(self._inner, self._layout, self.end_ids, decoding, batch_size)
         with self._evaluating():
             for indices, first, count in blocks(order, n, batch_size * _BATCHES_PER_BLOCK):
                 names = [prompts[index].prompt_id for index in indices]
                 draws = [uniforms(seed, name, first, count, decoding.max_new_tokens) for name in names]
                 contexts = [encoded[index] for index in indices for _ in range(count)]
                 rows = sampler.sample(contexts, np.concatenate(draws))
-                texts = self.tokenizer.batch_decode(rows, skip_special_tokens=True)
+                texts = self.texts(rows)
                 for row, (tokens, text) in enumerate(zip(rows, texts, strict=True)):
                     index, sample = indices[row // count], first + row % count
                     found[index, sample] = self._generation(prompts[index], sample, tokens, text)
@@ -211,7 +237,7 @@ class HFModel:
         return TokenLayout.of(self._inner, self.pad_id)
 
     def _generation(self, prompt: Prompt, sample: int, tokens: list[int], text: str) -> Generation:
-        finished = tokens[-1] == self.tokenizer.eos_token_id
+        finished = tokens[-1] in self.end_ids
         return Generation(prompt.prompt_id, prompt.text, sample, text, tuple(tokens), finished)
 
     @contextmanager

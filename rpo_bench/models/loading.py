@@ -9,10 +9,10 @@ import torch
 
 from rpo_bench.errors import UserError
 from rpo_bench.models.folder import check_adapter_folder, check_model_folder, has_tokenizer, is_adapter
+from rpo_bench.models.half_precision import refuse_dtype
 from trainers.logps import TokenLayout
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
-_T5_FAMILY = {"t5", "mt5", "umt5", "longt5", "switch_transformers", "pix2struct"}
 _HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")
 
 
@@ -33,6 +33,8 @@ class LoadOptions:
     device: str | None = None  # None: the GPU if there is one
     allow_pickle: bool = False
     trust_remote_code: bool = False
+    attn_implementation: str | None = None
+    device_map: str | None = None
 
     @property
     def torch_dtype(self) -> torch.dtype:
@@ -95,7 +97,26 @@ def check_fit(model: Any, tokenizer: Any, path: str) -> None:
             f"The tokenizer in {path} has no end-of-sequence token: set eos_token in tokenizer_config.json, "
             "as a response couldn't end otherwise."
         )
+    if tokenizer.pad_token_id is not None and not 0 <= tokenizer.pad_token_id < rows:
+        raise UserError(
+            f"The padding token in {path} has the id {tokenizer.pad_token_id}, the model {rows} ids."
+        )
     TokenLayout.of(model)  # an encoder-decoder model must say what its decoder starts with
+
+
+def check_attention(path: str, implementation: str, trust_remote_code: bool = False) -> None:
+    """Builds the model without weights; raises UserError when it has no such attention here."""
+    from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM
+
+    try:
+        config = AutoConfig.from_pretrained(path, trust_remote_code=trust_remote_code)
+        auto = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
+        with torch.device("meta"):
+            auto.from_config(config, attn_implementation=implementation, trust_remote_code=trust_remote_code)
+    except Exception as error:
+        raise UserError(
+            f"--attn-implementation {implementation}: {path} can't be loaded so: {_line(error)}"
+        ) from error
 
 
 def _load_model(path: str, options: LoadOptions) -> Any:
@@ -103,13 +124,11 @@ def _load_model(path: str, options: LoadOptions) -> Any:
 
     trust = options.trust_remote_code
     dtype, device = options.torch_dtype, options.torch_device
+    placing = {"attn_implementation": options.attn_implementation, "device_map": options.device_map}
+    placing = {name: value for name, value in placing.items() if value is not None}
     try:
         config = AutoConfig.from_pretrained(path, trust_remote_code=trust)
-        if options.dtype == "float16" and config.model_type in _T5_FAMILY:
-            raise UserError(
-                f"--dtype float16: {path} is a {config.model_type} model, whose activations overflow "
-                "in float16: use bfloat16 or float32."
-            )
+        refuse_dtype(path, config.model_type, options.dtype)
         auto = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
         model, info = auto.from_pretrained(
             path,
@@ -118,17 +137,20 @@ def _load_model(path: str, options: LoadOptions) -> Any:
             trust_remote_code=trust,
             use_safetensors=None if options.allow_pickle else True,
             output_loading_info=True,
+            **placing,
         )
     except UserError:
         raise
     except Exception as error:
+        if options.device_map is not None and "device_map" in str(error):
+            raise UserError(f"--device-map {options.device_map}: {path}: {_line(error)}") from error
         raise UserError(_explained(path, "model", error)) from error
     if info["missing_keys"]:
         names = sorted(info["missing_keys"])
         raise UserError(
             f"The weights in {path} lack {names[0]} ({len(names)} in all): it isn't a whole model."
         )
-    return model.to(device).eval()
+    return (model if options.device_map else model.to(device)).eval()
 
 
 def _load_adapter(folder: Path, options: LoadOptions) -> Loaded:

@@ -1,27 +1,86 @@
-"""How a prompt becomes tokens: one rule for training, generation and scoring."""
+"""How a prompt becomes tokens, and what ends its answer: one rule for training, sampling and scoring."""
 
 from typing import Any
 
+from rpo_bench.spec import PromptFormat
 
-def prompt_ids(tokenizer: Any, text: str, is_encoder_decoder: bool) -> list[int]:
+#: Some chat templates (Llama 3's) write today's date into the prompt unless they are told one.
+_DATE = "26 Jul 2024"
+_MARK = "response-goes-here"
+
+
+def prompt_ids(
+    tokenizer: Any, text: str, is_encoder_decoder: bool, prompt_format: PromptFormat | None = None
+) -> list[int]:
     """The token ids that a model is conditioned on.
 
-    The tokenizer's own special tokens are added as its post-processor says (BOS for Llama, a final
-    end-of-sequence for T5). For a decoder-only model a final end-of-sequence is taken off, because the
-    response has to follow it. A text that gives no token becomes BOS, or EOS where there is no BOS.
+    Without a chat format the tokenizer's own special tokens are added as its post-processor says (BOS for
+    Llama, a final end-of-sequence for T5). For a decoder-only model a final end-of-sequence is taken off,
+    because the response has to follow it. A text that gives no token becomes BOS, or EOS where there is no
+    BOS. A chat template writes its special tokens itself, so none is added to it.
 
     Args:
         tokenizer: A Hugging Face tokenizer.
         text: The prompt.
         is_encoder_decoder: Whether the prompt goes to an encoder.
+        prompt_format: What is written around it; None: nothing.
 
     Returns:
         At least one token id.
     """
+    if prompt_format is not None and prompt_format.kind == "chat":
+        written = chat_text(tokenizer, prompt_format, text)
+        return list(tokenizer(written, add_special_tokens=False).input_ids)
+    if prompt_format is not None:
+        text = _layout(prompt_format)[0].replace("{prompt}", text)
     ids: list[int] = list(tokenizer(text).input_ids)
+    bos = tokenizer.bos_token_id
+    if prompt_format is not None and bos is not None and ids[:2] == [bos, bos]:
+        ids = ids[1:]  # the template has written it already
     if not is_encoder_decoder and len(ids) > 1 and ids[-1] == tokenizer.eos_token_id:
         ids = ids[:-1]
     if not ids:
-        bos = tokenizer.bos_token_id
         ids = [tokenizer.eos_token_id if bos is None else bos]
     return ids
+
+
+def end_ids(tokenizer: Any, prompt_format: PromptFormat | None = None) -> tuple[int, ...]:
+    """The tokens that end a response; the first is what responses that are trained on end with.
+
+    Without a format it is end-of-sequence. With one it is the special token that the template writes after a
+    response (the end of the turn), and end-of-sequence where that is another token.
+    """
+    eos = int(tokenizer.eos_token_id)
+    if prompt_format is None:
+        return (eos,)
+    ids = tokenizer(_after_response(tokenizer, prompt_format), add_special_tokens=False).input_ids
+    special = {*tokenizer.added_tokens_decoder, *tokenizer.all_special_ids}
+    return tuple(dict.fromkeys([*ids[:1], eos])) if ids and ids[0] in special else (eos,)
+
+
+def chat_text(tokenizer: Any, prompt_format: PromptFormat, prompt: str, response: str | None = None) -> str:
+    """A conversation as the template writes it: up to where the response begins, or with the response."""
+    turns = [] if prompt_format.system is None else [{"role": "system", "content": prompt_format.system}]
+    turns.append({"role": "user", "content": prompt})
+    if response is not None:
+        turns.append({"role": "assistant", "content": response})
+    written: str = tokenizer.apply_chat_template(
+        turns,
+        chat_template=prompt_format.template,
+        tokenize=False,
+        add_generation_prompt=response is None,
+        date_string=_DATE,
+    )
+    return written
+
+
+def _after_response(tokenizer: Any, prompt_format: PromptFormat) -> str:
+    if prompt_format.kind == "chat":
+        return chat_text(tokenizer, prompt_format, "prompt", _MARK).rpartition(_MARK)[2]
+    return _layout(prompt_format)[1]
+
+
+def _layout(prompt_format: PromptFormat) -> tuple[str, str]:
+    """What a template writes up to the response, and after it."""
+    before, _, after = (prompt_format.template or "").partition("{response}")
+    return before, after

@@ -1,0 +1,67 @@
+"""Models from the hub: the very commit, fetched once."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from rpo_bench.errors import UserError
+from rpo_bench.hub import explained, resolve_commit
+
+FLAG = "--models"
+_NAME = re.compile(r"[\w.-]+/[\w.-]+")
+_FILES = ["*.json", "*.safetensors*", "*.model", "*.txt", "*.jinja"]
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """A model's folder on this machine, and the commit that it is of."""
+
+    folder: Path
+    commit: str
+
+
+def is_hub_name(name: str) -> bool:
+    """Whether a name could be that of a model on the hub."""
+    return _NAME.fullmatch(name) is not None and not name.startswith(".")
+
+
+def fetch_model(name: str, revision: str | None, allow_pickle: bool, remote_code: bool) -> Fetched:
+    """Fetches a model from the hub, or takes the copy of it on this machine.
+
+    Args:
+        name: ``owner/name``.
+        revision: A branch, tag or commit; None: the latest.
+        allow_pickle: Whether pickled weights are wanted too.
+        remote_code: Whether code is wanted too.
+
+    Raises:
+        UserError: It can't be had; the sentence says why and what to do.
+    """
+    from huggingface_hub import snapshot_download
+
+    wanted = [*_FILES, *(["*.bin"] if allow_pickle else []), *(["*.py"] if remote_code else [])]
+    commit = None
+    try:
+        commit = resolve_commit(name, "model", FLAG, revision)
+    except UserError:
+        copy = _local_copy(name, revision)
+        if copy is None:
+            raise
+        return copy
+    try:
+        folder = Path(snapshot_download(name, revision=commit or revision, allow_patterns=wanted))
+    except Exception as error:
+        raise UserError(explained(name, "model", FLAG, revision, error)) from error
+    return Fetched(folder, folder.name)
+
+
+def _local_copy(name: str, revision: str | None) -> Fetched | None:
+    """The commit itself when that is what was asked for and it is on this machine."""
+    from huggingface_hub import snapshot_download
+
+    if revision is None or re.fullmatch("[0-9a-f]{40}", revision) is None:
+        return None
+    try:
+        return Fetched(Path(snapshot_download(name, revision=revision, local_files_only=True)), revision)
+    except Exception:
+        return None
