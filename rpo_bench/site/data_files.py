@@ -14,7 +14,7 @@ from rpo_bench.site.answers import Answers, read_answers
 from rpo_bench.site.board import Board, Section
 from rpo_bench.site.details import details
 from rpo_bench.site.downloads import JSON_FILE, json_text
-from rpo_bench.site.text import visible_deeply
+from rpo_bench.site.text import visible, visible_deeply
 
 #: The folder beside the page.
 DATA = "data"
@@ -44,10 +44,12 @@ def _of_section(section: Section) -> Iterator[DataFile]:
         for prompt, text in answers.prompts.items():
             prompts.setdefault(prompt, text)
         samples = f"samples-{shown.key}" if answers.checkpoints else None
-        yield _script(f"row-{shown.key}", details(shown, row, name, samples, answers.missing))
+        card = details(shown, row, name, samples, answers.missing)
+        yield _script(f"row-{shown.key}", visible_deeply(card))
         if samples is not None:
             yield _script(samples, _samples(answers))
-    yield _script(name, [{"id": prompt, "text": text} for prompt, text in sorted(prompts.items())])
+    told = [{"id": prompt, "text": text} for prompt, text in sorted(prompts.items())]
+    yield _script(name, visible_deeply(told))
 
 
 def _panel_key(section: Section) -> str:
@@ -59,15 +61,15 @@ def _panel_key(section: Section) -> str:
 
 def _samples(answers: Answers) -> object:
     return {
-        "texts": answers.texts,
+        "texts": visible_deeply(answers.texts),
         "checkpoints": [
             {
                 "seed": one.seed,
-                "prompts": one.prompts,
+                "prompts": visible_deeply(one.prompts),
                 "samples": one.samples,
                 "texts": one.texts,
                 "unfinished": one.unfinished,
-                "scores": one.scores,
+                "scores": {visible(name): values for name, values in one.scores.items()},
             }
             for one in answers.checkpoints
         ],
@@ -75,5 +77,6 @@ def _samples(answers: Answers) -> object:
 
 
 def _script(name: str, value: object) -> DataFile:
-    text = json.dumps(visible_deeply(value), ensure_ascii=True, allow_nan=False, separators=(",", ":"))
+    """A script that hands over a value whose texts can be seen."""
+    text = json.dumps(value, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
     return DataFile(f"{name}.js", f'rpoBench.take("{name}",{text});\n')

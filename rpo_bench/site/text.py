@@ -35,6 +35,8 @@ def visible(text: str) -> str:
 def visible_deeply(value: object) -> object:
     """Plain values of JSON with every text made visible; lines and tabs stay, and what is no number goes."""
     if isinstance(value, str):
+        if value.isascii() and value.isprintable():  # most are, and there may be a million
+            return value
         return _VISIBLE_LINES.sub(lambda match: f"⟨U+{ord(match[0]):04X}⟩", value)
     if isinstance(value, float) and not math.isfinite(value):
         return None

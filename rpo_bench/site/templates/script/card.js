@@ -62,7 +62,8 @@ const drawCard = async (key) => {
     const of = await load(`row-${key}`);
     if (drawn !== name) return;
     const picked = state.pick.includes(key);
-    const about = `${of.task} with ${of.model} (${of.architecture}); ${counted(of.checkpoints.length, "training seed")}, ${of.badge}.`;
+    const kind = of.architecture === of.model ? "" : ` (${of.architecture})`;
+    const about = `${of.task} with ${of.model}${kind}; ${counted(of.checkpoints.length, "training seed")}, ${of.badge}.`;
     const actions = make("p", { class: "actions" },
       of.samples ? button("Read its samples", () => change({ pick: [key], compare: true, card: "" }), { class: "strong" }) : null,
       picked || state.pick.length >= MOST ? null : button("Choose it to compare", () => change({ pick: [...state.pick, key], card: "" })));
