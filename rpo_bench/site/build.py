@@ -7,6 +7,7 @@ from rpo_bench.atomic import atomic_file, atomic_folder
 from rpo_bench.errors import UserError
 from rpo_bench.results.store import Results, read_results
 from rpo_bench.site.board import Board, Oracles, make_board
+from rpo_bench.site.collector import collector_paused
 from rpo_bench.site.data_files import DATA, data_files
 from rpo_bench.site.page import page
 
@@ -32,12 +33,13 @@ def build_leaderboard(results_roots: Sequence[Path], out: Path, *, oracles: Orac
     Raises:
         UserError: There is no result to show, or the page can't be written.
     """
-    board = read_board(results_roots, oracles=oracles)
-    with atomic_folder(out / DATA) as folder:
-        for file in data_files(board):
-            (folder / file.name).write_bytes(file.text.encode())
-    with atomic_file(out / PAGE) as temporary:
-        temporary.write_bytes(page(board, results_roots).encode())
+    with collector_paused():
+        board = read_board(results_roots, oracles=oracles)
+        with atomic_folder(out / DATA) as folder:
+            for file in data_files(board):
+                (folder / file.name).write_bytes(file.text.encode())
+        with atomic_file(out / PAGE) as temporary:
+            temporary.write_bytes(page(board, results_roots).encode())
     return board
 
 

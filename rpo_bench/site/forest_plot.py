@@ -100,7 +100,7 @@ def _axis(x: Scale, frame: Frame) -> Markup:
             parts.append(tag("text", text, class_=f"tick {side}", x=x(0.0) + shift, y=bottom + 35))
     parts.append(tag("text", "Difference in reward", class_="title", x=4, y=frame.top - 12))
     if frame.width >= 500:
-        heads = (("difference [95 %]", frame.width - 60), ("adjusted p", frame.width))
+        heads = (("difference [95 %]", frame.width - 76), ("adjusted p", frame.width))
         parts += [tag("text", text, class_="tick end", x=at, y=frame.top - 12) for text, at in heads]
     return tag("g", *parts, class_="yardstick")
 

@@ -97,6 +97,16 @@ def test_whatever_is_wrong_is_named_and_counted_and_the_rest_published(output):
     assert "dro" in done.stdout  # the upgraded one
 
 
+def test_contributed_rows_are_marked_in_the_table_and_told_in_the_footer(output):
+    for seed in (0, 1):
+        write_cell(output / "results" / "community" / "ada", cell_spec("mine", 0.3, seed))
+    done = invoke("leaderboard", output)
+    page = (output / "leaderboard" / "index.html").read_text()
+    assert "mine (community: ada)" in done.stdout
+    assert '<span class="ink">mine (community: ada)</span>' in page
+    assert "not run again by the project: 2 checkpoints by ada." in page.split("<footer>")[1]
+
+
 def test_check_names_what_is_broken_and_writes_nothing(output):
     folders = spoil(output)
     done = invoke("leaderboard", output, "--check")
