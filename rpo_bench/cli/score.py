@@ -36,6 +36,10 @@ class ScoreFlags:
             "What",
         ),
     ] = None
+    bertscore: Annotated[
+        str | None,
+        flag("--bertscore", "BERTScore against references, by this model: FOLDER or FOLDER:LAYER.", "What"),
+    ] = None
     reward: Annotated[
         str | None, flag("--reward", "A further reward: python:FILE:FUNCTION or hf:FOLDER.", "What")
     ] = None
@@ -88,12 +92,17 @@ def _metrics(flags: ScoreFlags, trust: TrustFlags, stored: "StoredRecord") -> "S
     from rpo_bench.metrics.toxicity import toxicity_metric
     from rpo_bench.parsing import split_list
 
-    context = MetricContext(stored.record.spec.evaluation.decoding)
-    single = flags.toxicity is not None or flags.reward is not None
-    names = split_list(flags.metrics or "") or ([] if single else list(METRICS))
+    named = split_list(flags.metrics or "")
+    context = MetricContext(stored.record.spec.evaluation.decoding, references="references" in named)
+    single = any(given is not None for given in (flags.toxicity, flags.reward, flags.bertscore))
+    names = named or ([] if single else list(METRICS))
     found: list[Metric] = [metric for name in names for metric in METRICS.get(name)(context)]
     if flags.toxicity is not None:
         found.append(toxicity_metric(flags.toxicity, trust.allow_pickle))
+    if flags.bertscore is not None:
+        from rpo_bench.metrics.references import BertScore
+
+        found.append(BertScore.of(flags.bertscore))
     if flags.reward is not None:
         allowed = Trust(**vars(trust))
         check_source(flags.reward, EVAL_FLAG, allowed)

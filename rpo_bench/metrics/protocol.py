@@ -125,8 +125,10 @@ class MetricContext:
         decoding: How the samples were drawn.
         reward: The gold reward, where there is one.
         proxy: What stands in for it, where the task has such a thing.
+        references: Whether prompts have reference texts, or are to be asked for them.
     """
 
     decoding: Decoding = field(default_factory=Decoding)
     reward: RewardFunction | None = None
     proxy: "Proxy | None" = None
+    references: bool = False

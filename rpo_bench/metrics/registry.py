@@ -18,6 +18,7 @@ METRICS: Registry[MetricFamily] = Registry(
     {
         "kl": "rpo_bench.metrics.kl:kl_metrics",
         "proxy": "rpo_bench.metrics.proxy:proxy_metrics",
+        "references": "rpo_bench.metrics.references:reference_metrics",
         "length": "rpo_bench.metrics.length:length_metrics",
         "diversity": "rpo_bench.metrics.diversity:diversity_metrics",
     },

@@ -21,6 +21,7 @@ from rpo_bench.metrics.protocol import (
     Unscored,
 )
 from rpo_bench.metrics.proxy import Proxy
+from rpo_bench.metrics.references import references_of
 from rpo_bench.metrics.registry import METRICS
 from rpo_bench.metrics.reward import Reward
 from rpo_bench.metrics.toxicity import toxicity_metric
@@ -89,7 +90,8 @@ def measure(
         UserError: There is no sample, a sample's prompt is unknown, two samples are the same one, or a metric
             breaks its promise.
     """
-    context = MetricContext(decoding or Decoding(), reward, proxy)
+    referenced = any(references_of(prompt) for prompt in prompts)
+    context = MetricContext(decoding or Decoding(), reward, proxy, referenced)
     metrics: list[Metric] = [] if reward is None else [_reward(reward, reward_name, samples)]
     metrics.append(toxicity_metric(toxicity, allow_pickle))
     for name in METRICS:

@@ -1,0 +1,25 @@
+"""The share of different word n-grams among all, for ``evaluate.load`` by this folder's path."""
+
+from typing import Any
+
+import datasets
+import evaluate
+
+from rpo_bench.metrics.words import ngrams, words
+
+
+class DistinctN(evaluate.Metric):
+    """The share of different word n-grams among all, over all texts."""
+
+    def _info(self) -> evaluate.MetricInfo:
+        return evaluate.MetricInfo(
+            description=str(self.__doc__),
+            citation="",
+            inputs_description="predictions: a list of texts.",
+            features=datasets.Features({"predictions": datasets.Value("string")}),
+        )
+
+    def _compute(self, predictions: list[str], n: int = 2) -> dict[str, Any]:
+        """``distinct_n``; None where no text has n words."""
+        grams = [gram for text in predictions for gram in ngrams(words(text), n)]
+        return {"distinct_n": len(set(grams)) / len(grams) if grams else None}

@@ -1,0 +1,26 @@
+"""The share of word n-grams that a text has said before, for ``evaluate.load`` by path."""
+
+from typing import Any
+
+import datasets
+import evaluate
+
+from rpo_bench.metrics.words import ngrams, words
+
+
+class Repetition(evaluate.Metric):
+    """The share of word n-grams that a text has said before, mean over texts."""
+
+    def _info(self) -> evaluate.MetricInfo:
+        return evaluate.MetricInfo(
+            description=str(self.__doc__),
+            citation="",
+            inputs_description="predictions: a list of texts.",
+            features=datasets.Features({"predictions": datasets.Value("string")}),
+        )
+
+    def _compute(self, predictions: list[str], n: int = 3) -> dict[str, Any]:
+        """``repetition``, over the texts with n words; None where there is none."""
+        grams = [found for text in predictions if (found := ngrams(words(text), n))]
+        shares = [1 - len(set(found)) / len(found) for found in grams]
+        return {"repetition": sum(shares) / len(shares) if shares else None}

@@ -1,0 +1,27 @@
+"""The mean BLEU-4 of each text against all others, 0 to 1, for ``evaluate.load`` by this folder's path."""
+
+from typing import Any
+
+import datasets
+import evaluate
+
+from rpo_bench.metrics.bleu import leave_one_out_bleu
+from rpo_bench.metrics.words import words
+
+
+class SelfBleu(evaluate.Metric):
+    """The mean BLEU-4 of each text against all others, 0 to 1."""
+
+    def _info(self) -> evaluate.MetricInfo:
+        return evaluate.MetricInfo(
+            description=str(self.__doc__),
+            citation="",
+            inputs_description="predictions: a list of texts.",
+            features=datasets.Features({"predictions": datasets.Value("string")}),
+        )
+
+    def _compute(self, predictions: list[str]) -> dict[str, Any]:
+        """``self_bleu``, over the texts that have a word; None for fewer than two of them."""
+        found = leave_one_out_bleu([words(text) for text in predictions])
+        scores = [score for score in found if score is not None]
+        return {"self_bleu": sum(scores) / len(scores) if scores else None}
