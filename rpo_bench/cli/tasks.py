@@ -32,7 +32,7 @@ def tasks(context: typer.Context, include_path: IncludePath = None) -> None:
 
 def _heldout(task: Task) -> str:
     """How many prompts are held out; a public dataset isn't fetched to be counted."""
-    return f"{len(task.heldout):,}" if task.spec.source is None else f"split '{task.spec.source.heldout}'"
+    return f"{len(task.heldout):,}" if task.spec.source is None else task.spec.source.measured_on
 
 
 def variants(spec: TaskSpec) -> list[str]:
@@ -77,6 +77,6 @@ def _dataset(source: DatasetSource) -> dict[str, str]:
     config = f", config '{source.config}'" if source.config else ""
     return {
         "dataset": f"{source.dataset}{config}: from files in ${VARIABLE}, or else from the hub",
-        "training prompts": f"split '{source.train}' but for {source.probe_prompts} probe prompts",
-        "held-out prompts": f"split '{source.heldout}'",
+        "training prompts": f"split '{source.train}' less the held-out and {source.probe_prompts} probes",
+        "held-out prompts": source.measured_on,
     }

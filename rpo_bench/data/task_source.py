@@ -53,6 +53,12 @@ class DatasetSource(RecordShape):
         32, ge=0, description="so many of the last training prompts are followed instead of trained on"
     )
 
+    @property
+    def measured_on(self) -> str:
+        """Which prompts are held out, in words."""
+        some = "" if self.heldout_prompts is None else f"{self.heldout_prompts:,} of "
+        return f"{some}split '{self.heldout}'"
+
     @model_validator(mode="after")
     def _divides(self) -> Self:
         if self.train == self.heldout and self.heldout_prompts is None:
@@ -134,10 +140,12 @@ class DatasetSource(RecordShape):
             name = f"{HUB}{self.dataset}" + (f":{self.config}" if self.config else "")
             return f"{name} ({split})", hub_records(name, split, self.revision)
         except UserError as error:
+            splits = list(dict.fromkeys((self.train, self.heldout)))
+            files = " and ".join(f"{task}/{one}.jsonl" for one in splits)
             raise UserError(
                 f"Task '{task}': {str(error).rstrip('.')}; make the hub reachable (is HF_HUB_OFFLINE set?), "
-                f"or set {VARIABLE} to a folder that has the dataset as {task}/{self.train}.jsonl and "
-                f"{task}/{self.heldout}.jsonl."
+                f"name files by --data-files {','.join(f'{one}=FILE' for one in splits)}, "
+                f"or set {VARIABLE} to a folder that has the dataset as {files}."
             ) from error
 
     def _downloaded(self, folder: Path, split: str) -> tuple[str, Iterator[Record]]:

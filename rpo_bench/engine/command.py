@@ -29,6 +29,7 @@ class Given:
         include_path: ``--include-path``.
         trust: what was allowed.
         prompt_format: ``--prompt-format``.
+        data_files: ``--data-files``; "" without.
     """
 
     task: str
@@ -36,6 +37,7 @@ class Given:
     include_path: Path | None
     trust: Trust
     prompt_format: str | None = None
+    data_files: str = ""
 
 
 def train_and_eval_command(spec: CellSpec, given: Given) -> str:
@@ -45,6 +47,7 @@ def train_and_eval_command(spec: CellSpec, given: Given) -> str:
     """
     parts = ["rpo-bench", "train-and-eval"]
     parts += _options({"task": given.task or None, "include-path": given.include_path, "models": given.model})
+    parts += _options({"data-files": given.data_files or None})
     if spec.strength is not None:
         strength = repr(spec.strength).removesuffix(".0")
         parts += ["--methods", spec.method.label, "--strengths", strength]
@@ -57,6 +60,7 @@ def eval_command(spec: CellSpec, checkpoint: Path, given: Given) -> str:
     """The ``eval`` that measures this one checkpoint."""
     parts = ["rpo-bench", "eval", str(checkpoint)]
     parts += _options({"task": given.task, "include-path": given.include_path, "reference": given.model})
+    parts += _options({"data-files": given.data_files or None})
     parts += [*_evaluation(spec.evaluation), *_models(spec, given), *_trust(given.trust)]
     return shlex.join(parts)
 

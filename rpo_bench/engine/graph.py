@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from rpo_bench.data.task_source import named_files
 from rpo_bench.engine.command import Given, eval_command, train_and_eval_command
 from rpo_bench.engine.dataset import AD_HOC
 from rpo_bench.engine.jobs import Job
@@ -137,7 +138,9 @@ def _command(plan: Plan, cell: PlannedCell) -> str:
     elsewhere = cell.model.hub or cell.spec.model_path
     model = cell.spec.model if cell.spec.model in plan.task.spec.models else elsewhere
     around = plan.surroundings
-    given = Given(task, model, around.include_path, around.trust, plan.spec.prompt_format)
+    named = named_files() if plan.task.spec.source is not None else {}
+    files = ",".join(f"{split}={file}" for split, file in named.items())
+    given = Given(task, model, around.include_path, around.trust, plan.spec.prompt_format, files)
     if cell.checkpoint is not None:
         return eval_command(cell.spec, cell.checkpoint, given)
     return train_and_eval_command(cell.spec, given)

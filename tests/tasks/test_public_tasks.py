@@ -8,6 +8,8 @@ from tiny_models import tiny_decoder
 from rpo_bench.data.convert import pairs
 from rpo_bench.data.task_source import FILES_VARIABLE, VARIABLE, name_files
 from rpo_bench.engine.base_models import Trust
+from rpo_bench.engine.graph import cell_work
+from rpo_bench.engine.output import Output
 from rpo_bench.engine.plan import Surroundings, plan_run
 from rpo_bench.errors import UserError
 from rpo_bench.spec import MethodSpec, RunSpec, TrainingSpec
@@ -134,6 +136,10 @@ class TestDialogues:
         )
         plan = plan_run(spec, Surroundings(tmp_path / "work", None, Trust()))
         assert len(plan.cells) == 4
+        output = Output(tmp_path / "out", tmp_path / "work")
+        command = cell_work(plan, plan.cells[1], output, 1).command
+        files = f"train={tmp_path / 'train.jsonl'},test={tmp_path / 'test.jsonl'}"
+        assert f"--data-files {files}" in command, "it says where the data were"
 
 
 def test_summaries_lose_the_prefix_that_the_prompt_ends_with(files):
