@@ -1,5 +1,6 @@
 """Who wins at equal KL: every method's reward at one KL budget, and what the leader's lead is worth."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rpo_bench.compare.cube import Cube, cube_of
@@ -24,6 +25,8 @@ class Standing:
         gain: The same less the reference policy's, on shared prompts.
         behind: The leader's reward less its own; None for the leader.
         seeds: Training seeds that count.
+        places: The best and the worst place that it may have: as many methods are shown to be ahead of it,
+            and behind it, by paired differences over training seeds, without correction.
         lost: Checkpoints without a measurement, for they diverged.
         furthest: The KL of its furthest strength, in nats, where that is short of the budget.
     """
@@ -33,15 +36,14 @@ class Standing:
     gain: Interval
     behind: Interval | None
     seeds: int
+    places: tuple[int, int]
     lost: int
     furthest: float | None
 
     @property
     def resolved(self) -> bool:
         """Whether the leader is shown to be ahead: the difference, over training seeds, lies above zero."""
-        if self.behind is None or self.behind.low is None:
-            return False
-        return self.behind.low > 0 and "training seeds" in self.behind.levels
+        return self.behind is not None and _shown(self.behind)
 
 
 @dataclass(frozen=True)
@@ -87,7 +89,8 @@ def rank(
     lines = [_Line(item, at_kl(item, start, cube, "reward", far.budget).term) for item in items]
     lines.sort(key=lambda line: (-line.reward, line.item.label))
     reference = reference_term(cube, start)
-    standings = tuple(_standing(line, lines[0], reference, far, cube.joint) for line in lines)
+    leads = _leads(lines, cube.joint)
+    standings = tuple(_standing(i, lines, leads, reference, far, cube.joint) for i in range(len(lines)))
     return Ranking(far.budget, standings, cube.joint.contrast([reference]).interval)
 
 
@@ -104,17 +107,38 @@ class _Line:
         return float(self.term.seeds.mean())
 
 
-def _standing(line: _Line, leader: _Line, reference: Term, far: Reach, joint: Joint) -> Standing:
-    behind = None
-    if line is not leader:
-        behind = joint.contrast([leader.term, line.term.negative()]).interval
+#: (Place of the better, of the worse) → the former's reward less the latter's.
+_Leads = dict[tuple[int, int], Interval]
+
+
+def _leads(lines: Sequence[_Line], joint: Joint) -> _Leads:
+    """Every pair's difference; the lines stand best first."""
+    return {
+        (i, j): joint.contrast([lines[i].term, lines[j].term.negative()]).interval
+        for j in range(len(lines))
+        for i in range(j)
+    }
+
+
+def _shown(lead: Interval) -> bool:
+    """Whether a difference lies above zero, over training seeds."""
+    return lead.low is not None and lead.low > 0 and "training seeds" in lead.levels
+
+
+def _standing(
+    at: int, lines: Sequence[_Line], leads: _Leads, reference: Term, far: Reach, joint: Joint
+) -> Standing:
+    line = lines[at]
+    ahead = sum(_shown(leads[i, at]) for i in range(at))
+    behind = sum(_shown(leads[at, j]) for j in range(at + 1, len(lines)))
     furthest = far.points[line.item.label]
     return Standing(
         label=line.item.label,
         reward=joint.contrast([line.term]).interval,
         gain=joint.contrast([line.term, reference.negative()]).interval,
-        behind=behind,
+        behind=leads[0, at] if at else None,
         seeds=len(line.term.seeds),
+        places=(1 + ahead, len(lines) - behind),
         lost=line.item.lost,
         furthest=furthest if furthest < far.budget else None,
     )

@@ -22,7 +22,7 @@ from rpo_bench.site.judge_cards import judge_cards
 from rpo_bench.site.learning_plot import learning, learning_plots
 from rpo_bench.site.lengths import bounded_text
 from rpo_bench.site.palette import REFERENCE, Look, looks
-from rpo_bench.site.ranking_plot import budget_oracle, ranking, ranking_frame
+from rpo_bench.site.ranking_plot import budget_oracle, places, ranking, ranking_frame
 from rpo_bench.site.stability_table import Stability, stability
 from rpo_bench.site.svg import Frame, key
 from rpo_bench.site.table import BoardRow, Column, Value, shown_columns
@@ -33,6 +33,12 @@ from rpo_bench.spec import Decoding
 _TRADE_WIDE = Frame(540, 340, left=50, right=12, top=34, bottom=50)
 _TRADE_NARROW = Frame(360, 290, left=46, right=10, top=34, bottom=50)
 _LEARNING = Frame(300, 180, left=40, right=8, top=8, bottom=42)
+_PLACES = (
+    "Those that the method may have at the KL of the sentence above, over all its strengths: as many methods "
+    "are shown to earn more, and less, by paired differences over training seeds and prompts (95 %, without "
+    "correction). The best group isn't shown to earn less than the first."
+)
+_COST = "Wall time of training one checkpoint, in seconds; the row's card has tokens, rollouts and memory."
 _TRADES = (("toxicity", "Toxicity and reward"), ("distinct_2", "Diversity and reward"))
 
 
@@ -70,6 +76,9 @@ def page(board: Board, roots: Sequence[Path]) -> str:
         "legend": _legend(board, methods),
         "reference": REFERENCE,
         "columns": shown_columns(board.rows),
+        "ranked": _ranked(board),
+        "about_places": _PLACES,
+        "about_cost": _COST,
         "few_samples": int(MIN_EFFECTIVE_SAMPLES),
         "tasks": sorted({row.task for row in board.rows}),
         "models": sorted({row.model for row in board.rows}),
@@ -135,7 +144,7 @@ def _pictures(section: Section, methods: Mapping[str, Look], name: str) -> Pictu
     margin = min(max(8 * longest, 80) + 26, 230)
     broad = Frame(1180, 560, left=56, right=margin, top=36, bottom=52)
     slim = Frame(400, 400, left=44, right=min(margin, 112), top=36, bottom=50)
-    wide, narrow = ranking_frame(section, 560, 130, 110), ranking_frame(section, 360, 104, 104)
+    wide, narrow = _ranking_frames(section)
     runs = learning(section)
     return Pictures(
         budget_oracle=budget_oracle(section),
@@ -149,6 +158,34 @@ def _pictures(section: Section, methods: Mapping[str, Look], name: str) -> Pictu
         learning=tuple(learning_plots(section, runs, methods, _LEARNING, f"{name}-l")) if runs else (),
         stability=stability(section),
     )
+
+
+@dataclass(frozen=True)
+class _Place:
+    """A row's method among those at equal KL: its order, and the places that it may have of how many."""
+
+    order: int
+    places: str
+    of: int
+    resolved: bool
+
+
+def _ranked(board: Board) -> dict[str, _Place]:
+    """Row's key → its method's place; without what can't be ranked."""
+    found = {}
+    for section in board.sections:
+        standings = section.ranking.standings if section.ranking else ()
+        by_label = {
+            one.label: _Place(i, places(one), len(standings), one.resolved)
+            for i, one in enumerate(standings, 1)
+        }
+        found |= {row.key: by_label[row.method] for row in section.rows if row.method in by_label}
+    return found
+
+
+def _ranking_frames(section: Section) -> tuple[Frame, Frame]:
+    """Of the wide and the narrow picture."""
+    return ranking_frame(section, 620, 122, 214), ranking_frame(section, 360, 92, 142, tall=True)
 
 
 def _trades(

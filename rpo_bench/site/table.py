@@ -40,16 +40,18 @@ class Column:
 
 
 COLUMNS = (
-    Column("reward", "Reward", "", "higher", 3, "Mean gold reward of the samples."),
+    Column("reward", "Reward", "", "higher", 3, "Mean gold reward of the samples, on the task's own scale."),
     Column("kl", "KL", "nats", "", 3, "KL to the reference policy per response, the mean log-ratio."),
-    Column("regret", "Regret", "", "lower", 3, "The oracle's reward at the same KL less its own."),
+    Column("regret", "Regret", "", "lower", 3, "The reward that the optimal policy earns at the same KL, less its own."),
     Column("toxicity", "Toxicity", "", "lower", 3, "Mean toxicity of the samples, by the named classifier."),
-    Column("distinct_2", "Distinct-2", "", "higher", 3, "Different word pairs as a share of all word pairs."),
+    Column("win_rate", "Win rate", "against reference", "higher", 3,
+           "Share of questions won against the untrained reference policy, by the judge below, asked in both "
+           "orders; 0.5 is no better than it."),
+    Column("win_rate_equal_length", "Win rate", "at equal length", "higher", 3,
+           "The same win rate for responses of equal length, by a logistic regression on the difference."),
+    Column("distinct_2", "Distinct-2", "", "higher", 3,
+           "Different word pairs as a share of all word pairs, over a checkpoint's samples."),
     Column("length", "Length", "tokens", "", 1, "Tokens per sample."),
-    Column("win_rate", "Win rate", "", "higher", 3,
-           "Share of questions won against the reference policy, by the named judge, in both orders."),
-    Column("win_rate_equal_length", "At equal length", "", "higher", 3,
-           "The win rate where both responses are equally long, by a logistic regression on the difference."),
 )  # fmt: skip
 _OPTIONAL = ("win_rate", "win_rate_equal_length")  # by a judge, where there is one
 

@@ -97,9 +97,8 @@ def _difference(standing: Standing) -> str:
 
 def _notes(ranking: Ranking) -> tuple[str, ...]:
     notes = []
-    fewest = min(one.seeds for one in ranking.standings)
-    if fewest < 5:
-        notes.append(f"Preliminary: {counted(fewest, 'training seed')}, where five are publishable.")
+    if few := _few_seeds(ranking):
+        notes.append(f"Preliminary: {few}, where five are publishable.")
     short = [
         f"{one.label} (to {max(one.furthest, 0):.2g})"
         for one in ranking.standings
@@ -111,3 +110,12 @@ def _notes(ranking: Ranking) -> tuple[str, ...]:
     if lost:
         notes.append(f"Not counted, for they diverged: {listed(lost)}.")
     return tuple(notes)
+
+
+def _few_seeds(ranking: Ranking) -> str:
+    """Who has fewer than five training seeds: ``3 training seeds``, or ``ppo (3 training seeds)``."""
+    few = [one for one in ranking.standings if one.seeds < 5]
+    counts = {one.seeds for one in few}
+    if len(few) == len(ranking.standings) and len(counts) == 1:
+        return counted(few[0].seeds, "training seed")
+    return listed([f"{one.label} ({counted(one.seeds, 'training seed')})" for one in few])

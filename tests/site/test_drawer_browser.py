@@ -79,7 +79,7 @@ def test_a_card_tells_spec_command_cost_and_every_metric(page):
     assert "rpo-bench train-and-eval --preset quick" in card.inner_text()
     assert '"strength": 0.3' in card.inner_text()
     metrics = card.locator("section", has_text="Metrics").first
-    shown = row(page, "rpo", "0.3").locator("td b").first.text_content()
+    shown = row(page, "rpo", "0.3").locator("td[title^='Mean gold'] b").text_content()
     assert metrics.locator("tr", has_text="reward").locator("td").first.inner_text() == shown
     costs = card.locator("section", has_text="what they cost")
     assert [one.split()[1] for one in costs.locator("tbody th").all_inner_texts()] == ["0", "1", "2"]

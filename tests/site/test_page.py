@@ -130,6 +130,32 @@ def test_there_is_a_row_for_every_method_and_strength_of_both_models(text):
     assert {row["data-model"] for row in rows} == {"decoder", "encoder-decoder"}
 
 
+def test_places_at_equal_kl_and_the_best_group_stand_in_every_row(text):
+    """On the decoder rpo is shown to be ahead of kto; on the encoder-decoder it is alone."""
+    rows = re.findall(r'<tr data-row="[^"]+".*?</tr>', text, re.DOTALL)
+    places = {}
+    for row in rows:
+        name = tuple(re.search(rf'data-{what}="([^"]*)"', row)[1] for what in ("model", "method"))
+        cell = re.search(r'<td class="num(?: best)?"(?: data-v="\d+")?><b>(\d.{0,4})</b> .*?of (\d+)(.*?)</td>', row)
+        places.setdefault(name, set()).add(
+            None if cell is None else (cell[1], int(cell[2]), "best group" in cell[3])
+        )
+    assert places == {
+        ("decoder", "reference"): {None},
+        ("decoder", "rpo"): {("1", 2, True)},
+        ("decoder", "kto"): {("2", 2, False)},
+        ("encoder-decoder", "reference"): {None},
+        ("encoder-decoder", "rpo"): {("1", 1, True)},
+    }
+
+
+def test_every_column_is_explained_without_pointing_at_it(text):
+    heads = re.findall(r'data-k="[a-z_0-9]+" class="num" title="([^"]+)"', text)
+    assert len(heads) == 8
+    told = text.split("What the columns say")[1].split("</details>")[0]
+    assert [one for one in heads if one not in told] == []
+
+
 def test_what_was_left_out_is_named_with_its_reason(text):
     footer = text.split("<footer>")[1]
     assert re.search(r"<code>civil_qa/decoder/rpo-0\.9-0-\w{8}</code>: result\.json is not JSON", footer)

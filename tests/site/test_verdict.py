@@ -77,6 +77,12 @@ def test_notes_tell_what_has_to_be_known(tmp_path):
     )
 
 
+def test_who_alone_is_preliminary_is_named(tmp_path):
+    five = {name: {0.1: of[0.1] + of[0.1][:2]} for name, of in CLEAR.items()}
+    root = write_points(tmp_path, {**five, "c": {0.1: [(1, 0.4), (1, 0.3)]}})
+    assert said(root).notes == ("Preliminary: c (2 training seeds), where five are publishable.",)
+
+
 def test_five_seeds_are_not_preliminary(tmp_path):
     five = {name: {0.1: of[0.1] + of[0.1][:2]} for name, of in CLEAR.items()}
     assert said(write_points(tmp_path, five)).notes == ()
