@@ -9,7 +9,8 @@ from markupsafe import Markup
 #: Parts of the style sheet and of the script, in their order.
 _STYLES = ("style.css", "evidence.css", "drawer.css")
 _SCRIPTS = (
-    "core", "statistics", "state", "columns", "table", "export", "drawer", "card", "texts", "compare", "main",
+    "core", "statistics", "state", "columns", "table", "export", "drawer", "card", "texts", "compare",
+    "highlight", "main",
 )  # fmt: skip
 
 

@@ -9,9 +9,23 @@ from markupsafe import Markup
 from rpo_bench.oracle import Oracle
 from rpo_bench.site.board import Section
 from rpo_bench.site.palette import REFERENCE, Look
-from rpo_bench.site.svg import Axes, EndLabel, Frame, end_labels, figure, path, tag
+from rpo_bench.site.svg import (
+    Axes,
+    EndLabel,
+    Frame,
+    ListedLabel,
+    clipped,
+    end_labels,
+    figure,
+    listed_labels,
+    path,
+    tag,
+)
 from rpo_bench.site.text import estimate, number
 from rpo_bench.site.trade_offs import Trade, axes_of, draw_dots, kl_edge, series_told, trade
+
+_TIED = 8  # so many names are tied to their lines; the ties of more would cover the picture
+_CLOSE = 1.6  # times the KL at which methods are compared
 
 
 @dataclass(frozen=True)
@@ -46,22 +60,72 @@ def curves(oracle: Oracle) -> Curves:
     )
 
 
-def frontier(section: Section, looks: Mapping[str, Look], frame: Frame, name: str) -> Markup | None:
-    """The picture; None where no trained checkpoint has both a reward and a KL."""
+def frontier(
+    section: Section, looks: Mapping[str, Look], frame: Frame, name: str, reach: float | None = None
+) -> Markup | None:
+    """The picture; None where no trained checkpoint has both a reward and a KL.
+
+    Args:
+        section: What is drawn.
+        looks: Series → look.
+        frame: Its size.
+        name: Its identity.
+        reach: Where the KL axis ends, nats; without it, beyond the furthest interval.
+    """
     found = trade(section, "kl", "reward")
     if found is None:
         return None
     oracle = curves(section.oracle) if section.oracle else None
-    heights = [oracle.at(0.0), oracle.at(kl_edge(found))] if oracle else []
-    axes = axes_of(found, frame, heights)
-    ends = _ends(axes, found, looks)
-    body = [axes.draw()]
-    if oracle:
-        body.append(_yardstick(axes, oracle))
-        ends += _yardstick_ends(axes, oracle)
-    body += [*draw_dots(axes, found, looks, 5.0), end_labels(ends, frame, int((frame.right - 14) / 7))]
+    heights = [oracle.at(0.0), oracle.at(reach or kl_edge(found))] if oracle else []
+    axes = axes_of(found, frame, heights, reach)
+    dots = draw_dots(axes, found, looks, 5.0)
+    body = [axes.draw(), *([_yardstick(axes, oracle)] if oracle else [])]
+    body += [_budget(axes, section), clipped(frame, dots)] if reach else dots
+    body.append(_labels(axes, found, looks, oracle))
     title = f"KL–reward frontier on {section.panel.task} with {section.panel.model}"
+    if reach:
+        title += f", up to {reach:g} nats"
     return figure(frame, title, _told(found, section, oracle), name, body)
+
+
+def close_reach(section: Section) -> float | None:
+    """Where a second picture, of what is crowded in the first, ends; None where it would show no more."""
+    found = trade(section, "kl", "reward")
+    if found is None or section.ranking is None:
+        return None
+    reach = float(f"{_CLOSE * section.ranking.budget:.2g}")
+    return reach if kl_edge(found) > 2 * reach else None
+
+
+def _budget(axes: Axes, section: Section) -> Markup:
+    """An upright line at the KL at which the methods are compared."""
+    if section.ranking is None:
+        return Markup("")
+    (bottom, top), x = axes.frame.y, axes.x(section.ranking.budget)
+    line = tag("line", class_="rule", x1=x, x2=x, y1=bottom, y2=top)
+    told = tag("text", f"{section.ranking.budget:g} nats", class_="tick", x=x + 6, y=bottom - 8)
+    return tag("g", line, told, class_="yardstick")
+
+
+def _labels(axes: Axes, found: Trade, looks: Mapping[str, Look], oracle: Curves | None) -> Markup:
+    """Names at the ends of lines; beside the picture, by their heights, where they would be too many."""
+    frame = axes.frame
+    letters = int((frame.right - 14) / 7)
+    yard = _yardstick_ends(axes, oracle) if oracle else []
+    if len(found.dots) <= _TIED:
+        return end_labels([*_ends(axes, found, looks), *yard], frame, letters)
+    seen = {name: [d.at for d in of if d.at[0] <= axes.x.high] for name, of in found.dots.items()}
+    order = sorted((name for name in seen if seen[name]), key=lambda name: (-seen[name][-1][1], name))
+    names = [
+        ListedLabel(
+            found.dots[name][0].row.method,
+            looks[name] if name else REFERENCE,
+            found.dots[name][0].row.method,
+        )
+        for name in order
+    ]
+    below = max([frame.top, *(label.y + 24 for label in yard), *([frame.top + 48] if yard else [])])
+    return end_labels(yard, frame, letters) + listed_labels(names, frame, below, letters - 2)
 
 
 def _yardstick(axes: Axes, oracle: Curves) -> Markup:

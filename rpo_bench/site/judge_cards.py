@@ -10,6 +10,13 @@ from rpo_bench.judge.storage import judge_folders
 from rpo_bench.results.schema import Interval
 from rpo_bench.site.text import number
 
+#: Sanity row → what it answers to every question, against the reference policy.
+_SANITY = {
+    "null model": "one and the same refusal to every question",
+    "prompt copy": "the question itself, given back",
+    "longer of two": "of two samples of the reference policy, the longer against the shorter",
+}
+
 
 @dataclass(frozen=True)
 class ShownCard:
@@ -64,8 +71,9 @@ def _facts(card: JudgeCard) -> Iterator[tuple[str, str, str]]:
     yield "prefers the longer", _share(card.prefers_longer), "of the decided questions"
     yield "gives a verdict", _share(card.parse_rate), "of the games"
     for row in card.sanity:
-        truth = "" if row.truth is None else f"in truth {_share(row.truth)}"
-        yield f"win rate of the {row.name}", _share(row.win_rate), truth
+        told = [_SANITY[row.name]] if row.name in _SANITY else []
+        told += [] if row.truth is None else [f"by the gold reward {_share(row.truth)}"]
+        yield f"win rate of the {row.name}", _share(row.win_rate), "; ".join(told)
 
 
 def _share(interval: Interval) -> str:

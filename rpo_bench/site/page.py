@@ -1,6 +1,6 @@
 """The board as an HTML file, complete in itself; its script loads samples from the folder beside it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -17,13 +17,13 @@ from rpo_bench.site.data_files import DATA
 from rpo_bench.site.downloads import JSON_FILE, csv_text, data_url
 from rpo_bench.site.exhibit import Exhibit
 from rpo_bench.site.exhibits import exhibits
-from rpo_bench.site.frontier_plot import frontier
+from rpo_bench.site.frontier_plot import close_reach, frontier
 from rpo_bench.site.judge_cards import judge_cards
 from rpo_bench.site.learning_plot import learning, learning_plots
 from rpo_bench.site.lengths import bounded_text
 from rpo_bench.site.palette import REFERENCE, Look, looks
 from rpo_bench.site.ranking_plot import budget_oracle, places, ranking, ranking_frame
-from rpo_bench.site.stability_table import Stability, stability
+from rpo_bench.site.stability_table import MEASURES, Stability, stability
 from rpo_bench.site.svg import Frame, key
 from rpo_bench.site.table import BoardRow, Column, Value, shown_columns
 from rpo_bench.site.text import bounds, counted, number, strength_text, visible
@@ -51,6 +51,7 @@ class Pictures:
     ranking_narrow: Markup | None
     frontier_wide: Markup | None
     frontier_narrow: Markup | None
+    close: tuple[float, Markup, Markup] | None
     exhibits: tuple[Exhibit, ...]
     trades: tuple[tuple[str, Markup, Markup], ...]
     followed: str
@@ -79,6 +80,7 @@ def page(board: Board, roots: Sequence[Path]) -> str:
         "ranked": _ranked(board),
         "about_places": _PLACES,
         "about_cost": _COST,
+        "measures": MEASURES,
         "few_samples": int(MIN_EFFECTIVE_SAMPLES),
         "tasks": sorted({row.task for row in board.rows}),
         "models": sorted({row.model for row in board.rows}),
@@ -142,8 +144,8 @@ def _pictures(section: Section, methods: Mapping[str, Look], name: str) -> Pictu
     draw = partial(frontier, section, methods)
     longest = max((len(row.method) for row in section.rows), default=0)
     margin = min(max(8 * longest, 80) + 26, 230)
-    broad = Frame(1180, 560, left=56, right=margin, top=36, bottom=52)
-    slim = Frame(400, 400, left=44, right=min(margin, 112), top=36, bottom=50)
+    broad = Frame(1180, 500, left=56, right=margin, top=36, bottom=52)
+    slim = Frame(400, 400, left=44, right=min(margin, 118), top=36, bottom=50)
     wide, narrow = _ranking_frames(section)
     runs = learning(section)
     return Pictures(
@@ -152,6 +154,7 @@ def _pictures(section: Section, methods: Mapping[str, Look], name: str) -> Pictu
         ranking_narrow=ranking(section, methods, narrow, f"{name}-rn"),
         frontier_wide=draw(broad, f"{name}-fw"),
         frontier_narrow=draw(slim, f"{name}-fn"),
+        close=_close(section, draw, broad, slim, name),
         exhibits=exhibits(section, methods, name),
         trades=_trades(section, methods, name),
         followed=runs.about if runs else "",
@@ -172,7 +175,7 @@ class _Place:
 
 def _ranked(board: Board) -> dict[str, _Place]:
     """Row's key → its method's place; without what can't be ranked."""
-    found = {}
+    found: dict[str, _Place] = {}
     for section in board.sections:
         standings = section.ranking.standings if section.ranking else ()
         by_label = {
@@ -186,6 +189,17 @@ def _ranked(board: Board) -> dict[str, _Place]:
 def _ranking_frames(section: Section) -> tuple[Frame, Frame]:
     """Of the wide and the narrow picture."""
     return ranking_frame(section, 620, 122, 214), ranking_frame(section, 360, 92, 142, tall=True)
+
+
+def _close(
+    section: Section, draw: Callable[..., Markup | None], broad: Frame, slim: Frame, name: str
+) -> tuple[float, Markup, Markup] | None:
+    """The crowded part of the frontier once more: where it ends, wide and narrow."""
+    reach = close_reach(section)
+    if reach is None:
+        return None
+    wide, narrow = draw(broad, f"{name}-cw", reach), draw(slim, f"{name}-cn", reach)
+    return None if wide is None or narrow is None else (reach, wide, narrow)
 
 
 def _trades(

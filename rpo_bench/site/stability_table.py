@@ -5,6 +5,18 @@ from dataclasses import dataclass
 
 from rpo_bench.site.board import Section
 
+#: Measure → what it is; see :mod:`rpo_bench.stability`.
+MEASURES = {
+    "grad_peak": "The largest gradient norm, before clipping, over the median of the steps before it.",
+    "grad_spike_share": "Share of steps whose gradient norm is over five times the median of those before.",
+    "log_ratio_dispersion": "Interquartile range of the mean log-ratio about its running median, nats.",
+    "log_ratio_worst_jump": "Mean of the 5 % largest changes of that log-ratio from step to step, nats.",
+    "loss_dispersion": "Interquartile range of the loss about its running median, in its own units.",
+    "loss_worst_rise": "Mean of the 5 % largest rises of the loss from step to step, in the same units.",
+    "probe_max_drawdown": "The largest fall of the probe prompts' reward from an earlier peak.",
+    "probe_worst_drop": "Mean of the 5 % largest falls of that reward from one probe to the next.",
+}
+
 
 @dataclass(frozen=True)
 class Steadiness:

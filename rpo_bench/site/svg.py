@@ -35,17 +35,23 @@ def _rounded(value: float) -> str:
 
 @dataclass(frozen=True)
 class Scale:
-    """Numbers to pixels, linear or by square root (which spreads out what lies near zero)."""
+    """Numbers to pixels, linear or by square root (which spreads out what lies near zero).
+
+    Attributes:
+        beyond: Whether values beyond the ends are placed beyond them, or held at them.
+    """
 
     low: float
     high: float
     start: float
     end: float
     root: bool = False
+    beyond: bool = False
 
     def __call__(self, value: float) -> float:
-        """The pixel of a value; values beyond the ends are held at them."""
-        value = min(max(value, self.low), self.high)
+        """The pixel of a value."""
+        if not self.beyond:
+            value = min(max(value, self.low), self.high)
         share = (self._bent(value) - self._bent(self.low)) / (self._bent(self.high) - self._bent(self.low))
         return self.start + share * (self.end - self.start)
 
@@ -213,6 +219,36 @@ def end_labels(labels: Sequence[EndLabel], frame: Frame, letters: int) -> Markup
         text = tag("text", shortened(visible(label.text), letters), class_="label", x=at, y=y + 4)
         parts.append(tag("g", line, text, class_=label.colour))
     return Markup("").join(parts)
+
+
+@dataclass(frozen=True)
+class ListedLabel:
+    """A label in the right margin that is tied to nothing but its mark."""
+
+    text: str
+    look: Look
+    method: str
+
+
+def listed_labels(labels: Sequence[ListedLabel], frame: Frame, below: float, letters: int) -> Markup:
+    """Marks with their labels beside the plotting area, one beneath the other, from ``below`` on down."""
+    at = frame.x[1] + 20
+    gap = min(19.0, (frame.y[0] - below) / max(len(labels), 1))
+    parts = []
+    for i, label in enumerate(labels):
+        y = below + gap * (i + 0.5)
+        text = tag("text", shortened(visible(label.text), letters), class_="label", x=at + 12, y=y + 4)
+        mark = marker(label.look, at, y, 4.5)
+        parts.append(tag("g", mark, text, class_=f"named {label.look.colour}", data_method=label.method))
+    return Markup("").join(parts)
+
+
+def clipped(frame: Frame, parts: Sequence[Markup], margin: float = 9) -> Markup:
+    """What lies in the plotting area, or sticks out of it by no more than a mark does."""
+    (left, right), (bottom, top) = frame.x, frame.y
+    x, y, width, height = left - margin, top - margin, right - left + 2 * margin, bottom - top + 2 * margin
+    box = " ".join(map(_rounded, (x, y, width, height)))
+    return tag("svg", *parts, x=x, y=y, width=width, height=height, viewBox=box)
 
 
 def figure(frame: Frame, title: str, description: str, name: str, body: Sequence[Markup]) -> Markup:

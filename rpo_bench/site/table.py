@@ -42,7 +42,7 @@ class Column:
 COLUMNS = (
     Column("reward", "Reward", "", "higher", 3, "Mean gold reward of the samples, on the task's own scale."),
     Column("kl", "KL", "nats", "", 3, "KL to the reference policy per response, the mean log-ratio."),
-    Column("regret", "Regret", "", "lower", 3, "The reward that the optimal policy earns at the same KL, less its own."),
+    Column("regret", "Regret", "", "lower", 3, "The optimal policy's reward at the same KL, less its own."),
     Column("toxicity", "Toxicity", "", "lower", 3, "Mean toxicity of the samples, by the named classifier."),
     Column("win_rate", "Win rate", "against reference", "higher", 3,
            "Share of questions won against the untrained reference policy, by the judge below, asked in both "

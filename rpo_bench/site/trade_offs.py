@@ -77,13 +77,23 @@ def series_told(found: Trade) -> str:
     return f"{listed(series)}, a mark for each strength, with 95 % intervals."
 
 
-def axes_of(found: Trade, frame: Frame, heights: Sequence[float] = ()) -> Axes:
-    """Scales that hold all dots with their intervals, and the given heights."""
-    dots = [dot for of in found.dots.values() for dot in of]
+def axes_of(found: Trade, frame: Frame, heights: Sequence[float] = (), reach: float | None = None) -> Axes:
+    """Scales that hold all dots with their intervals, and the given heights.
+
+    Args:
+        found: Whose dots.
+        frame: Where.
+        heights: On the vertical axis.
+        reach: Where the KL axis ends instead, nats: the heights of dots beyond it don't count.
+    """
+    dots = [dot for of in found.dots.values() for dot in of if reach is None or dot.at[0] <= reach]
     xs = [value for dot in dots for value in _ends(dot.x)]
     ys = [value for dot in dots for value in _ends(dot.y)]
-    x = _kl_scale(found, frame) if found.x.metric == "kl" else Scale(*padded(xs), *frame.x)
-    y = Scale(*padded([*ys, *heights]), *frame.y)
+    if reach is not None:
+        x = Scale(0.0, reach, *frame.x, beyond=True)
+    else:
+        x = _kl_scale(found, frame) if found.x.metric == "kl" else Scale(*padded(xs), *frame.x)
+    y = Scale(*padded([*ys, *heights]), *frame.y, beyond=reach is not None)
     titles = (_axis_title(found.x, "→", "←"), _axis_title(found.y, "↑", "↓"))
     bent = " (square-root scale)" if x.root else ""
     return Axes(frame, x, y, titles[0] + bent, titles[1], (int(frame.width // 90), 6))

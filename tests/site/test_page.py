@@ -136,7 +136,7 @@ def test_places_at_equal_kl_and_the_best_group_stand_in_every_row(text):
     places = {}
     for row in rows:
         name = tuple(re.search(rf'data-{what}="([^"]*)"', row)[1] for what in ("model", "method"))
-        cell = re.search(r'<td class="num(?: best)?"(?: data-v="\d+")?><b>(\d.{0,4})</b> .*?of (\d+)(.*?)</td>', row)
+        cell = re.search(r'data-v="\d+"><b>(\d.{0,4})</b> <span class="ci">of (\d+)(.*?)</td>', row)
         places.setdefault(name, set()).add(
             None if cell is None else (cell[1], int(cell[2]), "best group" in cell[3])
         )

@@ -146,6 +146,18 @@ def test_filters_hide_rows_and_lines_and_say_how_many_are_left(browser, address)
         assert len(methods(page)) == 13
 
 
+def test_pointing_at_a_method_in_a_picture_sets_it_apart(browser, address):
+    with opened(browser, address) as page:
+        picture = page.locator("figure.frontier .wide svg").first
+        line = picture.locator("g.series[data-method='rpo']")
+        other = picture.locator("g.series[data-method='kto']")
+        line.locator(".mark").first.hover()
+        page.wait_for_function("one => getComputedStyle(one).opacity < 0.2", arg=other.element_handle())
+        assert line.evaluate("one => getComputedStyle(one).opacity") == "1"
+        page.mouse.move(1, 1)
+        page.wait_for_function("one => getComputedStyle(one).opacity === '1'", arg=other.element_handle())
+
+
 def test_the_address_keeps_the_state(browser, address):
     with opened(browser, address) as page:
         page.locator("#rows th[data-k='reward'] button").click()
