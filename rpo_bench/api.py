@@ -158,6 +158,7 @@ def evaluate(
     task: str = "civil_qa",
     reference: str | Path | None = None,
     evaluation: Mapping[str, Any] | None = None,
+    models: Mapping[str, Any] | None = None,
     **place: Unpack[Place],
 ) -> Run:
     """Measures finished checkpoints as ``train_and_eval`` measures its own; nothing is trained.
@@ -170,6 +171,8 @@ def evaluate(
         reference: the base model that KL is measured against: the task's own by name, or a folder; None:
             the one that a checkpoint was trained from, or the task's with the same tokenizer.
         evaluation: fields of EvaluationSpec that differ.
+        models: fields of RunSpec that say how models are used: prompt_format, system_prompt, loading,
+            generation.
         place: see ``Place``.
 
     Raises:
@@ -180,7 +183,7 @@ def evaluate(
     from rpo_bench.engine.matrix import default_evaluation_output, evaluation_spec, run_evaluation
 
     site = _site(Path(place.get("output_path") or default_evaluation_output(task)), place, begun)
-    spec = evaluation_spec(task, site.output, lambda _: dict(evaluation or {}))
+    spec = evaluation_spec(task, site.output, lambda _: dict(evaluation or {}), models)
     finished = Finished(_paths(checkpoints), None if reference is None else str(reference))
     return _ended(run_evaluation(spec, finished, site, _voice()))
 

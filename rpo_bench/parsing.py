@@ -18,7 +18,7 @@ def parse_methods(text: str) -> list[MethodSpec]:
             raise UserError(
                 f"--methods: '{text[position:].strip()}' is not understood; write e.g. sft,rpo(tau=0.3)."
             )
-        found.append(MethodSpec(name=match["name"], options=_pairs(match["options"] or "", "--methods")))
+        found.append(MethodSpec(name=match["name"], options=parse_pairs(match["options"] or "", "--methods")))
         position = match.end()
     if not found:
         raise UserError("--methods names no method.")
@@ -62,7 +62,7 @@ def parse_seeds(text: str) -> list[int]:
 
 def parse_decoding(text: str, base: dict[str, Any]) -> dict[str, Any]:
     """Decoding settings out of ``temperature=0.7,top_k=50``, over ``base``; checked by the spec later."""
-    pairs = _pairs(text, "--gen-kwargs")
+    pairs = parse_pairs(text, "--gen-kwargs")
     preset = pairs.pop("preset", None)
     if preset == "rpo-paper":
         base = {**RPO_PAPER_DECODING.model_dump(), "max_new_tokens": base.get("max_new_tokens")}
@@ -81,7 +81,8 @@ def split_list(text: str) -> list[str]:
     return [part.strip() for part in text.split(",") if part.strip()]
 
 
-def _pairs(text: str, where: str) -> dict[str, Any]:
+def parse_pairs(text: str, where: str) -> dict[str, Any]:
+    """Settings out of ``name=value,…``; raises UserError naming ``where`` for anything else."""
     found: dict[str, Any] = {}
     for part in split_list(text):
         name, equals, value = part.partition("=")

@@ -120,6 +120,38 @@ class LoadingSpec(Frozen):
     )
 
 
+class VllmSettings(Frozen):
+    """How vLLM's offline engine runs; None leaves a setting to vLLM."""
+
+    tensor_parallel_size: int = Field(1, ge=1, description="GPUs that share the model")
+    gpu_memory_utilization: float | None = Field(None, gt=0, le=1)
+    max_num_seqs: int | None = Field(None, ge=1, description="sequences sampled at a time")
+    enforce_eager: bool = Field(False, description="no CUDA graphs: a quicker start, slower sampling")
+
+
+class ServerSettings(Frozen):
+    """Where a server of OpenAI-compatible completions is, and how it is asked."""
+
+    base_url: str | None = Field(None, description="such as http://localhost:8000/v1")
+    model: str | None = Field(None, description="what it calls the checkpoint; None: its folder's name")
+    api_key_env: str = Field("OPENAI_API_KEY", description="the variable that holds the key, if it needs one")
+    concurrency: int = Field(16, ge=1, description="requests in flight")
+    timeout: float = Field(120.0, gt=0, description="seconds of one request")
+
+
+class GenerationSpec(Frozen):
+    """What samples from checkpoints when they are measured; probes and rollouts are always transformers'."""
+
+    backend: Literal["hf", "vllm", "openai"] = Field("hf", description="part of a cell's identity")
+    vllm: VllmSettings = VllmSettings()
+    openai: ServerSettings = ServerSettings()
+
+    @property
+    def of_references(self) -> "GenerationSpec":
+        """What samples from base models: a server has the checkpoint alone, so that transformers does."""
+        return GenerationSpec() if self.backend == "openai" else self
+
+
 class MethodSpec(Frozen):
     """A registered method with the options that differ from its defaults."""
 
@@ -154,6 +186,7 @@ class CellSpec(Frozen):
     evaluation: EvaluationSpec
     prompt_format: PromptFormat | None = Field(None, description="None: prompts go in as they are")
     loading: LoadingSpec = LoadingSpec()
+    generation: GenerationSpec = GenerationSpec()
 
     @property
     def hash(self) -> str:
@@ -163,7 +196,7 @@ class CellSpec(Frozen):
     @property
     def training_hash(self) -> str:
         """The identity of the checkpoint alone: evaluation settings don't change it."""
-        return hash_json(self._without("model_path", "evaluation", "task_hash"))
+        return hash_json(self._without("model_path", "evaluation", "task_hash", "generation"))
 
     def _without(self, *fields: str) -> dict[str, Any]:
         identity = self.model_dump(mode="json", exclude=set(fields))
@@ -190,6 +223,10 @@ def without_later_defaults(settings: dict[str, Any]) -> dict[str, Any]:
     kept = dict(settings)
     if kept.get("prompt_format", "") is None:
         del kept["prompt_format"]
+    backend = kept.get("generation", {}).get("backend", GenerationSpec().backend)
+    kept.pop("generation", None)
+    if backend != GenerationSpec().backend:
+        kept["generation"] = backend  # where and how it runs changes no distribution
     if "loading" in kept:
         default = LoadingSpec().model_dump(mode="json")
         changed = {name: value for name, value in kept["loading"].items() if value != default[name]}
@@ -221,3 +258,4 @@ class RunSpec(Frozen):
     )
     system_prompt: str | None = Field(None, description="of a chat format")
     loading: LoadingSpec = LoadingSpec()
+    generation: GenerationSpec = GenerationSpec()

@@ -6,16 +6,18 @@ import pytest
 from pydantic import ValidationError
 
 from rpo_bench.spec import (
-    RPO_PAPER_DECODING,
     CellSpec,
     DataSpec,
     Decoding,
     EvaluationSpec,
+    GenerationSpec,
     LoadingSpec,
     LoraSpec,
     MethodSpec,
     PromptFormat,
+    RPO_PAPER_DECODING,
     RunSpec,
+    ServerSettings,
     TrainingSpec,
 )
 
@@ -53,7 +55,9 @@ OF_TRAINING = {
     "loading": LoadingSpec(dtype="bfloat16"),
 }
 #: … and of those that only decide how it is measured.
-OF_EVALUATION = {"task_hash": "x", "evaluation": EvaluationSpec(n_samples=5)}
+OF_EVALUATION = {
+    "task_hash": "x", "evaluation": EvaluationSpec(n_samples=5), "generation": GenerationSpec(backend="vllm"),
+}  # fmt: skip
 
 
 class TestIdentity:
@@ -75,6 +79,7 @@ class TestIdentity:
             {"model_path": "/elsewhere"},
             {"data": DataSpec(file="/elsewhere/rows.jsonl")},
             {"loading": LoadingSpec(revision="a" * 40, device_map="auto")},
+            {"generation": GenerationSpec(openai=ServerSettings(base_url="http://elsewhere/v1"))},
         ],
     )
     def test_does_not_change_with_where_files_lie(self, change):

@@ -10,6 +10,7 @@ import typer
 from rpo_bench.cli.options import flag, with_flags
 from rpo_bench.cli.run_flags import (
     EvaluationFlags,
+    GenerationFlags,
     HarnessFlags,
     JudgingFlags,
     ModelFlags,
@@ -56,6 +57,7 @@ class MeasureFlags:
 def eval_(
     measure: MeasureFlags,
     evaluation: EvaluationFlags,
+    generation: GenerationFlags,
     judge: JudgingFlags,
     harness: HarnessFlags,
     models: ModelFlags,
@@ -78,7 +80,9 @@ def eval_(
     site = replace(
         site_of(root, runner, trust, judge, begun), harness=harness.asked(), include_path=measure.include_path
     )
-    spec = evaluation_spec(measure.task, site.output, evaluation.changes, models.changes())
+    spec = evaluation_spec(
+        measure.task, site.output, evaluation.changes, models.changes() | generation.changes()
+    )
     finished = Finished(tuple(measure.checkpoints), measure.reference)
     done = run_evaluation(spec, finished, site, voice_of(runner.quiet))
     raise typer.Exit(finish(done))

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from rpo_bench.cli.options import flag
 from rpo_bench.data.task_source import name_files
-from rpo_bench.errors import UserError
-from rpo_bench.parsing import parse_decoding, split_list
+from rpo_bench.errors import UserError, did_you_mean
+from rpo_bench.parsing import parse_decoding, parse_pairs, split_list
+from rpo_bench.spec import ServerSettings, VllmSettings
 
 if TYPE_CHECKING:
     from rpo_bench.capability.schema import Asked
@@ -238,6 +239,50 @@ class ModelFlags:
         formats = {"prompt_format": self.prompt_format, "system_prompt": self.system_prompt}
         found: dict[str, Any] = {name: value for name, value in formats.items() if value is not None}
         return found | ({"loading": given} if given else {})
+
+
+@dataclass(frozen=True)
+class GenerationFlags:
+    """What samples from checkpoints."""
+
+    generation_backend: Annotated[
+        str | None,
+        flag(
+            "--generation-backend",
+            "hf (transformers, the default), vllm (its offline engine), or openai (a server of completions; "
+            "eval only).",
+            "Evaluation",
+        ),
+    ] = None
+    generation_args: Annotated[
+        str | None,
+        flag(
+            "--generation-args",
+            "How it runs: tensor_parallel_size=2,gpu_memory_utilization=0.8 of vllm; "
+            "base_url=http://localhost:8000/v1,model=NAME,concurrency=16 of openai.",
+            "Evaluation",
+            metavar="NAME=VALUE,…",
+        ),
+    ] = None
+
+    def changes(self) -> dict[str, Any]:
+        """The fields of RunSpec that were given."""
+        backend = self.generation_backend
+        if backend is None:
+            if self.generation_args is not None:
+                raise UserError("--generation-args belongs to --generation-backend: give that too.")
+            return {}
+        given: dict[str, Any] = {"backend": backend}
+        if self.generation_args is not None:
+            if backend not in ("vllm", "openai"):
+                raise UserError(f"--generation-backend {backend} takes no --generation-args: leave them out.")
+            settings = parse_pairs(self.generation_args, "--generation-args")
+            known = (VllmSettings if backend == "vllm" else ServerSettings).model_fields
+            for name in settings.keys() - known:
+                hint = did_you_mean(name, known)
+                raise UserError(f"--generation-args: {backend} has no setting '{name}'.{hint}")
+            given[backend] = settings
+        return {"generation": given}
 
 
 @dataclass(frozen=True)

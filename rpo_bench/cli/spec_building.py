@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rpo_bench.cli.run_flags import DataFlags, EvaluationFlags, ModelFlags, TrainingFlags
+from rpo_bench.cli.run_flags import DataFlags, EvaluationFlags, TrainingFlags
 from rpo_bench.engine.presets import layers_of, merged, spec_over
 from rpo_bench.errors import UserError
 from rpo_bench.parsing import parse_methods, parse_seeds, parse_strengths, parse_sweep, split_list
@@ -18,7 +18,7 @@ def build_spec(
     data: DataFlags,
     training: TrainingFlags,
     evaluation: EvaluationFlags,
-    models: ModelFlags | None = None,
+    further: Mapping[str, Any] | None = None,
 ) -> RunSpec:
     """The spec that flags over ``layers`` ask for.
 
@@ -28,7 +28,7 @@ def build_spec(
         data: flags.
         training: flags.
         evaluation: flags.
-        models: flags.
+        further: fields of RunSpec that other flags change.
 
     Raises:
         UserError: names the flag or field that is wrong.
@@ -44,7 +44,7 @@ def build_spec(
         "evaluation": evaluation.changes(decoding),
         **_matrix(matrix),
         **({} if data.task is None else {"task": data.task}),
-        **(models or ModelFlags()).changes(),
+        **(further or {}),
     }
     return spec_over(layers, changes)
 

@@ -72,7 +72,9 @@ def train(
     layers = [{"models": [checkpoint.model], "seeds": [checkpoint.seed], "n_strengths": 1}]
     strength = None if checkpoint.strength is None else repr(checkpoint.strength)
     texts = {"methods": checkpoint.method, "strengths": strength, "models": checkpoint.model}
-    spec = build_spec(layers, texts, data, training, EvaluationFlags(reward=checkpoint.reward), models)
+    spec = build_spec(
+        layers, texts, data, training, EvaluationFlags(reward=checkpoint.reward), models.changes()
+    )
     if len(spec.methods) != 1:
         raise UserError("--method takes one method; train-and-eval runs several.")
     _train(spec, checkpoint, data, trust)

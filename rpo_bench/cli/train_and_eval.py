@@ -12,6 +12,7 @@ from rpo_bench.cli.options import flag, with_flags
 from rpo_bench.cli.run_flags import (
     DataFlags,
     EvaluationFlags,
+    GenerationFlags,
     HarnessFlags,
     JudgingFlags,
     ModelFlags,
@@ -86,6 +87,7 @@ def train_and_eval(
     data: DataFlags,
     training: TrainingFlags,
     evaluation: EvaluationFlags,
+    generation: GenerationFlags,
     judge: JudgingFlags,
     harness: HarnessFlags,
     models: ModelFlags,
@@ -104,7 +106,7 @@ def train_and_eval(
 
     texts = {name: getattr(matrix, name) for name in ("methods", "strengths", "seeds", "models", "sweep")}
     layers = layers_of(matrix.preset, matrix.config)
-    spec = build_spec(layers, texts, data, training, evaluation, models)
+    spec = build_spec(layers, texts, data, training, evaluation, models.changes() | generation.changes())
     if matrix.dry_run and print_price(spec, layers, matrix.gpu, matrix.mfu, data.include_path):
         return
     root = runner.output_path or default_output(spec, matrix.preset, matrix.config)

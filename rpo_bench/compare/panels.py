@@ -12,6 +12,11 @@ from rpo_bench.spec import CellSpec
 K = TypeVar("K", bound=Hashable)
 
 
+#: The beginnings of the settings that tell panels, and series within a panel, apart.
+_PANEL_FIELDS = ("task_hash", "model_hash", "evaluation.", "prompt_format", "loading.dtype", "loading.attn")
+_SERIES_FIELDS = ("data.", "data_hash", "training.", "method.source", "generation.backend")
+
+
 @dataclass(frozen=True)
 class Row:
     """The checkpoints that differ in their training seed alone.
@@ -94,7 +99,7 @@ def panels(records: Iterable[StoredRecord]) -> list[Panel]:
     """Sorts results into panels, by task and model; the order of the records doesn't matter."""
     groups = _grouped(records, _panel_identity)
     named = {key: (_task_and_model(group[0]), group[0].record.spec) for key, group in groups.items()}
-    names = _labels(named, ("task_hash", "model_hash", "evaluation."))
+    names = _labels(named, _PANEL_FIELDS)
     found = []
     for key, group in groups.items():
         task, model = _task_and_model(group[0])
@@ -105,7 +110,7 @@ def panels(records: Iterable[StoredRecord]) -> list[Panel]:
 def _series(records: list[StoredRecord]) -> tuple[Series, ...]:
     groups = _grouped(records, _series_identity)
     named = {key: (_named(group[0]), group[0].record.spec) for key, group in groups.items()}
-    names = _labels(named, ("data.", "data_hash", "training.", "method.source"))
+    names = _labels(named, _SERIES_FIELDS)
     found = [Series(_named(group[0]) + names[key], _rows(group)) for key, group in groups.items()]
     return tuple(sorted(found, key=lambda series: (series.trained, series.label)))
 
@@ -142,23 +147,25 @@ def _panel_identity(stored: StoredRecord) -> str:
     """What has to be equal for two numbers to be measured alike."""
     spec = stored.record.spec
     evaluation = spec.evaluation.model_dump(mode="json")
-    return hash_json([spec.task, spec.task_hash, spec.model, spec.model_hash, evaluation])
+    form, loading = spec.prompt_format and spec.prompt_format.hash, spec.loading
+    used = [form, loading.dtype, loading.attn_implementation]
+    return hash_json([spec.task, spec.task_hash, spec.model, spec.model_hash, evaluation, used])
 
 
 def _series_identity(stored: StoredRecord) -> str:
     """What has to be equal for two checkpoints to lie on one line of the frontier.
 
     Contributed results keep apart from the project's own, whatever method they name. The data belong to a
-    trained policy's identity only: a reference policy never saw them.
+    trained policy's identity only: a reference policy never saw them. What another backend sampled is no
+    further seed.
     """
     spec = stored.record.spec
+    method, backend = spec.method.model_dump(mode="json"), spec.generation.backend
     if spec.strength is None:
-        return hash_json([spec.method.model_dump(mode="json"), stored.contributor])
+        return hash_json([method, backend, stored.contributor])
     data = spec.data.model_dump(mode="json", exclude={"file"})
     training = spec.training.model_dump(mode="json")
-    return hash_json(
-        [spec.method.model_dump(mode="json"), data, spec.data_hash, training, stored.contributor]
-    )
+    return hash_json([method, data, spec.data_hash, training, backend, stored.contributor])
 
 
 def _labels(groups: Mapping[K, tuple[Hashable, CellSpec]], fields: tuple[str, ...]) -> dict[K, str]:

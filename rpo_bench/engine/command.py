@@ -67,8 +67,13 @@ def eval_command(spec: CellSpec, checkpoint: Path, given: Given) -> str:
 
 def _models(spec: CellSpec, given: Given) -> list[str]:
     loading, default = spec.loading, LoadingSpec()
+    generation = spec.generation
+    settings = getattr(generation, generation.backend, None)
+    changed = {} if settings is None else settings.model_dump(exclude_defaults=True)
     return _options(
         {
+            "generation-backend": None if generation.backend == "hf" else generation.backend,
+            "generation-args": ",".join(f"{name}={value}" for name, value in changed.items()) or None,
             "prompt-format": given.prompt_format,
             "system-prompt": None if spec.prompt_format is None else spec.prompt_format.system,
             "model-dtype": loading.dtype if loading.dtype != default.dtype else None,

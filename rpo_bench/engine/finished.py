@@ -18,12 +18,13 @@ from rpo_bench.engine.plan import (
     own_models,
     reference_cell,
 )
+from rpo_bench.engine.sampling_checks import check_backend
 from rpo_bench.engine.tokens import check_heldout
 from rpo_bench.errors import UserError
 from rpo_bench.hashing import hash_file, hash_folder
 from rpo_bench.methods import resolve_method
 from rpo_bench.models.folder import check_adapter_folder, check_model_folder, is_adapter
-from rpo_bench.spec import CellSpec, MethodSpec, PromptFormat, RunSpec
+from rpo_bench.spec import CellSpec, GenerationSpec, MethodSpec, PromptFormat, RunSpec
 from rpo_bench.tasks import Task, load_task
 
 
@@ -65,7 +66,8 @@ def plan_evaluation(spec: RunSpec, finished: Finished, around: Surroundings) -> 
             model = replace(model, prompt_format=kept.prompt_format)
         _check_fits(checkpoint, model, spec, task, around)
         models.setdefault((model.hash, model.prompt_format), model)
-        cells.append(_cell(checkpoint, origin, reference_cell(spec, task, task_hash, model)))
+        cells.append(_cell(checkpoint, origin, reference_cell(spec, task, task_hash, model), spec.generation))
+    check_backend(spec, {model.name: model.architecture for model in models.values()}, trains=False)
     references = [reference_cell(spec, task, task_hash, model) for model in models.values()]
     distinct = {cell.spec.hash: cell for cell in [*references, *cells]}
     return Plan(spec, task, {}, tuple(models.values()), (), tuple(distinct.values()), tuple(warnings), around)
@@ -90,7 +92,9 @@ def own_spec(checkpoint: Path) -> CellSpec | None:
         return None
 
 
-def _cell(checkpoint: Path, origin: CellSpec | None, reference: PlannedCell) -> PlannedCell:
+def _cell(
+    checkpoint: Path, origin: CellSpec | None, reference: PlannedCell, generation: GenerationSpec
+) -> PlannedCell:
     """The checkpoint's cell: under the method that made it, or under its folder's name."""
     base = reference.spec
     if (
@@ -103,6 +107,7 @@ def _cell(checkpoint: Path, origin: CellSpec | None, reference: PlannedCell) -> 
             "task_hash": base.task_hash,
             "evaluation": base.evaluation,
             "loading": base.loading,
+            "generation": generation,
         }
         spec = origin.model_copy(update={**kept, "model_path": base.model_path, "model": base.model})
         method = resolve_method(spec.method, spec.strength)
@@ -110,7 +115,7 @@ def _cell(checkpoint: Path, origin: CellSpec | None, reference: PlannedCell) -> 
     resolved = checkpoint.resolve()
     name = resolved.parent.name if resolved.name == "checkpoint" else resolved.name
     identity = MethodSpec(name=name, source=hash_folder(checkpoint)[:16])
-    spec = base.model_copy(update={"method": identity, "strength": 0.0})
+    spec = base.model_copy(update={"method": identity, "strength": 0.0, "generation": generation})
     return PlannedCell(spec, "", reference.model, 0.0, resolved)
 
 

@@ -16,10 +16,12 @@ from rpo_bench.engine.finished import Finished, plan_evaluation
 from rpo_bench.engine.jobs import Outcome
 from rpo_bench.engine.judging import Judging, judge_run
 from rpo_bench.engine.output import Output, begin, check_same_run, only_run, read_run_spec
-from rpo_bench.engine.plan import Plan, Surroundings, plan_run
+from rpo_bench.engine.plan import Plan, PlannedCell, Surroundings, plan_run
 from rpo_bench.engine.presets import merged, run_spec
 from rpo_bench.engine.run import Runner, RunReport, run_plan, start_workers_early
+from rpo_bench.engine.sampling_checks import check_within_reach
 from rpo_bench.engine.tokens import collected_warnings
+from rpo_bench.results.store import RECORD_FILE, cell_folder
 from rpo_bench.spec import RunSpec
 
 
@@ -105,6 +107,8 @@ def _run(spec: RunSpec, site: Site, voice: Voice, finished: Finished | None) -> 
         site.judging.wanted(plan.task)
         asked = None if site.harness is None else _checked(site.harness, plan, voice)
         check_same_run(output, spec, plan.identity, trains=finished is None)
+        if missing := _unmeasured(plan, output):
+            check_within_reach(spec.generation, [cell.checkpoint for cell in missing if cell.checkpoint])
         begin(output, spec, plan.identity)
         _tell(plan, voice)
         report = run_plan(plan, output, site.runner, context, voice.console)
@@ -113,6 +117,12 @@ def _run(spec: RunSpec, site: Site, voice: Voice, finished: Finished | None) -> 
         )
         judgement = judge_run(plan, output, site.judging, site.runner, context, voice.console)
         return Execution(output, report, judgement, tuple(harness))
+
+
+def _unmeasured(plan: Plan, output: Output) -> list[PlannedCell]:
+    """The cells that have no result yet."""
+    there = output.results
+    return [cell for cell in plan.cells if not (cell_folder(there, cell.spec) / RECORD_FILE).exists()]
 
 
 def _checked(asked: Asked, plan: Plan, voice: Voice) -> Asked:
@@ -160,7 +170,7 @@ def evaluation_spec(
     """
     below: dict[str, Any] = {}
     if output.spec.exists():
-        kept = {"evaluation", "prompt_format", "system_prompt", "loading"}
+        kept = {"evaluation", "prompt_format", "system_prompt", "loading", "generation"}
         below = read_run_spec(output.spec).model_dump(include=kept)
     evaluation = changes(below.get("evaluation", {}).get("decoding", {}))
     asked = {"task": task, "methods": [{"name": "reference"}], "evaluation": evaluation, **(models or {})}

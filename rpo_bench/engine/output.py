@@ -193,6 +193,7 @@ def _fixed(spec: RunSpec, trains: bool) -> dict[str, Any]:
     """The part of a spec that all cells of a folder share, flattened to dotted names."""
     parts = {"data", "training", "evaluation", "loading"} if trains else {"evaluation", "loading"}
     kept = spec.model_dump(mode="json", include=parts)
+    kept["generation"] = spec.generation.of_references.backend
     kept.get("data", {}).pop("file", None)  # wherever it lies: its content is compared
     kept.get("training", {}).pop("report_to", None)  # changes no result
     return flat(kept)

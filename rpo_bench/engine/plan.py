@@ -31,6 +31,7 @@ from rpo_bench.engine.rewards import (
     training_identity,
     try_source,
 )
+from rpo_bench.engine.sampling_checks import check_backend
 from rpo_bench.engine.tokens import (
     check_heldout,
     collected_warnings,
@@ -135,6 +136,7 @@ def plan_run(spec: RunSpec, surroundings: Surroundings) -> Plan:
         warnings += check_training_reward(choices, spec, task, surroundings.trust)
         if spec.evaluation.reward is not None:
             try_source(spec.evaluation.reward, EVAL_FLAG, surroundings.trust, task)
+        check_backend(spec, {model.name: model.architecture for model in models}, trains=True)
         for model in models:
             rows = data[model.name]
             warnings += check_needs(choices, rows.rows, rows.where)
@@ -242,6 +244,7 @@ def reference_cell(spec: RunSpec, task: Task, task_hash: str, model: BaseModel) 
         evaluation=spec.evaluation,
         prompt_format=model.prompt_format,
         loading=model.loading,
+        generation=spec.generation.of_references,
     )
     return PlannedCell(identity, "", model, 0.0)
 
@@ -275,5 +278,6 @@ def planned_cells(
             evaluation=spec.evaluation,
             prompt_format=model.prompt_format,
             loading=model.loading,
+            generation=spec.generation,
         )
         yield PlannedCell(identity, choice.method.strength_name, model, cost)

@@ -109,8 +109,11 @@ def _record(
 ) -> Record:
     trained = _train_folder(work)
     fitted = None if trained is None else FitResult.load(trained / "fit.json")
-    generated = work.output.samples(work.spec) / "generate.json"
-    generate_seconds = json.loads(generated.read_text())["seconds"] if generated.is_file() else 0.0
+    kept = work.output.samples(work.spec) / "generate.json"
+    generated = json.loads(kept.read_text()) if kept.is_file() else {"seconds": 0.0}
+    extra = {name: generated[name] for name in ("generation",) if name in generated}
+    if fitted is not None:
+        extra |= {"plan_hash": fitted.plan_hash, "steps": fitted.steps}
     return Record(
         spec=work.spec,
         cell=work.spec.hash,
@@ -125,7 +128,7 @@ def _record(
             train_tokens=0 if fitted is None else fitted.tokens,
             rollouts=0 if fitted is None else fitted.rollouts,
             peak_memory_bytes=0 if fitted is None else fitted.peak_memory_bytes,
-            generate_seconds=generate_seconds,
+            generate_seconds=generated["seconds"],
             score_seconds=seconds,
         ),
         environment=environment(
@@ -135,7 +138,7 @@ def _record(
         ),
         hashes=_hashes(work, folder),
         command=work.command,
-        extra={} if fitted is None else {"plan_hash": fitted.plan_hash, "steps": fitted.steps},
+        extra=extra,
     )
 
 

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import lru_cache
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from rpo_bench.engine.base_models import Trust
 from rpo_bench.engine.dataset import task_identity
 from rpo_bench.engine.online import load_prompts, make_world
 from rpo_bench.engine.rewards import evaluation_reward, training_reward
+from rpo_bench.engine.sampling import PolicySamples, other_backend, sample_by
 from rpo_bench.engine.tokens import examples_file, labelled, load_examples
 from rpo_bench.engine.work import CellWork
 from rpo_bench.engine.worker import Progress
@@ -172,24 +174,33 @@ def generate(work: CellWork, report: Report) -> float:
     if (folder / "samples.jsonl.gz").is_file() or diverged(work):
         return 0.0
     evaluation = work.spec.evaluation
-    prompts = task_of(work.task_folder).heldout[: evaluation.limit]
+    prompts, decoding = task_of(work.task_folder).heldout[: evaluation.limit], decoding_of(work)
+    backend = other_backend(work)
+    begun = time.monotonic()
+    if backend is not None:  # before the policy is loaded, as it wants the GPU's memory
+        report(Progress("generate"))
+        sampled = sample_by(backend, work, prompts, decoding)
     report(Progress("load"))
     policy = _load(work, work.policy)
-    begun = time.monotonic()
-    report(Progress("generate"))
-    generations = policy.generate(
-        prompts, evaluation.n_samples, decoding_of(work), evaluation.seed, evaluation.batch_size
-    )
-    texts = [generation.prompt for generation in generations]
-    tokens = [generation.token_ids for generation in generations]
+    if backend is None:
+        begun = time.monotonic()
+        report(Progress("generate"))
+        sampled = PolicySamples(
+            policy.generate(prompts, evaluation.n_samples, decoding, evaluation.seed, evaluation.batch_size)
+        )
+    texts = [generation.prompt for generation in sampled.generations]
+    tokens = [generation.token_ids for generation in sampled.generations]
     report(Progress("log-probs"))
     policy_logps = policy.token_logps(texts, tokens, _LOGPS_BATCH)
-    reference = _reference_logps(work, policy, policy_logps, texts, tokens)
+    about = sampled.described(policy_logps, work)
+    reference = _reference_logps(work, policy, policy_logps, texts, tokens) if sampled.exact else policy_logps
     seconds = time.monotonic() - begun
     with atomic_folder(folder) as temporary:
-        lines = map(stored_sample, generations, policy_logps, reference)
+        logps = zip(policy_logps, reference, strict=True) if sampled.exact else repeat((None, None))
+        lines = (stored_sample(one, *both) for one, both in zip(sampled.generations, logps, strict=False))
         write_json_lines(temporary / "samples.jsonl.gz", lines)
-        (temporary / "generate.json").write_text(json.dumps({"seconds": seconds}))
+        written = {"seconds": seconds} | ({} if about is None else {"generation": about})
+        (temporary / "generate.json").write_text(json.dumps(written))
     return seconds
 
 

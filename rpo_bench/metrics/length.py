@@ -10,6 +10,8 @@ from rpo_bench.results.samples import StoredSample
 #: Order of the n-grams whose repetition is counted.
 REPETITION_ORDER = 3
 
+NO_TOKENS = Unscored("the tokens that were sampled aren't known")
+
 
 def length_metrics(context: MetricContext) -> list[Metric]:
     """The family."""
@@ -23,8 +25,8 @@ class Length(SampleMetric):
     unit = "tokens"
 
     def score(self, prompts: Sequence[Prompt], samples: Sequence[StoredSample]) -> list[Score]:
-        """The number of each sample's tokens."""
-        return [float(len(sample.token_ids)) for sample in samples]
+        """The number of each sample's tokens; there is at least one where they are known."""
+        return [float(len(sample.token_ids)) if sample.token_ids else NO_TOKENS for sample in samples]
 
 
 class Finished(SampleMetric):

@@ -14,7 +14,7 @@ from rpo_bench.data.row import Prompt
 from rpo_bench.errors import UserError
 from rpo_bench.models.generating import Sampler, blocks
 from rpo_bench.models.loading import LoadOptions, load_checkpoint
-from rpo_bench.models.prompting import end_ids, prompt_ids
+from rpo_bench.models.prompting import end_ids, prompt_ids, response_texts
 from rpo_bench.models.protocol import Generation
 from rpo_bench.models.quiet import quiet
 from rpo_bench.models.sampling import uniforms
@@ -124,10 +124,7 @@ class HFModel:
 
     def texts(self, responses: Sequence[Sequence[int]]) -> list[str]:
         """What responses say: without special tokens, and without the token that ended them."""
-        ends = self.end_ids
-        kept = [list(row[:-1]) if len(row) and row[-1] in ends else list(row) for row in responses]
-        found: list[str] = self.tokenizer.batch_decode(kept, skip_special_tokens=True)
-        return found
+        return response_texts(self.tokenizer, self.end_ids, responses)
 
     def generate(
         self, prompts: Sequence[Prompt], n: int, decoding: Decoding, seed: int, batch_size: int

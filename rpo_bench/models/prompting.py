@@ -1,5 +1,6 @@
 """How a prompt becomes tokens, and what ends its answer: one rule for training, sampling and scoring."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from rpo_bench.spec import PromptFormat
@@ -56,6 +57,29 @@ def end_ids(tokenizer: Any, prompt_format: PromptFormat | None = None) -> tuple[
     ids = tokenizer(_after_response(tokenizer, prompt_format), add_special_tokens=False).input_ids
     special = {*tokenizer.added_tokens_decoder, *tokenizer.all_special_ids}
     return tuple(dict.fromkeys([*ids[:1], eos])) if ids and ids[0] in special else (eos,)
+
+
+def response_texts(tokenizer: Any, ends: Sequence[int], responses: Sequence[Sequence[int]]) -> list[str]:
+    """What responses say: without special tokens, and without the token that ended them."""
+    kept = [list(row[:-1]) if len(row) and row[-1] in ends else list(row) for row in responses]
+    found: list[str] = tokenizer.batch_decode(kept, skip_special_tokens=True)
+    return found
+
+
+def prompt_text(tokenizer: Any, text: str, prompt_format: PromptFormat | None = None) -> str:
+    """What is written of a prompt for somebody who tokenises it himself, as ``prompt_ids`` does here.
+
+    A beginning-of-sequence that a template writes is left out: whoever tokenises adds one.
+    """
+    if prompt_format is None:
+        return text
+    if prompt_format.kind == "chat":
+        written = chat_text(tokenizer, prompt_format, text)
+    else:
+        written = _layout(prompt_format)[0].replace("{prompt}", text)
+    bos = tokenizer.bos_token
+    adds = bos is not None and list(tokenizer("").input_ids)[:1] == [tokenizer.bos_token_id]
+    return written.removeprefix(bos) if adds else written
 
 
 def chat_text(tokenizer: Any, prompt_format: PromptFormat, prompt: str, response: str | None = None) -> str:

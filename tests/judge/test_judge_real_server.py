@@ -1,19 +1,13 @@
 """The whole path against ``transformers serve`` with a small chat model that is trained on the spot."""
 
 import json
-import os
-import socket
-import subprocess
-import sys
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
 from judge_worlds import write_judged
+from real_servers import transformers_serving
 from run_cli import invoke
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
@@ -61,30 +55,8 @@ def chat_model(folder: Path) -> Path:
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[tuple[str, Path]]:
     folder = chat_model(tmp_path / "chat")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    program = Path(sys.executable).with_name("transformers")
-    command = [program, "serve", folder, "--host", "127.0.0.1", "--port", str(port), "--device", "cpu"]
-    log = (tmp_path / "serve.log").open("w")
-    env = {**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
-    process = subprocess.Popen([*map(str, command)], stdout=log, stderr=log, env=env)
-    try:
-        until = time.monotonic() + 90
-        while True:
-            try:
-                urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=1).close()
-                break
-            except (urllib.error.URLError, OSError):
-                said = (tmp_path / "serve.log").read_text()[-2000:]
-                assert process.poll() is None, said
-                assert time.monotonic() < until, said
-                time.sleep(0.2)
-        yield f"http://127.0.0.1:{port}/v1", folder
-    finally:
-        process.terminate()
-        process.wait(20)
-        log.close()
+    with transformers_serving(folder, tmp_path / "serve.log") as url:
+        yield url, folder
 
 
 @pytest.mark.slow

@@ -1,0 +1,1 @@
+"""Samplers beside transformers: vLLM's engine, and servers of OpenAI-compatible completions."""

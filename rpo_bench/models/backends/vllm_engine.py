@@ -1,0 +1,139 @@
+"""vLLM's offline engine as a backend, in a process and, where need be, an environment of its own."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rpo_bench.errors import UserError
+from rpo_bench.models.backends.protocol import Answer, Request, Sampled
+from rpo_bench.models.folder import check_adapter_folder, is_adapter
+from rpo_bench.spec import Decoding, VllmSettings
+
+#: Names the interpreter of another environment, as vLLM pins its own torch.
+PYTHON = "RPO_BENCH_VLLM_PYTHON"
+
+_SCRIPT = Path(__file__).with_name("vllm_process.py")
+_FIND = "import importlib.util, sys; sys.exit(importlib.util.find_spec('vllm') is None)"
+
+
+@dataclass(frozen=True)
+class VllmEngine:
+    """Implements ``Backend``; one engine, and one process, per call.
+
+    Attributes:
+        folder: The policy: a decoder-only model or an adapter on one.
+        dtype: Of the weights.
+        settings: How the engine runs.
+        trust_remote_code: Whether a model's own code is run.
+    """
+
+    folder: Path
+    dtype: str = "float32"
+    settings: VllmSettings = field(default_factory=VllmSettings)
+    trust_remote_code: bool = False
+
+    def sample(self, requests: Sequence[Request], decoding: Decoding, end_ids: Sequence[int]) -> Answer:
+        """Samples one response per request; see ``Backend``."""
+        limit = decoding.max_new_tokens
+        assert limit is not None
+        longest = max(len(request.token_ids) for request in requests) + limit
+        asked = {
+            **self._placed(longest),
+            "sampling": sampling_settings(decoding, end_ids),
+            "prompts": [request.token_ids for request in requests],
+            "seeds": [request.seed for request in requests],
+        }
+        with tempfile.TemporaryDirectory(prefix="rpo-bench-vllm-") as name:
+            question, reply = Path(name, "request.json"), Path(name, "reply.json")
+            question.write_text(json.dumps(asked))
+            self._run(question, reply, Path(name, "log"))
+            said = json.loads(reply.read_text())
+        ends = set(end_ids)
+        sampled = tuple(
+            Sampled(tuple(one["token_ids"]), tuple(one["logps"]), None, one["token_ids"][-1] in ends)
+            for one in said["samples"]
+        )
+        settings = self.settings.model_dump(exclude_defaults=True)
+        return Answer(sampled, {"backend": said["version"], "dtype": self.dtype, **settings})
+
+    def _placed(self, longest: int) -> dict[str, Any]:
+        """The engine's arguments, and the adapter on it."""
+        engine: dict[str, Any] = {
+            "model": str(self.folder),
+            "dtype": self.dtype,
+            "max_model_len": longest,
+            "skip_tokenizer_init": True,  # tokens go in and come out: ours is the only tokenizer
+            "generation_config": "vllm",  # the checkpoint's own settings aren't consulted
+            "trust_remote_code": self.trust_remote_code,
+            "seed": 0,
+        }
+        given = {name: value for name, value in self.settings.model_dump().items() if value is not None}
+        if not is_adapter(self.folder):
+            return {"engine": engine | given, "adapter": None}
+        base = check_adapter_folder(self.folder, allow_pickle=False)
+        rank = json.loads((self.folder / "adapter_config.json").read_text())["r"]
+        lora = {"model": base, "enable_lora": True, "max_lora_rank": _lora_rank(rank)}
+        return {"engine": engine | given | lora, "adapter": str(self.folder)}
+
+    def _run(self, question: Path, reply: Path, log: Path) -> None:
+        environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+        environment["PYTHONSAFEPATH"] = "1"  # or the script's neighbours would hide packages of their names
+        command = [interpreter(), str(_SCRIPT), str(question), str(reply)]
+        with log.open("wb") as output:
+            done = subprocess.run(command, stdout=output, stderr=subprocess.STDOUT, env=environment)
+        text = log.read_text(errors="replace")
+        sys.stderr.write(text)  # into the job's log
+        if done.returncode or not reply.is_file():
+            raise UserError(f"vLLM could not sample from {self.folder}: {_reason(text, done.returncode)}")
+
+
+def sampling_settings(decoding: Decoding, end_ids: Sequence[int]) -> dict[str, Any]:
+    """A decoding as vLLM's SamplingParams take it; it ends at our tokens and at no others."""
+    return {
+        "n": 1,
+        "temperature": decoding.temperature,
+        "top_k": decoding.top_k,
+        "top_p": decoding.top_p,
+        "repetition_penalty": decoding.repetition_penalty,
+        "max_tokens": decoding.max_new_tokens,
+        "stop_token_ids": list(end_ids),
+        "ignore_eos": True,
+        "logprobs": 0,  # of the sampled token alone
+        "detokenize": False,
+    }
+
+
+def interpreter() -> str:
+    """The Python that has vLLM: the one that RPO_BENCH_VLLM_PYTHON names, else this one."""
+    return os.environ.get(PYTHON) or sys.executable
+
+
+def check_installed() -> None:
+    """Raises UserError where no vLLM is within reach."""
+    python = interpreter()
+    hint = f"pip install vllm there, or name by {PYTHON} the python of an environment that has it."
+    try:
+        found = subprocess.run([python, "-c", _FIND], capture_output=True).returncode == 0
+    except OSError as error:
+        raise UserError(f"{PYTHON}={python}: it can't be run ({error.strerror}).") from error
+    if not found:
+        raise UserError(f"--generation-backend vllm: {python} has no vLLM: {hint}")
+
+
+def _lora_rank(rank: int) -> int:
+    """The next size that vLLM has kernels for."""
+    sizes = (8, 16, 32, 64, 128, 256, 320, 512)
+    return next((size for size in sizes if size >= rank), rank)
+
+
+def _reason(text: str, code: int) -> str:
+    """The last line of a log that names an error."""
+    lines = [line.strip() for line in text.splitlines() if "Error" in line and not line.startswith(" ")]
+    said = lines[-1] if lines else f"its process ended with {code}."
+    return said[:300]
