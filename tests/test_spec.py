@@ -6,6 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from rpo_bench.spec import (
+    RPO_PAPER_DECODING,
     CellSpec,
     DataSpec,
     Decoding,
@@ -15,7 +16,6 @@ from rpo_bench.spec import (
     LoraSpec,
     MethodSpec,
     PromptFormat,
-    RPO_PAPER_DECODING,
     RunSpec,
     ServerSettings,
     TrainingSpec,
