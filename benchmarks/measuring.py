@@ -5,6 +5,7 @@ import os
 import statistics
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -62,6 +63,23 @@ def summary(marks: Sequence[float], total: float, baseline: float) -> Figures:
         "total_s": total,
         "peak_mb": (peak_memory_bytes(device) - baseline) / 1e6,
     }
+
+
+def matmul_ceiling(dtype: str) -> float:
+    """TFLOP/s of large square matrix products in a number format, here and now: the best of ten."""
+    import torch
+
+    cuda = torch.cuda.is_available()
+    size = 8192 if cuda else 1024
+    a, b = (
+        torch.randn(size, size, device="cuda" if cuda else "cpu", dtype=getattr(torch, dtype)) for _ in "ab"
+    )
+    best = float("inf")
+    for _ in range(10):
+        begun = time.perf_counter()
+        (a @ b).flatten()[0].item()  # waits for the device
+        best = min(best, time.perf_counter() - begun)
+    return 2 * size**3 / best / 1e12
 
 
 def resident_bytes() -> float:

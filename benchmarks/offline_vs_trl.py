@@ -10,7 +10,9 @@ its precomputed reference log-probs.
 
 Of our own engine it also tells the share of computed tokens that are real ones, in its length-bucketed
 batches and if every row were padded to the longest; and what an epoch would cost with the reference in every
-step instead of its cached log-probs, which all strengths and seeds share.
+step instead of its cached log-probs, which all strengths and seeds share; tokens per second; and the share of
+the ceiling, which is what large matrix products reach in the same process, at 6 FLOP per parameter and token
+(attention, and KTO's forward passes without gradient, left out).
 """
 
 import argparse
@@ -20,7 +22,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from measuring import Figures, child_process, in_turns, resident_bytes, summary
+from measuring import Figures, child_process, in_turns, matmul_ceiling, resident_bytes, summary
 from sizes import SIZES, Size, build
 
 SIDES = ("ours", "trl", "trl-precomputed")
@@ -75,8 +77,13 @@ def run_ours(method: str, size: Size, folder: Path, dtype: str) -> Figures:
     parameters = sum(p.numel() for p in model.parameters())
     flops = 6 * parameters * float(examples.lengths.mean()) * size.batch  # forward and backward, no attention
     batches = examples.lengths[data.units[data.plan.batches]].reshape(size.steps, -1)  # (S, rows)
-    return summary(marks, total, baseline) | {
+    figures = summary(marks, total, baseline)
+    ceiling = matmul_ceiling(dtype)
+    return figures | {
+        "tokens_per_s": figures["steps_per_s"] * float(examples.lengths.mean()) * size.batch,
         "tflop_per_step": flops / 1e12,
+        "ceiling_tflop_per_s": ceiling,
+        "share_of_ceiling": flops / 1e12 * figures["steps_per_s"] / ceiling,
         "reference_s": reference,
         "uncached_ratio": total / (total - reference),
         "tokens_used": float(batches.sum() / (batches.max(axis=1) * batches.shape[1]).sum()),
@@ -217,7 +224,9 @@ def report(rows: list[dict[str, Any]]) -> None:
             print(
                 f"{row['method']} {row['size']}: {row['tokens_used']:.2f} of the computed tokens are real "
                 f"({row['tokens_used_padded_to_maximum']:.2f} if all were padded to the longest); an epoch "
-                f"with the reference in every step takes {row['uncached_ratio']:.2f} × as long"
+                f"with the reference in every step takes {row['uncached_ratio']:.2f} × as long; "
+                f"{row['tokens_per_s']:,.0f} tokens/s, {row['share_of_ceiling']:.0%} of "
+                f"{row['ceiling_tflop_per_s']:.2f} TFLOP/s of matrix products"
             )
 
 

@@ -25,7 +25,7 @@ SIZES = {
     "30M": Size(hidden=512, layers=6, vocabulary=16_000, batch=16, steps=10, shortest=24, longest=160),
 }
 SIZES |= {
-    "0.4B": Size(hidden=1024, layers=24, vocabulary=32_000, batch=32, steps=20, shortest=128, longest=512),
+    "0.5B": Size(hidden=1024, layers=28, vocabulary=32_000, batch=32, steps=20, shortest=128, longest=512),
     "t5-base": Size(768, 12, 32_000, 32, 20, 128, 512, encoder_decoder=True),
 }
 

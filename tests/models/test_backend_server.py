@@ -11,9 +11,10 @@ from family_models import family
 from rpo_bench.data.row import Prompt
 from rpo_bench.errors import UserError
 from rpo_bench.models.backends.protocol import Request, sample_seed
-from rpo_bench.models.backends.server import CompletionsServer, bare
+from rpo_bench.models.backends.server import CompletionsServer
 from rpo_bench.models.hf import HFModel
 from rpo_bench.spec import Decoding, ServerSettings
+from rpo_bench.urls import without_secrets
 
 DECODING = Decoding(max_new_tokens=12)
 
@@ -121,7 +122,7 @@ def test_no_server_and_no_address_are_said_at_once(model: HFModel):
         client("http://user:secret@127.0.0.1:9/v1", model).served()
     with pytest.raises(UserError, match="needs --generation-args base_url=URL"):
         CompletionsServer(ServerSettings(), Path(model.path)).served()
-    assert bare("http://user:secret@host:1/v1/?key=x") == "http://host:1/v1"
+    assert without_secrets("http://user:secret@host:1/v1/?key=x") == "http://host:1/v1"
 
 
 def test_a_seed_belongs_to_run_prompt_and_sample_alone():

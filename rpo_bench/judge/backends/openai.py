@@ -8,11 +8,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 from rpo_bench.errors import UserError
 from rpo_bench.judge.prompts import Template
 from rpo_bench.judge.protocol import Attempt, Call, Mode
+from rpo_bench.urls import without_secrets
 
 MALFORMED = "malformed"  # ``finish`` of an answer that isn't a chat completion
 
@@ -64,7 +65,7 @@ class OpenAIJudge:
         return {
             "backend": "openai",
             "model": self.model,
-            "base_url": _bare(str(self._client.base_url)),
+            "base_url": without_secrets(str(self._client.base_url)),
             "mode": self.mode,
             "temperature": 0,
             "max_tokens": self.max_tokens if self.mode == "verdict" else 1,
@@ -85,7 +86,9 @@ class OpenAIJudge:
                 "or name a server that needs none by --judge-base-url."
             )
         if base_url is not None and urlsplit(base_url).scheme not in ("http", "https"):
-            raise UserError(f"--judge-base-url {_bare(base_url)}: it must begin with http:// or https://.")
+            raise UserError(
+                f"--judge-base-url {without_secrets(base_url)}: it must begin with http:// or https://."
+            )
         return openai.OpenAI(
             api_key=key or _NO_KEY, base_url=base_url, timeout=self.timeout, max_retries=self.max_retries
         )
@@ -137,7 +140,7 @@ class OpenAIJudge:
     def _check_fatal(self, status: int) -> None:
         if status in _FATAL:
             hint = _FATAL[status].format(key=self.key_env)
-            where = _bare(str(self._client.base_url))
+            where = without_secrets(str(self._client.base_url))
             raise UserError(f"The judge {self.model} at {where} answered HTTP {status}: {hint}.")
 
     def _read(self, answer: str, seconds: float, retries: int) -> Attempt:
@@ -187,9 +190,3 @@ def _sum(logps: list[float]) -> float | None:
 
 def _count(value: Any) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
-
-
-def _bare(url: str) -> str:
-    """A URL without user, password and query, which may hold secrets."""
-    parts = urlsplit(url)
-    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path.rstrip("/"), "", ""))

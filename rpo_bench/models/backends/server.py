@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 from rpo_bench.errors import UserError
 from rpo_bench.models.backends.protocol import Answer, Request, Sampled
 from rpo_bench.spec import Decoding, ServerSettings
+from rpo_bench.urls import without_secrets
 
 _NO_KEY = "none"  # servers without keys get this; the package insists on one
 _RETRIES = 5
@@ -44,7 +45,7 @@ class CompletionsServer:
 
         with ThreadPoolExecutor(self.settings.concurrency) as pool:
             sampled = tuple(pool.map(ask, requests))
-        where = {"url": bare(str(self._client.base_url)), "model": model}
+        where = {"url": without_secrets(str(self._client.base_url)), "model": model}
         return Answer(sampled, {"backend": "openai-compatible completions", **where, "token_exact": exact})
 
     def served(self) -> str:
@@ -54,7 +55,7 @@ class CompletionsServer:
             UserError: no server answers, or it has no such model.
         """
         models, given = self._models(), self.settings.model
-        where = f"The server at {bare(str(self._client.base_url))}"
+        where = f"The server at {without_secrets(str(self._client.base_url))}"
         if given is not None:
             if models and given not in models:
                 raise UserError(f"{where} has no model '{given}'; it has {_listed(models)}.")
@@ -72,7 +73,7 @@ class CompletionsServer:
         """What the server says that it has; empty where it doesn't say."""
         import openai
 
-        url = bare(str(self._client.base_url))
+        url = without_secrets(str(self._client.base_url))
         try:
             return [str(model.id) for model in self._client.with_options(max_retries=0).models.list()]
         except openai.APIStatusError as error:
@@ -90,7 +91,7 @@ class CompletionsServer:
 
         url = self.settings.base_url
         if url is None or urlsplit(url).scheme not in ("http", "https"):
-            said = "" if url is None else f" {bare(url)} isn't one."
+            said = "" if url is None else f" {without_secrets(url)} isn't one."
             raise UserError(
                 f"--generation-backend openai needs {_FLAG}=URL, such as http://localhost:8000/v1.{said}"
             )
@@ -137,7 +138,7 @@ class CompletionsServer:
         return _read(answer.choices[0])
 
     def _failed(self, what: str) -> UserError:
-        url = bare(str(self._client.base_url))
+        url = without_secrets(str(self._client.base_url))
         return UserError(f"The server at {url} could not sample ({what}, after {_RETRIES} retries).")
 
 
@@ -160,12 +161,6 @@ def _read(choice: Any) -> Sampled:
     if not tokens or not logps or len(tokens) != len(logps):
         return Sampled(None, None, choice.text or "", finished)
     return Sampled(tuple(tokens), tuple(logps), None, finished)
-
-
-def bare(url: str) -> str:
-    """An address without user, password and query, which may be secrets."""
-    parts = urlsplit(url)
-    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path.rstrip("/"), "", ""))
 
 
 def _listed(models: Sequence[str]) -> str:
