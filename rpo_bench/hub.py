@@ -50,7 +50,7 @@ def explained(name: str, kind: Kind, flag: str, revision: str | None, error: Exc
         RevisionNotFoundError,
     )
 
-    where = f"{flag}{name}" if flag.endswith(":") else f"{flag} {name}"
+    where = f"{flag}{name}" if flag.endswith(":") else f"{flag} {name}".strip()
     status = getattr(getattr(error, "response", None), "status_code", None)
     if isinstance(error, GatedRepoError) or status == 403:
         return (

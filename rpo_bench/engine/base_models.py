@@ -10,7 +10,7 @@ from rpo_bench.errors import UserError, did_you_mean
 from rpo_bench.hashing import hash_folder
 from rpo_bench.models.folder import check_model_folder, is_adapter, read_json
 from rpo_bench.models.half_precision import refuse_dtype
-from rpo_bench.models.hub import fetch_model, is_hub_name
+from rpo_bench.models.hub import FLAG, fetch_model, is_hub_name
 from rpo_bench.spec import LoadingSpec, PromptFormat, RunSpec
 
 _WHOLE_CHECK_BYTES = 2_000_000_000  # beyond, only a model's config and tokenizer are loaded when planning
@@ -32,11 +32,13 @@ class Use:
         prompt_format: as ``--prompt-format`` says it; None: nothing was said.
         system_prompt: of a chat format.
         loading: how they are loaded, and which revision of those from the hub.
+        flag: what names them, for messages.
     """
 
     prompt_format: str | None = None
     system_prompt: str | None = None
     loading: LoadingSpec = field(default_factory=LoadingSpec)
+    flag: str = FLAG
 
     @classmethod
     def of(cls, spec: RunSpec) -> "Use":
@@ -110,7 +112,7 @@ def find_model(
     short = name if name in own else folder.resolve().name
     commit = None
     if name not in own and not folder.exists():
-        folder, commit = _from_hub(name, own, trust, use.loading.revision)
+        folder, commit = _from_hub(name, own, trust, use)
     if is_adapter(folder):
         raise UserError(f"{folder} is an adapter, not a whole model: merge it into its base model first.")
     check_model_folder(folder, trust.allow_pickle)
@@ -183,21 +185,21 @@ def _inspect(folder: Path, trust: Trust) -> _Facts:
             trust_remote_code=trust.trust_remote_code,
         )
         return _Facts(model.is_encoder_decoder, model.context)
-    from transformers import AutoConfig
+    from rpo_bench.models.loading import load_config, load_tokenizer
 
-    from rpo_bench.models.loading import load_tokenizer
-
-    config = AutoConfig.from_pretrained(folder, trust_remote_code=trust.trust_remote_code)
+    config = load_config(str(folder), trust.trust_remote_code)
     load_tokenizer(str(folder), trust.trust_remote_code)
     return _Facts(bool(config.is_encoder_decoder), getattr(config, "max_position_embeddings", None))
 
 
-def _from_hub(name: str, own: Mapping[str, Path], trust: Trust, revision: str | None) -> tuple[Path, str]:
+def _from_hub(name: str, own: Mapping[str, Path], trust: Trust, use: Use) -> tuple[Path, str]:
     """Fetches a model from the hub, or takes the local copy of it; returns folder and commit."""
     if not is_hub_name(name):
         hint = did_you_mean(name, own) if own else " Make one with rpo-bench base."
         raise UserError(
-            f"--models: there is no folder '{name}', and the task has no model of that name.{hint}"
+            f"{use.flag}: there is no folder '{name}', and the task has no model of that name.{hint}"
         )
-    fetched = fetch_model(name, revision, trust.allow_pickle, trust.trust_remote_code)
+    fetched = fetch_model(
+        name, use.loading.revision, trust.allow_pickle, trust.trust_remote_code, flag=use.flag
+    )
     return fetched.folder, fetched.commit

@@ -23,7 +23,9 @@ from rpo_bench.engine.tokens import check_heldout
 from rpo_bench.errors import UserError
 from rpo_bench.hashing import hash_file, hash_folder
 from rpo_bench.methods import resolve_method
-from rpo_bench.models.folder import check_adapter_folder, check_model_folder, is_adapter
+from rpo_bench.models.fetching import model_folder, shown_name
+from rpo_bench.models.folder import check_adapter_folder, check_model_folder, has_tokenizer, is_adapter
+from rpo_bench.models.hub import is_hub_name
 from rpo_bench.spec import CellSpec, GenerationSpec, MethodSpec, PromptFormat, RunSpec
 from rpo_bench.tasks import Task, load_task
 
@@ -53,11 +55,12 @@ def plan_evaluation(spec: RunSpec, finished: Finished, around: Surroundings) -> 
     cells: list[PlannedCell] = []
     models: dict[tuple[str, PromptFormat | None], BaseModel] = {}
     warnings: list[str] = []
-    for checkpoint in finished.checkpoints:
+    for given in finished.checkpoints:
+        checkpoint = _folder(given)
         check_checkpoint(checkpoint, around)
         origin = own_spec(checkpoint)
         name = finished.reference or _reference_name(checkpoint, origin, task, warnings)
-        use = Use.of(spec)
+        use = replace(Use.of(spec), flag=_named_by(checkpoint, finished.reference))
         kept = None if origin is None or spec.prompt_format is not None else origin
         if kept is not None:  # as it was trained
             use = replace(use, prompt_format="none")
@@ -73,12 +76,29 @@ def plan_evaluation(spec: RunSpec, finished: Finished, around: Surroundings) -> 
     return Plan(spec, task, {}, tuple(models.values()), (), tuple(distinct.values()), tuple(warnings), around)
 
 
+def _folder(given: Path) -> Path:
+    """The checkpoint's folder, or the local copy of the model ``ORG/NAME[@REVISION]`` of the hub."""
+    if given.exists() or not is_hub_name(str(given).partition("@")[0]):
+        return given
+    return model_folder(str(given), str(given)).folder
+
+
+def _named_by(checkpoint: Path, reference: str | None) -> str:
+    """What named the base model, for messages."""
+    if reference is None and is_adapter(checkpoint):
+        return f"The adapter in {checkpoint} stands on"
+    return "--reference"
+
+
 def check_checkpoint(folder: Path, around: Surroundings) -> None:
-    """Checks that a checkpoint folder is whole; raises UserError otherwise."""
+    """Checks that a checkpoint folder is whole and can write text; raises UserError otherwise."""
     if is_adapter(folder):
         check_adapter_folder(folder, around.trust.allow_pickle)
     else:
         check_model_folder(folder, around.trust.allow_pickle)
+        from rpo_bench.models.loading import load_config
+
+        load_config(str(folder), around.trust.trust_remote_code)
 
 
 def own_spec(checkpoint: Path) -> CellSpec | None:
@@ -113,7 +133,8 @@ def _cell(
         method = resolve_method(spec.method, spec.strength)
         return PlannedCell(spec, method.strength_name, reference.model, 0.0, checkpoint.resolve())
     resolved = checkpoint.resolve()
-    name = resolved.parent.name if resolved.name == "checkpoint" else resolved.name
+    own = shown_name(resolved).rpartition("/")[2].partition("@")[0]  # of one from the hub without its commit
+    name = resolved.parent.name if resolved.name == "checkpoint" else own
     identity = MethodSpec(name=name, source=hash_folder(checkpoint)[:16])
     spec = base.model_copy(update={"method": identity, "strength": 0.0, "generation": generation})
     return PlannedCell(spec, "", reference.model, 0.0, resolved)
@@ -149,17 +170,29 @@ def _kind(folder: Path) -> Any:
 
 
 def _check_fits(checkpoint: Path, model: BaseModel, spec: RunSpec, task: Task, around: Surroundings) -> None:
-    """Checks that both speak in the same tokens, and that the prompts fit."""
+    """Checks that both speak in the same tokens, that an adapter suits its base, and that the prompts fit."""
     from rpo_bench.models.loading import load_tokenizer
 
     trust = around.trust.trust_remote_code
     theirs = load_tokenizer(str(model.path), trust)
-    ours = theirs
-    if not is_adapter(checkpoint):
-        ours = load_tokenizer(str(checkpoint), trust)
+    ours = load_tokenizer(str(_tokenizer_folder(checkpoint, model, around)), trust)
     if ours.get_vocab() != theirs.get_vocab():
         raise UserError(
             f"{checkpoint} has another tokenizer than its reference {model.path}: KL is measured on the "
             "tokens that were sampled, so both must have the same. Give the right one with --reference."
         )
     check_heldout(task.heldout, model, theirs, new_tokens(spec, task), task.spec.name)
+
+
+def _tokenizer_folder(checkpoint: Path, model: BaseModel, around: Surroundings) -> Path:
+    """Where the checkpoint's tokenizer is: of an adapter often beside its base model, which must suit it."""
+    if not is_adapter(checkpoint):
+        return checkpoint
+    from rpo_bench.models.adapters import adapter_base, check_adapter_fits
+
+    base = adapter_base(checkpoint, around.trust.allow_pickle)
+    folder = model.path
+    if base not in (model.hub, str(model.path)):
+        folder = model_folder(base, f"The adapter in {checkpoint} stands on {base}").folder
+    check_adapter_fits(checkpoint, folder, around.trust.trust_remote_code)
+    return checkpoint if has_tokenizer(checkpoint) else folder

@@ -4,8 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rpo_bench.errors import UserError
-
-_FILES = ["*.json", "*.safetensors*", "*.model", "*.txt", "*.bin"]
+from rpo_bench.models.hub import fetch_model, local_copy
 
 
 @dataclass(frozen=True)
@@ -32,17 +31,20 @@ def model_folder(given: str, what: str) -> Fetched:
     name, _, revision = given.partition("@")
     if name.count("/") != 1 or name.startswith((".", "/", "~")):
         raise UserError(f"{what}: there is no model folder {given}.")
-    from huggingface_hub import snapshot_download
-
     try:
-        folder = Path(snapshot_download(name, revision=revision or None, allow_patterns=_FILES))
-    except Exception as error:
-        first = (str(error).strip().splitlines() or [type(error).__name__])[0][:200].rstrip(".")
-        raise UserError(
-            f"{what}: there is no folder {given}, and the hub has no model of that name for this machine "
-            f"({first}): download it elsewhere and give its folder."
-        ) from error
-    return Fetched(folder, shown_name(folder))
+        # pickled weights too: whoever loads them decides about those
+        found = fetch_model(name, revision or None, True, False, _flag(what, given))
+    except UserError:
+        copy = local_copy(name, revision or None)
+        if copy is None:
+            raise
+        found = copy
+    return Fetched(found.folder, shown_name(found.folder))
+
+
+def _flag(what: str, given: str) -> str:
+    """``--reward hf:`` of ``--reward hf:NAME``."""
+    return what.removesuffix(given).rstrip() if what.endswith(given) else f"{what}:"
 
 
 def shown_name(folder: Path) -> str:

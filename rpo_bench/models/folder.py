@@ -5,11 +5,13 @@ from pathlib import Path
 from typing import Any
 
 from rpo_bench.errors import UserError
+from rpo_bench.models.safetensors_file import check_whole
 
 ADAPTER_CONFIG = "adapter_config.json"
+ADAPTER_WEIGHTS = "adapter_model.safetensors"
 _SAFE = ("model.safetensors", "model.safetensors.index.json")
 _PICKLED = ("pytorch_model.bin", "pytorch_model.bin.index.json")
-_ADAPTER_SAFE = ("adapter_model.safetensors",)
+_ADAPTER_SAFE = (ADAPTER_WEIGHTS,)
 _ADAPTER_PICKLED = ("adapter_model.bin",)
 _TOKENIZER = (
     "tokenizer.json",
@@ -35,8 +37,8 @@ def check_model_folder(folder: Path, allow_pickle: bool) -> None:
     """Checks that a model can be loaded from the folder.
 
     Raises:
-        UserError: config, weights (or one of their shards) or tokenizer is missing, or the weights are
-            pickled and ``allow_pickle`` is off.
+        UserError: config, weights (or one of their shards) or tokenizer is missing, a file is cut short,
+            or the weights are pickled and ``allow_pickle`` is off.
     """
     _check_is_folder(folder)
     missing = []
@@ -52,6 +54,7 @@ def check_model_folder(folder: Path, allow_pickle: bool) -> None:
     for name in (_SAFE[1], _PICKLED[1]):
         if (folder / name).is_file():
             _check_shards(folder, name)
+    _check_files(folder)
 
 
 def check_adapter_folder(folder: Path, allow_pickle: bool) -> str:
@@ -67,6 +70,7 @@ def check_adapter_folder(folder: Path, allow_pickle: bool) -> str:
     if not _present(folder, _ADAPTER_SAFE + _ADAPTER_PICKLED):
         raise UserError(f"The adapter folder {folder} has no weights (adapter_model.safetensors).")
     _check_pickle(folder, _ADAPTER_SAFE, _ADAPTER_PICKLED, allow_pickle)
+    _check_files(folder)
     base = read_json(folder / ADAPTER_CONFIG).get("base_model_name_or_path")
     if not base:
         raise UserError(f"{folder / ADAPTER_CONFIG} doesn't name its base model ('base_model_name_or_path').")
@@ -105,6 +109,11 @@ def _check_shards(folder: Path, index: str) -> None:
     absent = [name for name in shards if not (folder / name).is_file()]
     if absent:
         raise UserError(f"{folder / index} lists {_listed(absent)}, which isn't in the folder.")
+
+
+def _check_files(folder: Path) -> None:
+    for file in sorted(folder.glob("*.safetensors")):
+        check_whole(file)
 
 
 def _present(folder: Path, names: tuple[str, ...]) -> list[str]:

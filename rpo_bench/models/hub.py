@@ -9,6 +9,7 @@ from rpo_bench.hub import explained, resolve_commit
 
 FLAG = "--models"
 _NAME = re.compile(r"[\w.-]+/[\w.-]+")
+_COMMIT = re.compile("[0-9a-f]{40}")
 _FILES = ["*.json", "*.safetensors*", "*.model", "*.txt", "*.jinja"]
 
 
@@ -25,7 +26,9 @@ def is_hub_name(name: str) -> bool:
     return _NAME.fullmatch(name) is not None and not name.startswith(".")
 
 
-def fetch_model(name: str, revision: str | None, allow_pickle: bool, remote_code: bool) -> Fetched:
+def fetch_model(
+    name: str, revision: str | None, allow_pickle: bool, remote_code: bool, flag: str = FLAG
+) -> Fetched:
     """Fetches a model from the hub, or takes the copy of it on this machine.
 
     Args:
@@ -33,6 +36,7 @@ def fetch_model(name: str, revision: str | None, allow_pickle: bool, remote_code
         revision: A branch, tag or commit; None: the latest.
         allow_pickle: Whether pickled weights are wanted too.
         remote_code: Whether code is wanted too.
+        flag: What named it, for messages.
 
     Raises:
         UserError: It can't be had; the sentence says why and what to do.
@@ -42,26 +46,25 @@ def fetch_model(name: str, revision: str | None, allow_pickle: bool, remote_code
     wanted = [*_FILES, *(["*.bin"] if allow_pickle else []), *(["*.py"] if remote_code else [])]
     commit = None
     try:
-        commit = resolve_commit(name, "model", FLAG, revision)
+        commit = resolve_commit(name, "model", flag, revision)
     except UserError:
-        copy = _local_copy(name, revision)
+        copy = local_copy(name, revision) if _COMMIT.fullmatch(revision or "") else None
         if copy is None:
             raise
         return copy
     try:
         folder = Path(snapshot_download(name, revision=commit or revision, allow_patterns=wanted))
     except Exception as error:
-        raise UserError(explained(name, "model", FLAG, revision, error)) from error
+        raise UserError(explained(name, "model", flag, revision, error)) from error
     return Fetched(folder, folder.name)
 
 
-def _local_copy(name: str, revision: str | None) -> Fetched | None:
-    """The commit itself when that is what was asked for and it is on this machine."""
+def local_copy(name: str, revision: str | None) -> Fetched | None:
+    """What of a model is on this machine, without asking the hub; None where there is nothing."""
     from huggingface_hub import snapshot_download
 
-    if revision is None or re.fullmatch("[0-9a-f]{40}", revision) is None:
-        return None
     try:
-        return Fetched(Path(snapshot_download(name, revision=revision, local_files_only=True)), revision)
+        folder = Path(snapshot_download(name, revision=revision, local_files_only=True))
     except Exception:
         return None
+    return Fetched(folder, folder.name)

@@ -8,12 +8,15 @@ from typing import Any
 import torch
 
 from rpo_bench.errors import UserError
-from rpo_bench.models.folder import check_adapter_folder, check_model_folder, has_tokenizer, is_adapter
+from rpo_bench.models.adapters import adapter_base
+from rpo_bench.models.architecture import check_architecture
+from rpo_bench.models.folder import check_model_folder, has_tokenizer, is_adapter
 from rpo_bench.models.half_precision import refuse_dtype
 from trainers.logps import TokenLayout
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 _HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")
+_LINE = 200  # characters of somebody else's message
 
 
 @dataclass(frozen=True)
@@ -73,6 +76,18 @@ def load_checkpoint(path: str | Path, options: LoadOptions) -> Loaded:
     return Loaded(model, tokenizer)
 
 
+def load_config(path: str, trust_remote_code: bool = False) -> Any:
+    """The config of a folder or hub model that writes text; raises UserError when it can't be read."""
+    from transformers import AutoConfig
+
+    try:
+        config = AutoConfig.from_pretrained(path, trust_remote_code=trust_remote_code)
+    except Exception as error:
+        raise UserError(_explained(path, "model", error)) from error
+    check_architecture(path, config)
+    return config
+
+
 def load_tokenizer(path: str, trust_remote_code: bool = False) -> Any:
     """The tokenizer of a folder or hub model; raises UserError when it can't be read."""
     from transformers import AutoTokenizer
@@ -120,14 +135,14 @@ def check_attention(path: str, implementation: str, trust_remote_code: bool = Fa
 
 
 def _load_model(path: str, options: LoadOptions) -> Any:
-    from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM
+    from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM
 
     trust = options.trust_remote_code
     dtype, device = options.torch_dtype, options.torch_device
     placing = {"attn_implementation": options.attn_implementation, "device_map": options.device_map}
     placing = {name: value for name, value in placing.items() if value is not None}
     try:
-        config = AutoConfig.from_pretrained(path, trust_remote_code=trust)
+        config = load_config(path, trust)
         refuse_dtype(path, config.model_type, options.dtype)
         auto = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
         model, info = auto.from_pretrained(
@@ -156,14 +171,7 @@ def _load_model(path: str, options: LoadOptions) -> Any:
 def _load_adapter(folder: Path, options: LoadOptions) -> Loaded:
     from peft import PeftModel
 
-    name = check_adapter_folder(folder, options.allow_pickle)
-    beside = folder / name
-    base_path = str(beside) if not Path(name).exists() and beside.is_dir() else name
-    if Path(base_path).is_absolute() and not Path(base_path).exists():
-        raise UserError(
-            f"The adapter in {folder} was trained on {name}, which isn't there: "
-            "correct base_model_name_or_path in adapter_config.json."
-        )
+    base_path = adapter_base(folder, options.allow_pickle)
     base = load_checkpoint(base_path, options)
     try:
         model = PeftModel.from_pretrained(base.model, str(folder))
@@ -190,4 +198,8 @@ def _explained(path: str, what: str, error: Exception) -> str:
 def _line(error: Exception) -> str:
     """The first sentence's worth of an error message, ended by a full stop."""
     lines = str(error).strip().splitlines() or [type(error).__name__]
-    return lines[0][:200].rstrip(" .:") + "."
+    line = lines[0].strip()
+    if len(line) > _LINE:  # its first sentence, or else whole words
+        sentence = re.match(r".{20,}?[.!?](?= [A-Z])", line)
+        line = sentence[0] if sentence else line[:_LINE].rpartition(" ")[0] + " …"
+    return line.rstrip(" .:") + "."

@@ -6,6 +6,7 @@ import shutil
 
 import pytest
 import yaml
+from family_models import family
 from run_cli import invoke, outcome, stored
 from tiny_models import tiny_decoder, tiny_tokenizer
 from tiny_task import tiny_task
@@ -169,3 +170,80 @@ def with_other_words(folder):
     words["kitten"] = words.pop("cat")
     (folder / "tokenizer.json").write_text(json.dumps(vocabulary))
     return folder
+
+
+class TestOfAdapters:
+    @pytest.fixture
+    def adapter(self, tmp_path):
+        """On the tiny decoder, which is saved as ``base`` beside it."""
+        from peft import LoraConfig, get_peft_model
+        from transformers import AutoModelForCausalLM
+
+        base = tiny_decoder(tmp_path / "base")
+        lora = LoraConfig(r=2, target_modules=["q_proj"], task_type="CAUSAL_LM")
+        get_peft_model(AutoModelForCausalLM.from_pretrained(base), lora).save_pretrained(tmp_path / "adapter")
+        return tmp_path / "adapter"
+
+    def test_it_is_measured_against_its_own_base(self, tasks, adapter, tmp_path):
+        done = measure(tasks, tmp_path / "out", adapter)
+        assert done.exit_code == 0, done.output
+        (found,) = (s.record for s in stored(tmp_path / "out") if s.record.spec.method.name == "adapter")
+        assert found.spec.model == "base"
+        assert found.metrics["kl"].interval.point == 0, "a new adapter changes nothing"
+
+    def test_a_reference_of_other_tokens_is_refused(self, tasks, adapter, tmp_path):
+        other = family("gpt2", tmp_path / "gpt2")
+        done = measure(tasks, tmp_path / "out", adapter, "--reference", other)
+        assert done.exit_code == 2
+        assert "has another tokenizer than its reference" in done.stderr
+
+    def test_another_base_is_refused_before_anything_is_measured(self, tasks, adapter, tmp_path):
+        other = family("gpt2", tmp_path / "gpt2")
+        named(adapter, str(other))
+        done = measure(tasks, tmp_path / "out", adapter)
+        assert done.exit_code == 2
+        assert f"The adapter in {adapter} doesn't fit {other}: Target modules" in done.stderr
+        assert not (tmp_path / "out/results").exists()
+
+    def test_a_base_of_the_hub_that_is_not_here_is_one_sentence(self, tasks, adapter, tmp_path, monkeypatch):
+        monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+        named(adapter, "org/base")
+        done = measure(tasks, tmp_path / "out", adapter)
+        assert done.exit_code == 2
+        (line,) = done.stderr.strip().splitlines()
+        assert line.startswith(
+            f"The adapter in {adapter} stands on org/base: there is no such folder, and no"
+        )
+
+
+def named(adapter, base):
+    file = adapter / "adapter_config.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), "base_model_name_or_path": base}))
+
+
+def test_a_checkpoint_of_the_hub_is_measured_by_its_name(tasks, tmp_path, monkeypatch):
+    """From the copy on this machine, as the hub's client keeps it."""
+    commit = "0123456789abcdef0123456789abcdef01234567"
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+    repository = tmp_path / "hub" / "models--org--mine"
+    tiny_decoder(repository / "snapshots" / commit, seed=3)
+    (repository / "refs").mkdir()
+    (repository / "refs/main").write_text(commit)
+    reference = tasks / "tiny/models/decoder"
+    done = measure(tasks, tmp_path / "out", "org/mine", "--reference", reference)
+    assert done.exit_code == 0, done.output
+    assert {s.record.spec.method.name for s in stored(tmp_path / "out")} == {"reference", "mine"}
+    absent = measure(tasks, tmp_path / "out", "org/other", "--reference", reference)
+    assert absent.exit_code == 2
+    assert absent.stderr.strip().startswith("org/other: there is no such folder, and no copy from the hub")
+
+
+def test_a_checkpoint_that_writes_no_text_is_refused(tasks, tmp_path):
+    from transformers import AutoModelForSequenceClassification
+
+    folder = tiny_decoder(tmp_path / "scorer")
+    AutoModelForSequenceClassification.from_pretrained(folder, num_labels=1).save_pretrained(folder)
+    done = measure(tasks, tmp_path / "out", folder, "--reference", "decoder")
+    assert done.exit_code == 2
+    assert "holds a LlamaForSequenceClassification, which doesn't write text" in done.stderr

@@ -158,7 +158,9 @@ def test_hate_speech_has_the_numbers_of_evaluates_measurement(tmp_path: Path, bu
 
 def test_models_of_the_hub_that_cannot_be_had_are_one_sentence(monkeypatch):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    with pytest.raises(UserError, match="--toxicity hate-speech: there is no folder facebook/roberta-hate"):
+    with pytest.raises(
+        UserError, match=r"--toxicity hate-speech:facebook/roberta-hate.*: there is no such folder"
+    ):
         toxicity_metric("hate-speech")
-    with pytest.raises(UserError, match="download it elsewhere and give its folder"):
+    with pytest.raises(UserError, match=r"--toxicity hf:nobody/nothing: .*HF_HUB_OFFLINE is set"):
         toxicity_metric("hf:nobody/nothing#toxic")

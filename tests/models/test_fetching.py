@@ -56,7 +56,9 @@ def test_two_labels_are_no_reward_and_what_is_not_there_is_one_sentence(hub: Pat
     tiny_classifier(hub, ["bad", "good"])
     with pytest.raises(UserError, match="has 2 labels \\(bad, good\\); a reward model has one"):
         check_source("hf:org/scorer", "--reward", Trust())
-    with pytest.raises(UserError, match="--reward hf:org/other: there is no folder org/other, and the hub"):
+    with pytest.raises(
+        UserError, match="--reward hf:org/other: there is no such folder, and no copy from the hub"
+    ):
         check_source("hf:org/other", "--reward", Trust())
     with pytest.raises(UserError, match=r"--reward hf:\./x: there is no model folder \./x"):
         check_source("hf:./x", "--reward", Trust())

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import transformers
 from safetensors.torch import load_file, save_file
 from tiny_models import tiny_decoder, tiny_encoder_decoder, tiny_tokenizer
 
@@ -61,10 +62,35 @@ def test_damaged_and_incomplete_weights(folder: Path):
     del weights["model.layers.1.mlp.up_proj.weight"]
     save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
     refused(folder, r"lack model.layers.1.mlp.up_proj.weight \(1 in all\)")
+    whole = (folder / "model.safetensors").read_bytes()
+    (folder / "model.safetensors").write_bytes(whole[: len(whole) // 2])
+    refused(folder, rf"it has {len(whole) // 2:,} bytes where its header says {len(whole):,}: fetch it again")
     (folder / "model.safetensors").write_bytes(b"not weights at all")
-    refused(folder, "model in .* can't be read")
+    refused(folder, "model.safetensors can't be read as safetensors: it is damaged")
+    (folder / "model.safetensors").write_bytes(b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n")
+    refused(folder, "is a pointer of Git LFS, not the weights: fetch them by 'git lfs pull'")
+    (folder / "model.safetensors").write_bytes(whole)
     (folder / "config.json").write_text("{")
     refused(folder, "can't be read")
+
+
+@pytest.mark.parametrize("head", ["BertForMaskedLM", "BertModel"])
+def test_a_model_that_reads_in_both_directions(folder: Path, head: str):
+    """transformers would load it as a causal one without a word."""
+    config = transformers.BertConfig(
+        vocab_size=64, hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16
+    )
+    getattr(transformers, head)(config).save_pretrained(folder)
+    refused(folder, f"holds a {head}" if head.endswith("LM") else "is a bert model that reads in both direc")
+    config.is_decoder = True
+    transformers.BertLMHeadModel(config).save_pretrained(folder)
+    logits = HFModel.load(folder).model(torch.tensor([[1, 2, 3], [1, 2, 4]])).logits
+    assert torch.allclose(logits[0, :2], logits[1, :2])
+
+
+def test_a_model_without_a_language_head(folder: Path):
+    transformers.AutoModelForSequenceClassification.from_pretrained(folder).save_pretrained(folder)
+    refused(folder, "holds a LlamaForSequenceClassification, which doesn't write text")
 
 
 def test_a_tokenizer_that_does_not_fit_its_model(folder: Path):

@@ -1,0 +1,92 @@
+"""LoRA adapters: which base model one stands on, and whether it can."""
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from rpo_bench.errors import UserError
+from rpo_bench.models.folder import ADAPTER_WEIGHTS, check_adapter_folder
+from rpo_bench.models.quiet import quiet
+
+Shapes = dict[str, tuple[int, ...]]
+
+
+def adapter_base(folder: Path, allow_pickle: bool) -> str:
+    """The base model that an adapter was trained on: a folder, or a name of the hub.
+
+    Raises:
+        UserError: The adapter isn't whole, or the folder isn't there.
+    """
+    name = check_adapter_folder(folder, allow_pickle)
+    beside = folder / name
+    found = str(beside) if not Path(name).exists() and beside.is_dir() else name
+    if Path(found).is_absolute() and not Path(found).exists():
+        raise UserError(
+            f"The adapter in {folder} was trained on {name}, which isn't there: "
+            "correct base_model_name_or_path in adapter_config.json."
+        )
+    return found
+
+
+def check_adapter_fits(folder: Path, base: Path, trust_remote_code: bool = False) -> None:
+    """Checks an adapter's weights against the shape of its base model, without loading either.
+
+    Args:
+        folder: The adapter's.
+        base: The base model's.
+        trust_remote_code: Whether code in the base model's folder may run.
+
+    Raises:
+        UserError: It adapts layers that the base model doesn't have, or has in another size.
+    """
+    weights = folder / ADAPTER_WEIGHTS
+    if not weights.is_file():
+        return  # pickled: peft finds out
+    try:
+        with quiet(), warnings.catch_warnings(), torch.device("meta"):
+            warnings.simplefilter("ignore")
+            wanted = _wanted(folder, base, trust_remote_code)
+    except Exception as error:  # peft's words for target modules that aren't there, say
+        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise UserError(_unfit(folder, base, first.partition(". ")[0].rstrip("."))) from error
+    stored = _shapes(weights)
+    if not stored.keys() & wanted.keys():
+        raise UserError(_unfit(folder, base, f"it has no layer for {min(stored, default='its weights')}"))
+    for name in sorted(stored.keys() & wanted.keys()):
+        if stored[name] != wanted[name]:
+            shapes = f"{name} is {_by(stored[name])} there and {_by(wanted[name])} on this model"
+            raise UserError(_unfit(folder, base, shapes))
+
+
+def _wanted(folder: Path, base: Path, trust: bool) -> Shapes:
+    """The weights that the adapter's config asks for on the base model; built without memory."""
+    from peft import PeftConfig, get_peft_model, get_peft_model_state_dict
+    from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM
+
+    config = AutoConfig.from_pretrained(str(base), trust_remote_code=trust)
+    auto: Any = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
+    adapted = get_peft_model(
+        auto.from_config(config, trust_remote_code=trust), PeftConfig.from_pretrained(str(folder))
+    )
+    state = get_peft_model_state_dict(adapted, save_embedding_layers=False)
+    return {name: tuple(tensor.shape) for name, tensor in state.items()}
+
+
+def _shapes(weights: Path) -> Shapes:
+    from safetensors import safe_open
+
+    with safe_open(weights, framework="pt") as file:
+        return {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
+
+
+def _unfit(folder: Path, base: Path, why: str) -> str:
+    return (
+        f"The adapter in {folder} doesn't fit {base}: {why}; name the model that it was trained on as "
+        "base_model_name_or_path in adapter_config.json."
+    )
+
+
+def _by(shape: tuple[int, ...]) -> str:
+    return " x ".join(map(str, shape))

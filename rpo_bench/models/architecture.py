@@ -1,0 +1,55 @@
+"""Which checkpoints can write text: causal and encoder-decoder language models, and nothing else."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from rpo_bench.errors import UserError
+
+#: How the classes end whose weights are no language model, or one that sees what it is to predict.
+_OTHER_HEADS = (
+    "ForSequenceClassification",
+    "ForTokenClassification",
+    "ForQuestionAnswering",
+    "ForMultipleChoice",
+    "ForMaskedLM",
+    "EncoderModel",
+)
+
+
+def check_architecture(path: str, config: Any) -> None:
+    """Checks that a checkpoint's weights are those of a model that writes from left to right.
+
+    transformers loads a masked language model (BERT and its kin) as a causal one without a word; it would
+    see the very tokens whose log-probabilities are asked for.
+
+    Args:
+        path: The checkpoint, for messages.
+        config: Its transformers config.
+
+    Raises:
+        UserError: It can't; the sentence says what it holds.
+    """
+    for held in getattr(config, "architectures", None) or ():
+        if str(held).endswith(_OTHER_HEADS):
+            raise UserError(
+                f"{path} holds a {held}, which doesn't write text from left to right: name a causal or an "
+                "encoder-decoder language model."
+            )
+    if not config.is_encoder_decoder and _reads_both_ways(config):
+        raise UserError(
+            f"{path} is a {config.model_type} model that reads in both directions (its config has no "
+            "is_decoder: true), so that it would see the tokens it is to predict: name a causal or an "
+            "encoder-decoder language model."
+        )
+
+
+def _reads_both_ways(config: Any) -> bool:
+    """Whether a family of masked language models is loaded without its causal mask."""
+    from transformers.models.auto.modeling_auto import (
+        MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
+        MODEL_FOR_MASKED_LM_MAPPING_NAMES,
+    )
+
+    families: Sequence[Any] = (MODEL_FOR_CAUSAL_LM_MAPPING_NAMES, MODEL_FOR_MASKED_LM_MAPPING_NAMES)
+    masked = all(config.model_type in family for family in families)
+    return masked and not (getattr(config, "is_decoder", False) or getattr(config, "causal", False))

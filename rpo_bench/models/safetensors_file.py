@@ -1,0 +1,35 @@
+"""Whether a safetensors file is whole, without reading its weights."""
+
+import json
+from pathlib import Path
+
+from rpo_bench.errors import UserError
+
+_LENGTH_BYTES = 8  # of the number before the header, as the format has it
+_POINTER = b"version https://git-lfs"
+
+
+def check_whole(file: Path) -> None:
+    """Checks that the file is as long as its own header says.
+
+    Raises:
+        UserError: It is cut short, a pointer of Git LFS, or something else.
+    """
+    size = file.stat().st_size
+    with file.open("rb") as stream:
+        first = stream.read(_LENGTH_BYTES)
+        if (first + stream.read(len(_POINTER) - _LENGTH_BYTES)) == _POINTER:
+            raise UserError(f"{file} is a pointer of Git LFS, not the weights: fetch them by 'git lfs pull'.")
+        length = int.from_bytes(first, "little")
+        stream.seek(_LENGTH_BYTES)
+        header = stream.read(length) if length <= size else b""
+    try:
+        tensors = json.loads(header)
+        ends = [one["data_offsets"][1] for name, one in tensors.items() if name != "__metadata__"]
+    except (ValueError, AttributeError, KeyError, TypeError, IndexError) as error:
+        raise UserError(f"{file} can't be read as safetensors: it is damaged or cut short.") from error
+    expected = _LENGTH_BYTES + length + max(ends, default=0)
+    if size != expected:
+        raise UserError(
+            f"{file} can't be read: it has {size:,} bytes where its header says {expected:,}: fetch it again."
+        )

@@ -1,0 +1,48 @@
+"""Adapters whose base model they don't suit are refused by shapes alone, before anything is loaded."""
+
+import json
+from pathlib import Path
+
+import pytest
+from family_models import family
+from peft import LoraConfig, get_peft_model
+from transformers import AutoModelForCausalLM, LlamaForCausalLM
+
+from rpo_bench.errors import UserError
+from rpo_bench.models.adapters import adapter_base, check_adapter_fits
+
+
+@pytest.fixture
+def adapter(tmp_path: Path) -> Path:
+    base = AutoModelForCausalLM.from_pretrained(family("llama", tmp_path / "llama"))
+    lora = LoraConfig(r=2, target_modules=["q_proj", "v_proj"], task_type="CAUSAL_LM")
+    get_peft_model(base, lora).save_pretrained(tmp_path / "adapter")
+    return tmp_path / "adapter"
+
+
+def test_an_adapter_fits_the_model_that_it_was_trained_on(adapter: Path):
+    base = adapter_base(adapter, allow_pickle=False)
+    assert Path(base).name == "llama"
+    check_adapter_fits(adapter, Path(base))
+
+
+def test_another_family_has_no_such_layers(adapter: Path, tmp_path: Path):
+    with pytest.raises(UserError, match=r"doesn't fit .*gpt2: Target modules .* not found in the base") as e:
+        check_adapter_fits(adapter, family("gpt2", tmp_path / "gpt2"))
+    assert "\n" not in str(e.value)
+
+
+def test_another_size_has_them_in_another_shape(adapter: Path, tmp_path: Path):
+    model = AutoModelForCausalLM.from_pretrained(tmp_path / "llama")
+    model.config.hidden_size = 32
+    LlamaForCausalLM(model.config).save_pretrained(tmp_path / "wide")
+    with pytest.raises(UserError, match=r"q_proj\.lora_A\.weight is 2 x 16 there and 2 x 32 on this model"):
+        check_adapter_fits(adapter, tmp_path / "wide")
+
+
+def test_a_base_model_that_moved_is_named(adapter: Path):
+    config = json.loads((adapter / "adapter_config.json").read_text())
+    config["base_model_name_or_path"] = str(adapter.parent / "gone")
+    (adapter / "adapter_config.json").write_text(json.dumps(config))
+    with pytest.raises(UserError, match=r"was trained on .*gone, which isn't there"):
+        adapter_base(adapter, allow_pickle=False)
