@@ -1,8 +1,8 @@
 """What may be compared, and what stands in the way, in words."""
 
 from collections.abc import Sequence
-from typing import Any
 
+from rpo_bench.compare.panels import measured_as
 from rpo_bench.errors import UserError
 from rpo_bench.hashing import hash_json
 from rpo_bench.results.schema import Record
@@ -78,7 +78,4 @@ def refuse(first: str, one: Sequence[StoredRecord], second: str, other: Sequence
 
 def panel_key(record: Record) -> str:
     """Equal for what may be compared."""
-    spec = record.spec
-    identity: list[Any] = [spec.task, spec.task_hash, spec.model, spec.model_hash, spec.loading.dtype]
-    identity += [spec.loading.attn_implementation, spec.prompt_format and spec.prompt_format.hash]
-    return hash_json([*identity, spec.evaluation.model_dump(mode="json"), record.hashes.get("prompts")])
+    return hash_json([*measured_as(record.spec), record.hashes.get("prompts")])

@@ -1,7 +1,7 @@
 """Which results may be compared: panels, the series in them, and the names that tell them apart."""
 
 from collections import defaultdict
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Collection, Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -13,8 +13,17 @@ K = TypeVar("K", bound=Hashable)
 
 
 #: The beginnings of the settings that tell panels, and series within a panel, apart.
-_PANEL_FIELDS = ("task_hash", "model_hash", "evaluation.", "prompt_format", "loading.dtype", "loading.attn")
-_SERIES_FIELDS = ("data.", "data_hash", "training.", "method.source", "generation.backend")
+_PANEL_FIELDS = (
+    "task_hash",
+    "model_hash",
+    "evaluation.",
+    "prompt_format.kind",
+    "prompt_format.system",
+    "prompt_format.hash",
+    "loading.dtype",
+    "loading.attn",
+)
+_SERIES_FIELDS = ("data.", "data_hash", "world_hash", "training.", "method.source", "generation.backend")
 
 
 @dataclass(frozen=True)
@@ -97,7 +106,7 @@ class Panel:
 
 def panels(records: Iterable[StoredRecord]) -> list[Panel]:
     """Sorts results into panels, by task and model; the order of the records doesn't matter."""
-    groups = _grouped(records, _panel_identity)
+    groups = _grouped(records, lambda stored: hash_json(measured_as(stored.record.spec)))
     named = {key: (_task_and_model(group[0]), group[0].record.spec) for key, group in groups.items()}
     names = _labels(named, _PANEL_FIELDS)
     found = []
@@ -143,13 +152,27 @@ def _task_and_model(stored: StoredRecord) -> tuple[str, str]:
     return stored.record.spec.task, stored.record.spec.model
 
 
-def _panel_identity(stored: StoredRecord) -> str:
+def measured_as(spec: CellSpec) -> list[Any]:
     """What has to be equal for two numbers to be measured alike."""
-    spec = stored.record.spec
-    evaluation = spec.evaluation.model_dump(mode="json")
-    form, loading = spec.prompt_format and spec.prompt_format.hash, spec.loading
-    used = [form, loading.dtype, loading.attn_implementation]
-    return hash_json([spec.task, spec.task_hash, spec.model, spec.model_hash, evaluation, used])
+    loading, form = spec.loading, spec.prompt_format
+    identity: list[Any] = [spec.task, spec.task_hash, spec.model, spec.model_hash]
+    identity += [loading.dtype, loading.attn_implementation, form and form.hash]
+    return [*identity, spec.evaluation.model_dump(mode="json")]
+
+
+def learnt_as(spec: CellSpec, but: Collection[str] = ()) -> list[Any]:
+    """What has to be equal for two trained policies to be one method's, at some strength and seed.
+
+    As in a cell's identity, what an online method learns from is told by its content, and trackers change
+    nothing.
+
+    Args:
+        spec: Of a trained policy.
+        but: Settings of the training that don't count.
+    """
+    data = spec.data.model_dump(mode="json", exclude={"file"})
+    training = spec.training.model_dump(mode="json", exclude={"reward", "report_to", *but})
+    return [spec.method.model_dump(mode="json"), data, spec.data_hash, spec.world_hash, training]
 
 
 def _series_identity(stored: StoredRecord) -> str:
@@ -160,12 +183,8 @@ def _series_identity(stored: StoredRecord) -> str:
     further seed.
     """
     spec = stored.record.spec
-    method, backend = spec.method.model_dump(mode="json"), spec.generation.backend
-    if spec.strength is None:
-        return hash_json([method, backend, stored.contributor])
-    data = spec.data.model_dump(mode="json", exclude={"file"})
-    training = spec.training.model_dump(mode="json")
-    return hash_json([method, data, spec.data_hash, training, backend, stored.contributor])
+    learnt = [spec.method.model_dump(mode="json")] if spec.strength is None else learnt_as(spec)
+    return hash_json([*learnt, spec.generation.backend, stored.contributor])
 
 
 def _labels(groups: Mapping[K, tuple[Hashable, CellSpec]], fields: tuple[str, ...]) -> dict[K, str]:
@@ -185,13 +204,21 @@ def _labels(groups: Mapping[K, tuple[Hashable, CellSpec]], fields: tuple[str, ..
     return labels
 
 
-_HASHES = ("task_hash", "data_hash", "model_hash", "method.source")
+_HASHES = ("task_hash", "data_hash", "model_hash", "world_hash", "method.source", "prompt_format.hash")
+_TELLS_NOTHING = ("data.file", "training.report_to")
+_CALLED = {
+    "prompt_format.kind": "prompt_format",
+    "prompt_format.hash": "format",
+    "prompt_format.system": "system_prompt",
+}
 
 
 def _differences(specs: list[CellSpec], fields: tuple[str, ...]) -> list[str]:
     """For every spec the settings in which these specs differ; hashes only where nothing else does."""
     flat = [_flat(spec.model_dump(mode="json")) for spec in specs]
-    keys = sorted({key for one in flat for key in one if key.startswith(fields) and key != "data.file"})
+    keys = sorted(
+        {key for one in flat for key in one if key.startswith(fields) and key not in _TELLS_NOTHING}
+    )
     varying = [key for key in keys if len({repr(one.get(key)) for one in flat}) > 1]
     telling = [key for key in varying if key not in _HASHES]
     if len({tuple(repr(one.get(key)) for key in telling) for one in flat}) < len(flat):
@@ -201,7 +228,7 @@ def _differences(specs: list[CellSpec], fields: tuple[str, ...]) -> list[str]:
 
 def _short(key: str) -> str:
     """``responses_per_prompt`` for ``data.responses_per_prompt``."""
-    return key.rpartition(".")[2].removesuffix("_hash")
+    return _CALLED.get(key) or key.rpartition(".")[2].removesuffix("_hash")
 
 
 def _value(key: str, flat: Mapping[str, Any]) -> str:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from rpo_bench.compare.panels import Panel, Row, Series
+from rpo_bench.compare.panels import Panel, Row, Series, learnt_as
 from rpo_bench.hashing import hash_json
 from rpo_bench.spec import Frozen
 
@@ -47,11 +47,8 @@ def sensitivities(panel: Panel) -> list[Sensitivity]:
 def _all_else(series: Series) -> tuple[str, str]:
     """A label, and what is equal for series that differ in nothing but the learning rate."""
     spec = series.rows[0].spec
-    training = spec.training.model_dump(mode="json", exclude={"learning_rate"})
-    data = spec.data.model_dump(mode="json", exclude={"file"})
-    method = spec.method.model_dump(mode="json")
     label = series.label if spec.training.learning_rate is None else spec.method.label
-    return label, hash_json([method, training, data, spec.data_hash])
+    return label, hash_json(learnt_as(spec, but={"learning_rate"}))
 
 
 def _reward(row: Row) -> float | None:

@@ -20,6 +20,8 @@ from rpo_bench.stats.quantiles import normal_quantile, percentile_bounds, t_quan
 
 Floats = NDArray[np.float64]
 
+_ROUNDING = 1e-12  # what equal numbers differ by after summing, relatively
+
 
 @dataclass(frozen=True)
 class Anchors:
@@ -119,6 +121,8 @@ def aggregate_interval(
     draws = statistic(stratified_draws([scores], rng, resamples)[0])
     # As ``quantiles.widening``, with the runs of every task adding to the degrees of freedom.
     student = t_quantile(level, tasks * (runs - 1)) / normal_quantile(level)
+    if np.ptp(draws) <= _ROUNDING * abs(point):  # no variation is no certainty
+        return point_only(point, runs, level)
     low, high = percentile_bounds(draws, point, level, math.sqrt(runs / (runs - 1)) * student)
     return made(
         (low, point, high),

@@ -133,6 +133,8 @@ def _interval(
         return point_only(point, 1, level)
     if bounds is not None and scored.min() == scored.max() in bounds:
         return at_the_edge(point, n, level, bounds, levels)
+    if scored.min() == scored.max():  # no variation is no certainty
+        return point_only(point, n, level)
     low, high = percentile_bounds(draws, point, level, widening(n, level))
     return made(
         (low, point, high),

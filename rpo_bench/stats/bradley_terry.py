@@ -24,6 +24,7 @@ _STEPS = 60
 _HELD = 0.05  # of a game, drawn, that every player is taken to have played against the anchor
 _FAR = 12.0  # logits
 _CHUNK = 100  # resamples fitted at a time
+_ROUNDING = 1e-9  # what ratings from equal games differ by
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,8 @@ def ratings(
 ) -> dict[str, Interval]:
     """Ratings in logits above the anchor's, which is 0; a player that no chain of games links to it has none.
 
-    Questions are drawn with replacement, each with all of its games.
+    Questions are drawn with replacement, each with all of its games. Who has won everything, or nothing, has
+    a rating that the penalty alone keeps finite, and no interval.
 
     Args:
         games: The scores.
@@ -63,7 +65,7 @@ def ratings(
         return {}
     won, played = _per_question(games, n)
     points = _fit(*_tables(won, played, np.ones((1, n))))[0]  # (K,)
-    linked = _linked(games)
+    linked, share = _linked(games), _won_share(won, played)
     names = [games.players[i] for i in range(k) if linked[i]]
     if n < 2:
         return {name: point_only(float(points[games.players.index(name)]), n, level) for name in names}
@@ -77,16 +79,34 @@ def ratings(
     found = {games.players[0]: point_only(0.0, n, level)}
     for i in range(1, k):
         if linked[i]:
-            low, high = percentile_bounds(draws[:, i], float(points[i]), level, widening(n, level))
-            found[games.players[i]] = made(
-                (low, float(points[i]), high),
-                n=n,
-                level=level,
-                method="bootstrap",
-                levels=QUESTION_LEVELS,
-                resamples=resamples,
+            beaten = 0 < share[i] < 1
+            point = float(points[i])
+            found[games.players[i]] = (
+                _interval(point, draws[:, i], n, level) if beaten else point_only(point, n, level)
             )
     return found
+
+
+def _interval(point: float, draws: Floats, n: int, level: float) -> Interval:
+    """Of a rating, from its draws (B,); none where nothing varies."""
+    if np.ptp(draws) <= _ROUNDING:
+        return point_only(point, n, level)
+    low, high = percentile_bounds(draws, point, level, widening(n, level))
+    return made(
+        (low, point, high),
+        n=n,
+        level=level,
+        method="bootstrap",
+        levels=QUESTION_LEVELS,
+        resamples=len(draws),
+    )
+
+
+def _won_share(won: Floats, played: Floats) -> Floats:
+    """The share of their games that players won, (K,), from the tables by question (Q, K²)."""
+    k = round(won.shape[1] ** 0.5)
+    wins, games = (table.sum(0).reshape(k, k).sum(1) for table in (won, played))
+    return np.asarray(wins / np.maximum(games, 1))
 
 
 def _linked(games: Games) -> NDArray[np.bool_]:

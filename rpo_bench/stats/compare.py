@@ -11,9 +11,11 @@ from rpo_bench.stats.bootstrap import RESAMPLES, mean_over_prompts, weight_chunk
 from rpo_bench.stats.layout import Spread, contrast_spread
 from rpo_bench.stats.making import empty, made, point_only
 from rpo_bench.stats.quantiles import normal_quantile, percentile_bounds, t_quantile
-from rpo_bench.stats.rates import at_the_edge
+from rpo_bench.stats.rates import PROMPT_LEVELS, at_the_edge
 
 SEED_LEVELS = ("training seeds", "prompts", "generation")
+
+_ROUNDING = 1e-12  # what equal numbers differ by after summing
 
 
 def paired_difference(
@@ -75,7 +77,8 @@ def method_mean(
 ) -> Interval:
     """A method's mean over training seeds and prompts.
 
-    With one seed the interval covers prompts only, and says so in its ``levels``.
+    With one seed the interval covers prompts only, and says so in its ``levels``. Scores that are all equal
+    have none, but at an end of their range the bound of the rule of three.
 
     Args:
         scores: Mean per seed and prompt, (S, P), NaN for unscored.
@@ -85,11 +88,14 @@ def method_mean(
         bounds: The range of the scores, where they have one: (0, 1) for shares.
     """
     found = _contrast([scores], np.array([1.0]), rng, level, resamples)
-    if bounds is None or found.point is None or found.low is None or found.high is None:
+    if bounds is None or found.point is None:
         return found
-    prompts = int(np.isfinite(scores).any(0).sum())
-    if found.point in bounds and found.low == found.high:
-        return at_the_edge(found.point, prompts, level, bounds, found.levels)
+    if found.low is None or found.high is None:
+        prompts, seeds = (int(np.isfinite(scores).any(axis).sum()) for axis in (0, 1))
+        if found.point not in bounds or prompts == 1:
+            return found
+        levels = SEED_LEVELS if seeds > 1 else PROMPT_LEVELS
+        return at_the_edge(found.point, prompts, level, bounds, levels)
     cut = {"low": max(found.low, bounds[0]), "high": min(found.high, bounds[1])}
     return found.model_copy(update=cut)
 
@@ -121,8 +127,8 @@ def mean_over_seeds(values: NDArray[np.float64], *, level: float = 0.95) -> Inte
     if n == 0:
         return empty(level)
     point = float(scored.mean())
-    if n == 1:
-        return point_only(point, 1, level)
+    if n == 1 or scored.min() == scored.max():  # no variation is no certainty
+        return point_only(point, n, level)
     half = t_quantile(level, n - 1) * float(scored.std(ddof=1)) / math.sqrt(n)
     return made((point - half, point, point + half), n=n, level=level, method="t", levels=SEED_LEVELS[:1])
 
@@ -144,7 +150,11 @@ def _contrast(
         gap = sum(s * np.nanmean(x, axis=0) for s, x in zip(signs, seeds, strict=True))
         return mean_over_prompts(np.asarray(gap), rng, level=level, resamples=resamples)
     point = float(sum(s * np.nanmean(x) for s, x in zip(signs, seeds, strict=True)))
+    if shared.sum() == 1:
+        return point_only(point, fewest, level)
     draws = two_level_bootstrap(seeds, rng, resamples) @ signs  # (B,)
+    if np.nanmax(draws) - np.nanmin(draws) <= _ROUNDING * max(1.0, abs(point)):
+        return point_only(point, fewest, level)  # no variation is no certainty
     low, high = percentile_bounds(draws, point, level, stretch(contrast_spread(seeds, signs), draws, level))
     return made(
         (low, point, high),

@@ -15,6 +15,8 @@ from rpo_bench.stats.making import empty, made, point_only
 from rpo_bench.stats.quantiles import t_quantile
 from rpo_bench.stats.rates import PROMPT_LEVELS, at_the_edge
 
+_ROUNDING = 1e-12  # what estimates that are equal differ by, relatively
+
 
 def standard_error(left_out: NDArray[np.float64]) -> float:
     """√((P−1)/P · Σ (T_(i) − mean)²) from the estimates without each prompt, (P,) (Tukey 1958)."""
@@ -45,6 +47,8 @@ def jackknife_interval(
     error = standard_error(left_out)
     if bounds is not None and point in bounds and error == 0:
         return at_the_edge(point, count, level, bounds, PROMPT_LEVELS)
+    if error <= _ROUNDING * abs(point):  # no variation is no certainty
+        return point_only(point, count, level)
     half = t_quantile(level, count - 1) * error
     return made(
         (point - half, point, point + half),

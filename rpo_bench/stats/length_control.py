@@ -46,7 +46,7 @@ def length_controlled(
     level: float = 0.95,
     resamples: int = RESAMPLES,
 ) -> LengthControl:
-    """The win rate at equal length.
+    """The win rate at equal length; none where all responses are longer, or shorter, by the same length.
 
     Args:
         scores: Of each question, in [0, 1], (Q,); NaN for unscored.
@@ -60,6 +60,8 @@ def length_controlled(
     n = len(y)
     if n == 0:
         return LengthControl(empty(level), None)
+    if n > 1 and np.ptp(gap) == 0 and gap[0] != 0:  # of equal length nothing was seen
+        return LengthControl(Interval(point=None, level=level, method="none", n=n), None)
     fitted = _fit(y, gap, np.ones((1, n)))[0]  # (2,)
     point = float(_share(fitted[0]))
     if n < 2 or np.ptp(y) == 0:

@@ -6,7 +6,15 @@ from results_factory import cell_spec, record_of, write_cell
 
 from rpo_bench.compare.panels import panels
 from rpo_bench.results.store import StoredRecord, read_results
-from rpo_bench.spec import DataSpec, Decoding, EvaluationSpec, MethodSpec, TrainingSpec
+from rpo_bench.spec import (
+    DataSpec,
+    Decoding,
+    EvaluationSpec,
+    LoadingSpec,
+    MethodSpec,
+    PromptFormat,
+    TrainingSpec,
+)
 
 
 def stored(*specs):
@@ -98,3 +106,49 @@ def test_contributed_results_are_a_series_of_their_own(tmp_path):
     write_cell(tmp_path / "community" / "ada", cell_spec("rpo", 0.3, 1))
     (panel,) = panels(read_results(tmp_path).records)
     assert [series.label for series in panel.series] == ["rpo", "rpo (community: ada)"]
+
+
+def test_another_prompt_format_or_number_format_is_another_panel_not_another_seed():
+    chat = PromptFormat(kind="chat", hash="9" * 64)
+    other = PromptFormat(kind="chat", hash="8" * 64)
+    half = LoadingSpec(dtype="bfloat16")
+    found = panels(
+        stored(
+            cell_spec(),
+            cell_spec(prompt_format=chat),
+            cell_spec(prompt_format=other),
+            cell_spec(loading=half),
+            cell_spec(loading=LoadingSpec(device_map="cpu"), seed=1),
+        )
+    )
+    assert [panel.task.removeprefix("civil_qa ") for panel in found] == [
+        "[dtype=bfloat16, format=default, prompt_format=default]",
+        "[dtype=float32, format=88888888, prompt_format=chat]",
+        "[dtype=float32, format=99999999, prompt_format=chat]",
+        "[dtype=float32, format=default, prompt_format=default]",
+    ]
+    assert [len(panel.series[0].rows[0].stored) for panel in found] == [1, 1, 1, 2]
+    two = panels(stored(cell_spec(), cell_spec(prompt_format=chat)))
+    assert [panel.task for panel in two] == [
+        "civil_qa [prompt_format=chat]",
+        "civil_qa [prompt_format=default]",
+    ]
+
+
+def test_what_an_online_method_learnt_from_is_told_by_its_content():
+    """The same file name with another content is another series; a tracker, or a reward that an offline
+    method never saw, is none."""
+    before, after = TrainingSpec(reward="python:r.py:f"), TrainingSpec(report_to=("tensorboard",))
+    (panel,) = panels(
+        stored(
+            cell_spec("grpo", world_hash="1" * 64, training=before),
+            cell_spec("grpo", world_hash="2" * 64, training=before),
+            cell_spec("dro", seed=0, training=before),
+            cell_spec("dro", seed=1, training=after),
+        )
+    )
+    assert [(series.label, len(series.rows[0].stored)) for series in panel.series] == [
+        ("dro", 2),
+        ("grpo [world=11111111]", 1),
+        ("grpo [world=22222222]", 1),
+    ]

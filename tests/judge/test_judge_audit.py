@@ -105,7 +105,8 @@ def test_scores_go_into_the_records(output, judge):
     rpo = next(one.record for one in read_results(output).records if one.record.spec.method.name == "rpo")
     assert rpo.metrics["win_rate"].interval.point > 0.9
     assert "counts" in rpo.metrics["win_rate"].backend
-    assert rpo.metrics["judge_rating"].interval.low > 0
+    assert rpo.metrics["judge_rating"].interval.point > 3
+    assert rpo.metrics["judge_rating"].interval.low is None  # it won everything: how far above can't be told
 
 
 def test_ranking_beside_gold(output, judge):

@@ -17,16 +17,20 @@ BOARD = (
     "finished_share repetition"
 )
 
+ALIKE = "toxicity expected_max_toxicity length distinct_1 distinct_2"  # without any prompt as with all
+
 
 @pytest.fixture
 def samples(build):
     rng = np.random.default_rng(0)
     found = []
-    for sample in build([[" ".join(rng.choice(list("abcdefgh"), 6)) for _ in range(4)] for _ in range(30)]):
+    texts = [[" ".join(rng.choice(list("abcdefgh"), 6)) for _ in range(4)] for _ in range(30)]
+    for i, sample in enumerate(build(texts)):
+        apart = 0.05 if i % 8 < 4 else 0.15  # nats per token, on every other prompt: 0.1 in the mean
         logps = tuple(-rng.exponential(size=len(sample.token_ids)).round(6))
         found.append(
             sample.model_copy(
-                update={"policy_logps": logps, "reference_logps": tuple(x - 0.1 for x in logps)}
+                update={"policy_logps": logps, "reference_logps": tuple(x - apart for x in logps)}
             )
         )
     return found
@@ -41,8 +45,11 @@ def test_every_metric_of_the_board_is_there_with_an_interval(prompts, samples):
     assert set(BOARD.split()) <= set(measured.metrics)
     for name in BOARD.split():
         interval = measured.metrics[name].interval
-        assert interval.low <= interval.point <= interval.high, name
         assert interval.n == 30, name
+        if name in ALIKE.split():
+            assert (interval.low, interval.method) == (None, "none"), name
+            continue
+        assert interval.low <= interval.point <= interval.high, name
         assert interval.levels == ("prompts", "generation"), name
     assert measured.metrics["kl"].interval.point == pytest.approx(0.7)
     assert measured.metrics["reward"].scored == 120

@@ -117,8 +117,11 @@ def test_degenerate_inputs_have_no_made_up_interval(rng: np.random.Generator):
     nothing = mean_over_prompts(np.full((4, 2), np.nan), rng)
     assert (nothing.point, nothing.low, nothing.method, nothing.n) == (None, None, "none", 0)
     assert mean_over_prompts(np.zeros((0, 3)), rng).method == "none"
-    equal = mean_over_prompts(np.full((9, 2), 0.25), rng)
-    assert (equal.point, equal.low, equal.high) == (0.25, 0.25, 0.25)
+    for bounds in (None, (0.0, 1.0)):
+        equal = mean_over_prompts(np.full((9, 2), 0.25), rng, bounds=bounds)
+        assert (equal.point, equal.low, equal.method, equal.n) == (0.25, None, "none", 9)
+    left_out = jackknife_interval(0.3, np.full(10, 0.1 + 0.2))
+    assert (left_out.point, left_out.low, left_out.n) == (0.3, None, 10)
 
 
 def test_a_share_of_zero_has_the_bound_of_the_rule_of_three(rng: np.random.Generator):

@@ -45,6 +45,17 @@ def test_winning_everything_stays_finite(rng):
     assert 3 < found["b"].point < 12
 
 
+def test_what_does_not_vary_has_no_made_up_interval(rng):
+    """Who won everything has a rating that the penalty chose; draws alone are drawn in every resample."""
+    everything = [(i, 1, 0, 1.0) for i in range(20)]
+    others = [(i, 2, 0, float(i % 2)) for i in range(20)] + [(i, 1, 2, 1.0) for i in range(20)]
+    found = ratings(games("abc", everything + others), rng, resamples=100)
+    assert (found["b"].low, found["b"].method, found["b"].n) == (None, "none", 20)
+    assert found["c"].low < found["c"].point < found["c"].high
+    drawn = ratings(games("ab", [(i, 1, 0, 0.5) for i in range(20)]), rng, resamples=100)["b"]
+    assert (drawn.point, drawn.low) == (pytest.approx(0, abs=1e-9), None)
+
+
 def test_the_order_of_the_games_changes_nothing():
     rows = [(q, 1 + q % 2, 0, float(q % 3 > 0)) for q in range(30)] + [(q, 1, 2, 0.5) for q in range(30)]
     one = ratings(games("abc", rows), np.random.default_rng(0), resamples=100)

@@ -107,8 +107,18 @@ def test_unscored_cells_are_left_out(rng: np.random.Generator):
     assert interval.point == pytest.approx(np.nanmean(scores))
     assert interval.low < interval.point < interval.high
     assert method_mean(np.full((3, 4), np.nan), rng).point is None
-    equal = method_mean(np.ones((3, 4)), rng)
-    assert (equal.low, equal.high) == (1.0, 1.0)
+
+
+def test_what_does_not_vary_has_no_made_up_interval(rng: np.random.Generator):
+    for bounds in (None, (0.0, 1.0)):
+        equal = method_mean(np.full((3, 4), 0.1 + 0.2), rng, bounds=bounds)
+        assert (equal.point, equal.low, equal.method, equal.n) == (pytest.approx(0.3), None, "none", 3)
+    shift = method_difference(np.full((3, 9), 0.3), np.full((3, 9), 0.1), rng)
+    assert (shift.point, shift.low, shift.high) == (pytest.approx(0.2), None, None)
+    one_prompt = method_mean(rng.normal(size=(3, 1)), rng)
+    assert (one_prompt.low, one_prompt.method) == (None, "none")
+    by_seed = mean_over_seeds(np.full(3, 0.3))
+    assert (by_seed.point, by_seed.low, by_seed.n) == (pytest.approx(0.3), None, 3)
 
 
 def test_shares_stay_shares_and_zero_has_its_bound(rng: np.random.Generator):

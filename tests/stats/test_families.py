@@ -82,5 +82,6 @@ def test_aggregates_have_intervals_or_say_that_they_have_none(rng: np.random.Gen
     found = aggregate_interval(rng.normal(size=(5, 3)), iqm, rng, resamples=300)
     assert found.low < found.point < found.high
     assert (found.n, found.levels) == (5, ("training seeds",))
-    assert aggregate_interval(np.ones((1, 3)), iqm, rng).low is None
+    for runs in (1, 3):  # one run, or three that say the same
+        assert aggregate_interval(np.full((runs, 3), 0.3), iqm, rng, resamples=99).low is None
     assert aggregate_interval(np.full((3, 2), np.nan), iqm, rng).point is None

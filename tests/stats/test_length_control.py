@@ -58,6 +58,12 @@ def test_what_cannot_be_fitted_has_no_interval(rng: np.random.Generator):
     assert length_controlled(np.array([1.0]), np.array([5.0]), rng).win_rate.low is None
     same_length = length_controlled(np.array([1.0, 0.0, 1.0, 0.0]), np.zeros(4), rng, resamples=200)
     assert same_length.win_rate.point == pytest.approx(0.5)
+    always_longer = length_controlled(np.array([1.0, 0.0, 1.0, 0.0]), np.full(4, 50.0), rng, resamples=99)
+    assert (always_longer.win_rate.point, always_longer.win_rate.n, always_longer.preference) == (
+        None,
+        4,
+        None,
+    )
     one_sided = length_controlled(
         np.array([1.0, 1.0, 0.0, 0.0]), np.array([1.0, 2.0, -1.0, -2.0]), rng, resamples=99
     )
