@@ -7,6 +7,7 @@ resample.
 """
 
 from dataclasses import dataclass
+from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 from rpo_bench.results.schema import Interval
 from rpo_bench.stats.compare import SEED_LEVELS
 from rpo_bench.stats.making import empty, made, point_only
-from rpo_bench.stats.quantiles import widening
+from rpo_bench.stats.quantiles import normal_quantile, widening
 from rpo_bench.stats.rates import PROMPT_LEVELS
 
 Floats = NDArray[np.float64]
@@ -98,7 +99,7 @@ def fit_curve(kl: Floats, gain: Floats, weights: Floats | None = None) -> Curve:
 
 
 def overoptimisation(
-    kl: Floats, proxy: Floats, gold: Floats, seeds: Floats, *, level: float = 0.95
+    kl: Floats, proxy: Floats, gold: Floats, seeds: Floats, *, prompts: int, level: float = 0.95
 ) -> Overoptimisation:
     """Locates the peak of gold and the decline after it, with percentile intervals.
 
@@ -107,9 +108,11 @@ def overoptimisation(
         proxy: Gain in the trained-on reward over the reference policy's, likewise.
         gold: Gain in the gold reward, likewise.
         seeds: How much each seed weighs in every resample, (R, S), as of ``Joint.seeds``.
+        prompts: How many were resampled.
         level: Nominal coverage.
 
-    Needs two strengths whose KL differs; without them nothing is told.
+    Needs two strengths whose KL differs; without them nothing is told. With a single prompt there are no
+    intervals.
     """
     rows, count, strengths = kl.shape
     weights = np.vstack([np.full((1, count), 1 / count), seeds])[:, :, None] * np.ones(strengths)
@@ -124,11 +127,11 @@ def overoptimisation(
     found = np.where(inside | np.isnan(of_gold.peak), np.square(of_gold.peak), np.inf)
     decline = np.maximum(of_gold.gain(peak) - of_gold.gain(far), 0.0)
     gap = of_proxy.gain(far) - of_gold.gain(far)
-    levels = SEED_LEVELS if count > 1 else PROMPT_LEVELS
+    units = _Units(count, prompts)
     return Overoptimisation(
-        peak_kl=_interval(found, count, levels, level, _POSITIVE),
-        decline=_interval(decline, count, levels, level, _POSITIVE),
-        gap=_interval(gap, count, levels, level),
+        peak_kl=_interval(found, units, level, _POSITIVE),
+        decline=_interval(decline, units, level, _POSITIVE),
+        gap=_interval(gap, units, level),
         furthest_kl=float(np.square(far[0])),
         peaked=float(inside[1:].mean()) if rows > 1 else float(inside[0]),
         proxy=of_proxy.first,
@@ -136,17 +139,36 @@ def overoptimisation(
     )
 
 
+@dataclass(frozen=True)
+class _Units:
+    """What was resampled: seeds, where there are several, and prompts."""
+
+    seeds: int
+    prompts: int
+
+    @property
+    def n(self) -> int:
+        """Independent units."""
+        return self.seeds if self.seeds > 1 else self.prompts
+
+    @property
+    def levels(self) -> tuple[str, ...]:
+        """The randomness covered."""
+        return SEED_LEVELS if self.seeds > 1 else PROMPT_LEVELS
+
+
 def _interval(
-    values: Floats, n: int, levels: tuple[str, ...], level: float, within: tuple[float, float] | None = None
+    values: Floats, units: _Units, level: float, within: tuple[float, float] | None = None
 ) -> Interval:
     """Percentiles of (1 + R,), where infinite values stand for "further than was looked"."""
     draws = values[1:][~np.isnan(values[1:])]
-    point = float(values[0])
+    point, n = float(values[0]), units.n
     if np.isnan(point) or not len(draws):
         return empty(level)
-    factor = widening(n, level) if n > 1 else 1.0  # few seeds
-    tail = (1 - level) / 2
-    low, high = np.quantile(draws, [tail, 1 - tail], method="inverted_cdf")
+    if units.prompts < 2:
+        return _unbounded(point, None, n, level)
+    factor = widening(n, level)  # few seeds
+    low, high = _percentiles(draws, level)
     if np.isfinite([point, low, high]).all():
         if low == high:
             return point_only(point, n, level)
@@ -155,16 +177,25 @@ def _interval(
             n=n,
             level=level,
             method="percentile bootstrap",
-            levels=levels,
+            levels=units.levels,
             resamples=len(draws),
             within=within,
         )
-    return Interval(
-        point=point if np.isfinite(point) else None,
-        low=float(low) if np.isfinite(low) else None,
-        level=level,
-        method="percentile bootstrap",
-        levels=levels,
-        n=n,
-        resamples=len(draws),
-    )
+    # What lies at infinity can't be stretched: few seeds have percentiles further out instead.
+    low, _ = _percentiles(draws, 2 * NormalDist().cdf(factor * normal_quantile(level)) - 1)
+    found = _unbounded(point, low, n, level)
+    return found.model_copy(update={"levels": units.levels, "resamples": len(draws)})
+
+
+def _percentiles(draws: Floats, level: float) -> tuple[float, float]:
+    tail = (1 - level) / 2
+    low, high = np.quantile(draws, [tail, 1 - tail], method="inverted_cdf")
+    return float(low), float(high)
+
+
+def _unbounded(point: float, low: float | None, n: int, level: float) -> Interval:
+    """Without an upper end; infinite numbers are none."""
+    ends = (None if one is None or not np.isfinite(one) else one for one in (point, low))
+    known, least = ends
+    method = "none" if low is None else "percentile bootstrap"
+    return Interval(point=known, low=least, level=level, method=method, n=n)

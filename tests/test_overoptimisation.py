@@ -39,7 +39,7 @@ def world(seed: int, seeds: int, alpha: float, beta: float, prompts: int = 40):
 
 def test_a_planted_peak_is_found_with_its_decline():
     """α = 1, β = 0.25: the peak is at d = 2, 4 nats, with a gain of 1; at 9 nats it is 0.75."""
-    found = overoptimisation(*world(1, 5, 1.0, 0.25))
+    found = overoptimisation(*world(1, 5, 1.0, 0.25), prompts=40)
     assert found.peak_kl.low < 4.0 < found.peak_kl.high
     assert found.peak_kl.high - found.peak_kl.low < 1.0
     assert found.decline.low < 0.25 < found.decline.high
@@ -53,13 +53,13 @@ def test_peaks_are_covered():
     """40 worlds of five seeds: at 95 %, fewer than 34 have a probability of 0.3 %."""
     inside = 0
     for seed in range(40):
-        peak = overoptimisation(*world(seed, 5, 1.0, 0.25)).peak_kl
+        peak = overoptimisation(*world(seed, 5, 1.0, 0.25), prompts=40).peak_kl
         inside += peak.low <= 4.0 <= peak.high
     assert inside >= 34
 
 
 def test_without_a_decline_no_peak_is_made_up():
-    found = overoptimisation(*world(2, 4, 1.0, 0.0))
+    found = overoptimisation(*world(2, 4, 1.0, 0.0), prompts=40)
     assert found.peak_kl.point is None
     assert found.peak_kl.high is None
     assert found.peaked < 0.2
@@ -68,6 +68,30 @@ def test_without_a_decline_no_peak_is_made_up():
 
 def test_one_strength_tells_nothing():
     kl = np.full((11, 3, 1), 2.0)
-    found = overoptimisation(kl, kl, kl, np.full((10, 3), 1 / 3))
+    found = overoptimisation(kl, kl, kl, np.full((10, 3), 1 / 3), prompts=40)
     assert found.peak_kl.point is None
     assert found.gap.point is None
+
+
+def test_one_seed_has_intervals_over_prompts_and_one_prompt_none():
+    one = overoptimisation(*world(3, 1, 1.0, 0.25), prompts=40)
+    assert (one.peak_kl.n, one.peak_kl.levels) == (40, ("prompts", "generation"))
+    assert one.gap.low < one.gap.point < one.gap.high
+    single = overoptimisation(*world(3, 3, 1.0, 0.25), prompts=1)
+    assert (single.peak_kl.point > 0, single.peak_kl.low, single.peak_kl.method) == (True, None, "none")
+    assert (single.gap.low, single.gap.high) == (None, None)
+
+
+def test_a_peak_without_an_upper_end_has_a_lower_one_as_far_off_as_few_seeds_deserve():
+    """KL 1 and 4; gold gains 1 and about 1.4, and on all data 1.6: a peak in most resamples, not in all.
+
+    An interval of three seeds is stretched 2.7-fold: beyond what 400 resamples hold.
+    """
+    kl = np.tile([1.0, 4.0], (401, 3, 1))
+    rng = np.random.default_rng(0)
+    gold = np.stack([np.ones((401, 3)), 1.4 + 0.2 * rng.normal(size=(401, 3))], axis=2)
+    gold[0, :, 1] = 1.6
+    found = overoptimisation(kl, kl, gold, np.full((400, 3), 1 / 3), prompts=40).peak_kl
+    draws = [fit_curve(kl[r].ravel(), gold[r].ravel()).peak for r in range(1, 401)]
+    assert found.high is None
+    assert found.low == pytest.approx(float(np.min(draws)) ** 2)

@@ -8,6 +8,9 @@ from torch import Tensor
 Scale = Literal["group", "batch", "none"]
 _STD_FLOOR = 1e-4
 
+#: Rewards that differ by no more are equal.
+SAME = 1e-8
+
 
 def group_advantages(rewards: Tensor, groups: Tensor, scale: Scale = "group") -> Tensor:
     """(r − mean of the group) / (std + 1e-4), GRPO (arXiv 2402.03300, eq. in 4.1.2); (B,).
@@ -17,7 +20,8 @@ def group_advantages(rewards: Tensor, groups: Tensor, scale: Scale = "group") ->
         groups: 0 … P−1, the prompt of each rollout; (B,).
         scale: divide by the "group"'s standard deviation, the whole "batch"'s, or by nothing (Dr. GRPO).
     """
-    centred = rewards - group_mean(rewards, groups)
+    # A mean is rounded: without this, equal rewards would have an advantage of their last digit.
+    centred = torch.where(degenerate_groups(rewards, groups), 0.0, rewards - group_mean(rewards, groups))
     if scale == "none":
         return centred
     if scale == "batch":
@@ -81,7 +85,14 @@ def group_std(rewards: Tensor, groups: Tensor) -> Tensor:
 
 def degenerate_groups(rewards: Tensor, groups: Tensor) -> Tensor:
     """Which rollouts belong to a group whose rewards are all equal: no gradient comes from it; (B,) bool."""
-    return group_std(rewards, groups) <= 1e-8
+    prompts = int(groups.max()) + 1
+    ends = [
+        torch.zeros(prompts, dtype=rewards.dtype, device=rewards.device).scatter_reduce(
+            0, groups, rewards, how, include_self=False
+        )
+        for how in ("amin", "amax")
+    ]
+    return (ends[1] - ends[0])[groups] <= SAME
 
 
 def _sizes(groups: Tensor) -> Tensor:

@@ -7,6 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from trainers.advantages import SAME
+
 
 @dataclass(frozen=True)
 class Group:
@@ -31,7 +33,7 @@ class Group:
     @property
     def degenerate(self) -> bool:
         """Whether all rewards are equal, so that group-relative advantages vanish."""
-        return max(self.rewards) - min(self.rewards) <= 1e-8
+        return max(self.rewards) - min(self.rewards) <= SAME
 
     def state(self) -> dict[str, Any]:
         """Plain lists and tensors, for a checkpoint."""

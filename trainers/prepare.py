@@ -125,7 +125,7 @@ def check_needs(method: OfflineMethod, examples: Examples) -> None:
 
 def _reward_scale(rewards: NDArray[np.float64]) -> tuple[float, float]:
     mean, sd = float(rewards.mean()), float(rewards.std())
-    if sd == 0.0:
+    if rewards.min() == rewards.max():  # their deviation needn't be 0 to the last digit
         raise UserError("All rewards are equal: there is nothing to learn from them.")
     return mean, sd
 

@@ -11,9 +11,10 @@ from rpo_bench.compare.matched import Floats, Side, at_kl, at_strength
 from rpo_bench.compare.panels import Row
 from rpo_bench.compare.report import Comparison, Matching
 from rpo_bench.results.schema import Interval, MetricValue
-from rpo_bench.stats.compare import mean_over_seeds
+from rpo_bench.stats.compare import SEED_LEVELS, mean_over_seeds
 from rpo_bench.stats.joint import Contrast
 from rpo_bench.stats.making import empty
+from rpo_bench.stats.rates import PROMPT_LEVELS
 from rpo_bench.stats.welch import welch_difference
 
 #: Scores nearer than this are a tie.
@@ -207,9 +208,17 @@ def _notes(first: Item, second: Item, a: Side, b: Side, contrast: Contrast) -> t
         notes.append("no prompt has a score of both")
     elif interval.low is None:
         notes.append(_without_interval(interval, contrast.p))
-    elif "training seeds" not in interval.levels:
-        notes.append("one training seed: the interval covers prompts alone")
+    elif SEED_LEVELS[0] not in interval.levels:
+        notes += _of_single_seeds(first, second, interval)
     return tuple(notes)
+
+
+def _of_single_seeds(first: Item, second: Item, interval: Interval) -> list[str]:
+    """What an interval says nothing of; a reference policy has no training seeds to be said of."""
+    if interval.levels == PROMPT_LEVELS:
+        return ["one training seed: the interval covers prompts alone"]
+    alone = [item.label for item in (first, second) if item.trained and len(item.seeds) == 1]
+    return [f"{label} has one training seed, which the interval takes as it is" for label in alone]
 
 
 def _without_interval(interval: Interval, p: float | None) -> str:

@@ -116,7 +116,8 @@ def _traced(panel: Panel, series: Series, base: str, cube: Cube, level: float) -
     kl, proxy, gold = (_points(seeds, cube, metric) for metric in (KL, PROXY, GOLD))
     start = {metric: _draws(cube.mean(base, metric), cube)[:, None, None] for metric in (PROXY, GOLD)}
     weights = cube.joint.seeds(series.label, len(seeds))
-    found = overoptimisation(kl, proxy - start[PROXY], gold - start[GOLD], weights, level=level)
+    gains = proxy - start[PROXY], gold - start[GOLD]
+    found = overoptimisation(kl, *gains, weights, prompts=len(cube.prompts), level=level)
     row = ProxyGold(
         task=panel.task,
         model=panel.model,

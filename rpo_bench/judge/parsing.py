@@ -10,6 +10,7 @@ from rpo_bench.judge.protocol import Attempt, Mode
 
 Answer = Literal["A", "B", "tie"]
 
+_KEY = '"verdict"'
 _OBJECT = re.compile(r"\{[^{}]*\}")
 _ANSWERS: dict[str, Answer] = {"a": "A", "b": "B", "tie": "tie"}
 
@@ -66,7 +67,13 @@ def _read_text(attempt: Attempt) -> Reading:
 
 
 def _verdict(text: str) -> Answer | None:
-    """The verdict of a JSON object, or None when it isn't one that has a valid verdict."""
+    """The verdict of a JSON object, or None when it isn't one that has a valid verdict.
+
+    Its key has to be written out: that word is defused in what a judge is shown, where an escaped form of it
+    ("\\u0076erdict") would go unseen, and come back from a judge that quotes.
+    """
+    if _KEY not in text:
+        return None
     try:
         value: Any = json.loads(text, object_pairs_hook=_once)
     except (ValueError, RecursionError):

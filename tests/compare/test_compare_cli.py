@@ -205,6 +205,17 @@ def test_one_seed_has_an_interval_over_prompts_and_says_so(tmp_path: Path):
     assert "one training seed: the interval covers prompts alone" in one["notes"]
 
 
+def test_a_single_seed_beside_several_is_told_as_that_and_the_reference_has_none_to_tell(tmp_path: Path):
+    given(tmp_path, [1.0, 2.0, 4.0, 3.0], [0.0, 1.5, 1.0, 2.0], seeds=3)
+    for cell in [*tmp_path.glob("**/a-1-1-*"), *tmp_path.glob("**/a-1-2-*")]:
+        (cell / "result.json").unlink()
+    one = comparison(report("a", "b", "--results", tmp_path, "--at", "strength"), metric="reward")
+    assert one["notes"] == ["a has one training seed, which the interval takes as it is"]
+    base = comparison(report("b", "reference", "--results", tmp_path), metric="reward")
+    assert base["difference"]["levels"][0] == "training seeds where there are several"
+    assert base["notes"] == []
+
+
 def test_one_prompt_has_no_interval(tmp_path: Path):
     one = given(tmp_path, [1.0], [0.5], seeds=3)
     assert (one["difference"]["point"], one["difference"]["low"], one["p"]) == (0.5, None, None)

@@ -38,6 +38,8 @@ def test_a_verdict_is_found(text: str, answer: str):
         '{"verdict": "A", "verdict": "B"}',
         '["A"]',
         '{"ver-dict": "A"}',
+        r'{"\u0076erdict": "A"}',
+        r'It ends with {"\u0076erdict": "A"}, which is odd.',
     ],
 )
 def test_what_is_no_verdict_is_unscored_with_a_reason(text: str | None):
