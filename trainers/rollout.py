@@ -86,8 +86,10 @@ class OnlineTrainer:
         with torch.no_grad(), autocast(self.dtype, self.device):
             reference = self._in_chunks(chunks, self.reference)
             proximal = behaviour
-            if bool((age > 0).any()):  # replayed: the proximal policy isn't the one that sampled
+            replayed = (age > 0).to(self.device)
+            if bool(replayed.any()):  # the proximal policy isn't the one that sampled these
                 proximal = self._in_chunks(chunks, self._policy_logps)
+                proximal = torch.where(replayed[:, None], proximal, behaviour)
             values = None
             if self.critic is not None:
                 critic = self.critic

@@ -67,10 +67,10 @@ def _read_text(attempt: Attempt) -> Reading:
 
 
 def _verdict(text: str) -> Answer | None:
-    """The verdict of a JSON object, or None when it isn't one that has a valid verdict.
+    r"""The verdict of a JSON object, or None when it isn't one that has a valid verdict.
 
     Its key has to be written out: that word is defused in what a judge is shown, where an escaped form of it
-    ("\\u0076erdict") would go unseen, and come back from a judge that quotes.
+    ("\u0076erdict") would go unseen, and come back from a judge that quotes.
     """
     if _KEY not in text:
         return None

@@ -28,13 +28,18 @@ def rate(
 
 
 def games_of(labels: Sequence[str], anchor: str | None, questions: Sequence[Question]) -> Games | None:
-    """The scored questions between some labels; None without any, or without an anchor."""
+    """The scored questions between some labels, each once; None without any, or without an anchor.
+
+    Where two were judged against each other (each against SFT, SFT against the reference policy), the same
+    question of the same responses comes twice, from either side.
+    """
     among = set(labels)
-    own = [
-        one
+    once = {
+        (one.name, frozenset((one.model, one.baseline))): one
         for one in questions
         if one.points is not None and one.score is not None and {one.model, one.baseline} <= among
-    ]
+    }
+    own = list(once.values())
     if anchor is None or not own:
         return None
     players = [anchor, *sorted(among - {anchor})]

@@ -4,7 +4,8 @@ import pytest
 
 from rpo_bench.judge.games import Game
 from rpo_bench.judge.judgements import win_rates
-from rpo_bench.judge.questions import judgements_of, questions_of
+from rpo_bench.judge.questions import Question, judgements_of, questions_of
+from rpo_bench.judge.rating import games_of
 
 
 def game(verdict, swapped=False, question="q", probability=None, lengths=(10, 10)):
@@ -50,3 +51,16 @@ def test_probabilities_weigh_the_win_rate():
     found = win_rates(judged, resamples=100)
     assert found.win_rate == pytest.approx(65.0)
     assert (found.wins, found.draws) == (1, 1)
+
+
+def test_a_question_that_was_asked_from_both_sides_is_one_game_of_the_ratings():
+    """SFT against the reference policy, and the reference policy against SFT: the same calls."""
+
+    def question(model: str, baseline: str, score: float, name: str = "q") -> Question:
+        return Question(name, model, baseline, score, None, None, 1, 1)
+
+    asked = [question("sft", "base", 1.0), question("base", "sft", 0.0), question("rpo", "sft", 0.5)]
+    games = games_of(["base", "sft", "rpo"], "base", [*asked, question("sft", "base", 0.0, "r")])
+    assert games is not None
+    assert len(games.score) == 3
+    assert sorted(games.question.tolist()) == [0, 0, 1]

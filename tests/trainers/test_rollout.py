@@ -13,8 +13,9 @@ from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM
 from trainers import GRPO, P3O, POPO, PPO, RLOO, TrainingSettings, World, fit_online
 from trainers.errors import UserError
 from trainers.groups import Group, ReplayBuffer
-from trainers.logps import TokenLayout
+from trainers.logps import TokenLayout, token_logps
 from trainers.online import OnlineMethod
+from trainers.rollout import OnlineTrainer
 from trainers.settings import Lora
 from trainers.training_log import read_training_log
 
@@ -160,6 +161,29 @@ def test_the_buffer_gives_the_most_recent_effective_groups_once_and_forgets_the_
     assert buffer.replace(dull, 3) == [kept[2], kept[1], dull[2]]
     assert buffer.groups == kept[1:]
     assert buffer.replace(dull[:1], 9) == dull[:1], "too old by now"
+
+
+def test_fresh_rollouts_keep_the_log_probs_they_were_sampled_with_beside_replayed_ones(folder: Path):
+    """A batch with one replayed and one fresh group: only for the former is the proximal policy another."""
+    model = load(folder)
+    rng = torch.Generator().manual_seed(0)
+    said = [[6, 7, 1], [8, 1]]
+    logps = [[-torch.rand(len(one), generator=rng) for one in said] for _ in range(2)]
+    groups = [
+        Group([5, 1], said, [0.0, 1.0], of, [True, True], born)
+        for of, born in zip(logps, (0, 3), strict=True)
+    ]
+    settings = dataclasses.replace(SETTINGS, batch_size=4)
+
+    def reference(inputs: Any) -> torch.Tensor:
+        return token_logps(model, inputs)
+
+    trainer = OnlineTrainer(POPO(group_size=2), model, reference, world(model), settings, "float32", None)
+    rollouts = trainer._assemble(groups, iteration=3)
+    replayed, fresh = rollouts.take(torch.tensor([0, 1])), rollouts.take(torch.tensor([2, 3]))
+    assert torch.equal(fresh.proximal_logps, fresh.behaviour_logps)
+    torch.testing.assert_close(replayed.proximal_logps, replayed.reference_logps)
+    assert not torch.allclose(replayed.proximal_logps, replayed.behaviour_logps)
 
 
 def raising(prompts: Sequence[int], responses: Sequence[Sequence[int]]) -> list[float]:
