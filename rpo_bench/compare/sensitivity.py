@@ -46,9 +46,9 @@ def sensitivities(panel: Panel) -> list[Sensitivity]:
 
 def _all_else(series: Series) -> tuple[str, str]:
     """A label, and what is equal for series that differ in nothing but the learning rate."""
-    spec = series.rows[0].spec
+    spec, contributor = series.rows[0].spec, series.rows[0].stored[0].contributor
     label = series.label if spec.training.learning_rate is None else spec.method.label
-    return label, hash_json(learnt_as(spec, but={"learning_rate"}))
+    return label, hash_json([*learnt_as(spec, but={"learning_rate"}), spec.generation.backend, contributor])
 
 
 def _reward(row: Row) -> float | None:
