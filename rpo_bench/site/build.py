@@ -8,7 +8,7 @@ from rpo_bench.errors import UserError
 from rpo_bench.results.store import Results, read_results
 from rpo_bench.site.board import Board, Oracles, make_board
 from rpo_bench.site.collector import collector_paused
-from rpo_bench.site.data_files import DATA, data_files
+from rpo_bench.site.data_files import DATA, data_files, unpacked
 from rpo_bench.site.page import page
 
 PAGE = "index.html"
@@ -79,9 +79,14 @@ def _odd_data(board: Board, folder: Path) -> Path | None:
     for one in data_files(board):
         names.add(one.name)
         file = folder / one.name
-        if not file.is_file() or file.read_bytes() != one.text.encode():
+        if not file.is_file() or not _says(file.read_bytes(), one.text):
             return file
     return next((file for file in sorted(folder.iterdir()) if file.name not in names), None)
+
+
+def _says(there: bytes, text: str) -> bool:
+    """Whether a data file holds this text, or the same value packed otherwise."""
+    return there == text.encode() or unpacked(there.decode(errors="replace")) == unpacked(text)
 
 
 def _nothing(results: Results, roots: Sequence[Path]) -> str:

@@ -1,6 +1,7 @@
 """Cards, comparisons and samples in a browser with its network off: loaded on demand, told by the address."""
 
 import re
+import shutil
 
 import numpy as np
 import pytest
@@ -197,6 +198,30 @@ def test_no_more_than_four_rows_are_compared(page):
     page.get_by_role("button", name="Clear").click()
     assert page.locator("#tray").is_hidden()
     assert picks.nth(4).is_enabled()
+
+
+@pytest.mark.parametrize("text", ['rpoBench.take("{}", "eJxTY");', "nothing", ""])
+def test_damaged_data_is_said_and_no_more(browser, root, tmp_path, text):
+    copy = tmp_path / "out"
+    shutil.copytree(root / "out", copy)
+    for file in copy.glob("data/row-*.js"):
+        file.write_text(text.replace("{}", file.stem))
+    with opened(browser, (copy / "index.html").as_uri()) as page:
+        row(page, "rpo", "0.3").locator("button.open").click()
+        page.get_by_role("alert").wait_for()
+        assert re.search(
+            r"data/row-\w+\.js (is damaged|can’t be read)", page.get_by_role("alert").inner_text()
+        )
+        page.keyboard.press("Escape")
+        assert row(page, "rpo", "0.3").is_visible()
+
+
+def test_an_old_browser_is_told_what_it_lacks(browser, root):
+    with opened(browser, (root / "out" / "index.html").as_uri()) as page:
+        page.evaluate("delete globalThis.DecompressionStream")
+        row(page, "rpo", "0.3").locator("button.open").click()
+        page.get_by_role("alert").wait_for()
+        assert "This browser is too old" in page.get_by_role("alert").inner_text()
 
 
 def test_without_its_data_the_page_stands_and_says_what_is_missing(browser, root, tmp_path):

@@ -1,5 +1,10 @@
 """From folders to a page: written whole, checked on demand, refused in one sentence."""
 
+import json
+import re
+import zlib
+from base64 import b64decode, b64encode
+
 import pytest
 from results_factory import cell_spec, write_cell, write_world
 
@@ -30,6 +35,47 @@ def test_check_fails_when_the_results_have_gone_on(root, tmp_path):
     write_cell(root, cell_spec("rpo", 0.3, 7))
     with pytest.raises(UserError, match="isn't the page of these results: build it again without --check"):
         check_leaderboard([root], tmp_path / "out")
+
+
+def _data_file(root, out):
+    build_leaderboard([root], out)
+    return next(file for file in sorted((out / "data").glob("row-*.js")))
+
+
+def test_check_passes_on_data_that_another_zlib_packed(root, tmp_path):
+    file = _data_file(root, tmp_path / "out")
+    name, packed = re.fullmatch(r'rpoBench\.take\("(.*)","(.*)"\);\n', file.read_text()).groups()
+    plain = zlib.decompress(b64decode(packed))
+    assert json.loads(plain)["task"] == "civil_qa"
+    file.write_text(f'rpoBench.take("{name}","{b64encode(zlib.compress(plain, 1)).decode()}");\n')
+    check_leaderboard([root], tmp_path / "out")
+
+
+@pytest.mark.parametrize("damage", [lambda text: text[:-30], lambda text: text.replace("take", "took")])
+def test_check_fails_on_damaged_data(root, tmp_path, damage):
+    file = _data_file(root, tmp_path / "out")
+    file.write_text(damage(file.read_text()))
+    with pytest.raises(UserError, match=rf"{file.name} isn't what these results give: build it again"):
+        check_leaderboard([root], tmp_path / "out")
+
+
+def test_check_fails_on_data_of_no_row(root, tmp_path):
+    file = _data_file(root, tmp_path / "out")
+    file.with_name("row-0123.js").write_text(file.read_text())
+    with pytest.raises(UserError, match=r"row-0123\.js isn't what these results give"):
+        check_leaderboard([root], tmp_path / "out")
+
+
+def test_the_same_results_give_the_same_files(root, tmp_path):
+    for out in ("one", "two"):
+        build_leaderboard([root], tmp_path / out)
+    found = [
+        {file.relative_to(tmp_path / out): file.read_bytes() for file in (tmp_path / out).rglob("*.*")}
+        for out in ("one", "two")
+    ]
+    one, two = ({path.relative_to(path.parts[0]): text for path, text in of.items()} for of in found)
+    assert one == two
+    assert len(one) == 1 + 1 + 1 + 3
 
 
 def test_check_fails_without_a_page(root, tmp_path):
