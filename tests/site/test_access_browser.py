@@ -38,9 +38,9 @@ def problems(page, where):
     ]
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_nobody_is_shut_out(browser, address, axe, scheme):
-    with opened(browser, address, color_scheme=scheme) as page:
+@pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 1280), ("light", 360)])
+def test_nobody_is_shut_out(browser, address, axe, scheme, width):
+    with opened(browser, address, color_scheme=scheme, viewport={"width": width, "height": 800}) as page:
         page.evaluate(axe)
         page.locator("#columns summary").click()
         for at in (1, 2):
