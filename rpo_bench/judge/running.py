@@ -168,7 +168,7 @@ class _Run:
                 batch = next(batches, None)
                 more = batch is not None
                 if batch is not None:
-                    flying[pool.submit(_asked, self.judge, batch)] = batch
+                    flying[pool.submit(_asked, self.judge, self.store, batch)] = batch
             for future in wait(flying, return_when=FIRST_COMPLETED).done:
                 asked = flying.pop(future)
                 self._take(asked, future.result())
@@ -191,14 +191,13 @@ class _Run:
             yield batch
 
     def _keep(self, flying: dict[Future[list[StoredReply]], list[Call]]) -> None:
-        """Stores what came back while the run was ending for another reason."""
+        """Counts what came back while the run was ending for another reason."""
         for future, asked in flying.items():
             if not future.cancelled() and future.exception() is None:
                 self._take(asked, future.result(), giving_up=True)
         flying.clear()
 
     def _take(self, asked: list[Call], replies: list[StoredReply], giving_up: bool = False) -> None:
-        self.store.add_replies(replies)
         for call, reply in zip(asked, replies, strict=True):
             self._count(call, reply)
         if self.failures_in_a_row >= _HOPELESS + self.judge.concurrency and not giving_up:
@@ -241,8 +240,12 @@ class _Run:
         account.cost += self.budget.cost(spent)
 
 
-def _asked(judge: Judge, calls: list[Call]) -> list[StoredReply]:
-    """Asks, and asks once more what came back unreadable."""
+def _asked(judge: Judge, store: Store, calls: list[Call]) -> list[StoredReply]:
+    """Asks, asks once more what came back unreadable, and stores the replies.
+
+    The thread that asked stores them before it takes the next calls: a run that is killed loses what is in
+    flight and nothing that has come back.
+    """
     attempts = [[one] for one in judge.ask(calls)]
     again = [
         i
@@ -252,4 +255,8 @@ def _asked(judge: Judge, calls: list[Call]) -> list[StoredReply]:
     if again:
         for i, second in zip(again, judge.ask([calls[i] for i in again], again=True), strict=True):
             attempts[i].append(second)
-    return [StoredReply(key=call.key, attempts=tuple(of)) for call, of in zip(calls, attempts, strict=True)]
+    replies = [
+        StoredReply(key=call.key, attempts=tuple(of)) for call, of in zip(calls, attempts, strict=True)
+    ]
+    store.add_replies(replies)
+    return replies

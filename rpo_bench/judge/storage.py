@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from threading import Lock
 from typing import Any, TextIO, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -129,6 +130,7 @@ class Store:
     replies: dict[str, StoredReply]
     games: dict[tuple[str, str, str, bool], StoredGame]
     _files: dict[str, TextIO] = field(default_factory=dict)
+    _writing: Lock = field(default_factory=Lock)
 
     @property
     def paid(self) -> set[str]:
@@ -142,9 +144,10 @@ class Store:
         self._append(GAMES_FILE, new)
 
     def add_replies(self, replies: list[StoredReply]) -> None:
-        """Stores finished calls; they are with the operating system when this returns."""
-        self.replies.update((one.key, one) for one in replies)
-        self._append(REPLIES_FILE, replies)
+        """Stores finished calls, from any thread; they are with the operating system when this returns."""
+        with self._writing:
+            self.replies.update((one.key, one) for one in replies)
+            self._append(REPLIES_FILE, replies)
 
     def _append(self, name: str, lines: Iterable[BaseModel]) -> None:
         with explained(self.folder / name):
