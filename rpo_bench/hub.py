@@ -1,5 +1,7 @@
 """The hub: whether it can be reached, what a name there stands for, and why it can't be had, at once."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Literal
 
 from rpo_bench.errors import UserError
@@ -80,3 +82,41 @@ def explained(name: str, kind: Kind, flag: str, revision: str | None, error: Exc
 def _reason(error: Exception) -> Any:
     lines = str(error).strip().splitlines() or [type(error).__name__]
     return lines[0][:160].rstrip(" .:")
+
+
+def why_unreachable() -> str | None:
+    """Why the hub can't be asked now; None when it answers. One request without a second try."""
+    from huggingface_hub import constants
+    from huggingface_hub.utils import get_session
+
+    if constants.HF_HUB_OFFLINE:
+        return "HF_HUB_OFFLINE is set"
+    try:
+        get_session().head(constants.ENDPOINT, timeout=_TIMEOUT)
+    except Exception as error:
+        return str(_reason(error))
+    return None
+
+
+@contextmanager
+def no_waiting() -> Iterator[str | None]:
+    """Lets libraries take the copies on this machine, or fail at once, while the hub can't be reached.
+
+    ``datasets`` would otherwise ask again for a minute and a half.
+
+    Yields:
+        Why it can't be reached; None when it can.
+    """
+    import datasets
+    from huggingface_hub import constants
+
+    why = why_unreachable()
+    switches: tuple[Any, ...] = (constants, datasets.config)
+    before = [module.HF_HUB_OFFLINE for module in switches]
+    try:
+        for module in switches if why is not None else ():
+            module.HF_HUB_OFFLINE = True
+        yield why
+    finally:
+        for module, value in zip(switches, before, strict=True):
+            module.HF_HUB_OFFLINE = value

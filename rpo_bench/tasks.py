@@ -168,9 +168,9 @@ def load_task(name: str, include_path: Path | None = None) -> Task:
     try:
         return Task(TaskSpec.model_validate(yaml.safe_load(whole_text(file))), folder)
     except yaml.YAMLError as error:
-        raise UserError(f"{file} is not YAML: {str(error).splitlines()[0]}.") from error
+        raise UserError(f"{file}{_line_of(error)} is not YAML: {str(error).splitlines()[0]}.") from error
     except ValidationError as error:
-        raise UserError(f"{file}: {_first_problem(error)}.") from error
+        raise UserError(f"{file}: {_task_problem(error)}") from error
 
 
 def load_function(file: Path, name: str) -> Any:
@@ -216,6 +216,22 @@ def read_prompts(file: Path) -> list[Prompt]:
         first[prompt.prompt_id] = line.number
         prompts.append(prompt)
     return prompts
+
+
+def _line_of(error: yaml.YAMLError) -> str:
+    """`` line 3``, where it is known."""
+    mark = getattr(error, "problem_mark", None)
+    return "" if mark is None else f" line {mark.line + 1}"
+
+
+def _task_problem(error: ValidationError) -> str:
+    """The first complaint about a task.yaml as a sentence, with the field that may have been meant."""
+    first = error.errors()[0]
+    if first["type"] != "extra_forbidden":
+        return f"{_first_problem(error)}."
+    where = ".".join(str(part) for part in first["loc"])
+    model = DatasetSource if where.startswith("source.") else TaskSpec
+    return f"unknown field '{where}'.{did_you_mean(str(first['loc'][-1]), model.model_fields)}"
 
 
 def _first_problem(error: ValidationError) -> str:

@@ -64,14 +64,18 @@ class TestFinding:
                 YAML.replace("version: 1", "version: 0"),
                 "field 'version': Input should be greater than or equal to 1.",
             ),
-            (YAML.replace("heldout:", "held_out:"), "field 'held_out': Extra inputs are not permitted."),
+            (YAML.replace("heldout:", "held_out:"), "unknown field 'held_out'. Did you mean 'heldout'?"),
             (
                 YAML.replace("heldout: heldout.jsonl\n", ""),
                 "a task needs 'train' and 'heldout', or a 'source'.",
             ),
-            (YAML + "extra: 1\n", "field 'extra': Extra inputs are not permitted."),
+            (YAML + "extra: 1\n", "unknown field 'extra'. Did you mean 'train'?"),
             ("- a\n- b\n", "Input should be a valid dictionary"),
-            ("a: [1, 2\n", "is not YAML"),
+            ("a: [1, 2\n", "task.yaml line 2 is not YAML: while parsing a flow sequence."),
+            (
+                YAML.partition("train:")[0] + "source: {dataset: a/b, chosne: x}\nmax_new_tokens: 3\n",
+                "unknown field 'source.chosne'. Did you mean 'chosen'?",
+            ),
         ],
     )
     def test_a_broken_description_names_file_and_field(self, folder, yaml, sentence):

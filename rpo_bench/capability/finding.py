@@ -15,6 +15,9 @@ from rpo_bench.errors import UserError, did_you_mean
 log = logging.getLogger(__name__)
 
 _LIKELIHOOD = ("loglikelihood", "multiple_choice", "loglikelihood_rolling")
+_OWN_DATA = re.compile(
+    r"^(custom_dataset:\s*!function|dataset_path:\s*['\"]?(json|csv|text|parquet|arrow)\b)", re.MULTILINE
+)
 _FEW = 10  # documents from which on a gold answer that always stands first is no chance
 
 
@@ -113,13 +116,45 @@ def loaded_tasks(names: Sequence[str], manager: Any) -> dict[str, Any]:
     """Name → task, with groups and tags taken apart; raises UserError when one can't be loaded."""
     found: dict[str, Any] = {}
     for name in names:
-        try:
-            with quiet_harness():
+        with quiet_harness(), hub_at_once([name], manager) as unreachable:
+            try:
                 found |= manager.load([name])["tasks"]
-        except Exception as error:
-            first = (str(error).strip().splitlines() or [type(error).__name__])[0][:200].rstrip(".")
-            raise UserError(f"{FLAG} {name}: lm-eval can't load it: {first}.") from error
+            except Exception as error:
+                raise UserError(f"{FLAG} {name}: {_why(error, unreachable)}.") from error
     return found
+
+
+def _why(error: Exception, unreachable: str | None) -> str:
+    """Why a task can't be loaded."""
+    first = (str(error).strip().splitlines() or [type(error).__name__])[0][:200].rstrip(".")
+    if unreachable is None or not isinstance(error, OSError):  # datasets' ConnectionError is one
+        return f"lm-eval can't load it: {first}"
+    return (
+        f"its data come from the hub, which can't be reached ({unreachable}), and no copy of them is on this "
+        "machine: set HF_ENDPOINT to a mirror, copy the cache of a machine that has run it, or take another "
+        "task"
+    )
+
+
+@contextmanager
+def hub_at_once(names: Sequence[str], manager: Any) -> Iterator[str | None]:
+    """Without waiting for a hub out of reach, where a task may want it; yields why it can't be reached."""
+    from rpo_bench.hub import no_waiting
+
+    if all(_brings_its_data(name, manager) for name in names):
+        yield None
+        return
+    with no_waiting() as why:
+        yield why
+
+
+def _brings_its_data(name: str, manager: Any) -> bool:
+    """Whether a task's own file says that its documents come from a function or from files."""
+    entry = manager.task_index.get(name)
+    if entry is None or entry.yaml_path is None:
+        return False
+    text = Path(entry.yaml_path).read_text(encoding="utf-8", errors="replace")
+    return _OWN_DATA.search(text) is not None
 
 
 def check_tasks(tasks: dict[str, Any], readers: Sequence[Reader]) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from rpo_bench.capability.finding import quiet_harness
+from rpo_bench.capability.finding import hub_at_once, quiet_harness
 from rpo_bench.capability.schema import PARTS, Asked, DocScore, Measured
 
 log = logging.getLogger(__name__)
@@ -34,7 +34,7 @@ def run_harness(model: Any, tokenizer: Any, manager: Any, asked: Asked) -> Measu
 
     tqdm.set_lock(threading.RLock())  # its own is shared by processes, and left behind by a worker's end
     model = model.get_base_model() if hasattr(model, "get_base_model") else model  # the adapter's layers stay
-    with restored(model), quiet_harness():
+    with restored(model), quiet_harness(), hub_at_once(asked.tasks, manager):
         lm = HFLM(
             pretrained=model,
             tokenizer=copy.deepcopy(tokenizer),

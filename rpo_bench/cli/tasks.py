@@ -75,8 +75,10 @@ def _own_data(task: Task) -> dict[str, str]:
 def _dataset(source: DatasetSource) -> dict[str, str]:
     """Facts on a public dataset, which is not fetched for them."""
     config = f", config '{source.config}'" if source.config else ""
+    named = ", ".join(f"{file} ({split})" for split, file in source.data_files.items())
+    places = f"{named}; other splits from" if named else "from"
     return {
-        "dataset": f"{source.dataset}{config}: from files in ${VARIABLE}, or else from the hub",
+        "dataset": f"{source.dataset}{config}: {places} files in ${VARIABLE}, or else from the hub",
         "training prompts": f"split '{source.train}' less the held-out and {source.probe_prompts} probes",
         "held-out prompts": source.measured_on,
     }

@@ -7,7 +7,7 @@ from typing import Any
 
 from rpo_bench.data.sources import HUB, Record
 from rpo_bench.errors import UserError, did_you_mean
-from rpo_bench.hub import resolve_commit
+from rpo_bench.hub import explained, resolve_commit
 
 log = logging.getLogger(__name__)
 OUR_SPLITS = ("train", "test")
@@ -36,10 +36,12 @@ def hub_records(name: str, split: str | None, revision: str | None = None) -> It
     if not path:
         raise UserError("hf: needs a dataset's name after the colon, as in hf:Anthropic/hh-rlhf.")
     if not Path(path).exists():
-        revision = resolve_commit(path, "dataset", "hf:", revision) or revision
+        revision = resolve_commit(path, "dataset", HUB, revision) or revision
     try:
         loaded = datasets.load_dataset(path, config or None, split=split, revision=revision)
     except Exception as error:  # no network, no such name, no such split, a gated dataset …
+        if isinstance(error, ConnectionError):
+            raise UserError(explained(path, "dataset", HUB, revision, error)) from error
         raise UserError(f"{name} can't be loaded from the hub: {_first_line(error)}.") from error
     return _rows(name, loaded, None)
 

@@ -143,9 +143,9 @@ class DatasetSource(RecordShape):
             splits = list(dict.fromkeys((self.train, self.heldout)))
             files = " and ".join(f"{task}/{one}.jsonl" for one in splits)
             raise UserError(
-                f"Task '{task}': {str(error).rstrip('.')}; make the hub reachable (is HF_HUB_OFFLINE set?), "
-                f"name files by --data-files {','.join(f'{one}=FILE' for one in splits)}, "
-                f"or set {VARIABLE} to a folder that has the dataset as {files}."
+                f"Task '{task}': {str(error).rstrip('.')}; or name files by --data-files "
+                f"{','.join(f'{one}=FILE' for one in splits)}, or set {VARIABLE} to a folder that has the "
+                f"dataset as {files}."
             ) from error
 
     def _downloaded(self, folder: Path, split: str) -> tuple[str, Iterator[Record]]:

@@ -97,7 +97,10 @@ def harness_stage(work: HarnessWork, report: Callable[[Progress], None]) -> Done
     cell = work.cell
     manager = task_manager(work.asked.tasks, work.include_path)
     model = HFModel.load(
-        cell.policy, allow_pickle=cell.trust.allow_pickle, trust_remote_code=cell.trust.trust_remote_code
+        cell.policy,
+        allow_pickle=cell.trust.allow_pickle,
+        trust_remote_code=cell.trust.trust_remote_code,
+        loading=cell.spec.loading,
     )
     measured = run_harness(model.model, model.tokenizer, manager, work.asked)
     folder = cell_folder(cell.output.results, cell.spec)

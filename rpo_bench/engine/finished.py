@@ -18,6 +18,7 @@ from rpo_bench.engine.plan import (
     own_models,
     reference_cell,
 )
+from rpo_bench.engine.rewards import check_proxy
 from rpo_bench.engine.sampling_checks import check_backend
 from rpo_bench.engine.tokens import check_heldout
 from rpo_bench.errors import UserError
@@ -51,6 +52,7 @@ def plan_evaluation(spec: RunSpec, finished: Finished, around: Surroundings) -> 
     """
     check_evaluation(spec, around.trust)
     task = load_task(spec.task, around.include_path)
+    check_proxy(task, around.trust)
     task_hash = task_identity(task, spec.evaluation)
     cells: list[PlannedCell] = []
     models: dict[tuple[str, PromptFormat | None], BaseModel] = {}

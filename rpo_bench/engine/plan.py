@@ -26,6 +26,7 @@ from rpo_bench.engine.output import Identity
 from rpo_bench.engine.rewards import (
     EVAL_FLAG,
     GOLD,
+    check_proxy,
     check_source,
     check_training_reward,
     training_identity,
@@ -133,6 +134,7 @@ def plan_run(spec: RunSpec, surroundings: Surroundings) -> Plan:
     with collected_warnings() as warnings:
         check_evaluation(spec, surroundings.trust)
         task, data, models = _materials(spec, surroundings)
+        check_proxy(task, surroundings.trust)
         warnings += check_training_reward(choices, spec, task, surroundings.trust)
         if spec.evaluation.reward is not None:
             try_source(spec.evaluation.reward, EVAL_FLAG, surroundings.trust, task)

@@ -210,6 +210,12 @@ def proxy_folder(task: Task) -> Path:
     return task.folder / task.spec.proxy
 
 
+def check_proxy(task: Task, trust: Trust) -> None:
+    """Checks the proxy of a task that has one, as every checkpoint is measured by it too."""
+    if task.spec.proxy is not None:
+        check_reward_folder(proxy_folder(task), f"The proxy of the task '{task.spec.name}'", **vars(trust))
+
+
 def proxy_of(spec: CellSpec, task: Task, trust: Trust) -> Proxy | None:
     """The task's proxy, as metrics want it; None when it has none.
 

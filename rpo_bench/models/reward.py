@@ -157,6 +157,8 @@ def check_reward_folder(
         UserError: It doesn't; the sentence says what it holds.
     """
     where = what or str(folder)
+    if not folder.exists():
+        raise UserError(f"{where}: there is no folder {folder}.")
     if is_adapter(folder):
         raise UserError(f"{where}: that is an adapter: merge it into its base model first.")
     check_model_folder(folder, allow_pickle)

@@ -1,6 +1,8 @@
 """lm-eval's tasks are checked before anything is trained: its silent traps are sentences here."""
 
 import logging
+import socket
+import time
 from pathlib import Path
 
 import pytest
@@ -124,7 +126,30 @@ def test_likelihoods_under_a_tokenizer_that_closes_prompts_are_refused(make):
 
 def test_a_task_that_cannot_be_loaded_is_one_sentence(make):
     with pytest.raises(UserError, match="--lm-eval-tasks mine: lm-eval can't load it: ") as found:
-        make(
-            test_split="nowhere", doc_to_text="{{prompt}}", custom_dataset=None, dataset_path="nobody/nothing"
-        )
+        make(test_split="nowhere")
     assert "\n" not in str(found.value)
+
+
+def test_a_hub_out_of_reach_is_known_at_once_and_the_switches_are_put_back(make, monkeypatch):
+    """datasets' own retries take a minute and a half."""
+    import datasets
+    import huggingface_hub
+
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        closed = f"http://127.0.0.1:{unused.getsockname()[1]}"
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", closed)
+    monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", False)
+    begun = time.monotonic()
+    with pytest.raises(UserError, match="its data come from the hub, which can't be reached") as found:
+        make(custom_dataset=None, dataset_path="nobody/nothing")
+    assert time.monotonic() - begun < 10
+    assert "HF_ENDPOINT" in str(found.value)
+    assert not huggingface_hub.constants.HF_HUB_OFFLINE
+    assert not datasets.config.HF_HUB_OFFLINE
+
+
+def test_tasks_that_bring_their_data_ask_no_hub(make, monkeypatch):
+    monkeypatch.setattr("rpo_bench.hub.why_unreachable", lambda: pytest.fail("the hub was asked"))
+    assert make()["mine"].eval_docs

@@ -7,6 +7,8 @@ import pytest
 from family_models import CHAT, FAMILIES, TEXTS, family
 from run_cli import SMALL, invoke, stored
 
+from rpo_bench.methods import METHODS
+
 TOPICS = ("river", "city", "house", "cat", "dog", "green garden", "big house", "big cat")
 ANSWERS = (("it is good thanks .", 1.0), ("no stupid idiot .", -1.0), ("maybe yes .", 0.3))
 REWARD = (
@@ -15,8 +17,7 @@ REWARD = (
 
 #: Of every kind: imitation, labels, a value network, a partition, pairs, groups, a critic.
 SOME = {"llama": "sft,kto", "t5": "dro,rpo,grpo", "qwen3": "dpo,popo", "gpt2": "rpo", "bart": "kto"}
-OFFLINE = "sft,kto,dro,dro-p,rpo,una,a-star-po,qrpo,dpo,ipo,rebel"
-ONLINE = "ppo,grpo,grpo-filtered,rloo,p3o,popo"
+EVERY = ",".join(METHODS)
 
 
 @pytest.fixture
@@ -93,9 +94,10 @@ def test_a_checkpoint_of_a_chat_model_is_evaluated_as_it_was_trained_and_compare
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", FAMILIES)
 def test_every_family_learns_by_every_method(around: Path, kind: str):
-    methods = f"{OFFLINE},{ONLINE}"
-    run(around, family(kind, around / kind), methods, "--steps", "1", "--probe-every", "0", "--limit", "1")
-    check(around, kind, methods)
+    run(around, family(kind, around / kind), EVERY, "--steps", "1", "--probe-every", "0", "--limit", "1")
+    check(around, kind, EVERY)
+    done = invoke("compare", around / "out" / "results", "--resamples", "200")
+    assert done.exit_code == 0, done.output
 
 
 def test_the_texts_are_those_that_the_tokenizers_know():

@@ -75,8 +75,9 @@ def test_the_hub_needs_a_name(name):
 def test_an_unreachable_hub_is_one_sentence(monkeypatch):
     """Offline, the loading itself runs and fails as it would without a network."""
     monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     with pytest.raises(
-        UserError, match=r"^hf:no-such-org/no-such-data can't be loaded from the hub: "
+        UserError, match=r"^hf:no-such-org/no-such-data: there is no such folder, and no copy from the hub"
     ) as raised:
         read_rows("hf:no-such-org/no-such-data")
     assert "\n" not in str(raised.value)

@@ -139,10 +139,11 @@ class TestErrors:
 
     def test_a_hub_out_of_reach_says_what_to_set(self, folder, monkeypatch):
         monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", True)
+        monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
         message = self.refused(
             folder,
-            "Task 'riddles': hf:someone/riddles can't be loaded from the hub: ",
-            "HF_HUB_OFFLINE",
+            "Task 'riddles': hf:someone/riddles: there is no such folder, and no copy from the hub",
+            "as HF_HUB_OFFLINE is set: give a folder, or unset it; or name files by --data-files train=FILE",
             f"set {VARIABLE} to a folder that has the dataset as riddles/train.jsonl and riddles/test.jsonl.",
         )
         assert ".." not in message
@@ -188,7 +189,7 @@ class TestErrors:
         [
             ({}, {"heldout": "x.jsonl"}, "'source' stands instead of 'train', 'heldout' and 'probe'"),
             ({"prompt": "{question"}, {}, "field 'source.prompt': expected '}' before end of string"),
-            ({"splits": {}}, {}, "field 'source.splits': Extra inputs are not permitted"),
+            ({"splits": {}}, {}, "unknown field 'source.splits'. Known: chosen, config, "),
         ],
     )
     def test_a_description_that_cant_be(self, folder, source, changes, message):

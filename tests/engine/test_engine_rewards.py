@@ -226,3 +226,14 @@ def test_measuring_by_a_reward_model(world, tmp_path):
         assert metrics["reward"].interval.point == pytest.approx(metrics["proxy_reward"].interval.point)
         assert metrics["proxy_reward"].unit == "the proxy's own"
         assert "proxy_gap" not in metrics
+
+
+def test_a_proxy_that_is_not_there_is_known_before_anything_is_trained(world, tmp_path):
+    """Every checkpoint is measured by it, whatever its method learns from."""
+    folder = shutil.copytree(world / "tiny", tmp_path / "tiny")
+    shutil.rmtree(folder / "proxy")
+    with pytest.raises(UserError, match=r"The proxy of the task 'tiny': there is no folder .*/proxy\.$"):
+        planned(tmp_path, tmp_path / "work", methods=("rpo",))
+    shutil.copytree(folder / "models/decoder", folder / "proxy")
+    with pytest.raises(UserError, match=r"The proxy of the task 'tiny': .* holds a LlamaForCausalLM"):
+        planned(tmp_path, tmp_path / "work", methods=("rpo",))
