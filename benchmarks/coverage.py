@@ -13,12 +13,16 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from rpo_bench.compare.improvement import improvement, improvement_at
 from rpo_bench.compare.matched import within
 from rpo_bench.frontier import area_within, frontier_points
+from rpo_bench.overoptimisation import overoptimisation
 from rpo_bench.results.schema import Interval
 from rpo_bench.stats.aggregates import aggregate_interval, iqm
 from rpo_bench.stats.bootstrap import mean_over_prompts
+from rpo_bench.stats.bradley_terry import Games, ratings
 from rpo_bench.stats.compare import method_mean, paired_difference
+from rpo_bench.stats.jackknife import jackknife_interval
 from rpo_bench.stats.joint import Contrast, Joint, Term
 from rpo_bench.stats.length_control import length_controlled
 from rpo_bench.stats.multiplicity import holm
@@ -168,28 +172,77 @@ def at_equal_length(rng: np.random.Generator, seeds: int, resamples: int) -> Int
     return _less(length_controlled(scores, gap, rng, resamples=resamples).win_rate, 0.5)
 
 
+def jackknifed(rng: np.random.Generator, seeds: int, resamples: int) -> Interval:
+    """A corpus metric of a checkpoint: the deviation of 40 normal numbers; the truth is taken off."""
+    values = rng.normal(size=PROMPTS)
+    without = [np.delete(values, i).std(ddof=1) for i in range(PROMPTS)]
+    return _less(jackknife_interval(float(values.std(ddof=1)), np.array(without)), 1.0)
+
+
+def rating(rng: np.random.Generator, seeds: int, resamples: int) -> Interval:
+    """0.6 logits above the anchor, by two games of each of 100 questions that share their luck."""
+    luck = np.repeat(rng.random(100), 2)
+    asked, one = np.repeat(np.arange(100), 2), np.ones(200, dtype=np.int64)
+    won = (luck < 1 / (1 + np.exp(-0.6))).astype(np.float64)
+    found = ratings(Games(("anchor", "player"), asked, one, 0 * one, won), rng, resamples=resamples)
+    return _less(found["player"], 0.6)
+
+
+def improving(rng: np.random.Generator, seeds: int, resamples: int) -> Interval:
+    """How often a run of one method beats one of an equal one, on two tasks; ½ is taken off."""
+    return _less(improvement(rng.normal(size=(seeds, 2)), rng.normal(size=(seeds, 2)), rng), 0.5)
+
+
+def improving_at_kl(rng: np.random.Generator, seeds: int, resamples: int) -> Interval:
+    """The same on one task, over seeds and prompts."""
+    drawn = frontiers(rng, seeds, resamples, 2, area=False)
+    first, second = (Term(str(i), 1.0, drawn.values[i], np.ones(PROMPTS, dtype=bool)) for i in range(2))
+    return _less(improvement_at(first, second, drawn.joint), 0.5)
+
+
+def peak(rng: np.random.Generator, seeds: int, resamples: int) -> Interval:
+    """The KL at which gold is largest: gains √KL − KL/4 peak at 4 nats, of strengths up to 9."""
+    joint = Joint(int(rng.integers(2**60)), PROMPTS, resamples)
+    columns = []
+    for _ in range(seeds):
+        luck = 0.05 * rng.normal()
+        for nats in (0.5, 2.0, 5.0, 9.0):
+            columns.append(nats * (1 + 0.1 * rng.normal(size=PROMPTS)))
+            columns.append(np.sqrt(nats) - nats / 4 + luck + 0.2 * rng.normal(size=PROMPTS))
+    means = np.delete(joint.means(np.stack(columns, axis=1)), np.arange(1, 1 + PROMPTS), axis=0)
+    kl, gold = np.moveaxis(means.reshape(-1, seeds, 4, 2), -1, 0)
+    found = overoptimisation(kl, gold, gold, joint.seeds("m", seeds), prompts=PROMPTS)
+    return _less(found.peak_kl, 4.0)
+
+
 KINDS: dict[str, tuple[Kind, bool]] = {
     "checkpoint's mean (skewed, 40 prompts)": (checkpoint, False),
     "rate of 10 %, Wilson (60 prompts)": (rate, False),
     "paired difference of two checkpoints": (pair, False),
     "length-controlled win rate (200 questions)": (at_equal_length, False),
+    "Bradley–Terry rating (100 questions)": (rating, False),
+    "corpus metric of a checkpoint, jackknife": (jackknifed, False),
     **{f"method's mean, {name} dominate": (method(regime), True) for name, regime in REGIMES.items()},
     **{f"difference, {name} dominate": (difference(regime), True) for name, regime in REGIMES.items()},
     "difference at equal KL": (at_kl, True),
     "difference of areas under the frontier": (under, True),
     "corpus metric, Welch": (corpus, True),
     "interquartile mean over 3 tasks": (aggregate, True),
+    "probability of improvement over 2 tasks": (improving, True),
+    "probability of improvement at equal KL": (improving_at_kl, True),
+    "KL at which gold peaks": (peak, True),
 }
 
 
 def coverage(kind: Kind, seeds: int, worlds: int, resamples: int) -> float:
-    """The share of worlds whose interval holds 0."""
+    """The share of intervals that hold 0, among worlds that have one (few say that they can't be had)."""
     rng = np.random.default_rng([seeds, worlds, resamples])
-    inside = 0
+    inside = []
     for _ in range(worlds):
         one = kind(rng, seeds, resamples)
-        inside += one.low is not None and one.high is not None and one.low <= 0 <= one.high
-    return inside / worlds
+        if one.low is not None:
+            inside.append(one.low <= 0 and (one.high is None or one.high >= 0))
+    return float(np.mean(inside))
 
 
 def false_claims(seeds: int, methods: int, worlds: int, resamples: int) -> float:

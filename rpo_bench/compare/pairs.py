@@ -11,7 +11,7 @@ from rpo_bench.compare.matched import Floats, Side, at_kl, at_strength
 from rpo_bench.compare.panels import Row
 from rpo_bench.compare.report import Comparison, Matching
 from rpo_bench.results.schema import Interval, MetricValue
-from rpo_bench.stats.compare import SEED_LEVELS, mean_over_seeds
+from rpo_bench.stats.compare import SEED_LEVELS, mean_of_checkpoints, mean_over_seeds
 from rpo_bench.stats.joint import Contrast
 from rpo_bench.stats.making import empty
 from rpo_bench.stats.rates import PROMPT_LEVELS
@@ -171,10 +171,10 @@ def _points(row: Row, metric: str) -> Floats:
 
 
 def _own(row: Row, metric: str, points: Floats, level: float) -> Interval:
-    """One checkpoint keeps the interval of its record."""
-    if len(points) != 1:
-        return mean_over_seeds(points, level=level)
-    return next(s.record.metrics[metric].interval for s in row.stored if metric in s.record.metrics)
+    """One checkpoint keeps the interval of its record; at another level than theirs, seeds alone count."""
+    own = [s.record.metrics[metric].interval for s in row.stored if metric in s.record.metrics]
+    alike = len(points) == 1 or all(one.level == level for one in own)
+    return mean_of_checkpoints(own, level=level) if alike else mean_over_seeds(points, level=level)
 
 
 def _comparison(first: Item, second: Item, metric: str, value: MetricValue, match: Match) -> Comparison:

@@ -222,7 +222,7 @@ def scale_of(
     Raises:
         UserError: all scores, or all rewards, are equal.
     """
-    if not scores.std() > 0 or not rewards.std() > 0:
+    if np.ptp(scores) == 0 or np.ptp(rewards) == 0:  # a deviation needn't be 0 to the last digit
         raise UserError(f"All scores or all rewards of {of} are equal: they have no units.")
     return Scale(
         score_mean=float(scores.mean()),

@@ -12,7 +12,7 @@ from rpo_bench.compare.scores import PanelScores, measured, read_panel_scores
 from rpo_bench.oracle import Floats, Oracle, reward_on
 from rpo_bench.results.schema import Interval
 from rpo_bench.results.store import Results
-from rpo_bench.stats.compare import mean_over_seeds
+from rpo_bench.stats.compare import mean_of_checkpoints
 from rpo_bench.stats.joint import Joint, Term
 
 Badge = Literal["reference", "preliminary", "published", "headline"]
@@ -256,7 +256,7 @@ def _over_seeds(intervals: Sequence[Interval]) -> tuple[Interval, int] | None:
         return None
     if len(points) == 1:
         return next(one for one in intervals if one.point is not None), 1
-    return mean_over_seeds(np.array(points)), len(points)
+    return mean_of_checkpoints(intervals), len(points)
 
 
 def _comparable(oracle: _Yardstick, terms: Mapping[str, Term]) -> bool:

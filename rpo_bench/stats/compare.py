@@ -133,6 +133,29 @@ def mean_over_seeds(values: NDArray[np.float64], *, level: float = 0.95) -> Inte
     return made((point - half, point, point + half), n=n, level=level, method="t", levels=SEED_LEVELS[:1])
 
 
+def mean_of_checkpoints(own: Sequence[Interval], *, level: float = 0.95) -> Interval:
+    """The mean over training seeds of what each has one number and an interval over prompts for.
+
+    Seeds share their prompts, so that averaging them takes off nothing of the prompts' part: the interval has
+    the half-width √(a² + b²), a being Student's over the seeds and b the checkpoints' own in the mean. It is
+    somewhat too wide, for a has a part of b's noise. Without intervals of their own it covers seeds alone.
+
+    Args:
+        own: Of each seed, as in its record; those without a point are left out.
+        level: Nominal coverage, as of the records.
+    """
+    known = [one for one in own if one.point is not None]
+    found = mean_over_seeds(np.array([one.point for one in known], dtype=np.float64), level=level)
+    halves = [(one.high - one.low) / 2 for one in known if one.low is not None and one.high is not None]
+    if len(known) < 2 or len(halves) < len(known) or found.point is None:
+        return known[0] if len(known) == 1 else found
+    over_seeds = 0.0 if found.low is None else found.point - found.low
+    half = math.hypot(over_seeds, math.sqrt(float(np.mean(np.square(halves)))))
+    levels = tuple(dict.fromkeys([SEED_LEVELS[0], *(name for one in known for name in one.levels)]))
+    bounds = (found.point - half, found.point, found.point + half)
+    return made(bounds, n=len(known), level=level, method="t and the checkpoints' own", levels=levels)
+
+
 def _contrast(
     scores: list[NDArray[np.float64]],
     signs: NDArray[np.float64],

@@ -183,6 +183,9 @@ def test_a_scale_gives_scores_the_mean_and_deviation_of_rewards():
     standardised = [scale.standardised(score) for score in scores]
     assert np.mean(standardised) == pytest.approx(rewards.mean())
     assert np.std(standardised) == pytest.approx(rewards.std())
+    for alike in (np.ones(3), np.full(7, 0.1)):  # seven times 0.1 have a deviation of 1e-17
+        with pytest.raises(UserError, match="have no units"):
+            scale_of(np.arange(float(len(alike))), alike, "alike")
 
 
 # --- what is refused ---

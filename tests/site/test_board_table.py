@@ -33,16 +33,20 @@ def test_a_value_is_the_mean_over_seeds_and_prompts(tmp_path):
     assert set(value.interval.levels) >= {"training seeds", "prompts"}
 
 
-def test_a_measure_of_all_samples_has_student_s_interval_over_seeds(tmp_path):
-    """distinct-2 of 0.50, 0.52 and 0.57."""
+def test_a_measure_of_all_samples_has_student_s_interval_over_seeds_and_the_records_over_prompts(tmp_path):
+    """distinct-2 of 0.50, 0.52 and 0.57, each ± 1.96 · 0.02/√2 over its prompts."""
     for seed, value in enumerate((0.50, 0.52, 0.57)):
         write_scored(
-            tmp_path, cell_spec(seed=seed), {"reward": [0.1, 0.2]}, {"distinct_2": metric([value] * 2)}
+            tmp_path,
+            cell_spec(seed=seed),
+            {"reward": [0.1, 0.2]},
+            {"distinct_2": metric([value - 0.02, value + 0.02])},
         )
     value = rows_of(tmp_path)["rpo", 0.3].values["distinct_2"]
-    wanted = stats.t.interval(0.95, 2, np.mean([0.50, 0.52, 0.57]), stats.sem([0.50, 0.52, 0.57]))
-    assert (value.interval.low, value.interval.high) == pytest.approx(wanted)
-    assert (value.interval.levels, value.n) == (("training seeds",), "3")
+    over_seeds = stats.t.ppf(0.975, 2) * stats.sem([0.50, 0.52, 0.57])
+    half = np.hypot(over_seeds, 1.96 * 0.02 / np.sqrt(2))
+    assert (value.interval.low, value.interval.high) == pytest.approx((0.53 - half, 0.53 + half))
+    assert (value.interval.levels, value.n) == (("training seeds", "prompts"), "3")
 
 
 def test_one_seed_keeps_the_interval_of_its_record(tmp_path):
@@ -91,7 +95,7 @@ def test_where_scores_are_missing_the_records_values_stand_in(tmp_path):
     board = make_board(read_results(tmp_path))
     after = next(row for row in board.rows if row.method == "rpo").values["reward"].interval
     assert after.point == pytest.approx(before.point)
-    assert after.levels == ("training seeds",)
+    assert after.levels == ("training seeds", "prompts")
     assert list(board.sections[0].unread.values()) == ["scores.jsonl.gz is missing"]
 
 

@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from rpo_bench.results.schema import Interval
 from rpo_bench.stats.bootstrap import mean_over_prompts
 from rpo_bench.stats.compare import (
+    mean_of_checkpoints,
     mean_over_seeds,
     method_difference,
     method_mean,
@@ -107,6 +109,25 @@ def test_unscored_cells_are_left_out(rng: np.random.Generator):
     assert interval.point == pytest.approx(np.nanmean(scores))
     assert interval.low < interval.point < interval.high
     assert method_mean(np.full((3, 4), np.nan), rng).point is None
+
+
+def test_checkpoints_with_intervals_of_their_own_keep_what_their_shared_prompts_leave_open():
+    """Win rates 0.70, 0.71, 0.72, each ± 0.06 over questions: Student's half is 4.303 · 0.01/√3 = 0.0248, and
+    √(0.0248² + 0.06²) = 0.0649."""
+
+    def won(point, low=-0.06, high=0.06):
+        ends = {"low": point + low, "high": point + high} if low is not None else {}
+        return Interval(point=point, method="bootstrap", levels=("questions",), n=144, **ends)
+
+    found = mean_of_checkpoints([won(0.70), won(0.71), won(0.72)])
+    assert (found.point, found.n) == (pytest.approx(0.71), 3)
+    assert found.high - found.point == pytest.approx(0.0649, abs=1e-4)
+    assert found.levels == ("training seeds", "questions")
+    assert mean_of_checkpoints([won(0.7), won(0.7)]).high == pytest.approx(0.76)
+    assert mean_of_checkpoints([won(0.7)]) == won(0.7)
+    bare = mean_of_checkpoints([won(0.70), won(0.71), won(0.72, low=None)])
+    assert (bare.levels, bare.high - bare.point) == (("training seeds",), pytest.approx(0.0248, abs=1e-4))
+    assert mean_of_checkpoints([]).point is None
 
 
 def test_what_does_not_vary_has_no_made_up_interval(rng: np.random.Generator):

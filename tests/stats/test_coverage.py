@@ -27,6 +27,10 @@ def simulation():
         ("difference of areas under the frontier", 3),
         ("corpus metric, Welch", 3),
         ("interquartile mean over 3 tasks", 5),
+        ("probability of improvement at equal KL", 5),
+        ("Bradley–Terry rating (100 questions)", 1),
+        ("corpus metric of a checkpoint, jackknife", 1),
+        ("KL at which gold peaks", 3),
     ],
 )
 def test_a_95_percent_interval_holds_the_truth(simulation, kind, seeds):
