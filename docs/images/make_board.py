@@ -12,7 +12,7 @@ from playwright.sync_api import sync_playwright
 ROOT = Path(__file__).resolve().parents[2]
 PICTURE = Path(__file__).with_name("board.png")
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-SIZE = {"width": 1280, "height": 800}
+SIZE = {"width": 1280, "height": 900}
 MOST = 200_000  # bytes
 
 

@@ -2,10 +2,13 @@
 const bytes = (n) => (n ? `${(n / 2 ** 20).toFixed(0)} MiB` : "");
 const seconds = (n) => (n ? `${number(n, n < 10 ? 1 : 0)} s` : DASH);
 
-const metricName = (name, of) => (of.unit ? `${words(name)}, ${of.unit}` : words(name));
+const metricName = (name, of) => (of.unit ? `${words(name)}, ${of.unit.startsWith("of ") ? "in units " : ""}${of.unit}` : words(name));
+
+// The table's metrics first, in its order.
+const tableFirst = (names) => [...ownColumns.filter((name) => names.includes(name)), ...names.filter((name) => !ownColumns.includes(name))];
 
 const metricsPart = (of) => {
-  const rows = Object.entries(of.metrics).map(([name, one]) => [metricName(name, one), number(one.point), bounds(one.low, one.high) || DASH,
+  const rows = tableFirst(Object.keys(of.metrics)).map((name) => [name, of.metrics[name]]).map(([name, one]) => [metricName(name, one), number(one.point), bounds(one.low, one.high) || DASH,
     one.prompts === null ? `${one.seeds}` : `${one.seeds} \u00d7 ${one.prompts}`,
     one.levels.join(", ") || DASH, one.backend || DASH, of.unscored[name] ? String(of.unscored[name]) : "0"]);
   return rows.length ? part("Metrics", numbers(["Metric", "Mean", "95 % interval", "n", "Interval covers", "Scored by", "Unscored"], rows))

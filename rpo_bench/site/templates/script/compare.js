@@ -29,7 +29,7 @@ const pairedScores = (first, second, metric) => {
 const backend = (row, metric) => row.of.metrics[metric]?.backend ?? null;
 
 const differenceTable = (first, second) => {
-  const metrics = Object.keys(first.of.metrics).filter((name) => name in second.of.metrics && backend(first, name) === backend(second, name));
+  const metrics = tableFirst(Object.keys(first.of.metrics)).filter((name) => name in second.of.metrics && backend(first, name) === backend(second, name));
   const rows = [];
   for (const metric of metrics) {
     const scores = pairedScores(first, second, metric);
