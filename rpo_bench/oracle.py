@@ -222,7 +222,7 @@ def reward_on(kl: Floats, reward: Floats, at: Floats) -> Floats:
         (R,).
     """
     rows = np.arange(len(kl))
-    right = np.sum(kl <= at[:, None], axis=1)
+    right = np.count_nonzero(kl <= at[:, None], axis=1)
     before, after = np.clip(right - 1, 0, None), np.clip(right, None, kl.shape[1] - 1)
     span = kl[rows, after] - kl[rows, before]
     share = np.where(span > 0, (at - kl[rows, before]) / np.where(span > 0, span, 1.0), 0.0)

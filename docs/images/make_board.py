@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PICTURE = Path(__file__).with_name("board.png")
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 SIZE = {"width": 1280, "height": 900}
-MOST = 200_000  # bytes
+MOST = 250_000  # bytes
 
 
 def take(page: Path, picture: Path) -> int:

@@ -12,7 +12,7 @@ from rpo_bench.compare.matched import Floats, at_kl, furthest, seed_curves
 from rpo_bench.compare.report import Badge, Standing
 from rpo_bench.frontier import area_within, frontier_points
 from rpo_bench.oracle import Oracle, reward_on
-from rpo_bench.stats.joint import Term
+from rpo_bench.stats.joint import Joint, Term
 from rpo_bench.stats.multiplicity import holm
 from rpo_bench.stats.ranks import rank_intervals
 
@@ -81,7 +81,7 @@ def standings(
     start = reference_term(cube, reference)
     terms = [at_kl(item, reference, cube, "reward", at.budget).term for item in items]
     best = _oracle_term(cube, oracle, at.budget)
-    ranks = _ranks(terms, cube, level)
+    ranks = ranks_of(terms, cube.joint, level)
     found = []
     for item, term, rank in zip(items, terms, ranks, strict=True):
         area = _area_term(item, cube, reference, at.budget)
@@ -134,11 +134,22 @@ def _oracle_term(cube: Cube, oracle: Oracle | None, budget: float) -> Term | Non
     return Term("oracle", 1.0, values[:, None], np.ones(len(cube.prompts), dtype=bool))
 
 
-def _ranks(terms: Sequence[Term], cube: Cube, level: float) -> list[tuple[int, int]]:
-    """Ranks that hold together, from all pairwise differences, adjusted by Holm."""
+def ranks_of(
+    terms: Sequence[Term], joint: Joint, level: float, *, over_seeds: bool = False
+) -> list[tuple[int, int]]:
+    """Best and worst rank of each, which hold together, from all pairwise differences, adjusted by Holm.
+
+    Args:
+        terms: What is ranked.
+        joint: Their resamples.
+        level: The chance that no rank is wrong.
+        over_seeds: Only differences that cover training seeds count.
+    """
     count = len(terms)
     pairs = [(i, j) for i in range(count) for j in range(i + 1, count)]
-    raw = [cube.joint.contrast([terms[i], terms[j].negative()], level).p for i, j in pairs]
+    found = [joint.contrast([terms[i], terms[j].negative()], level) for i, j in pairs]
+    counts = [not over_seeds or "training seeds" in one.interval.levels for one in found]
+    raw = [one.p if kept else None for one, kept in zip(found, counts, strict=True)]
     table: Floats = np.full((count, count), np.nan)
     for (i, j), p in zip(pairs, holm(raw), strict=True):
         table[i, j] = table[j, i] = np.nan if p is None else p

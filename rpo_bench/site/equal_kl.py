@@ -1,10 +1,9 @@
 """Who wins at equal KL: every method's reward at one KL budget, and what the leader's lead is worth."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rpo_bench.compare.cube import Cube, cube_of
-from rpo_bench.compare.frontiers import Reach, reach, reference_term
+from rpo_bench.compare.frontiers import Reach, ranks_of, reach, reference_term
 from rpo_bench.compare.items import Item
 from rpo_bench.compare.matched import at_kl, seed_curves
 from rpo_bench.compare.panels import Panel
@@ -25,8 +24,8 @@ class Standing:
         gain: The same less the reference policy's, on shared prompts.
         behind: The leader's reward less its own; None for the leader.
         seeds: Training seeds that count.
-        places: The best and the worst place that it may have: as many methods are shown to be ahead of it,
-            and behind it, by paired differences over training seeds, without correction.
+        ranks: The best and the worst rank that it may have, by all pairwise differences over training seeds,
+            adjusted by Holm: those that ``rpo-bench compare`` tells.
         lost: Checkpoints without a measurement, for they diverged.
         furthest: The KL of its furthest strength, in nats, where that is short of the budget.
     """
@@ -36,14 +35,16 @@ class Standing:
     gain: Interval
     behind: Interval | None
     seeds: int
-    places: tuple[int, int]
+    ranks: tuple[int, int]
     lost: int
     furthest: float | None
 
     @property
     def resolved(self) -> bool:
         """Whether the leader is shown to be ahead: the difference, over training seeds, lies above zero."""
-        return self.behind is not None and _shown(self.behind)
+        if self.behind is None or self.behind.low is None:
+            return False
+        return self.behind.low > 0 and "training seeds" in self.behind.levels
 
 
 @dataclass(frozen=True)
@@ -89,8 +90,11 @@ def rank(
     lines = [_Line(item, at_kl(item, start, cube, "reward", far.budget).term) for item in items]
     lines.sort(key=lambda line: (-line.reward, line.item.label))
     reference = reference_term(cube, start)
-    leads = _leads(lines, cube.joint)
-    standings = tuple(_standing(i, lines, leads, reference, far, cube.joint) for i in range(len(lines)))
+    ranks = ranks_of([line.term.measured() for line in lines], cube.joint, LEVEL, over_seeds=True)
+    standings = tuple(
+        _standing(line, lines[0], of, reference, far, cube.joint)
+        for line, of in zip(lines, ranks, strict=True)
+    )
     return Ranking(far.budget, standings, cube.joint.contrast([reference]).interval)
 
 
@@ -107,38 +111,20 @@ class _Line:
         return float(self.term.seeds.mean())
 
 
-#: (Place of the better, of the worse) → the former's reward less the latter's.
-_Leads = dict[tuple[int, int], Interval]
-
-
-def _leads(lines: Sequence[_Line], joint: Joint) -> _Leads:
-    """Every pair's difference; the lines stand best first."""
-    return {
-        (i, j): joint.contrast([lines[i].term, lines[j].term.negative()]).interval
-        for j in range(len(lines))
-        for i in range(j)
-    }
-
-
-def _shown(lead: Interval) -> bool:
-    """Whether a difference lies above zero, over training seeds."""
-    return lead.low is not None and lead.low > 0 and "training seeds" in lead.levels
-
-
 def _standing(
-    at: int, lines: Sequence[_Line], leads: _Leads, reference: Term, far: Reach, joint: Joint
+    line: _Line, leader: _Line, ranks: tuple[int, int], reference: Term, far: Reach, joint: Joint
 ) -> Standing:
-    line = lines[at]
-    ahead = sum(_shown(leads[i, at]) for i in range(at))
-    behind = sum(_shown(leads[at, j]) for j in range(at + 1, len(lines)))
+    behind = None
+    if line is not leader:
+        behind = joint.contrast([leader.term, line.term.negative()]).interval
     furthest = far.points[line.item.label]
     return Standing(
         label=line.item.label,
         reward=joint.contrast([line.term]).interval,
         gain=joint.contrast([line.term, reference.negative()]).interval,
-        behind=leads[0, at] if at else None,
+        behind=behind,
         seeds=len(line.term.seeds),
-        places=(1 + ahead, len(lines) - behind),
+        ranks=ranks,
         lost=line.item.lost,
         furthest=furthest if furthest < far.budget else None,
     )

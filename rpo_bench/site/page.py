@@ -22,7 +22,7 @@ from rpo_bench.site.judge_cards import judge_cards
 from rpo_bench.site.learning_plot import learning, learning_plots
 from rpo_bench.site.lengths import bounded_text
 from rpo_bench.site.palette import REFERENCE, Look, looks
-from rpo_bench.site.ranking_plot import budget_oracle, places, ranking, ranking_frame
+from rpo_bench.site.ranking_plot import budget_oracle, rank_text, ranking, ranking_frame
 from rpo_bench.site.stability_table import MEASURES, Stability, stability
 from rpo_bench.site.svg import Frame, key
 from rpo_bench.site.table import BoardRow, Column, Value, shown_columns
@@ -33,10 +33,10 @@ from rpo_bench.spec import Decoding
 _TRADE_WIDE = Frame(540, 340, left=50, right=12, top=34, bottom=50)
 _TRADE_NARROW = Frame(360, 290, left=46, right=10, top=34, bottom=50)
 _LEARNING = Frame(300, 180, left=40, right=8, top=8, bottom=42)
-_PLACES = (
-    "Those that the method may have at the KL of the sentence above, over all its strengths: as many methods "
-    "are shown to earn more, and less, by paired differences over training seeds and prompts (95 %, without "
-    "correction). The best group isn't shown to earn less than the first."
+_RANKS = (
+    "By the method's reward at the KL of the sentence above, over all strengths: the ranks that all pairwise "
+    "differences over training seeds and prompts leave open, adjusted by Holm. The best group isn't shown to "
+    "earn less than the first, each by its own 95 % interval."
 )
 _COST = "Wall time of training one checkpoint, in seconds; the row's card has tokens, rollouts and memory."
 _TRADES = (("toxicity", "Toxicity and reward"), ("distinct_2", "Diversity and reward"))
@@ -78,7 +78,7 @@ def page(board: Board, roots: Sequence[Path]) -> str:
         "reference": REFERENCE,
         "columns": shown_columns(board.rows),
         "ranked": _ranked(board),
-        "about_places": _PLACES,
+        "about_ranks": _RANKS,
         "about_cost": _COST,
         "measures": MEASURES,
         "few_samples": int(MIN_EFFECTIVE_SAMPLES),
@@ -164,22 +164,22 @@ def _pictures(section: Section, methods: Mapping[str, Look], name: str) -> Pictu
 
 
 @dataclass(frozen=True)
-class _Place:
-    """A row's method among those at equal KL: its order, and the places that it may have of how many."""
+class _Rank:
+    """A row's method among those at equal KL: its order, and the ranks that it may have of how many."""
 
     order: int
-    places: str
+    ranks: str
     of: int
     resolved: bool
 
 
-def _ranked(board: Board) -> dict[str, _Place]:
-    """Row's key → its method's place; without what can't be ranked."""
-    found: dict[str, _Place] = {}
+def _ranked(board: Board) -> dict[str, _Rank]:
+    """Row's key → its method's rank; without what can't be ranked."""
+    found: dict[str, _Rank] = {}
     for section in board.sections:
         standings = section.ranking.standings if section.ranking else ()
         by_label = {
-            one.label: _Place(i, places(one), len(standings), one.resolved)
+            one.label: _Rank(i, rank_text(one), len(standings), one.resolved)
             for i, one in enumerate(standings, 1)
         }
         found |= {row.key: by_label[row.method] for row in section.rows if row.method in by_label}

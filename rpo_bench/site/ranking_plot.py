@@ -15,7 +15,7 @@ _ROW = 23.0
 _TALL_ROW = 31.0  # with the interval beneath the number
 _TOP = 30.0
 _BOTTOM = 26.0
-_RANK = 54.0  # the column of places, at the right
+_RANK = 54.0  # the column of ranks, at the right
 
 
 def ranking_frame(section: Section, width: float, left: float, right: float, *, tall: bool = False) -> Frame:
@@ -41,20 +41,20 @@ def ranking(section: Section, looks: Mapping[str, Look], frame: Frame, name: str
         if not one.resolved
     ]
     body += [_yardstick(x, frame, label, value) for label, value in yardsticks]
-    body.append(tag("text", "places", class_="tick end", x=frame.width - 4, y=_TOP - 14))
+    body.append(tag("text", "rank", class_="tick end", x=frame.width - 4, y=_TOP - 14))
     for i, one in enumerate(found.standings):
         parts = _row(x, frame, one, looks[one.label], (_TOP + row * i, row))
         body.append(tag("g", *parts, class_=f"series {looks[one.label].colour}", data_method=one.label))
     title = f"Reward at {found.budget:g} nats of KL"
     described = "; ".join(
-        f"{one.label} {estimate(one.reward)}, place {places(one)}" for one in found.standings
+        f"{one.label} {estimate(one.reward)}, rank {rank_text(one)}" for one in found.standings
     )
     return figure(frame, title, f"{described}.", name, body)
 
 
-def places(one: Standing) -> str:
+def rank_text(one: Standing) -> str:
     """``1–4``, or ``16``."""
-    best, worst = one.places
+    best, worst = one.ranks
     return f"{best}" if best == worst else f"{best}{DASH}{worst}"
 
 
@@ -70,7 +70,7 @@ def _row(x: Scale, frame: Frame, one: Standing, look: Look, band: tuple[float, f
     label = shortened(visible(one.label), int((frame.left - 18) / 7.4))
     parts.append(tag("text", label, class_="label end", x=frame.left - 12, y=y + 4.5))
     parts += _numbers(one, frame.width - _RANK, y, tall=height > _ROW)
-    parts.append(tag("text", places(one), class_="places end", x=frame.width - 4, y=y + 4.5))
+    parts.append(tag("text", rank_text(one), class_="ranks end", x=frame.width - 4, y=y + 4.5))
     return parts
 
 

@@ -167,7 +167,7 @@ class Joint:
         total = np.zeros(self.resamples)
         for term in terms:
             drawn = term.values[1 + self.prompts :]
-            total += term.sign * np.sum(drawn * self.seeds(term.label, drawn.shape[1]), 1)
+            total += term.sign * np.einsum("rs,rs->r", drawn, self.seeds(term.label, drawn.shape[1]))
         return total
 
 

@@ -2,12 +2,14 @@
 
 import numpy as np
 import pytest
-from results_factory import cell_spec, write_cell
+from results_factory import cell_spec, write_cell, write_world
 from worlds import only_panel, write_points
 
+from rpo_bench.compare.build import compare
 from rpo_bench.compare.frontiers import kl_budget
 from rpo_bench.compare.matched import within
 from rpo_bench.compare.scores import read_panel_scores
+from rpo_bench.compare.section import Options
 from rpo_bench.site.equal_kl import rank
 
 
@@ -120,14 +122,19 @@ def test_there_is_no_ranking_of_nothing(tmp_path):
     assert ranking(tmp_path) is None
 
 
-def test_places_are_as_far_apart_as_paired_differences_show(tmp_path):
+def test_ranks_are_as_far_apart_as_paired_differences_show(tmp_path):
     """a and b can't be told apart, c is behind both, and d, with one seed, can be told from nobody."""
     close = {"a": {0.1: [(1, 1.0), (1, 0.2), (1, 0.6)]}, "b": {0.1: [(1, 0.1), (1, 0.9), (1, 0.5)]}}
     behind = {"c": {0.1: [(1, -9.0), (1, -9.1), (1, -9.2)]}, "d": {0.1: [(1, -20.0)]}}
     found = ranking(write_points(tmp_path, {**close, **behind}))
-    assert {one.label: one.places for one in found.standings} == {
-        "a": (1, 3),
-        "b": (1, 3),
-        "c": (3, 4),
-        "d": (1, 4),
+    ranks = {"a": (1, 3), "b": (1, 3), "c": (3, 4), "d": (1, 4)}
+    assert {one.label: one.ranks for one in found.standings} == ranks
+
+
+def test_ranks_are_those_of_compare(tmp_path):
+    root = write_world(tmp_path, ["sft", "rpo", "kto"], seeds=4)
+    (section,) = compare([str(root)], [], Options()).sections
+    found = ranking(root)
+    assert {one.label: one.ranks for one in found.standings} == {
+        one.label: one.ranks for one in section.standings
     }

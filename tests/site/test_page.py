@@ -130,17 +130,17 @@ def test_there_is_a_row_for_every_method_and_strength_of_both_models(text):
     assert {row["data-model"] for row in rows} == {"decoder", "encoder-decoder"}
 
 
-def test_places_at_equal_kl_and_the_best_group_stand_in_every_row(text):
+def test_ranks_at_equal_kl_and_the_best_group_stand_in_every_row(text):
     """On the decoder rpo is shown to be ahead of kto; on the encoder-decoder it is alone."""
     rows = re.findall(r'<tr data-row="[^"]+".*?</tr>', text, re.DOTALL)
-    places = {}
+    ranks = {}
     for row in rows:
         name = tuple(re.search(rf'data-{what}="([^"]*)"', row)[1] for what in ("model", "method"))
         cell = re.search(r'data-v="\d+"><b>(\d.{0,4})</b> <span class="ci">of (\d+)(.*?)</td>', row)
-        places.setdefault(name, set()).add(
+        ranks.setdefault(name, set()).add(
             None if cell is None else (cell[1], int(cell[2]), "best group" in cell[3])
         )
-    assert places == {
+    assert ranks == {
         ("decoder", "reference"): {None},
         ("decoder", "rpo"): {("1", 2, True)},
         ("decoder", "kto"): {("2", 2, False)},
