@@ -11,6 +11,10 @@ from rpo_bench.site.build import build_leaderboard
 
 pytestmark = pytest.mark.browser
 
+# A line of the table is one place, however high its cells.
+WHERE = """() => {
+    const one = document.activeElement;
+    return (one.closest('tr') ?? one).getBoundingClientRect().top + scrollY; }"""
 RUN = "what => axe.run(what, {resultTypes: ['violations']})"
 
 
@@ -69,6 +73,6 @@ def test_tab_goes_through_controls_and_table_in_reading_order(browser, address):
         places = []
         for _ in range(25):
             page.keyboard.press("Tab")
-            places.append(page.evaluate("document.activeElement.getBoundingClientRect().top + scrollY"))
+            places.append(page.evaluate(WHERE))
         rows = [round(place / 60) for place in places[1:]]
         assert rows == sorted(rows)

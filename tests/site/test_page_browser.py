@@ -173,6 +173,27 @@ def test_the_address_keeps_the_state(browser, address):
         page.wait_for_function("document.querySelector('#shown').textContent === '13 rows'")
 
 
+def test_steps_within_the_page_leave_what_is_shown_alone(browser, address):
+    with opened(browser, f"{address}#hide=kto&sort=reward&dir=down", reduced_motion="reduce") as page:
+        url, shown = page.url, methods(page)
+        page.keyboard.press("Tab")
+        page.keyboard.press("Enter")
+        assert page.evaluate("document.activeElement.id") == "table"
+        for link in page.locator("nav a").all():
+            link.click()
+            target = link.get_attribute("href")[1:]
+            assert page.evaluate("document.activeElement.id") == target
+            place = page.locator(f"#{target}").bounding_box()
+            assert 0 <= place["y"] <= page.viewport_size["height"] - place["height"]
+        assert (page.url, methods(page)) == (url, shown)
+        assert page.locator("nav a").all_inner_texts() == [
+            "Table",
+            "Pictures: decoder",
+            "Pictures: encoder-decoder",
+            "How to read this",
+        ]
+
+
 def test_an_address_of_nonsense_shows_everything(browser, address):
     with opened(browser, f"{address}#sort=<img>&hide=nobody&model=__proto__&dir=%") as page:
         assert len(methods(page)) == 13

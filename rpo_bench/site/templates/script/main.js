@@ -20,6 +20,15 @@ form.addEventListener("change", (event) => {
 find.addEventListener("input", () => change({ find: find.value }, true));
 document.getElementById("reset").addEventListener("click", () => change({ ...EMPTY, pick: state.pick }));
 watchers.push(drawTable, drawPicks, drawDrawer);
+// The address tells what is shown: a step to another part of the page leaves it alone.
+document.addEventListener("click", (event) => {
+  const link = event.target.closest?.('a[href^="#"]');
+  const to = link && document.getElementById(link.getAttribute("href").slice(1));
+  if (!to) return;
+  event.preventDefault();
+  to.scrollIntoView();
+  to.focus({ preventScroll: true });
+});
 const restoreChecked = () => {
   state = checked(readState());
   for (const one of watchers) one();
