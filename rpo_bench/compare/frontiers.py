@@ -88,8 +88,8 @@ def standings(
         found.append(
             Standing(
                 label=item.label,
-                seeds=len(item.seeds),
-                badge=badge(item),
+                seeds=(seeds := len(term.measured().seeds)),
+                badge=badge(item, seeds),
                 lost=item.lost,
                 reward=cube.joint.contrast([term], level).interval,
                 gain=cube.joint.contrast([term, start.negative()], level).interval,
@@ -102,12 +102,11 @@ def standings(
     return sorted(found, key=lambda one: (-(one.reward.point or -math.inf), one.label))
 
 
-def badge(item: Item) -> Badge:
-    """What the number of training seeds allows to claim."""
+def badge(item: Item, seeds: int) -> Badge:
+    """What the number of training seeds that have scores allows to claim."""
     if not item.trained:
         return "reference"
-    seeds = len(item.seeds)
-    if seeds == 1:
+    if seeds <= 1:
         return "one seed"
     return "preliminary" if seeds < 5 else "published" if seeds < 10 else "headline"
 

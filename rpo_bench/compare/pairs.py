@@ -94,7 +94,7 @@ def compare_pair(
             "wins": int((known_gap > TIE).sum()),
             "ties": int((np.abs(known_gap) <= TIE).sum()),
             "losses": int((known_gap < -TIE).sum()),
-            "notes": _notes(first, second, a, b, contrast),
+            "notes": _notes((first, a), (second, b), contrast, len(known_gap)),
         }
     )
     return Compared(comparison, a.by_prompt, b.by_prompt)
@@ -197,34 +197,36 @@ def _comparison(first: Item, second: Item, metric: str, value: MetricValue, matc
     )
 
 
-def _notes(first: Item, second: Item, a: Side, b: Side, contrast: Contrast) -> tuple[str, ...]:
+def _notes(
+    first: tuple[Item, Side], second: tuple[Item, Side], contrast: Contrast, prompts: int
+) -> tuple[str, ...]:
     notes = [
         f"{item.label} ends before this KL and is held where it ends"
-        for item, side in ((first, a), (second, b))
+        for item, side in (first, second)
         if side.held
     ]
     interval = contrast.interval
     if interval.point is None:
         notes.append("no prompt has a score of both")
     elif interval.low is None:
-        notes.append(_without_interval(interval, contrast.p))
+        notes.append(_without_interval(prompts, contrast.p))
     elif SEED_LEVELS[0] not in interval.levels:
-        notes += _of_single_seeds(first, second, interval)
+        notes += _of_single_seeds((first, second), interval)
     return tuple(notes)
 
 
-def _of_single_seeds(first: Item, second: Item, interval: Interval) -> list[str]:
+def _of_single_seeds(sides: Sequence[tuple[Item, Side]], interval: Interval) -> list[str]:
     """What an interval says nothing of; a reference policy has no training seeds to be said of."""
     if interval.levels == PROMPT_LEVELS:
         return ["one training seed: the interval covers prompts alone"]
-    alone = [item.label for item in (first, second) if item.trained and len(item.seeds) == 1]
+    alone = [item.label for item, side in sides if item.trained and len(side.term.measured().seeds) == 1]
     return [f"{label} has one training seed, which the interval takes as it is" for label in alone]
 
 
-def _without_interval(interval: Interval, p: float | None) -> str:
+def _without_interval(prompts: int, p: float | None) -> str:
     if p == 1.0:
         return "the scores are identical"
-    if interval.n == 1:
+    if prompts == 1:
         return "one prompt: no interval can be had"
     return "the difference is the same everywhere: no interval can be had"
 

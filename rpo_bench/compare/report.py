@@ -52,7 +52,7 @@ class Standing(Frozen):
     """A method at the KL budget."""
 
     label: str
-    seeds: int
+    seeds: int = Field(description="that have a reward at the budget")
     badge: Badge
     lost: int = Field(description="checkpoints that diverged and have no measurement")
     reward: Interval

@@ -185,6 +185,14 @@ def _apart(
     }
 
 
+def _why_no_budget(items: Sequence[Item], cube: Cube) -> str:
+    trained = [[s.record.cell for row in item.rows for s in row.stored] for item in items if item.trained]
+    known = sum(any(cube.has(cell, "kl") for cell in cells) for cells in trained)
+    if known < min(2, len(trained)):
+        return "fewer than two methods have scores of their KL"
+    return "the methods have hardly left the reference policy"
+
+
 def _notes(
     panel: Panel,
     items: Sequence[Item],
@@ -204,7 +212,7 @@ def _notes(
         if start is None:
             notes.append("Nothing at equal KL: the untrained reference policy isn't among the results.")
         elif not budgets:
-            notes.append("Nothing at equal KL: the methods have hardly left the reference policy.")
+            notes.append(f"Nothing at equal KL: {_why_no_budget(items, cube)}.")
     if isinstance(oracle, str):
         notes.append(f"No oracle: {oracle}.")
     elif budgets and budgets[0] > oracle.end:

@@ -220,7 +220,24 @@ def test_one_prompt_has_no_interval(tmp_path: Path):
     one = given(tmp_path, [1.0], [0.5], seeds=3)
     assert (one["difference"]["point"], one["difference"]["low"], one["p"]) == (0.5, None, None)
     assert one["verdict"] == "can't be told"
-    assert any("no interval can be had" in note for note in one["notes"])
+    assert "one prompt: no interval can be had" in one["notes"]
+
+
+def test_a_seed_whose_scores_cannot_be_read_stands_behind_nothing(tmp_path: Path):
+    """Two seeds of each are stored; of a's, one can be read, of c's none."""
+    methods = {name: Method((0.2, 0.4)) for name in ("sft", "rpo", "kto")}
+    write_planted(tmp_path, methods, world=3, seeds=2)
+    for file in [*tmp_path.glob("**/rpo-*-1-*/scores.jsonl.gz"), *tmp_path.glob("**/kto-*/scores.jsonl.gz")]:
+        file.write_bytes(b"nothing")
+    found = report("sft", "rpo", "--results", tmp_path, "--kl", "1")["sections"][0]
+    assert {one["label"]: (one["seeds"], one["badge"]) for one in found["standings"]} == {
+        "sft": (2, "preliminary"),
+        "rpo": (1, "one seed"),
+    }
+    (gap,) = [one for one in found["comparisons"] if one["primary"]]
+    assert "rpo has one training seed, which the interval takes as it is" in gap["notes"]
+    alone = report("sft", "kto", "--results", tmp_path)["sections"][0]
+    assert "Nothing at equal KL: fewer than two methods have scores of their KL." in alone["notes"]
 
 
 def test_identical_scores_are_identical_and_a_constant_shift_cannot_be_told(tmp_path: Path):
