@@ -11,7 +11,7 @@ from rpo_bench.stats.kappa import cohens_kappa
 
 @dataclass(frozen=True)
 class JudgesAgree:
-    """Two judges on the questions that both have scored.
+    """Two judges on the questions that both were asked and have scored.
 
     Attributes:
         questions: How many.
@@ -27,12 +27,12 @@ class JudgesAgree:
 
 
 def judges_agree(one: Sequence[Question], other: Sequence[Question]) -> JudgesAgree:
-    """Agreement of two judges beyond chance."""
-    known = {(q.name, q.model, q.baseline): q.outcome for q in other if q.outcome is not None}
+    """Agreement beyond chance; ties of identical responses, which nobody judged, are left out."""
+    known = {(q.name, q.model, q.baseline): q.outcome for q in other if q.asked and q.outcome is not None}
     pairs = [
         (q.outcome, known[key])
         for q in one
-        if q.outcome is not None and (key := (q.name, q.model, q.baseline)) in known
+        if q.asked and q.outcome is not None and (key := (q.name, q.model, q.baseline)) in known
     ]
     decided = [pair for pair in pairs if "tie" not in pair]
     return JudgesAgree(

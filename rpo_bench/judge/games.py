@@ -18,6 +18,7 @@ class Game:
         reason: Why there is no verdict.
         model_length: Characters of the model's response.
         baseline_length: Characters of the baseline's.
+        asked: False where the responses are the same: a tie that no judge was asked for.
     """
 
     question: str
@@ -29,3 +30,4 @@ class Game:
     reason: str | None
     model_length: int
     baseline_length: int
+    asked: bool = True

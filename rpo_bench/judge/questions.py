@@ -27,6 +27,7 @@ class Question:
             winner.
         model_length: Characters.
         baseline_length: Characters.
+        asked: False where the responses are the same: a tie that no judge was asked for.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Question:
     flipped: bool | None
     model_length: int
     baseline_length: int
+    asked: bool = True
 
     @property
     def outcome(self) -> Outcome | None:
@@ -108,4 +110,5 @@ def _question(by_order: dict[bool, Game]) -> Question:
         flipped=places[0] == places[1] if decided else None,
         model_length=one.model_length,
         baseline_length=one.baseline_length,
+        asked=one.asked,
     )

@@ -113,6 +113,7 @@ def _game(of: StoredGame, reply: StoredReply | None, mode: Mode) -> Game:
         reason=reason,
         model_length=of.model_length,
         baseline_length=of.baseline_length,
+        asked=of.key is not None,
     )
 
 

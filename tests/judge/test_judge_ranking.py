@@ -1,5 +1,7 @@
 """Rankings by a judge and by the truth, the matrix, and agreement of two judges."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from results_factory import cell_spec, write_cell
@@ -89,3 +91,13 @@ def test_two_judges():
     assert (found.questions, found.same) == (4, 0.5)
     assert found.kappa_without_ties == pytest.approx(0.4)
     assert judges_agree(one, []).same is None
+
+
+def test_identical_responses_are_no_agreement():
+    """Two judges that contradict each other wherever they are asked, and two ties that nobody judged."""
+    tie = [dataclasses.replace(question(i, "m", "b", 0.5), asked=False) for i in (8, 9)]
+    one = [question(i, "m", "b", 1.0) for i in range(4)] + tie
+    other = [question(i, "m", "b", 0.0) for i in range(4)] + tie
+    found = judges_agree(one, other)
+    assert (found.questions, found.same) == (4, 0.0)
+    assert judges_agree(tie, tie).same is None

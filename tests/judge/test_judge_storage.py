@@ -67,7 +67,7 @@ def test_identical_responses_tie_without_a_call(tmp_path):
     with open_store(tmp_path, JUDGE.identity) as store:
         account = run_judge(JUDGE, plan_of([pair(0, "same", "same")]), store)
     assert account.made == 0
-    assert [game.verdict for game in load_games(tmp_path)] == ["tie", "tie"]
+    assert [(game.verdict, game.asked) for game in load_games(tmp_path)] == [("tie", False)] * 2
 
 
 def test_two_runs_do_not_write_to_one_folder(tmp_path):
