@@ -22,6 +22,11 @@ from rpo_bench.results.samples import StoredSample
 NO_REFERENCE = Unscored("the prompt has no reference")
 EMPTY = Unscored("empty text")
 _BATCH = 64
+#: What nltk's METEOR reads, by the names of its downloader.
+_NLTK_DATA = {
+    "wordnet": ("corpora/wordnet", "corpora/wordnet.zip"),
+    "punkt_tab": ("tokenizers/punkt_tab/english", "tokenizers/punkt_tab.zip"),
+}
 
 
 def references_of(prompt: Prompt) -> list[str]:
@@ -128,24 +133,32 @@ class Meteor(_Referenced):
         """The package, or the data that it doesn't ship."""
         if super().missing is not None:
             return super().missing
-        import nltk
-
-        for name in ("corpora/wordnet", "corpora/wordnet.zip"):
-            try:
-                nltk.data.find(name)
-                return None
-            except LookupError:
-                continue
-        return Unscored("nltk has no WordNet here: python -m nltk.downloader wordnet")
+        absent = [name for name, places in _NLTK_DATA.items() if not any(map(_is_there, places))]
+        if absent:
+            return Unscored(f"nltk's data aren't here: python -m nltk.downloader {' '.join(absent)}")
+        return None
 
     def scores(self, texts: Sequence[str], references: Sequence[list[str]]) -> Sequence[Score]:
-        """The highest score over the references, of texts split by nltk's Treebank rules."""
-        from nltk.tokenize import TreebankWordTokenizer
+        """The highest score over the references, of texts split as ``evaluate``'s metric does."""
+        from nltk import word_tokenize
         from nltk.translate.meteor_score import meteor_score
 
-        split = TreebankWordTokenizer().tokenize
         pairs = zip(texts, references, strict=True)
-        return [float(meteor_score([split(r) for r in against], split(text))) for text, against in pairs]
+        return [
+            float(meteor_score([word_tokenize(one) for one in against], word_tokenize(text)))
+            for text, against in pairs
+        ]
+
+
+def _is_there(place: str) -> bool:
+    """Whether nltk finds a part of its data."""
+    import nltk
+
+    try:
+        nltk.data.find(place)
+    except LookupError:
+        return False
+    return True
 
 
 class LengthRatio(_Referenced):

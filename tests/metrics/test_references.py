@@ -1,6 +1,10 @@
 """Overlap with references: the very numbers of the libraries behind, and unscored where there is nothing."""
 
 import importlib.util
+import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -76,17 +80,64 @@ def test_bleu_is_sacrebleus(samples):
     assert found[5] == pytest.approx(1)
 
 
-def test_meteor_is_nltks_or_says_what_is_missing(samples):
-    import nltk
-    from nltk.translate.meteor_score import meteor_score
+METEOR = """
+import json
+from nltk import word_tokenize
+from nltk.translate.meteor_score import meteor_score, single_meteor_score
+from rpo_bench.metrics.references import Meteor
+texts = ["the car", "It is big. The car is red.", "cars", "no"]
+references = [["the auto"], ["A car. It is red.", "the car is red"], ["car"], ["yes"]]
+ours = Meteor().scores(texts, references)
+theirs = [
+    single_meteor_score(word_tokenize(r[0]), word_tokenize(t)) if len(r) == 1
+    else meteor_score([word_tokenize(one) for one in r], word_tokenize(t))
+    for t, r in zip(texts, references)
+]
+print(json.dumps([str(Meteor().missing), ours, theirs, word_tokenize(texts[1])]))
+"""
 
-    found = Meteor().score(PROMPTS, samples)
-    try:
-        nltk.data.find("corpora/wordnet.zip")
-    except LookupError:
-        assert found == [Unscored("nltk has no WordNet here: python -m nltk.downloader wordnet")] * 6
-        return
-    assert found[0] == pytest.approx(meteor_score([REFERENCES[0][0].split()], TEXTS[0].split()))
+
+def test_meteor_is_nltks_with_synonyms(tmp_path: Path):
+    """On data of nltk's own formats that know one pair of synonyms; evaluate's metric is these very calls.
+
+    nltk looks synonyms up by the stems that it has matched before, so the words are their own stems.
+    """
+    nltk_data(tmp_path)
+    environment = {**os.environ, "NLTK_DATA": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", METEOR], capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stderr
+    missing, ours, theirs, words = json.loads(done.stdout)
+    assert missing == "None"
+    assert ours == theirs
+    assert words == ["It", "is", "big", ".", "The", "car", "is", "red", "."]
+    assert ours[0] == pytest.approx(1 - 0.5 * (1 / 2) ** 3), "all words match, in one chunk of two"
+    assert ours[3] == 0
+
+
+def test_meteor_says_what_is_missing(samples, tmp_path: Path, monkeypatch):
+    monkeypatch.setattr("nltk.data.path", [str(tmp_path)])
+    (found, *_) = Meteor().score(PROMPTS, samples)
+    assert found == Unscored("nltk's data aren't here: python -m nltk.downloader wordnet punkt_tab")
+
+
+def nltk_data(root: Path) -> None:
+    """WordNet with one synset, and a sentence splitter without abbreviations."""
+    wordnet, punkt = root / "corpora" / "wordnet", root / "tokenizers" / "punkt_tab" / "english"
+    wordnet.mkdir(parents=True)
+    punkt.mkdir(parents=True)
+    for part in ("adj", "adv", "noun", "verb"):
+        for name in (f"index.{part}", f"data.{part}", f"{part}.exc"):
+            (wordnet / name).write_text("")
+    head = "  a header, as nobody's synset is at 0\n"
+    place = f"{len(head):08}"
+    (wordnet / "data.noun").write_text(f"{head}{place} 06 n 02 car 0 auto 0 000 | a motor vehicle  \n")
+    index = [f"{word} n 1 0 1 1 {place}  \n" for word in ("auto", "car")]
+    (wordnet / "index.noun").write_text("".join(index))
+    (wordnet / "lexnames").write_text("".join(f"{n:02}\tnoun.{n}\t1\n" for n in range(10)))
+    for name in ("cntlist.rev", "index.sense"):
+        (wordnet / name).write_text("")
+    for name in ("collocations.tab", "sent_starters.txt", "abbrev_types.txt", "ortho_context.tab"):
+        (punkt / name).write_text("")
 
 
 def test_bertscore_is_bert_scores(samples, tmp_path: Path):
