@@ -118,7 +118,7 @@ class TestSpecs:
     @pytest.mark.parametrize(
         ("settings", "message"),
         [
-            ({"training": {"stepz": 3}}, "unknown setting 'training.stepz'"),
+            ({"training": {"stepz": 3}}, "unknown setting 'training.stepz'. Did you mean 'steps'?"),
             ({"learn": 3}, "unknown setting 'learn'"),
             ({"data": "rows.jsonl"}, "--data needs --models FOLDER"),
             ({"preset": "smoek"}, "Unknown preset 'smoek'. Did you mean 'smoke'?"),

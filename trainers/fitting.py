@@ -172,6 +172,7 @@ def _save_checkpoint(policy: Any, tokenizer: Any, out_dir: Path) -> None:
     temporary = out_dir / ".checkpoint.tmp"
     shutil.rmtree(temporary, ignore_errors=True)
     policy.save_pretrained(temporary, safe_serialization=True)
+    (temporary / "README.md").unlink(missing_ok=True)  # peft's empty form, which would pass for a model card
     if tokenizer is not None:
         tokenizer.save_pretrained(temporary)
     shutil.rmtree(out_dir / "checkpoint", ignore_errors=True)

@@ -42,6 +42,14 @@ class CheckpointFlags:
             "What to train",
         ),
     ] = None
+    gen_kwargs: Annotated[
+        str | None,
+        flag(
+            "--gen-kwargs",
+            "max_new_tokens=64: how long a response to a probe prompt, or of an online method, may be.",
+            "What to train",
+        ),
+    ] = None
     output_path: Annotated[
         Path | None, flag("--output-path", "Where the checkpoint goes.", "What to train", metavar="DIR")
     ] = None
@@ -69,12 +77,15 @@ def train(
     """Trains one checkpoint; stopped, the same command goes on."""
     from rpo_bench.cli.spec_building import build_spec
 
+    if checkpoint.push_to_hub is not None:
+        from rpo_bench.results.push import check_name
+
+        check_name(checkpoint.push_to_hub)
     layers = [{"models": [checkpoint.model], "seeds": [checkpoint.seed], "n_strengths": 1}]
     strength = None if checkpoint.strength is None else repr(checkpoint.strength)
     texts = {"methods": checkpoint.method, "strengths": strength, "models": checkpoint.model}
-    spec = build_spec(
-        layers, texts, data, training, EvaluationFlags(reward=checkpoint.reward), models.changes()
-    )
+    evaluation = EvaluationFlags(reward=checkpoint.reward, gen_kwargs=checkpoint.gen_kwargs)
+    spec = build_spec(layers, texts, data, training, evaluation, models.changes())
     if len(spec.methods) != 1:
         raise UserError("--method takes one method; train-and-eval runs several.")
     _train(spec, checkpoint, data, trust)

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import yaml
 from pydantic import ValidationError
@@ -119,6 +119,16 @@ def first_error(error: ValidationError) -> str:
     first = error.errors()[0]
     name = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
-        known = RunSpec.model_fields if len(first["loc"]) == 1 else ()
-        return f"unknown setting '{name}'.{did_you_mean(name, known) if known else ''}"
+        known = _fields_at(first["loc"][:-1])
+        return f"unknown setting '{name}'.{did_you_mean(str(first['loc'][-1]), known) if known else ''}"
     return f"{name} = {first['input']!r}: {first['msg']}."
+
+
+def _fields_at(place: Sequence[int | str]) -> Iterable[str]:
+    """The settings that there are at a place of a spec; none where it can't be told."""
+    model: Any = RunSpec
+    for part in place:
+        field = getattr(model, "model_fields", {}).get(part)
+        kinds = [] if field is None else [field.annotation, *get_args(field.annotation)]
+        model = next((kind for kind in kinds if hasattr(kind, "model_fields")), None)
+    return () if model is None else model.model_fields

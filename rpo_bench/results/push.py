@@ -21,17 +21,14 @@ def push_to_hub(folder: Path, repo: str, *, private: bool = True) -> str:
         UserError: the hub can't be reached or refuses; the folder is left as it is.
     """
     from huggingface_hub import HfApi
-    from huggingface_hub.utils import HFValidationError, validate_repo_id
 
+    check_name(repo)
     if not folder.is_dir():
         raise UserError(f"{folder}: there is no such checkpoint to push.")
     try:
-        validate_repo_id(repo)
         api = HfApi(endpoint=os.environ.get("HF_ENDPOINT"), library_name="rpo-bench")
         address = api.create_repo(repo, private=private, exist_ok=True)
         api.upload_folder(folder_path=folder, repo_id=repo, commit_message="Checkpoint by rpo-bench")
-    except HFValidationError as error:
-        raise UserError(f"--push-to-hub {repo}: write OWNER/NAME ({_first_line(error)}).") from error
     except Exception as error:  # no network, no token, no right, a full quota …
         raise UserError(
             f"{folder} can't be pushed to {repo}: {_first_line(error)}; it is kept: log in by "
@@ -39,6 +36,19 @@ def push_to_hub(folder: Path, repo: str, *, private: bool = True) -> str:
             "HF_ENDPOINT), and run the same again."
         ) from error
     return str(address)
+
+
+def check_name(repo: str) -> None:
+    """Raises UserError for what can't be ``OWNER/NAME``."""
+    from huggingface_hub.utils import HFValidationError, validate_repo_id
+
+    try:
+        validate_repo_id(repo)
+    except HFValidationError as error:
+        reason = _first_line(error).partition(": '")[0]
+        raise UserError(f"--push-to-hub {repo}: write OWNER/NAME ({reason}).") from error
+    if repo.count("/") != 1:
+        raise UserError(f"--push-to-hub {repo}: write OWNER/NAME, with your name or your organisation's.")
 
 
 def _first_line(error: Exception) -> str:

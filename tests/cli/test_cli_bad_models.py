@@ -199,3 +199,6 @@ def test_a_model_of_the_hub_is_fetched_once_and_its_commit_recorded(rows: Path, 
     trained = next(record for record in records if record["spec"]["method"]["name"] == "sft")
     assert "--models org/whole --methods sft" in trained["command"]
     assert f"--revision {COMMIT}" in trained["command"]
+    (card,) = (tmp_path / "out/work").rglob("checkpoint/README.md")
+    assert huggingface_hub.ModelCard.load(card).data.base_model == "org/whole"
+    assert f"| its commit | {COMMIT} |" in card.read_text()

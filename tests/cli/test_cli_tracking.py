@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -88,6 +89,24 @@ def test_every_checkpoint_has_a_card_with_its_results(run, method):
     assert values["reward"] == pytest.approx(record["metrics"]["reward"]["interval"]["point"])
     assert record["command"] in card.text
     assert f"Cell `{spec.hash}`" in card.text
+    assert f"trained by **{method}** at {record['strength_name']} = {spec.strength:g}, seed 0" in card.text
+    assert "Prompts go in as they are." in card.text
+
+
+@pytest.mark.parametrize("adapter", [False, True])
+def test_the_card_says_how_to_load_the_checkpoint(run, tasks, tmp_path, monkeypatch, adapter):
+    folder = checkpoints(run)["rpo"][0] / "checkpoint"
+    if adapter:
+        where = ("--task", "tiny", "--include-path", tasks, "--output-path", tmp_path / "lora")
+        done = invoke("train", "--method", "rpo", *where, *TRAINING, "--lora-rank", "2")
+        assert done.exit_code == 0, done.output
+        folder = tmp_path / "lora" / "checkpoint"
+    (code,) = re.findall(r"```python\n(.*?)```", (folder / "README.md").read_text(), re.S)
+    monkeypatch.chdir(folder)
+    found: dict = {}
+    exec(code, found)
+    ids = found["tokenizer"]("the cat", return_tensors="pt").input_ids
+    assert found["model"](input_ids=ids).logits.isfinite().all()
 
 
 def test_the_card_changes_no_identity(run):
@@ -176,3 +195,13 @@ def test_a_hub_out_of_reach_is_one_sentence_and_nothing_is_lost(tasks, tmp_path,
     assert "can't be pushed to me/mine" in done.stderr
     assert (tmp_path / "mine" / "checkpoint" / "README.md").is_file()
     assert (tmp_path / "mine" / "fit.json").is_file()
+
+
+@pytest.mark.parametrize("name", ["mine", "me/mi ne", "me/mine/too", "me/.git"])
+def test_a_name_that_can_not_be_is_refused_before_anything_is_trained(tasks, tmp_path, name):
+    where = ("--task", "tiny", "--include-path", tasks, "--output-path", tmp_path / "mine")
+    done = invoke("train", "--method", "rpo", *where, *TRAINING, "--push-to-hub", name)
+    assert done.exit_code == 2, done.output
+    (line,) = done.stderr.strip().splitlines()
+    assert line.startswith(f"--push-to-hub {name}: write OWNER/NAME")
+    assert not (tmp_path / "mine").exists()
