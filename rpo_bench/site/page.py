@@ -118,6 +118,7 @@ def _environment() -> Environment:
         words=lambda name: name.replace("_", " "),
         lower_first=lambda text: text[:1].lower() + text[1:],
         key=key,
+        tight=lambda text: text.replace(" %", "\u202f%"),
     )
     return environment
 

@@ -38,6 +38,13 @@ class Column:
     digits: int
     about: str
 
+    @property
+    def name(self) -> str:
+        """Its title where its unit doesn't stand beneath it."""
+        return _NAMES.get(self.metric, self.title)
+
+
+_NAMES = {"win_rate_equal_length": "Win rate at equal length"}
 
 COLUMNS = (
     Column("reward", "Reward", "", "higher", 3, "Mean gold reward of the samples, on the task's own scale."),

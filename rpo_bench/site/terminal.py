@@ -46,9 +46,9 @@ def _print_section(section: Section, screen: Console) -> None:
     screen.print(fitted.table)
     explained = "95 % intervals over training seeds and prompts; ↑ ↓ say which way is better."
     if fitted.crowded_out:
-        explained += f" No room for {listed([column.title for column in fitted.crowded_out])}."
+        explained += f" No room for {listed([column.name for column in fitted.crowded_out])}."
     if fitted.empty:
-        explained += f" Not to be had: {listed([column.title for column in fitted.empty])}."
+        explained += f" Not to be had: {listed([column.name for column in fitted.empty])}."
     _say(screen, explained, "dim")
 
 
@@ -120,7 +120,7 @@ def _cells(row: BoardRow, columns: Sequence[Column], form: _Form) -> list[str]:
 
 
 def _heads(columns: Sequence[Column]) -> list[str]:
-    return ["Method", "Strength", "Seeds", *(column.title + _ARROWS[column.better] for column in columns)]
+    return ["Method", "Strength", "Seeds", *(column.name + _ARROWS[column.better] for column in columns)]
 
 
 def _needed(rows: Sequence[BoardRow], columns: Sequence[Column], form: _Form) -> int:

@@ -9,7 +9,7 @@ from worlds import write_scored
 from rpo_bench.oracle import estimate_oracle
 from rpo_bench.results.store import read_results
 from rpo_bench.site.board import make_board
-from rpo_bench.site.table import board_rows
+from rpo_bench.site.table import COLUMNS, board_rows
 
 
 def rows_of(root, oracles=None):
@@ -137,3 +137,7 @@ def test_an_oracle_of_other_prompts_gives_no_regret(tmp_path):
     oracle = estimate_oracle(np.random.default_rng(0).normal(size=(2, 40)), ("p0", "q"))
     write_scored(tmp_path, cell_spec(), {"kl": [0.2] * 2, "reward": [0.1, 0.2]})
     assert "regret" not in rows_of(tmp_path, {("civil_qa", "decoder"): oracle})["rpo", 0.3].values
+
+
+def test_no_two_columns_have_the_same_name():
+    assert len({column.name for column in COLUMNS}) == len(COLUMNS)

@@ -68,6 +68,14 @@ def test_nothing_sticks_out_at_any_width(browser, address, width):
         assert narrow.is_visible() == (width < 600)
 
 
+def test_a_picture_s_name_stands_beside_its_mark(browser, address):
+    with opened(browser, address) as page:
+        for caption in page.locator("figcaption.top:has(.key)").all():
+            mark, name = caption.locator(".key").bounding_box(), caption.locator(".ink").bounding_box()
+            if mark and name:
+                assert 0 <= name["x"] - mark["x"] - mark["width"] < 12
+
+
 def test_text_contrasts_with_the_page_in_both_schemes(browser, address):
     """WCAG AA: at least 4.5 for text, and 3 for marks."""
     script = """() => {
