@@ -152,7 +152,7 @@ def test_ranks_at_equal_kl_and_the_best_group_stand_in_every_row(text):
 def test_every_column_is_explained_without_pointing_at_it(text):
     heads = re.findall(r'data-k="[a-z_0-9]+"(?: data-name="[^"]+")? class="num" title="([^"]+)"', text)
     assert len(heads) == 8
-    told = text.split("What the columns say")[1].split("</details>")[0]
+    told = text.split("What the columns say")[1].split("</details>")[0].replace("\u202f", " ")
     assert [one for one in heads if one not in told] == []
 
 
