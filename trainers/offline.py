@@ -1,6 +1,7 @@
 """The offline engine: one subclass of transformers.Trainer for every objective on logged responses."""
 
 import dataclasses
+import json
 import math
 import time
 from collections.abc import Callable, Iterator
@@ -273,6 +274,17 @@ def _step(indices: list[int]) -> dict[str, Tensor]:
 
 
 def complete_checkpoints(folder: Path) -> Iterator[Path]:
-    """Trainer's checkpoints that were written to the end, the latest first."""
-    found = [path for path in folder.glob("checkpoint-*") if (path / "trainer_state.json").is_file()]
+    """Trainer's checkpoints that were written to the end, the latest first.
+
+    The trainer's state is what it writes last, in place: a run that was killed may leave half of it.
+    """
+    found = [path for path in folder.glob("checkpoint-*") if _is_json(path / "trainer_state.json")]
     yield from sorted(found, key=lambda path: int(path.name.rpartition("-")[2]), reverse=True)
+
+
+def _is_json(file: Path) -> bool:
+    try:
+        json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return True

@@ -28,7 +28,7 @@ from trainers.errors import UserError
 from trainers.objective import Batch, LossOutput, OfflineMethod
 from trainers.reference import ReferenceCache
 from trainers.settings import Lora
-from trainers.training_log import read_training_log
+from trainers.training_log import TrainingLog, read_training_log
 
 METHODS = [
     SFT(k=2),
@@ -153,6 +153,47 @@ def test_a_run_that_was_interrupted_ends_bitwise_like_one_that_was_not(
     assert without_clock[0] == without_clock[1]
     assert result.tokens == FitResult.load(tmp_path / "whole" / "fit.json").tokens
     assert not (tmp_path / "stopped" / "partial").exists()
+
+
+def test_a_run_killed_while_it_wrote_a_checkpoint_goes_on_from_the_one_before(
+    folders: dict[str, Path], tmp_path: Path
+):
+    """The trainer's state of step 4 is half there: it goes on from step 2, to the same weights."""
+    settings = dataclasses.replace(SETTINGS, save_every=2)
+    whole = load(folders["decoder"])
+    fit(RPO(), whole, examples(), settings, tmp_path / "whole")
+
+    def stop(step: int, record: dict[str, float]) -> None:
+        if step == 5:
+            raise StopError
+
+    with pytest.raises(StopError):
+        fit(RPO(), load(folders["decoder"]), examples(), settings, tmp_path / "stopped", progress=stop)
+    state = tmp_path / "stopped" / "partial" / "checkpoint-4" / "trainer_state.json"
+    state.write_text(state.read_text()[:100])
+    resumed = load(folders["decoder"])
+    fit(RPO(), resumed, examples(), settings, tmp_path / "stopped")
+    assert torch.equal(weights(resumed), weights(whole))
+    steps = [record["step"] for record in read_training_log(tmp_path / "stopped" / "train_log.jsonl")]
+    assert steps == list(range(len(steps)))
+
+
+def test_a_log_outlives_whatever_happens_while_it_is_taken_up_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    file = tmp_path / "train_log.jsonl"
+    file.write_text('{"step": 0}\n{"step": 1}\n{"step": 2}\n')
+
+    def killed(*_: object) -> None:
+        raise StopError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", killed)
+        with pytest.raises(StopError):
+            TrainingLog(file, keep_steps=1)
+    assert len(read_training_log(file)) == 3
+    TrainingLog(file, keep_steps=1).close()
+    assert [record["step"] for record in read_training_log(file)] == [0, 1]
 
 
 def test_a_finished_run_is_not_repeated(folders: dict[str, Path], tmp_path: Path):
