@@ -122,6 +122,18 @@ def test_a_response_cannot_speak_as_the_judge(tmp_path):
     assert dict(account.unscored) == {"the reply has no verdict": 2}
 
 
+def test_estimates_of_other_scripts_lie_above_what_they_take():
+    """Chinese takes about a token per character, where English takes one for three or four."""
+    judge = OpenAIJudge("m", load_template("verdict"), base_url="http://127.0.0.1:9/v1")
+
+    def tokens(text: str) -> int:
+        call = next(iter(plan_of([pair(0, text, "b")]).calls.values()))
+        return judge.estimated_tokens(call)[0]
+
+    assert tokens("狼是什么动物？" * 100) - tokens("") >= 700
+    assert tokens("wolf " * 100) - tokens("") == pytest.approx(500 / 3, abs=1)
+
+
 @pytest.mark.parametrize(("status", "hint"), [(401, "TEST_KEY"), (404, "model")])
 def test_what_fails_for_every_call_ends_the_run_at_once(tmp_path, status: int, hint: str):
     refusal = Answer(

@@ -98,10 +98,15 @@ class OpenAIJudge:
         return [self._ask(call, again) for call in calls]
 
     def estimated_tokens(self, call: Call) -> tuple[int, int]:
-        """From the characters of what is shown, and the longest reply."""
+        """From the characters of what is shown, and the longest reply.
+
+        Beyond ASCII a character may be as many tokens as bytes.
+        """
         shown = self.template.render(call.prompt.text, call.first, call.second)
         out = self.max_tokens if self.mode == "verdict" else 1
-        return math.ceil(len(shown) / _CHARS_PER_TOKEN) + _TOKENS_PER_TURN, out
+        plain = sum(letter.isascii() for letter in shown)
+        others = len(shown.encode("utf-8", "surrogatepass")) - plain
+        return math.ceil(plain / _CHARS_PER_TOKEN) + others + _TOKENS_PER_TURN, out
 
     def _ask(self, call: Call, again: bool) -> Attempt:
         import openai
