@@ -11,6 +11,7 @@ from rpo_bench.atomic import atomic_file
 from rpo_bench.data.convert import prompts_of
 from rpo_bench.engine.base_models import BaseModel, Trust, Use, find_models
 from rpo_bench.engine.choices import Choice, check_needs, choose
+from rpo_bench.engine.critic_start import check_critic_start
 from rpo_bench.engine.dataset import (
     AD_HOC,
     AD_HOC_NEW_TOKENS,
@@ -142,6 +143,7 @@ def plan_run(spec: RunSpec, surroundings: Surroundings) -> Plan:
         for model in models:
             rows = data[model.name]
             warnings += check_needs(choices, rows.rows, rows.where)
+            check_critic_start(choices, spec.training.reward, task, model, surroundings.trust)
             _tokenise(spec, task, rows, model, surroundings)
     task_hash = task_identity(task, spec.evaluation)
     cells = [reference_cell(spec, task, task_hash, model) for model in models]

@@ -70,6 +70,29 @@ def test_a_hub_out_of_reach_is_known_at_once(rows: Path, monkeypatch: pytest.Mon
     assert "HF_HUB_OFFLINE=1" in sentence
 
 
+@pytest.mark.parametrize(
+    ("flags", "start"),
+    [
+        (("--reward", "hf:org/rm"), "--reward hf:org/rm: there is no such folder, and"),
+        (("--toxicity", "hf:org/tox#toxic"), "--toxicity hf:org/tox: there is no such folder, and"),
+        (("--data", "hf:org/rows"), "hf:org/rows: there is no such folder, and"),
+    ],
+)
+def test_so_is_it_for_rewards_classifiers_and_data(
+    rows: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, flags: tuple[str, str], start: str
+):
+    model = tiny_decoder(tmp_path / "m")
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        closed = f"http://127.0.0.1:{unused.getsockname()[1]}"
+    ask(monkeypatch, closed, tmp_path)
+    begun = time.monotonic()
+    sentence = refused(rows, "--models", model, *flags)
+    assert time.monotonic() - begun < 10
+    assert sentence.startswith(f"{start} {closed} can't be reached (")
+    assert "HF_ENDPOINT" in sentence
+
+
 def test_a_hub_that_may_not_be_asked(rows: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
     sentence = refused(rows, "--models", "org/some-model")
@@ -95,6 +118,23 @@ def test_what_the_hub_does_not_give(rows: Path, hub: str, name: str, words: str)
 def test_a_revision_that_is_not_there(rows: Path, hub: str):
     sentence = refused(rows, "--models", "org/whole", "--revision", "v9")
     assert "the model has no revision 'v9'" in sentence
+
+
+@pytest.mark.parametrize(
+    ("reward", "words"),
+    [
+        ("org/gated", "the model is gated: ask for access on"),
+        ("org/absent", "the hub has no public model of that name"),
+        ("org/whole@v9", "the model has no revision 'v9'"),
+    ],
+)
+def test_a_reward_model_that_the_hub_does_not_give(
+    rows: Path, hub: str, tmp_path: Path, reward: str, words: str
+):
+    model = tiny_decoder(tmp_path / "m")
+    sentence = refused(rows, "--models", model, "--reward", f"hf:{reward}")
+    assert sentence.startswith(f"--reward hf:{reward.partition('@')[0]}: ")
+    assert words in sentence
 
 
 def test_a_dataset_that_is_gated(rows: Path, hub: str, tmp_path: Path):
@@ -158,6 +198,17 @@ class TestOfFolders:
         line = refused(rows, "--models", folder)
         assert str(rows) in line
         assert "prompt" in line
+
+    def test_texts_that_the_context_has_no_room_for(self, rows: Path, tmp_path: Path):
+        folder = tiny_decoder(tmp_path / "m")
+        line = refused(rows, "--models", folder, "--gen-kwargs", "max_new_tokens=9999")
+        assert "don't fit the context of m" in line
+        assert "lower --gen-kwargs max_new_tokens" in line
+        long = {"prompt": "what is the river ?", "response": "good . " * 500, "reward": 2.0}
+        rows.write_text(rows.read_text() + json.dumps(long) + "\n")
+        line = refused(rows, "--models", folder)
+        assert f"the first is {rows} line 13" in line
+        assert "--truncate" in line
 
     def test_a_reward_model_with_two_labels(self, rows: Path, tmp_path: Path):
         from transformers import LlamaForSequenceClassification

@@ -5,6 +5,7 @@ import shutil
 
 import pytest
 import yaml
+from family_models import family
 from run_cli import invoke, stored
 from tiny_models import tiny_decoder
 from tiny_task import tiny_task
@@ -192,6 +193,27 @@ def test_a_critic_that_starts_as_the_reward_model_needs_one_when_planning(world,
     assert done.exit_code == 2, done.output
     said = " ".join(done.stderr.split())
     assert "critic_init=reward needs a reward model as the only training reward" in said
+
+
+@pytest.mark.parametrize(
+    ("kind", "why"),
+    [("t5", "which is of another architecture"), ("gpt2", "which reads other tokens")],
+)
+def test_a_critic_does_not_start_as_a_reward_model_of_another_kind(world, tmp_path, kind, why):
+    """The tiny proxy is a decoder's with words for tokens."""
+    method = {"name": "ppo", "options": {"critic_init": "reward"}}
+    asked = {
+        "task": str(world / "tiny"),
+        "methods": [method],
+        "strengths": {"*": [0.5]},
+        "seeds": [0],
+        "training": {"reward": "proxy", "steps": 2, "batch_size": 8},
+        "evaluation": {"toxicity": "none"},
+    }
+    assert plan_run(RunSpec.model_validate(asked), Surroundings(tmp_path / "work")).cells
+    other = RunSpec.model_validate(asked | {"models": [str(family(kind, tmp_path / kind))]})
+    with pytest.raises(UserError, match=rf"a critic of {kind} can't start as --train-reward proxy, {why}: "):
+        plan_run(other, Surroundings(tmp_path / "work"))
 
 
 # --- a run ---
