@@ -18,6 +18,7 @@ _LIKELIHOOD = ("loglikelihood", "multiple_choice", "loglikelihood_rolling")
 _OWN_DATA = re.compile(
     r"^(custom_dataset:\s*!function|dataset_path:\s*['\"]?(json|csv|text|parquet|arrow)\b)", re.MULTILINE
 )
+_NEW_TOKENS = 256  # what lm-eval lets a model write where a task doesn't say
 _FEW = 10  # documents from which on a gold answer that always stands first is no chance
 
 
@@ -29,14 +30,16 @@ class Reader:
         name: For messages.
         is_encoder_decoder: Whether prompts go to an encoder.
         closing: The special token that its tokenizer puts behind a prompt, or None.
+        context: Tokens that it takes; None where positions are relative.
     """
 
     name: str
     is_encoder_decoder: bool
     closing: str | None
+    context: int | None = None
 
     @classmethod
-    def of(cls, name: str, tokenizer: Any, is_encoder_decoder: bool) -> "Reader":
+    def of(cls, name: str, tokenizer: Any, is_encoder_decoder: bool, context: int | None = None) -> "Reader":
         """The reader that a tokenizer makes."""
         last = tokenizer("a").input_ids[-1:]
         closing = (
@@ -45,7 +48,7 @@ class Reader:
             else None
         )
         unknown = getattr(tokenizer, "unk_token", None)
-        return cls(name, is_encoder_decoder, None if closing == unknown else closing)
+        return cls(name, is_encoder_decoder, None if closing == unknown else closing, context)
 
 
 @contextmanager
@@ -167,6 +170,7 @@ def check_tasks(tasks: dict[str, Any], readers: Sequence[Reader]) -> None:
         _check_choices(name, task)
         for reader in readers:
             _check_reader(name, task, reader)
+            _check_room(name, task, reader)
         _warn_of_repeats(name, task)
         _warn_of_order(name, task)
 
@@ -191,6 +195,18 @@ def _check_reader(name: str, task: Any, reader: Reader) -> None:
             f"{FLAG} {name}: it compares likelihoods, for which lm-eval tokenises prompt and answer as one "
             f"text, but the tokenizer of {reader.name} closes a prompt by '{reader.closing}': choose a task "
             "that generates."
+        )
+
+
+def _check_room(name: str, task: Any, reader: Reader) -> None:
+    """A decoder-only model's context holds prompt and answer; lm-eval gives up on it with an assertion."""
+    if task.OUTPUT_TYPE != "generate_until" or reader.is_encoder_decoder or reader.context is None:
+        return
+    tokens = int((task.config.generation_kwargs or {}).get("max_gen_toks", _NEW_TOKENS))
+    if tokens >= reader.context:
+        raise UserError(
+            f"{FLAG} {name}: it lets a model write {tokens} tokens, which leaves no room for a prompt in the "
+            f"context of {reader.name} ({reader.context} tokens): leave the task or the model out."
         )
 
 

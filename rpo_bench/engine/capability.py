@@ -32,6 +32,7 @@ def check_harness(asked: Asked, plan: Plan) -> Asked:
             model.name,
             load_tokenizer(str(model.path), around.trust.trust_remote_code),
             model.is_encoder_decoder,
+            model.context,
         )
         for model in plan.models
     ]

@@ -124,6 +124,13 @@ def test_likelihoods_under_a_tokenizer_that_closes_prompts_are_refused(make):
     check_tasks(make(), [Reader.of("t5", tiny_tokenizer(append_eos=True), is_encoder_decoder=True)])
 
 
+def test_answers_that_leave_a_prompt_no_room_are_refused(make):
+    tasks = make(output_type="generate_until", doc_to_target="{{a}}", generation_kwargs={"max_gen_toks": 64})
+    check_tasks(tasks, [Reader("wide", False, None, 65), Reader("t5", True, None, 16), DECODER])
+    with pytest.raises(UserError, match=r"write 64 tokens, .* context of narrow \(64 tokens\)"):
+        check_tasks(tasks, [Reader("narrow", False, None, 64)])
+
+
 def test_a_task_that_cannot_be_loaded_is_one_sentence(make):
     with pytest.raises(UserError, match="--lm-eval-tasks mine: lm-eval can't load it: ") as found:
         make(test_split="nowhere")
