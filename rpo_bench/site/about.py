@@ -14,9 +14,10 @@ from rpo_bench.stats.bootstrap import RESAMPLES
 _INTERVALS = (
     f"95 %, by {RESAMPLES:,} resamples of the prompts, shared by all methods, and of the training seeds, "
     "within each method. Few seeds are widened by Student's t, and with one seed an interval covers the "
-    "prompts alone. Measures of all samples at once, such as distinct-2, and a judge's win rates have Student's "
-    "interval over the seeds together with each checkpoint's own over prompts or questions. No correction is "
-    "made for the number of comparisons, but in the ranks and the p-values of the paired differences, by Holm."
+    "prompts alone. Measures of all samples at once, such as distinct-2, and a judge's win rates have "
+    "Student's interval over the seeds together with each checkpoint's own over prompts or questions. No "
+    "correction is made for the number of comparisons, but in the ranks and the p-values of the paired "
+    "differences, by Holm."
 )
 _EQUAL_KL = (
     "A method's reward at a KL lies on the straight lines from the reference policy through its strengths, "
