@@ -305,11 +305,18 @@ def _methods(given: Any) -> list[dict[str, Any]]:
     from rpo_bench.spec import MethodSpec
 
     found: list[dict[str, Any]] = []
-    for one in [given] if isinstance(given, str) else given:
+    for one in given if isinstance(given, list | tuple) else [given]:
         if isinstance(one, str):
             found += [method.model_dump() for method in parse_methods(one)]
+        elif isinstance(one, MethodSpec):
+            found.append(one.model_dump())
+        elif isinstance(one, Mapping):
+            found.append(dict(one))
         else:
-            found.append(one.model_dump() if isinstance(one, MethodSpec) else dict(one))
+            raise UserError(
+                f"methods: {one!r} is no method: give texts such as 'rpo(tau=0.3)', or mappings such as "
+                "{'name': 'rpo', 'options': {'tau': 0.3}}."
+            )
     return found
 
 

@@ -122,6 +122,7 @@ class TestSpecs:
             ({"learn": 3}, "unknown setting 'learn'"),
             ({"data": "rows.jsonl"}, "--data needs --models FOLDER"),
             ({"preset": "smoek"}, "Unknown preset 'smoek'. Did you mean 'smoke'?"),
+            ({"methods": ["sft", 3]}, "methods: 3 is no method: give texts such as 'rpo(tau=0.3)'"),
             ({"methods": "rpo(("}, "'rpo((' is not understood"),
         ],
     )
@@ -130,6 +131,13 @@ class TestSpecs:
             rb.make_spec(**settings)
         assert message in str(raised.value)
         assert "\n" not in str(raised.value)
+
+
+def test_what_can_not_be_pushed_is_one_sentence():
+    with pytest.raises(rb.UserError, match="there is no such checkpoint to push"):
+        rb.push_to_hub("nowhere", "me/mine")
+    with pytest.raises(rb.UserError, match="write OWNER/NAME"):
+        rb.push_to_hub("nowhere", "mine")
 
 
 def test_no_results_is_an_error(tmp_path):

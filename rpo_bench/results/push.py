@@ -6,7 +6,7 @@ from pathlib import Path
 from rpo_bench.errors import UserError
 
 
-def push_to_hub(folder: Path, repo: str, *, private: bool = True) -> str:
+def push_to_hub(folder: str | Path, repo: str, *, private: bool = True) -> str:
     """Uploads a checkpoint folder, with its model card, to a repository that is made when missing.
 
     Args:
@@ -22,6 +22,7 @@ def push_to_hub(folder: Path, repo: str, *, private: bool = True) -> str:
     """
     from huggingface_hub import HfApi
 
+    folder = Path(folder)
     check_name(repo)
     if not folder.is_dir():
         raise UserError(f"{folder}: there is no such checkpoint to push.")

@@ -60,6 +60,7 @@ COLUMNS = (
            "Different word pairs as a share of all word pairs, over a checkpoint's samples."),
     Column("length", "Length", "tokens", "", 1, "Tokens per sample."),
 )  # fmt: skip
+_BOUNDED = ("share", "probability", "0 to 1")  # units of what lies between 0 and 1
 _OPTIONAL = ("win_rate", "win_rate_equal_length")  # by a judge, where there is one
 
 
@@ -223,18 +224,26 @@ def _values(
     names = sorted({name for record in records for name in record.metrics})
     values: dict[str, Value] = {}
     for name in names:
-        backend = next((r.metrics[name].backend for r in records if name in r.metrics), None)
+        own = next(r.metrics[name] for r in records if name in r.metrics)
+        backend = own.backend
         if name in terms:
-            found = joint.contrast([terms[name]]).interval
+            found = _in_range(joint.contrast([terms[name]]).interval, own.unit)
             values[name] = Value(found, len(records), int(terms[name].scored.sum()), backend)
         elif (
             value := _over_seeds([r.metrics[name].interval for r in records if name in r.metrics])
         ) is not None:
-            values[name] = Value(value[0], value[1], None, backend)
+            values[name] = Value(_in_range(value[0], own.unit), value[1], None, backend)
     if oracle is not None and _comparable(oracle, terms):
         regret = _regret(oracle, terms["kl"], terms["reward"])
         values["regret"] = Value(joint.contrast([regret]).interval, len(records), len(scores.prompts))
     return values
+
+
+def _in_range(interval: Interval, unit: str) -> Interval:
+    """The interval without what no share or probability can be."""
+    if interval.low is None or interval.high is None or not unit.startswith(_BOUNDED):
+        return interval
+    return interval.model_copy(update={"low": max(interval.low, 0.0), "high": min(interval.high, 1.0)})
 
 
 def _terms(series: Series, row: Row, scores: PanelScores, joint: Joint) -> dict[str, Term]:

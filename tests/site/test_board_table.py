@@ -49,6 +49,16 @@ def test_a_measure_of_all_samples_has_student_s_interval_over_seeds_and_the_reco
     assert (value.interval.levels, value.n) == (("training seeds", "prompts"), "3")
 
 
+def test_a_probability_is_never_beyond_its_ends(tmp_path):
+    """Two prompts, one of which is all but certain: Student's quantile would reach far below 0."""
+    scores = {"toxicity": [0.01, 0.98], "reward": [0.0, 1.0]}
+    units = {"toxicity": metric([0.01, 0.98], "probability", False)}
+    write_scored(tmp_path, cell_spec(), scores, units)
+    values = rows_of(tmp_path)["rpo", 0.3].values
+    assert (values["toxicity"].interval.low, values["toxicity"].interval.high) == (0.0, 1.0)
+    assert values["reward"].interval.low < 0
+
+
 def test_one_seed_keeps_the_interval_of_its_record(tmp_path):
     one = metric([0.4, 0.6])
     write_scored(tmp_path, cell_spec(), {"reward": [0.1, 0.2]}, {"distinct_2": one})
