@@ -1,6 +1,7 @@
 """Training by an offline method: what is asked for, what comes of it."""
 
 import shutil
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -164,7 +165,9 @@ def with_adapters(model: Any, lora: Lora) -> Any:
         target_modules=targets,
         task_type="SEQ_2_SEQ_LM" if seq2seq else "CAUSAL_LM",
     )
-    return get_peft_model(model, config)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # of transformers, about what peft asks it
+        return get_peft_model(model, config)
 
 
 def _save_checkpoint(policy: Any, tokenizer: Any, out_dir: Path) -> None:

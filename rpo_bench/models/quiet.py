@@ -1,5 +1,6 @@
 """Keeps transformers from drawing bars and giving advice in the middle of our own output."""
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -13,7 +14,9 @@ def quiet() -> Iterator[None]:
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # what a later version of theirs will do otherwise
+            yield
     finally:
         logging.set_verbosity(verbosity)
         if bars:

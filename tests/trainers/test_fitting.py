@@ -270,7 +270,9 @@ def test_a_damaged_cache_file_is_named(folders: dict[str, Path], tmp_path: Path)
         fit(RPO(), load(folders["decoder"]), examples(), SETTINGS, tmp_path / "b", cache=cache)
 
 
-def test_adapters_train_against_the_adapter_free_model(folder: Path, tmp_path: Path):
+def test_adapters_train_against_the_adapter_free_model(
+    folder: Path, tmp_path: Path, recwarn: pytest.WarningsRecorder
+):
     model = load(folder)
     settings = dataclasses.replace(SETTINGS, lora=Lora(rank=2))
     result = fit(RPO(), model, examples(), settings, tmp_path)
@@ -282,6 +284,7 @@ def test_adapters_train_against_the_adapter_free_model(folder: Path, tmp_path: P
     base = {name for name, p in load(folder).named_parameters()}
     trained = [name for name, p in model.named_parameters() if p.requires_grad]
     assert trained
+    assert not [one for one in recwarn if issubclass(one.category, FutureWarning)], "peft's own concern"
     assert not base & set(trained)
 
 
