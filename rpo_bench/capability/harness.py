@@ -15,11 +15,15 @@ from tqdm import tqdm
 
 from rpo_bench.capability.finding import hub_at_once, quiet_harness
 from rpo_bench.capability.schema import PARTS, Asked, DocScore, Measured
+from rpo_bench.models.prompting import DATED
+from rpo_bench.spec import PromptFormat
 
 log = logging.getLogger(__name__)
 
 
-def run_harness(model: Any, tokenizer: Any, manager: Any, asked: Asked) -> Measured:
+def run_harness(
+    model: Any, tokenizer: Any, manager: Any, asked: Asked, prompt_format: PromptFormat | None = None
+) -> Measured:
     """Runs tasks on a model.
 
     Args:
@@ -28,16 +32,18 @@ def run_harness(model: Any, tokenizer: Any, manager: Any, asked: Asked) -> Measu
         tokenizer: Its tokenizer; it is copied, as lm-eval sets its padding.
         manager: Knows the tasks.
         asked: Which, and how.
+        prompt_format: What is written around prompts; a chat format reaches lm-eval's prompts as well.
     """
     from lm_eval.evaluator import simple_evaluate
     from lm_eval.models.huggingface import HFLM
 
     tqdm.set_lock(threading.RLock())  # its own is shared by processes, and left behind by a worker's end
     model = model.get_base_model() if hasattr(model, "get_base_model") else model  # the adapter's layers stay
+    is_chat = prompt_format is not None and prompt_format.kind == "chat"
     with restored(model), quiet_harness(), hub_at_once(asked.tasks, manager):
         lm = HFLM(
             pretrained=model,
-            tokenizer=copy.deepcopy(tokenizer),
+            tokenizer=_speaking(tokenizer, prompt_format),
             backend="seq2seq" if model.config.is_encoder_decoder else "causal",
             batch_size=asked.batch_size,
         )
@@ -49,8 +55,18 @@ def run_harness(model: Any, tokenizer: Any, manager: Any, asked: Asked) -> Measu
             batch_size=asked.batch_size,
             task_manager=manager,
             log_samples=True,
+            apply_chat_template=is_chat,
+            system_instruction=prompt_format.system if prompt_format is not None and is_chat else None,
         )
     return measured_of(found)
+
+
+def _speaking(tokenizer: Any, prompt_format: PromptFormat | None) -> Any:
+    """A copy of the tokenizer whose chat template is the format's, on the day that all prompts are of."""
+    own = copy.deepcopy(tokenizer)
+    if prompt_format is not None and prompt_format.kind == "chat":
+        own.chat_template = DATED + (prompt_format.template or own.chat_template)
+    return own
 
 
 def measured_of(found: Any) -> Measured:

@@ -1,5 +1,6 @@
 """A run's lm-eval tasks: on the base models first, then on every checkpoint; only what is missing."""
 
+import logging
 import time
 from collections.abc import Callable, Sequence
 from multiprocessing.context import BaseContext
@@ -17,6 +18,8 @@ from rpo_bench.engine.run import Runner, run_jobs
 from rpo_bench.engine.work import HarnessWork
 from rpo_bench.engine.worker import Done, Progress
 from rpo_bench.results.store import StoredRecord, cell_folder, read_record
+
+log = logging.getLogger(__name__)
 
 _PER_TASK = 5.0  # seconds; weighs the time left, nothing else
 
@@ -37,6 +40,12 @@ def check_harness(asked: Asked, plan: Plan) -> Asked:
         for model in plan.models
     ]
     check_tasks(tasks, readers)
+    for model in plan.models:
+        if model.prompt_format is not None and model.prompt_format.kind == "template":
+            log.warning(
+                "%s: lm-eval's tasks don't go through --prompt-format's text template; only chat formats "
+                "reach them.", model.name,
+            )  # fmt: skip
     return asked.model_copy(update={"tasks": tuple(tasks)})
 
 
@@ -103,7 +112,7 @@ def harness_stage(work: HarnessWork, report: Callable[[Progress], None]) -> Done
         trust_remote_code=cell.trust.trust_remote_code,
         loading=cell.spec.loading,
     )
-    measured = run_harness(model.model, model.tokenizer, manager, work.asked)
+    measured = run_harness(model.model, model.tokenizer, manager, work.asked, cell.spec.prompt_format)
     folder = cell_folder(cell.output.results, cell.spec)
     before = None if work.base is None else read_docs(work.base)
     add_measured(StoredRecord(folder, read_record(folder)), measured, work.asked, before)

@@ -7,6 +7,8 @@ from rpo_bench.spec import PromptFormat
 
 #: Some chat templates (Llama 3's) write today's date into the prompt unless they are told one.
 _DATE = "26 Jul 2024"
+#: Says that date to a template whose caller can't.
+DATED = f"{{%- set date_string = '{_DATE}' -%}}"
 _MARK = "response-goes-here"
 
 

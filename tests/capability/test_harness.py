@@ -10,11 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from family_models import family
 
 from rpo_bench.capability.finding import task_manager
 from rpo_bench.capability.harness import run_harness
 from rpo_bench.capability.schema import Asked
 from rpo_bench.models.hf import HFModel
+from rpo_bench.spec import PromptFormat
 
 pytest.importorskip("lm_eval", reason="lm-eval isn't installed")
 
@@ -43,6 +45,31 @@ def test_generators_mode_settings_and_tokenizer_are_as_they_were():
     assert [module.training for module in model.model.modules()] == modes
     assert model.model.generation_config.to_dict() == settings
     assert (model.tokenizer.padding_side, model.tokenizer.pad_token) == padding
+
+
+@pytest.mark.parametrize(
+    ("template", "begins"),
+    [
+        (None, "<|im_start|>system\nBe brief.<|im_end|>\n<|im_start|>user\n"),
+        (
+            "{{ date_string }}: {% for m in messages %}{{ m['role'] }}={{ m['content'] }};{% endfor %}",
+            "26 Jul",
+        ),
+    ],
+)
+def test_a_chat_format_reaches_the_tasks(tmp_path: Path, template: str | None, begins: str):
+    model = HFModel.load(family("qwen2", tmp_path / "qwen2"))
+    own = model.tokenizer.chat_template
+    chat = PromptFormat(kind="chat", template=template, system="Be brief.", hash="x")
+    asked = Asked(tasks=("arithmetic_generate",), limit=2)
+    for prompt_format, starts in ((chat, begins), (None, "")):
+        found = run_harness(
+            model.model, model.tokenizer, task_manager(asked.tasks), asked, prompt_format=prompt_format
+        )
+        shown = found.samples["arithmetic_generate"][0]["arguments"][0][0]
+        assert shown.startswith(starts)
+        assert ("system" in shown) == (prompt_format is not None)
+    assert model.tokenizer.chat_template == own
 
 
 def test_the_batch_size_reaches_the_model(monkeypatch):
