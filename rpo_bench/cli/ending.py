@@ -5,7 +5,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from rpo_bench.cli.console import err, out
-from rpo_bench.cli.run_flags import JudgingFlags, RunnerFlags, TrustFlags
+from rpo_bench.cli.measuring_flags import JudgingFlags
+from rpo_bench.cli.run_flags import RunnerFlags, TrustFlags
 from rpo_bench.engine.base_models import Trust
 from rpo_bench.engine.jobs import Outcome
 from rpo_bench.engine.matrix import Execution, Site, Voice

@@ -7,16 +7,9 @@ from typing import Annotated
 
 import typer
 
+from rpo_bench.cli.measuring_flags import EvaluationFlags, GenerationFlags, HarnessFlags, JudgingFlags
 from rpo_bench.cli.options import flag, with_flags
-from rpo_bench.cli.run_flags import (
-    EvaluationFlags,
-    GenerationFlags,
-    HarnessFlags,
-    JudgingFlags,
-    ModelFlags,
-    RunnerFlags,
-    TrustFlags,
-)
+from rpo_bench.cli.run_flags import ModelFlags, RunnerFlags, TrustFlags
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rpo_bench.cli.run_flags import DataFlags, EvaluationFlags, TrainingFlags
+from rpo_bench.cli.measuring_flags import EvaluationFlags
+from rpo_bench.cli.run_flags import DataFlags, TrainingFlags
 from rpo_bench.engine.presets import layers_of, merged, spec_over
 from rpo_bench.errors import UserError
 from rpo_bench.parsing import parse_methods, parse_seeds, parse_strengths, parse_sweep, split_list

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from rpo_bench.cli.console import err, out
+from rpo_bench.cli.measuring_flags import EvaluationFlags
 from rpo_bench.cli.options import flag, with_flags
-from rpo_bench.cli.run_flags import DataFlags, EvaluationFlags, ModelFlags, TrainingFlags, TrustFlags
+from rpo_bench.cli.run_flags import DataFlags, ModelFlags, TrainingFlags, TrustFlags
 from rpo_bench.engine.output import difference, flat, read_yaml
 from rpo_bench.errors import UserError
 

@@ -8,18 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from rpo_bench.cli.measuring_flags import EvaluationFlags, GenerationFlags, HarnessFlags, JudgingFlags
 from rpo_bench.cli.options import flag, with_flags
-from rpo_bench.cli.run_flags import (
-    DataFlags,
-    EvaluationFlags,
-    GenerationFlags,
-    HarnessFlags,
-    JudgingFlags,
-    ModelFlags,
-    RunnerFlags,
-    TrainingFlags,
-    TrustFlags,
-)
+from rpo_bench.cli.run_flags import DataFlags, ModelFlags, RunnerFlags, TrainingFlags, TrustFlags
 
 if TYPE_CHECKING:
     from rpo_bench.engine.matrix import Site

@@ -9,10 +9,7 @@ import torch
 import yaml
 
 from rpo_bench.atomic import atomic_folder
-from rpo_bench.engine.rewards import proxy_of
-from rpo_bench.engine.stages import (
-    PROBE_REWARD,
-    Report,
+from rpo_bench.engine.parts import (
     dataset_of,
     decoding_of,
     diverged,
@@ -20,6 +17,8 @@ from rpo_bench.engine.stages import (
     reward_of,
     task_of,
 )
+from rpo_bench.engine.rewards import proxy_of
+from rpo_bench.engine.stages import PROBE_REWARD, Report
 from rpo_bench.engine.work import CellWork
 from rpo_bench.engine.worker import Progress
 from rpo_bench.hashing import hash_file, hash_json

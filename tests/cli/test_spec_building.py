@@ -3,7 +3,8 @@
 import pytest
 import yaml
 
-from rpo_bench.cli.run_flags import DataFlags, EvaluationFlags, TrainingFlags
+from rpo_bench.cli.measuring_flags import EvaluationFlags
+from rpo_bench.cli.run_flags import DataFlags, TrainingFlags
 from rpo_bench.cli.spec_building import build_spec, layers_of
 from rpo_bench.engine.presets import preset_names
 from rpo_bench.errors import UserError

@@ -1,0 +1,164 @@
+"""The flags that say how checkpoints are measured: sampling, metrics, a judge, lm-eval's tasks."""
+
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Annotated, Any
+
+from rpo_bench.cli.options import flag
+from rpo_bench.errors import UserError, did_you_mean
+from rpo_bench.parsing import parse_decoding, parse_pairs, split_list
+from rpo_bench.spec import ServerSettings, VllmSettings
+
+if TYPE_CHECKING:
+    from rpo_bench.capability.schema import Asked
+    from rpo_bench.engine.judging import Judging
+
+
+@dataclass(frozen=True)
+class EvaluationFlags:
+    """How checkpoints are measured."""
+
+    n_samples: Annotated[
+        int | None, flag("--n-samples", "Samples per held-out prompt.", "Evaluation", min=1)
+    ] = None
+    limit: Annotated[
+        int | None, flag("--limit", "Only the first so many held-out prompts.", "Evaluation", min=1)
+    ] = None
+    gen_kwargs: Annotated[
+        str | None,
+        flag(
+            "--gen-kwargs",
+            "Decoding, e.g. temperature=0.7,top_k=50,max_new_tokens=64, or preset=rpo-paper.",
+            "Evaluation",
+        ),
+    ] = None
+    eval_batch_size: Annotated[
+        int | None, flag("--eval-batch-size", "Sequences sampled at a time.", "Evaluation", min=1)
+    ] = None
+    eval_seed: Annotated[int | None, flag("--eval-seed", "Of the sampling.", "Evaluation", min=0)] = None
+    toxicity: Annotated[
+        str | None,
+        flag(
+            "--toxicity",
+            "profanity, detoxify:VARIANT, detoxify:FILE, hate-speech, hf:FOLDER, none.",
+            "Evaluation",
+        ),
+    ] = None
+    reward: Annotated[
+        str | None,
+        flag("--reward", "python:FILE:FUNCTION or hf:FOLDER instead of the task's own.", "Evaluation"),
+    ] = None
+
+    def changes(self, decoding: dict[str, Any]) -> dict[str, Any]:
+        """The fields of EvaluationSpec that were given; ``decoding`` is what --gen-kwargs changes."""
+        names = {"eval_batch_size": "batch_size", "eval_seed": "seed"}
+        given = {
+            names.get(f.name, f.name): getattr(self, f.name)
+            for f in fields(self)
+            if getattr(self, f.name) is not None and f.name != "gen_kwargs"
+        }
+        if self.gen_kwargs is not None:
+            given["decoding"] = parse_decoding(self.gen_kwargs, decoding)
+        return given
+
+
+@dataclass(frozen=True)
+class GenerationFlags:
+    """What samples from checkpoints."""
+
+    generation_backend: Annotated[
+        str | None,
+        flag(
+            "--generation-backend",
+            "hf (transformers, the default), vllm (its offline engine), or openai (a server of completions; "
+            "eval only).",
+            "Evaluation",
+        ),
+    ] = None
+    generation_args: Annotated[
+        str | None,
+        flag(
+            "--generation-args",
+            "How it runs: tensor_parallel_size=2,gpu_memory_utilization=0.8 of vllm; "
+            "base_url=http://localhost:8000/v1,model=NAME,concurrency=16 of openai.",
+            "Evaluation",
+            metavar="NAME=VALUE,…",
+        ),
+    ] = None
+
+    def changes(self) -> dict[str, Any]:
+        """The fields of RunSpec that were given."""
+        backend = self.generation_backend
+        if backend is None:
+            if self.generation_args is not None:
+                raise UserError("--generation-args belongs to --generation-backend: give that too.")
+            return {}
+        given: dict[str, Any] = {"backend": backend}
+        if self.generation_args is not None:
+            if backend not in ("vllm", "openai"):
+                raise UserError(f"--generation-backend {backend} takes no --generation-args: leave them out.")
+            settings = parse_pairs(self.generation_args, "--generation-args")
+            known = (VllmSettings if backend == "vllm" else ServerSettings).model_fields
+            for name in settings.keys() - known:
+                hint = did_you_mean(name, known)
+                raise UserError(f"--generation-args: {backend} has no setting '{name}'.{hint}")
+            given[backend] = settings
+        return {"generation": given}
+
+
+@dataclass(frozen=True)
+class JudgingFlags:
+    """Whether checkpoints are compared by a judge; adds to results and changes none."""
+
+    judge: Annotated[
+        str | None,
+        flag(
+            "--judge",
+            "embedded: the task's own small judge compares every checkpoint with the reference policy and "
+            "the SFT baseline (the default where the task has one); none: nobody does.",
+            "Judge",
+        ),
+    ] = None
+    judge_prompts: Annotated[
+        int | None, flag("--judge-prompts", "On how many of the held-out prompts.", "Judge", min=1)
+    ] = None
+
+    def judging(self) -> "Judging":
+        """What the engine is told."""
+        from rpo_bench.engine.judging import Judging
+
+        default = Judging()
+        return Judging(self.judge, default.prompts if self.judge_prompts is None else self.judge_prompts)
+
+
+@dataclass(frozen=True)
+class HarnessFlags:
+    """lm-eval's tasks, before and after training."""
+
+    lm_eval_tasks: Annotated[
+        str | None,
+        flag(
+            "--lm-eval-tasks",
+            "Also run these tasks of lm-eval on base models and checkpoints: the alignment tax.",
+            "Capability",
+        ),
+    ] = None
+    lm_eval_limit: Annotated[
+        int | None, flag("--lm-eval-limit", "Only the first so many documents of each.", "Capability", min=1)
+    ] = None
+    lm_eval_fewshot: Annotated[
+        int | None,
+        flag("--lm-eval-fewshot", "Examples in the prompt; the task's own number.", "Capability", min=0),
+    ] = None
+
+    def asked(self) -> "Asked | None":
+        """What is asked for; None where nothing is."""
+        from rpo_bench.capability.schema import FLAG, Asked
+
+        names = split_list(self.lm_eval_tasks or "")
+        if not names:
+            if self.lm_eval_limit is not None or self.lm_eval_fewshot is not None:
+                raise UserError(
+                    f"--lm-eval-limit and --lm-eval-fewshot do nothing without {FLAG}: give it too."
+                )
+            return None
+        return Asked(tasks=tuple(names), limit=self.lm_eval_limit, num_fewshot=self.lm_eval_fewshot)
