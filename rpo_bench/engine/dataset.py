@@ -63,17 +63,21 @@ def read_ad_hoc(spec: RunSpec) -> AdHocParts:
     return AdHocParts(spec.task.removeprefix(AD_HOC), tuple(train), tuple(prompts_of(split.test)))
 
 
-def write_ad_hoc(parts: AdHocParts, probe: Sequence[Prompt], work: Path) -> Task:
+def write_ad_hoc(
+    parts: AdHocParts, probe: Sequence[Prompt], work: Path, new_tokens: int = AD_HOC_NEW_TOKENS
+) -> Task:
     """Writes a task made of a user's file below ``work``, where worker processes find it too.
 
     Args:
         parts: what it is made of.
         probe: prompts of the training rows from which those are taken that are followed in training.
         work: ``--work-path``.
+        new_tokens: how many a response may have.
     """
     probe = probe[:_PROBE_PROMPTS]
     prompts = [[prompt.model_dump(mode="json") for prompt in some] for some in (parts.heldout, probe)]
-    folder = work / "tasks" / f"{parts.name}-{hash_json(prompts)[:12]}"
+    content = prompts if new_tokens == AD_HOC_NEW_TOKENS else [*prompts, new_tokens]
+    folder = work / "tasks" / f"{parts.name}-{hash_json(content)[:12]}"
     if not (folder / "task.yaml").is_file():
         spec = TaskSpec(
             name=parts.name,
@@ -83,7 +87,7 @@ def write_ad_hoc(parts: AdHocParts, probe: Sequence[Prompt], work: Path) -> Task
             train={"on_policy": "see the spec's data.file"},
             heldout="heldout.jsonl",
             probe="probe.jsonl" if probe else None,
-            max_new_tokens=AD_HOC_NEW_TOKENS,
+            max_new_tokens=new_tokens,
         )
         with atomic_folder(folder) as temporary:
             _write_prompts(temporary / "heldout.jsonl", parts.heldout)

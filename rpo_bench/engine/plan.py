@@ -4,23 +4,19 @@ import importlib.util
 import itertools
 import logging
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from rpo_bench.atomic import atomic_file
-from rpo_bench.data.convert import prompts_of
+from rpo_bench.engine.ad_hoc import ad_hoc_task
 from rpo_bench.engine.base_models import BaseModel, Trust, Use, find_models
 from rpo_bench.engine.choices import Choice, check_needs, choose
 from rpo_bench.engine.critic_start import check_critic_start
 from rpo_bench.engine.dataset import (
     AD_HOC,
-    AD_HOC_NEW_TOKENS,
-    AdHocParts,
     TrainingData,
-    read_ad_hoc,
     read_training_data,
     task_identity,
-    write_ad_hoc,
 )
 from rpo_bench.engine.online import prompts_file, save_prompts
 from rpo_bench.engine.output import Identity
@@ -41,9 +37,7 @@ from rpo_bench.engine.tokens import (
     make_examples,
     save_examples,
     tokenizer_of,
-    too_long_prompts,
 )
-from rpo_bench.errors import UserError
 from rpo_bench.hashing import hash_json
 from rpo_bench.metrics.toxicity import toxicity_metric
 from rpo_bench.spec import CellSpec, DataSpec, MethodSpec, RunSpec, TrainingSpec
@@ -186,33 +180,9 @@ def _materials(spec: RunSpec, around: Surroundings) -> tuple[Task, dict[str, Tra
         task = load_task(spec.task, around.include_path)
         models = find_models(spec.models, own_models(task), around.trust, cache, Use.of(spec))
         return task, {model.name: read_training_data(spec, task, model.name) for model in models}, models
-    parts = read_ad_hoc(spec)
     models = find_models(spec.models, {}, around.trust, cache, Use.of(spec))
-    probe = prompts_of(parts.train)
-    limit = spec.evaluation.decoding.max_new_tokens or AD_HOC_NEW_TOKENS
-    for model in models:
-        tokenizer = tokenizer_of(model, around.trust)
-        if spec.data.long != "fail":
-            parts = _without(parts, too_long_prompts(parts.heldout, model, tokenizer, limit), model)
-        unfit = too_long_prompts(probe, model, tokenizer, limit)
-        probe = [prompt for prompt in probe if prompt.prompt_id not in unfit]
-    task = write_ad_hoc(parts, probe, around.work)
-    data = TrainingData.of(parts.train, str(spec.data.file))
+    task, data = ad_hoc_task(spec, models, around.trust, around.work)
     return task, dict.fromkeys((model.name for model in models), data), models
-
-
-def _without(parts: AdHocParts, too_long: Mapping[str, int], model: BaseModel) -> AdHocParts:
-    """Leaves out held-out prompts without room for a response, and says so."""
-    if not too_long:
-        return parts
-    kept = tuple(prompt for prompt in parts.heldout if prompt.prompt_id not in too_long)
-    if not kept:
-        raise UserError(f"No held-out prompt leaves room for a response in the context of {model.name}.")
-    log.warning(
-        "%d of %d held-out prompts don't fit the context of %s and are left out.",
-        len(too_long), len(parts.heldout), model.name,
-    )  # fmt: skip
-    return replace(parts, heldout=kept)
 
 
 def _tokenise(spec: RunSpec, task: Task, data: TrainingData, model: BaseModel, around: Surroundings) -> None:

@@ -65,7 +65,7 @@ def _obstacle(panel: Panel) -> str:
     if not any(stored.record.metrics for stored in trained):
         return "no checkpoint has a KL and a reward for its samples"
     if not any(map(_rewarded, trained)):
-        return "there is no reward to compare by"
+        return "there is no reward to compare by (--reward gives one)"
     if not any(_rewarded(stored) for stored in panel.reference.stored):
         return "the untrained reference policy has no reward"
     kls = [

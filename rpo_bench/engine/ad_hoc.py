@@ -1,0 +1,86 @@
+"""The task that a run makes of a user's file, cut to what its models have room for."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from rpo_bench.data.convert import prompts_of
+from rpo_bench.engine.base_models import BaseModel, Trust
+from rpo_bench.engine.dataset import AD_HOC_NEW_TOKENS, AdHocParts, TrainingData, read_ad_hoc, write_ad_hoc
+from rpo_bench.engine.tokens import tokenizer_of, too_long_prompts
+from rpo_bench.errors import UserError
+from rpo_bench.models.prompting import prompt_ids
+from rpo_bench.spec import RunSpec
+from rpo_bench.tasks import Task
+
+log = logging.getLogger(__name__)
+
+
+def ad_hoc_task(
+    spec: RunSpec, models: Sequence[BaseModel], trust: Trust, work: Path
+) -> tuple[Task, TrainingData]:
+    """Divides ``--data FILE`` and makes a task of what is held out.
+
+    Args:
+        spec: the run's.
+        models: its base models.
+        trust: what is allowed when models are loaded.
+        work: ``--work-path``.
+
+    Raises:
+        UserError: the file can't be used.
+    """
+    parts = read_ad_hoc(spec)
+    probe = prompts_of(parts.train)
+    asked = spec.evaluation.decoding.max_new_tokens
+    tokenizers = [tokenizer_of(model, trust) for model in models]
+    own = response_limit(parts, list(zip(models, tokenizers, strict=True)))
+    limit = asked or own
+    for model, tokenizer in zip(models, tokenizers, strict=True):
+        if spec.data.long != "fail":
+            parts = _without(parts, too_long_prompts(parts.heldout, model, tokenizer, limit), model)
+        unfit = too_long_prompts(probe, model, tokenizer, limit)
+        probe = [prompt for prompt in probe if prompt.prompt_id not in unfit]
+    if asked is None and own < AD_HOC_NEW_TOKENS:
+        log.warning("Responses may have %d tokens: more don't fit a context behind the longest prompt.", own)
+    return write_ad_hoc(parts, probe, work, own), TrainingData.of(parts.train, str(spec.data.file))
+
+
+def response_limit(parts: AdHocParts, models: Sequence[tuple[BaseModel, Any]]) -> int:
+    """How many tokens a response may have where nobody says.
+
+    It is the default, or what contexts leave room for behind every prompt, if all logged responses fit into
+    that: a small model made of the file has no more context than the file needs.
+
+    Args:
+        parts: the file's.
+        models: each with its tokenizer.
+    """
+    limit = AD_HOC_NEW_TOKENS
+    for model, tokenizer in models:
+        if model.context is None or model.is_encoder_decoder:
+            continue
+        prompts = {prompt.text for prompt in [*parts.heldout, *prompts_of(parts.train)]}
+        room = model.context - max(
+            len(prompt_ids(tokenizer, text, False, model.prompt_format)) for text in prompts
+        )
+        longest = max(len(tokenizer(row.response).input_ids) for row in parts.train) + 1  # what ends it
+        if longest <= room < limit:
+            limit = room
+    return limit
+
+
+def _without(parts: AdHocParts, too_long: Mapping[str, int], model: BaseModel) -> AdHocParts:
+    """Leaves out held-out prompts without room for a response, and says so."""
+    if not too_long:
+        return parts
+    kept = tuple(prompt for prompt in parts.heldout if prompt.prompt_id not in too_long)
+    if not kept:
+        raise UserError(f"No held-out prompt leaves room for a response in the context of {model.name}.")
+    log.warning(
+        "%d of %d held-out prompts don't fit the context of %s and are left out.",
+        len(too_long), len(parts.heldout), model.name,
+    )  # fmt: skip
+    return replace(parts, heldout=kept)

@@ -1,0 +1,68 @@
+"""A task made of a file: how long a response may be where nobody says."""
+
+import json
+from pathlib import Path
+
+import pytest
+from family_models import family
+from run_cli import SMALL, invoke, stored
+
+from rpo_bench.data.row import Prompt, Row
+from rpo_bench.engine.ad_hoc import response_limit
+from rpo_bench.engine.base_models import BaseModel
+from rpo_bench.engine.dataset import AD_HOC_NEW_TOKENS, AdHocParts
+from rpo_bench.models.loading import load_tokenizer
+
+
+@pytest.fixture(scope="module")
+def tokenizer(tmp_path_factory: pytest.TempPathFactory):
+    return load_tokenizer(str(family("llama", tmp_path_factory.mktemp("ad_hoc") / "llama")))
+
+
+def parts(response: str) -> AdHocParts:
+    rows = [
+        Row(prompt_id=text, prompt=text, response=response, reward=1.0)
+        for text in ("what is the river ?", "why ?")
+    ]
+    return AdHocParts("mine", tuple(rows), (Prompt(prompt_id="h", text="where is the big green garden ?"),))
+
+
+def model(context: int | None, is_encoder_decoder: bool = False) -> BaseModel:
+    return BaseModel("m", Path("m"), "hash", is_encoder_decoder, context, 1)
+
+
+def test_a_context_with_room_leaves_the_default(tokenizer):
+    assert response_limit(parts("yes"), [(model(1024), tokenizer)]) == AD_HOC_NEW_TOKENS
+    assert response_limit(parts("yes"), [(model(None), tokenizer)]) == AD_HOC_NEW_TOKENS
+
+
+def test_a_small_context_leaves_what_is_behind_the_longest_prompt(tokenizer):
+    longest = len(tokenizer("where is the big green garden ?").input_ids)
+    assert response_limit(parts("yes"), [(model(40), tokenizer)]) == 40 - longest
+    both = [(model(40), tokenizer), (model(36), tokenizer)]
+    assert response_limit(parts("yes"), both) == 36 - longest
+
+
+def test_a_context_that_the_logged_responses_overflow_is_not_made_to_fit(tokenizer):
+    assert response_limit(parts("yes " * 30), [(model(40), tokenizer)]) == AD_HOC_NEW_TOKENS
+
+
+def test_the_prompts_of_an_encoder_take_no_room(tokenizer):
+    assert response_limit(parts("yes"), [(model(40, True), tokenizer)]) == AD_HOC_NEW_TOKENS
+
+
+def test_a_model_made_of_the_file_can_be_trained_on_it_by_the_next_command(tmp_path: Path):
+    """As the README has it; the file's texts are short, and so is the model's context."""
+    rows = tmp_path / "rows.jsonl"
+    lines = [
+        {"prompt": f"what is {a} {b} ?", "response": f"{a} is {b}", "reward": float(a > b)}
+        for a in ("red", "blue", "green", "old") for b in ("cat", "dog", "house")
+    ]  # fmt: skip
+    rows.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    base = tmp_path / "base"
+    assert invoke("base", "--data", rows, "--arch", "decoder", "--out", base, "--steps", "3").exit_code == 0
+    asked = ("train-and-eval", "--data", rows, "--models", base, "--methods", "sft", "--strengths", "1")
+    done = invoke(*asked, *SMALL, "--toxicity", "none", "--output-path", tmp_path / "run")
+    assert done.exit_code == 0, done.output
+    assert "more don't fit a context behind the longest prompt" in " ".join(done.output.split())
+    assert len(stored(tmp_path / "run")) == 2
