@@ -120,7 +120,10 @@ def test_why_nothing_can_be_compared(tmp_path, cells, reason):
 
 @pytest.mark.parametrize(
     ("rewarded", "reason"),
-    [((), "there is no reward to compare by"), (("a",), "the untrained reference policy has no reward")],
+    [
+        ((), "there is no reward to compare by (--reward gives one)"),
+        (("a",), "the untrained reference policy has no reward"),
+    ],
 )
 def test_without_a_reward_the_sentence_says_so(tmp_path, rewarded, reason):
     for method, strength in (("reference", None), ("a", 0.3)):
