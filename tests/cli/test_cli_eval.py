@@ -173,14 +173,14 @@ def with_other_words(folder):
 
 
 def test_the_length_of_responses_in_training_is_a_flag_of_train_too(tasks, tmp_path):
-    """A model with little context has no room for the 128 tokens that a file of rows is given otherwise."""
+    """A model with little context has no room for every length that one may ask for."""
     file = tmp_path / "rows.jsonl"
     words = enumerate(("cat", "dog", "house", "river", "city"))
     rows = [{"prompt": f"the {word}", "response": "yes", "reward": n} for n, word in words]
     file.write_text("".join(json.dumps(row) + "\n" for row in rows))
     model = tiny_decoder(tmp_path / "base")
     where = ("--data", file, "--model", model, "--steps", "2", "--output-path", tmp_path / "out")
-    refused = invoke("train", "--method", "sft", *where)
+    refused = invoke("train", "--method", "sft", *where, "--gen-kwargs", "max_new_tokens=500")
     assert refused.exit_code == 2
     assert "lower --gen-kwargs max_new_tokens" in refused.stderr
     done = invoke("train", "--method", "sft", *where, "--gen-kwargs", "max_new_tokens=8")
