@@ -59,16 +59,7 @@ def tiny_decoder(folder: Path, seed: int = 0, kind: str = "llama", scale: float 
         "bos_token_id": BOS,
     }
     if kind == "llama":
-        config = LlamaConfig(
-            **common,
-            hidden_size=16,
-            intermediate_size=32,
-            num_hidden_layers=2,
-            num_attention_heads=2,
-            num_key_value_heads=2,
-            max_position_embeddings=128,
-            initializer_range=0.02 * scale,
-        )
+        config = _llama(len(SPECIAL + WORDS), 0.02 * scale)
         return _save(folder, LlamaForCausalLM(config), tiny_tokenizer(append_eos=False))
     config = GPT2Config(
         **common, n_embd=16, n_layer=2, n_head=2, n_positions=128, initializer_range=0.02 * scale
@@ -112,8 +103,13 @@ def tiny_judge(folder: Path) -> Path:
     """Saves a decoder-only model that knows the words A and B, and nothing of right and wrong."""
     torch.manual_seed(0)
     words = (*WORDS, "A", "B", "<|A", "<|B", "<|")
-    config = LlamaConfig(
-        vocab_size=len(SPECIAL + words),
+    config = _llama(len(SPECIAL + words), 0.4)
+    return _save(folder, LlamaForCausalLM(config), tiny_tokenizer(append_eos=False, words=words))
+
+
+def _llama(vocabulary: int, deviation: float) -> LlamaConfig:
+    return LlamaConfig(
+        vocab_size=vocabulary,
         pad_token_id=PAD,
         eos_token_id=EOS,
         bos_token_id=BOS,
@@ -123,9 +119,8 @@ def tiny_judge(folder: Path) -> Path:
         num_attention_heads=2,
         num_key_value_heads=2,
         max_position_embeddings=128,
-        initializer_range=0.4,
+        initializer_range=deviation,
     )
-    return _save(folder, LlamaForCausalLM(config), tiny_tokenizer(append_eos=False, words=words))
 
 
 def _save(folder: Path, model: torch.nn.Module, tokenizer: PreTrainedTokenizerFast) -> Path:

@@ -14,7 +14,6 @@ from rpo_bench.cli.run_flags import TrustFlags
 
 if TYPE_CHECKING:
     from rpo_bench.judge.card import JudgeCard
-    from rpo_bench.results.schema import Interval
     from rpo_bench.results.store import StoredRecord
 
 
@@ -49,16 +48,12 @@ def audit(what: AuditFlags, who: JudgeFlags, cost: CostFlags, trust: TrustFlags)
     """
     from rpo_bench.judge.audit import audit_of, audited
     from rpo_bench.judge.card import write_card
-    from rpo_bench.judge.choosing import make_judge
     from rpo_bench.judge.running import plan_of, run_judge
     from rpo_bench.judge.storage import judge_folder, load_games, open_store, stored_replies
-    from rpo_bench.tasks import load_task
 
     budget = cost.budget()
     asked = audit_of(_records(what.results), what.pairs, what.include_path)
-    needed = {pair.task for pair in asked.pairs} if who.judge in ("gold", "embedded") else set[str]()
-    tasks = [load_task(name, what.include_path) for name in sorted(needed)]
-    judge = make_judge(who.judge, who.options(trust), tasks)
+    judge = who.judge_of(asked.pairs, trust, what.include_path)
     plan = plan_of(asked.pairs, who.max_chars)
     folder = judge_folder(what.output_path or output_of(what.results[0]), judge)
     if cost.dry_run:
@@ -89,23 +84,25 @@ def _records(roots: list[Path]) -> "tuple[StoredRecord, ...]":
 
 
 def _print(card: "JudgeCard", folder: Path) -> None:
+    from rpo_bench.site.text import share_text
+
     facts = {
         "judge": card.judge,
         "asked": f"{card.games:,} games, {card.questions:,} questions with a verdict in both orders",
-        "has a verdict": _share(card.parse_rate),
-        "flips": f"{_share(card.flip_rate)} of the questions",
-        "prefers the first": _share(card.prefers_first),
-        "prefers the longer": _share(card.prefers_longer),
+        "has a verdict": share_text(card.parse_rate),
+        "flips": f"{share_text(card.flip_rate)} of the questions",
+        "prefers the first": share_text(card.prefers_first),
+        "prefers the longer": share_text(card.prefers_longer),
     }
     if (of := card.agreement) is not None:
         facts |= {
-            f"agrees with {of.by}": _share(of.accuracy),
+            f"agrees with {of.by}": share_text(of.accuracy),
             "Cohen's kappa": f"{_kappa(of.kappa)}, without ties {_kappa(of.kappa_without_ties)}",
-            "the longer is better": _share(of.longer),
+            "the longer is better": share_text(of.longer),
         }
     for row in card.sanity:
-        told = "" if row.truth is None else f" (in truth {_share(row.truth)})"
-        facts[f"win rate, {row.name}"] = _share(row.win_rate) + told
+        told = "" if row.truth is None else f" (in truth {share_text(row.truth)})"
+        facts[f"win rate, {row.name}"] = share_text(row.win_rate) + told
     usage = card.usage
     seconds = "" if usage.seconds_per_call is None else f", {usage.seconds_per_call:.3f} s each"
     price = "" if usage.cost is None else f", {usage.cost:,.4g} in all"
@@ -114,15 +111,6 @@ def _print(card: "JudgeCard", folder: Path) -> None:
     print_facts(facts)
     for warning in card.warnings:
         out().print(f"Warning: {warning}", markup=False, soft_wrap=True)
-
-
-def _share(interval: "Interval") -> str:
-    if interval.point is None:
-        return "–"
-    point = f"{100 * interval.point:.1f} %"
-    if interval.low is None or interval.high is None:
-        return point
-    return f"{point} [{100 * interval.low:.1f}, {100 * interval.high:.1f}]"
 
 
 def _kappa(value: float | None) -> str:

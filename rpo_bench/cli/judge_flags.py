@@ -12,7 +12,10 @@ from rpo_bench.cli.run_flags import TrustFlags
 from rpo_bench.errors import UserError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from rpo_bench.judge.choosing import JudgeOptions
+    from rpo_bench.judge.protocol import Judge, Pair
     from rpo_bench.judge.running import Budget
 
 
@@ -83,6 +86,15 @@ class JudgeFlags:
         8_000
     )
     batch_size: Annotated[int, flag("--judge-batch-size", "Of a local model.", "Judge", min=1)] = 32
+
+    def judge_of(self, pairs: "Sequence[Pair]", trust: TrustFlags, include_path: Path | None) -> "Judge":
+        """The judge that is asked about pairs; those that a task brings are taken from the pairs' tasks."""
+        from rpo_bench.judge.choosing import make_judge
+        from rpo_bench.tasks import load_task
+
+        needed = {pair.task for pair in pairs} if self.judge in ("gold", "embedded") else set[str]()
+        tasks = [load_task(name, include_path) for name in sorted(needed)]
+        return make_judge(self.judge, self.options(trust), tasks)
 
     def options(self, trust: TrustFlags) -> "JudgeOptions":
         """As the engine wants them."""

@@ -28,16 +28,12 @@ def run(what: WhatFlags, who: JudgeFlags, cost: CostFlags, trust: TrustFlags) ->
     Every reply is stored as it comes: stopped at any moment, the same command goes on, and what has a reply
     is never asked again.
     """
-    from rpo_bench.judge.choosing import make_judge
     from rpo_bench.judge.running import plan_of, run_judge
     from rpo_bench.judge.storage import judge_folder, load_games, open_store, stored_replies, write_verdicts
-    from rpo_bench.tasks import load_task
 
     budget = cost.budget()
     pairs = _pairs(what)
-    needed = {pair.task for pair in pairs} if who.judge in ("gold", "embedded") else set[str]()
-    tasks = [load_task(name, what.include_path) for name in sorted(needed)]
-    judge = make_judge(who.judge, who.options(trust), tasks)
+    judge = who.judge_of(pairs, trust, what.include_path)
     plan = plan_of(pairs, who.max_chars)
     folder = judge_folder(what.output_path or output_of(what.results[0]), judge)
     if cost.dry_run:

@@ -66,10 +66,14 @@ def response_limit(parts: AdHocParts, models: Sequence[tuple[BaseModel, Any]]) -
         room = model.context - max(
             len(prompt_ids(tokenizer, text, False, model.prompt_format)) for text in prompts
         )
-        longest = max(len(tokenizer(row.response).input_ids) for row in parts.train) + 1  # what ends it
-        if longest <= room < limit:
+        if room < limit and _longest_response(parts, tokenizer) <= room:
             limit = room
     return limit
+
+
+def _longest_response(parts: AdHocParts, tokenizer: Any) -> int:
+    """Tokens of the longest logged response, with the one that ends it."""
+    return max(len(tokenizer(row.response).input_ids) for row in parts.train) + 1
 
 
 def _without(parts: AdHocParts, too_long: Mapping[str, int], model: BaseModel) -> AdHocParts:

@@ -13,6 +13,7 @@ from rpo_bench.engine.base_models import Trust
 from rpo_bench.engine.capability import check_harness, harness_run
 from rpo_bench.engine.dataset import AD_HOC
 from rpo_bench.engine.finished import Finished, plan_evaluation
+from rpo_bench.engine.graph import has_result
 from rpo_bench.engine.jobs import Outcome
 from rpo_bench.engine.judging import Judging, judge_run
 from rpo_bench.engine.output import Output, begin, check_same_run, only_run, read_run_spec
@@ -21,7 +22,6 @@ from rpo_bench.engine.presets import merged, run_spec
 from rpo_bench.engine.run import Runner, RunReport, run_plan, start_workers_early
 from rpo_bench.engine.sampling_checks import check_within_reach
 from rpo_bench.engine.tokens import collected_warnings
-from rpo_bench.results.store import RECORD_FILE, cell_folder
 from rpo_bench.spec import RunSpec
 
 
@@ -121,8 +121,7 @@ def _run(spec: RunSpec, site: Site, voice: Voice, finished: Finished | None) -> 
 
 def _unmeasured(plan: Plan, output: Output) -> list[PlannedCell]:
     """The cells that have no result yet."""
-    there = output.results
-    return [cell for cell in plan.cells if not (cell_folder(there, cell.spec) / RECORD_FILE).exists()]
+    return [cell for cell in plan.cells if not has_result(output, cell.spec)]
 
 
 def _checked(asked: Asked, plan: Plan, voice: Voice) -> Asked:

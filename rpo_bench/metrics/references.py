@@ -48,6 +48,12 @@ class _Referenced(SampleMetric):
     higher_is_better: bool | None = True
     bounds = SHARE
     package: str | None = None
+    detail = ""
+
+    @property
+    def backend(self) -> str | None:  # type: ignore[override]
+        """The library with its version."""
+        return None if self.package is None else f"{self.package} {version(self.package)}{self.detail}"
 
     @property
     def missing(self) -> Unscored | None:
@@ -83,11 +89,6 @@ class RougeL(_Referenced):
     name = "rouge_l"
     package = "rouge_score"
 
-    @property
-    def backend(self) -> str:  # type: ignore[override]
-        """The library with its version."""
-        return f"rouge_score {version('rouge_score')}"
-
     def scores(self, texts: Sequence[str], references: Sequence[list[str]]) -> Sequence[Score]:
         """The highest F1 over the references."""
         from rouge_score.rouge_scorer import RougeScorer
@@ -102,11 +103,7 @@ class SentenceBleu(_Referenced):
 
     name = "bleu"
     package = "sacrebleu"
-
-    @property
-    def backend(self) -> str:  # type: ignore[override]
-        """The library with its version."""
-        return f"sacrebleu {version('sacrebleu')}, by sentence"
+    detail = ", by sentence"
 
     def scores(self, texts: Sequence[str], references: Sequence[list[str]]) -> Sequence[Score]:
         """sacreBLEU's score / 100."""
@@ -122,11 +119,6 @@ class Meteor(_Referenced):
 
     name = "meteor"
     package = "nltk"
-
-    @property
-    def backend(self) -> str:  # type: ignore[override]
-        """The library with its version."""
-        return f"nltk {version('nltk')}"
 
     @property
     def missing(self) -> Unscored | None:
@@ -211,8 +203,7 @@ class BertScore(_Referenced):
             raise UserError(f"--bertscore {folder}:{self._layer}: the model has the layers 1 to {layers}.")
         self._folder = folder
         content = hash_folder(folder)[:8]
-        named = f"{folder.resolve().name} layer {self._layer} ({content})"
-        self.backend = f"bert_score {version('bert_score')}, {named}"
+        self.detail = f", {folder.resolve().name} layer {self._layer} ({content})"
 
     @classmethod
     def of(cls, given: str) -> "BertScore":

@@ -31,12 +31,10 @@ def prompt_ids(
     Returns:
         At least one token id.
     """
+    written = _written(tokenizer, text, prompt_format)
     if prompt_format is not None and prompt_format.kind == "chat":
-        written = chat_text(tokenizer, prompt_format, text)
         return list(tokenizer(written, add_special_tokens=False).input_ids)
-    if prompt_format is not None:
-        text = _layout(prompt_format)[0].replace("{prompt}", text)
-    ids: list[int] = list(tokenizer(text).input_ids)
+    ids: list[int] = list(tokenizer(written).input_ids)
     bos = tokenizer.bos_token_id
     if prompt_format is not None and bos is not None and ids[:2] == [bos, bos]:
         ids = ids[1:]  # the template has written it already
@@ -73,12 +71,9 @@ def prompt_text(tokenizer: Any, text: str, prompt_format: PromptFormat | None = 
 
     A beginning-of-sequence that a template writes is left out: whoever tokenises adds one.
     """
+    written = _written(tokenizer, text, prompt_format)
     if prompt_format is None:
-        return text
-    if prompt_format.kind == "chat":
-        written = chat_text(tokenizer, prompt_format, text)
-    else:
-        written = _layout(prompt_format)[0].replace("{prompt}", text)
+        return written
     bos = tokenizer.bos_token
     adds = bos is not None and list(tokenizer("").input_ids)[:1] == [tokenizer.bos_token_id]
     return written.removeprefix(bos) if adds else written
@@ -98,6 +93,15 @@ def chat_text(tokenizer: Any, prompt_format: PromptFormat, prompt: str, response
         date_string=_DATE,
     )
     return written
+
+
+def _written(tokenizer: Any, text: str, prompt_format: PromptFormat | None) -> str:
+    """The prompt as its format writes it, up to where the response begins."""
+    if prompt_format is None:
+        return text
+    if prompt_format.kind == "chat":
+        return chat_text(tokenizer, prompt_format, text)
+    return _layout(prompt_format)[0].replace("{prompt}", text)
 
 
 def _after_response(tokenizer: Any, prompt_format: PromptFormat) -> str:

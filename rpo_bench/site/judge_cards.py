@@ -7,8 +7,7 @@ from pathlib import Path
 from rpo_bench.errors import UserError
 from rpo_bench.judge.card import JudgeCard, read_card
 from rpo_bench.judge.storage import judge_folders
-from rpo_bench.results.schema import Interval
-from rpo_bench.site.text import number
+from rpo_bench.site.text import number, share_text
 
 #: Sanity row → what it answers to every question, against the reference policy.
 _SANITY = {
@@ -62,24 +61,19 @@ def _folders(roots: Sequence[Path]) -> Iterator[Path]:
 def _facts(card: JudgeCard) -> Iterator[tuple[str, str, str]]:
     yield "asked", f"{card.games:,} games", f"{card.questions:,} questions have a verdict in both orders"
     if (of := card.agreement) is not None:
-        yield f"agrees with {of.by}", _share(of.accuracy), "of the games with a better response; a coin: 50 %"
+        yield (
+            f"agrees with {of.by}",
+            share_text(of.accuracy),
+            "of the games with a better response; a coin: 50 %",
+        )
         kappa = f"{number(of.kappa)}, without ties {number(of.kappa_without_ties)}"
         yield "Cohen's κ", kappa, "0: as by chance, 1: always the same"
-        yield "the longer is the better", _share(of.longer), "what picking the longer one would reach"
-    yield "changes its mind with the order", _share(card.flip_rate), "of the questions with two winners"
-    yield "prefers what it is shown first", _share(card.prefers_first), "of the decided games; fair: 50 %"
-    yield "prefers the longer", _share(card.prefers_longer), "of the decided questions"
-    yield "gives a verdict", _share(card.parse_rate), "of the games"
+        yield "the longer is the better", share_text(of.longer), "what picking the longer one would reach"
+    yield "changes its mind with the order", share_text(card.flip_rate), "of the questions with two winners"
+    yield "prefers what it is shown first", share_text(card.prefers_first), "of the decided games; fair: 50 %"
+    yield "prefers the longer", share_text(card.prefers_longer), "of the decided questions"
+    yield "gives a verdict", share_text(card.parse_rate), "of the games"
     for row in card.sanity:
         told = [_SANITY[row.name]] if row.name in _SANITY else []
-        told += [] if row.truth is None else [f"by the gold reward {_share(row.truth)}"]
-        yield f"win rate of the {row.name}", _share(row.win_rate), "; ".join(told)
-
-
-def _share(interval: Interval) -> str:
-    if interval.point is None:
-        return "–"
-    point = f"{100 * interval.point:.1f} %"
-    if interval.low is None or interval.high is None:
-        return point
-    return f"{point} [{100 * interval.low:.1f}, {100 * interval.high:.1f}]"
+        told += [] if row.truth is None else [f"by the gold reward {share_text(row.truth)}"]
+        yield f"win rate of the {row.name}", share_text(row.win_rate), "; ".join(told)

@@ -79,6 +79,16 @@ def estimate(interval: Interval, digits: int = 3) -> str:
     return f"{number(interval.point, digits)} {bounds(interval, digits)}".rstrip()
 
 
+def share_text(interval: Interval) -> str:
+    """A share in per cent, with its bounds where there are any."""
+    if interval.point is None:
+        return "–"
+    point = f"{100 * interval.point:.1f} %"
+    if interval.low is None or interval.high is None:
+        return point
+    return f"{point} [{100 * interval.low:.1f}, {100 * interval.high:.1f}]"
+
+
 def strength_text(name: str, value: float | None) -> str:
     """``τ = 0.3``, or nothing for a policy that has no strength: not trained, or trained elsewhere."""
     return "" if value is None or not name else f"{_GREEK.get(name, name)} = {value:g}"

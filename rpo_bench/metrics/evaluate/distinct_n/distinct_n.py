@@ -2,9 +2,9 @@
 
 from typing import Any
 
-import datasets
 import evaluate
 
+from rpo_bench.metrics.evaluate_info import of_texts
 from rpo_bench.metrics.words import ngrams, words
 
 
@@ -12,12 +12,7 @@ class DistinctN(evaluate.Metric):
     """The share of different word n-grams among all, over all texts."""
 
     def _info(self) -> evaluate.MetricInfo:
-        return evaluate.MetricInfo(
-            description=str(self.__doc__),
-            citation="",
-            inputs_description="predictions: a list of texts.",
-            features=datasets.Features({"predictions": datasets.Value("string")}),
-        )
+        return of_texts(str(self.__doc__))
 
     def _compute(self, predictions: list[str], n: int = 2) -> dict[str, Any]:
         """``distinct_n``; None where no text has n words."""

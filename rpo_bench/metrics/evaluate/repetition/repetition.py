@@ -2,9 +2,9 @@
 
 from typing import Any
 
-import datasets
 import evaluate
 
+from rpo_bench.metrics.evaluate_info import of_texts
 from rpo_bench.metrics.words import ngrams, words
 
 
@@ -12,12 +12,7 @@ class Repetition(evaluate.Metric):
     """The share of word n-grams that a text has said before, mean over texts."""
 
     def _info(self) -> evaluate.MetricInfo:
-        return evaluate.MetricInfo(
-            description=str(self.__doc__),
-            citation="",
-            inputs_description="predictions: a list of texts.",
-            features=datasets.Features({"predictions": datasets.Value("string")}),
-        )
+        return of_texts(str(self.__doc__))
 
     def _compute(self, predictions: list[str], n: int = 3) -> dict[str, Any]:
         """``repetition``, over the texts with n words; None where there is none."""

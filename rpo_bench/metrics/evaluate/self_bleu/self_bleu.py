@@ -2,10 +2,10 @@
 
 from typing import Any
 
-import datasets
 import evaluate
 
 from rpo_bench.metrics.bleu import leave_one_out_bleu
+from rpo_bench.metrics.evaluate_info import of_texts
 from rpo_bench.metrics.words import words
 
 
@@ -13,12 +13,7 @@ class SelfBleu(evaluate.Metric):
     """The mean BLEU-4 of each text against all others, 0 to 1."""
 
     def _info(self) -> evaluate.MetricInfo:
-        return evaluate.MetricInfo(
-            description=str(self.__doc__),
-            citation="",
-            inputs_description="predictions: a list of texts.",
-            features=datasets.Features({"predictions": datasets.Value("string")}),
-        )
+        return of_texts(str(self.__doc__))
 
     def _compute(self, predictions: list[str]) -> dict[str, Any]:
         """``self_bleu``, over the texts that have a word; None for fewer than two of them."""

@@ -1,0 +1,14 @@
+"""What our modules of ``evaluate`` say of themselves."""
+
+import datasets
+import evaluate
+
+
+def of_texts(description: str) -> evaluate.MetricInfo:
+    """The description of a metric that takes texts alone."""
+    return evaluate.MetricInfo(
+        description=description,
+        citation="",
+        inputs_description="predictions: a list of texts.",
+        features=datasets.Features({"predictions": datasets.Value("string")}),
+    )
