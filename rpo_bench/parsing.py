@@ -36,6 +36,14 @@ def parse_strengths(text: str) -> dict[str, list[float]]:
     return found
 
 
+def parse_numbers(text: str, where: str) -> list[float]:
+    """Numbers between commas, at least one; raises UserError naming ``where`` for anything else."""
+    found = [_number(item, where) for item in split_list(text)]
+    if not found:
+        raise UserError(f"{where} '{text}' has no number.")
+    return found
+
+
 def parse_sweep(text: str) -> list[float]:
     """Learning rates out of ``lr=1e-4,2e-4``."""
     name, equals, values = text.partition("=")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rpo_bench.cli.console import print_facts
-from rpo_bench.cli.making import check_target, loss_bar
+from rpo_bench.cli.making import OutputPath, check_target, loss_bar
 from rpo_bench.cli.options import flag, with_flags
 from rpo_bench.errors import UserError
 
@@ -82,7 +82,7 @@ def base(
         str,
         typer.Option(help="Rows or preference pairs in any format that `data check` reads, or a .txt file."),
     ],
-    out: Annotated[Path, typer.Option(help="The folder to make.", metavar="DIR")],
+    out: OutputPath,
     shape: ShapeFlags,
     training: PretrainingFlags,
     arch: Annotated[Architecture, typer.Option(help="Kind of model.")] = Architecture.decoder,

@@ -21,15 +21,19 @@ def export(
         list[Path],
         typer.Argument(help="Folders of results, or outputs; the last: where to.", metavar="RESULTS… DIR"),
     ],
+    output_path: Annotated[
+        Path | None,
+        typer.Option("--output-path", metavar="DIR", help="Where to, instead of a last DIR.", envvar=[]),
+    ] = None,
     to: Annotated[Shape, typer.Option("--to", help="Whose shape.")] = Shape.lm_eval,
 ) -> None:
     """Write results as lm-eval does: results_*.json and samples_*.jsonl in a folder per checkpoint."""
     from rpo_bench.capability.export import export_lm_eval
     from rpo_bench.results.store import read_results
 
-    if len(results) < 2:
+    *sources, into = results if output_path is None else [*results, output_path]
+    if not sources:
         raise UserError(f"export needs RESULTS and a folder to write to: rpo-bench export {results[0]} DIR.")
-    *sources, into = results
     found = read_results(sources)
     if not found.records:
         raise UserError(f"{', '.join(map(str, sources))}: there are no results here that can be used.")

@@ -15,6 +15,8 @@ from typing import Annotated, Any, NoReturn
 import typer
 from typer.core import TyperCommand, TyperGroup, TyperOption
 
+from rpo_bench.cli.devices import use_device
+from rpo_bench.cli.spellings import add_spellings
 from rpo_bench.errors import UserError, did_you_mean
 from rpo_bench.registry import PLUGINS_VARIABLE, load_plugins
 
@@ -50,6 +52,22 @@ PluginOption = Annotated[
         is_eager=True,
     ),
 ]
+
+
+DeviceOption = Annotated[
+    str | None,
+    typer.Option(
+        "--device",
+        help="Where models run: cpu, cuda, or cuda:N; the GPU if there is one.",
+        callback=use_device,
+        envvar="RPO_BENCH_DEVICE",
+        show_envvar=False,
+        expose_value=False,
+        is_eager=True,
+    ),
+]
+#: The verbs that load models have one of these flags.
+_MODELS = {"--threads", "--trust-remote-code"}
 
 
 @dataclass(frozen=True)
@@ -98,12 +116,19 @@ def _equip(command: Any) -> None:
             parameter.envvar = environment_variable(parameter.opts)
             parameter.show_envvar = False
     command.params.append(_single_command(_with_plugins).params[0])
+    if _MODELS & {flag for parameter in command.params for flag in parameter.opts}:
+        command.params.append(_single_command(_with_device).params[0])
+    add_spellings(command)
     for sub in getattr(command, "commands", {}).values():
         _equip(sub)
 
 
 def _with_plugins(plugin: PluginOption = None) -> None:
     """Has the option ``--plugin``, for others to take."""
+
+
+def _with_device(device: DeviceOption = None) -> None:
+    """Has the option ``--device``, for others to take."""
 
 
 def environment_variable(flags: Sequence[str]) -> str | None:
@@ -190,7 +215,9 @@ def _from_environment(context: Any, parameter: Any) -> str:
     source = context.get_parameter_source(parameter.name) if parameter is not None else None
     if source is None or source.name != "ENVIRONMENT":
         return ""
-    return f" ({parameter.envvar}={os.environ.get(parameter.envvar, '')})"
+    names = [parameter.envvar] if isinstance(parameter.envvar, str) else parameter.envvar
+    name = next((name for name in names if name in os.environ), names[0])
+    return f" ({name}={os.environ.get(name, '')})"
 
 
 def _end(sentence: str, code: int) -> NoReturn:

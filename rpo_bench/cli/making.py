@@ -3,9 +3,23 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Annotated
+
+import typer
 
 from rpo_bench.cli.console import err
 from rpo_bench.errors import UserError
+
+OutputPath = Annotated[
+    Path,
+    typer.Option(
+        "--output-path",
+        help="The folder to make.",
+        metavar="DIR",
+        envvar=["RPO_BENCH_OUTPUT_PATH", "RPO_BENCH_OUT"],
+        show_envvar=False,
+    ),
+]
 
 
 def check_target(out: Path, overwrite: bool) -> None:
@@ -13,9 +27,9 @@ def check_target(out: Path, overwrite: bool) -> None:
     if not out.exists() or (out.is_dir() and not any(out.iterdir())):
         return
     if not (out / "config.json").is_file():
-        raise UserError(f"--out {out} exists and is no model folder: choose another.")
+        raise UserError(f"--output-path {out} exists and is no model folder: choose another.")
     if not overwrite:
-        raise UserError(f"--out {out} holds a model already: choose another folder, or give --overwrite.")
+        raise UserError(f"--output-path {out} holds a model already: choose another, or give --overwrite.")
 
 
 @contextmanager

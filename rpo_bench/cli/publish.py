@@ -15,7 +15,14 @@ def publish(
         list[Path], typer.Argument(help="Outputs of train-and-eval, or result folders.", metavar="RUN…")
     ],
     into: Annotated[
-        Path, typer.Option("--into", metavar="DIR", help="The folder of published results.")
+        Path,
+        typer.Option(
+            "--output-path",
+            metavar="DIR",
+            help="The folder of published results.",
+            envvar="RPO_BENCH_INTO",  # not that of runs: their folder is what is published
+            show_envvar=False,
+        ),
     ] = Path("results"),
     max_mb: Annotated[
         float, typer.Option("--max-mb", min=0.001, help="Fail when that folder would grow beyond it.")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rpo_bench.cli.console import print_facts
-from rpo_bench.cli.making import check_target, loss_bar
+from rpo_bench.cli.making import OutputPath, check_target, loss_bar
 from rpo_bench.cli.options import flag, with_flags
 from rpo_bench.errors import UserError
 
@@ -77,7 +77,7 @@ class FittingFlags:
 @with_flags
 def reward_model(
     model: Annotated[str, typer.Option(help="The base model: a folder, or one of the task's by name.")],
-    out: Annotated[Path, typer.Option(help="The folder to make.", metavar="DIR")],
+    out: OutputPath,
     source: SourceFlags,
     fitting: FittingFlags,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a model folder.")] = False,

@@ -54,6 +54,7 @@ class TrainingFlags:
         str | None,
         flag("--report-to", "Also log to tensorboard, wandb or trackio; several by commas.", "Training"),
     ] = None
+    wandb: Annotated[bool, flag("--wandb", "The same as --report-to wandb.", "Training", hidden=True)] = False
     train_reward: Annotated[
         str | None,
         flag(
@@ -67,6 +68,8 @@ class TrainingFlags:
     def changes(self) -> dict[str, Any]:
         """The fields of TrainingSpec that were given."""
         given = {f.name: getattr(self, f.name) for f in fields(self) if getattr(self, f.name) is not None}
+        if given.pop("wandb"):
+            given["report_to"] = f"{given.get('report_to', '')},wandb"
         rank, alpha = given.pop("lora_rank", None), given.pop("lora_alpha", None)
         if alpha is not None and rank is None:
             raise UserError("--lora-alpha does nothing without --lora-rank: give both.")
@@ -75,7 +78,7 @@ class TrainingFlags:
         if "train_reward" in given:
             given["reward"] = given.pop("train_reward")
         if "report_to" in given:
-            given["report_to"] = split_list(given["report_to"])
+            given["report_to"] = list(dict.fromkeys(split_list(given["report_to"])))
         return given
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from rpo_bench.cli.knobs import KnobFlags
 from rpo_bench.cli.measuring_flags import EvaluationFlags
 from rpo_bench.cli.run_flags import DataFlags, TrainingFlags
 from rpo_bench.engine.presets import layers_of, merged, spec_over
@@ -20,6 +21,7 @@ def build_spec(
     training: TrainingFlags,
     evaluation: EvaluationFlags,
     further: Mapping[str, Any] | None = None,
+    knobs: KnobFlags | None = None,
 ) -> RunSpec:
     """The spec that flags over ``layers`` ask for.
 
@@ -30,6 +32,7 @@ def build_spec(
         training: flags.
         evaluation: flags.
         further: fields of RunSpec that other flags change.
+        knobs: strengths by their own names.
 
     Raises:
         UserError: names the flag or field that is wrong.
@@ -47,7 +50,9 @@ def build_spec(
         **({} if data.task is None else {"task": data.task}),
         **(further or {}),
     }
-    return spec_over(layers, changes)
+    spec = spec_over(layers, changes)
+    strengths = {} if knobs is None else knobs.strengths(spec.methods, changes.get("strengths", {}))
+    return spec_over(layers, {**changes, "strengths": strengths}) if strengths else spec
 
 
 def _matrix(matrix: Mapping[str, str | None]) -> dict[str, Any]:

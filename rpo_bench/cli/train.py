@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from rpo_bench.cli.console import err, out
+from rpo_bench.cli.knobs import KnobFlags
 from rpo_bench.cli.measuring_flags import EvaluationFlags
 from rpo_bench.cli.options import flag, with_flags
 from rpo_bench.cli.run_flags import DataFlags, ModelFlags, TrainingFlags, TrustFlags
@@ -74,6 +75,7 @@ def train(
     training: TrainingFlags,
     models: ModelFlags,
     trust: TrustFlags,
+    knobs: KnobFlags,
 ) -> None:
     """Trains one checkpoint; stopped, the same command goes on."""
     from rpo_bench.cli.spec_building import build_spec
@@ -86,9 +88,11 @@ def train(
     strength = None if checkpoint.strength is None else repr(checkpoint.strength)
     texts = {"methods": checkpoint.method, "strengths": strength, "models": checkpoint.model}
     evaluation = EvaluationFlags(reward=checkpoint.reward, gen_kwargs=checkpoint.gen_kwargs)
-    spec = build_spec(layers, texts, data, training, evaluation, models.changes())
+    spec = build_spec(layers, texts, data, training, evaluation, models.changes(), knobs)
     if len(spec.methods) != 1:
         raise UserError("--method takes one method; train-and-eval runs several.")
+    if any(len(values) > 1 for values in spec.strengths.values()):
+        raise UserError("train makes one checkpoint, of one strength; train-and-eval runs several.")
     _train(spec, checkpoint, data, trust)
 
 
@@ -100,7 +104,8 @@ def _train(spec: "RunSpec", flags: CheckpointFlags, data: DataFlags, trust: Trus
     from rpo_bench.engine.progress import clock
 
     name = spec.methods[0].name
-    root = flags.output_path or Path("runs") / "train" / f"{name}-{flags.strength or 'default'}-{flags.seed}"
+    strength = next((values[0] for values in spec.strengths.values()), "default")
+    root = flags.output_path or Path("runs") / "train" / f"{name}-{strength}-{flags.seed}"
     output = Output(root, root / "work")
     with only_run(output):
         plan = plan_run(spec, Surroundings(output.work, data.include_path, Trust(**vars(trust))))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from rpo_bench.cli.knobs import KnobFlags
 from rpo_bench.cli.measuring_flags import EvaluationFlags, GenerationFlags, HarnessFlags, JudgingFlags
 from rpo_bench.cli.options import flag, with_flags
 from rpo_bench.cli.run_flags import DataFlags, ModelFlags, RunnerFlags, TrainingFlags, TrustFlags
@@ -84,6 +85,7 @@ def train_and_eval(
     models: ModelFlags,
     runner: RunnerFlags,
     trust: TrustFlags,
+    knobs: KnobFlags,
 ) -> None:
     """Trains methods × strengths × seeds, measures every checkpoint, and publishes the board.
 
@@ -97,7 +99,8 @@ def train_and_eval(
 
     texts = {name: getattr(matrix, name) for name in ("methods", "strengths", "seeds", "models", "sweep")}
     layers = layers_of(matrix.preset, matrix.config)
-    spec = build_spec(layers, texts, data, training, evaluation, models.changes() | generation.changes())
+    further = models.changes() | generation.changes()
+    spec = build_spec(layers, texts, data, training, evaluation, further, knobs)
     if matrix.dry_run and print_price(spec, layers, matrix.gpu, matrix.mfu, data.include_path):
         return
     root = runner.output_path or default_output(spec, matrix.preset, matrix.config)

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rpo_bench.cli.console import err, out
+from rpo_bench.cli.knobs import KnobFlags
+from rpo_bench.cli.options import with_flags
 from rpo_bench.errors import UserError, did_you_mean
 
 if TYPE_CHECKING:
@@ -25,13 +27,14 @@ class Format(StrEnum):
     json = "json"
 
 
+@with_flags
 def verify(
     methods: Annotated[
         str, typer.Argument(metavar="METHODS", help='"all", or e.g. "rpo,rpo(partition=leave_one_out)".')
     ],
     strengths: Annotated[
         str | None,
-        typer.Option("--strengths", "--taus", help='"1,0.5", or "rpo=1,0.5;dpo=0.5". Three of its own else.'),
+        typer.Option("--strengths", help='"1,0.5", or "rpo=1,0.5;dpo=0.5". Three of its own else.'),
     ] = None,
     ks: Annotated[
         str, typer.Option("--ks", help="Responses to a prompt; K → ∞ is always looked at.")
@@ -47,9 +50,10 @@ def verify(
         ),
     ] = None,
     form: Annotated[
-        Format, typer.Option("--format", help="For people, documents or programs.")
+        Format, typer.Option("--format", help="For people, documents or programs; --json is json.")
     ] = Format.text,
-    as_json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
+    *,
+    knobs: KnobFlags,
 ) -> None:
     """Train methods in a world that fits in a table, and say whether they end at the optimum.
 
@@ -61,8 +65,8 @@ def verify(
 
     chosen = _all() if methods.strip() == "all" else parse_methods(methods)
     resolved = [(spec, _resolved(spec)) for spec in chosen]
-    plans = _questions([spec for spec, _ in resolved], strengths, _whole_numbers(ks), seed, noise)
-    form = Format.json if as_json else form
+    by_name = _strengths([spec for spec, _ in resolved], strengths, knobs)
+    plans = _questions([spec for spec, _ in resolved], by_name, _whole_numbers(ks), seed, noise)
     found = []
     for (spec, method), questions in zip(resolved, plans, strict=True):
         found.append(_verified(spec, method, questions))
@@ -94,14 +98,12 @@ def _resolved(spec: "MethodSpec") -> "OfflineMethod | OnlineMethod":
     return method
 
 
-def _questions(
-    specs: "list[MethodSpec]", strengths: str | None, ks: tuple[int, ...], seed: int, noise: float | None
-) -> "list[Questions]":
-    """What each method is asked."""
+def _strengths(specs: "list[MethodSpec]", strengths: str | None, knobs: KnobFlags) -> dict[str, list[float]]:
+    """Strengths by method, as --strengths or the methods' own names of them say."""
     from rpo_bench.parsing import parse_strengths
-    from rpo_bench.tabular.verify import Questions
 
     by_name = {} if strengths is None else parse_strengths(strengths)
+    by_name |= {label.partition("(")[0]: v for label, v in knobs.strengths(specs, by_name).items()}
     known = {spec.name for spec in specs} | {"*"}
     for name in by_name:
         if name not in known:
@@ -109,6 +111,19 @@ def _questions(
     for values in by_name.values():
         if min(values) <= 0:
             raise UserError(f"--strengths: {min(values):g} is no strength: they are positive.")
+    return by_name
+
+
+def _questions(
+    specs: "list[MethodSpec]",
+    by_name: dict[str, list[float]],
+    ks: tuple[int, ...],
+    seed: int,
+    noise: float | None,
+) -> "list[Questions]":
+    """What each method is asked."""
+    from rpo_bench.tabular.verify import Questions
+
     chosen = [by_name.get(spec.name, by_name.get("*")) for spec in specs]
     return [Questions(None if own is None else tuple(own), ks, seed, noise) for own in chosen]
 

@@ -83,7 +83,7 @@ def spec_over(layers: Sequence[Mapping[str, Any]], changes: Mapping[str, Any]) -
     if settings["task"].startswith(AD_HOC) and not any("models" in layer for layer in [*layers[1:], changes]):
         raise UserError(
             "--data needs --models FOLDER, the model to train: one that you have, or one made of the same "
-            "file by 'rpo-bench base --data FILE --out FOLDER'."
+            "file by 'rpo-bench base --data FILE --output-path FOLDER'."
         )
     return run_spec(settings, "The settings can't be used")
 

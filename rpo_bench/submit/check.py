@@ -32,7 +32,8 @@ def check_submission(folder: Path, baselines: Path | None, max_mb: float = MAX_M
     found = read_results(folder)
     if not found.records and not found.broken:
         raise UserError(
-            f"{folder}: there are no results here; `rpo-bench publish RUN --into {folder}` copies some."
+            f"{folder}: there are no results here; `rpo-bench publish RUN --output-path {folder}` copies "
+            "some."
         )
     published = _published(folder, baselines)
     records = found.records
@@ -84,7 +85,7 @@ def _layout(records: Sequence[StoredRecord], folder: Path) -> Check:
         "every result lies at <task>/<model>/<cell>",
         "results elsewhere than at <task>/<model>/<cell>: {n}",
         wrong,
-        "`rpo-bench publish RUN --into FOLDER` puts them in place",
+        "`rpo-bench publish RUN --output-path FOLDER` puts them in place",
     )
 
 

@@ -51,7 +51,8 @@ def contents(records: Sequence[StoredRecord], root: Path) -> list[Check]:
             "samples, scores and training logs are there and match the hashes in their records",
             "files that are missing, or aren't those of their records: {n}",
             files,
-            "copy the result folders whole, with `rpo-bench publish RUN --into FOLDER`, and edit nothing",
+            "copy the result folders whole, with `rpo-bench publish RUN --output-path FOLDER`, and edit "
+            "nothing",
         ),
         ruled(
             "samples",
