@@ -16,7 +16,7 @@ export HF_HUB_DISABLE_TELEMETRY := 1
 train-and-eval: $(VENV)/.runtime  ## Train, measure and publish: sft, kto, dro, rpo … on the embedded task
 	$(BIN)/rpo-bench train-and-eval $(ARGS)
 
-test: check  ## Everything that must hold: check, then all tests
+test: check  ## Everything that must hold: check, then all tests in random order
 	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -n 2 $(ARGS)
 
 check: $(VENV)/.dev  ## Lint, formatting and types

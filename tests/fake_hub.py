@@ -1,11 +1,14 @@
 """A hub on loopback that answers as the real one does when it doesn't give a model or dataset."""
 
 import json
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
+
+import pytest
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 ERRORS = {
@@ -15,6 +18,13 @@ ERRORS = {
     "org/private": (401, "RepoNotFound", "Invalid username or password."),
     "org/busy": (500, None, "Internal error"),
 }
+
+
+def waiting(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The seconds that this process asks to sleep from now on, which it doesn't."""
+    asked: list[float] = []
+    monkeypatch.setattr(time, "sleep", asked.append)
+    return asked
 
 
 @contextmanager

@@ -68,7 +68,7 @@ def test_samples_that_do_not_fit_the_task_are_an_error(task, rewards):
         read_oracle(task, "decoder")
 
 
-@pytest.mark.parametrize("content", [b"", b"text", None])
+@pytest.mark.parametrize("content", [b"", b"text", None], ids=["empty", "text", "missing"])
 def test_samples_that_cannot_be_read_are_a_reason(task, content):
     file = task.folder / "samples.npz"
     file.unlink() if content is None else file.write_bytes(content)

@@ -46,7 +46,7 @@ def written(path):
 
         pq.write_table(pa.Table.from_pylist(RECORDS), plain)
     if path != plain:
-        path.write_bytes(gzip.compress(plain.read_bytes()))
+        path.write_bytes(gzip.compress(plain.read_bytes(), mtime=0))
         plain.unlink()
     return path
 
@@ -92,7 +92,7 @@ def test_a_byte_order_mark_is_no_part_of_the_first_column(tmp_path):
 
 def test_gzip_is_known_by_its_bytes_not_by_the_name(tmp_path):
     misnamed = tmp_path / "zipped.jsonl"
-    misnamed.write_bytes(gzip.compress(b'{"a": 1}\n'))
+    misnamed.write_bytes(gzip.compress(b'{"a": 1}\n', mtime=0))
     plain = tmp_path / "plain.jsonl.gz"
     plain.write_bytes(b'{"a": 1}\n')
     assert [r.value for r in read_records(misnamed)] == [r.value for r in read_records(plain)] == [{"a": 1}]
@@ -117,9 +117,13 @@ def test_a_csv_field_may_be_longer_than_the_modules_default_limit(tmp_path):
         ("a.csv", b'a,b\n1,"2\n', "{path} line 2: not ','-separated text (unexpected end of data)."),
         ("a.csv", b"a,b\n1,\xe9\n", "{path} line 2: not UTF-8 (byte 0xe9 at column 3)."),
         ("a.parquet", b"PAR1nonsense", "{path}: not a Parquet file, or a damaged one ("),
-        ("a.jsonl.gz", gzip.compress(b'{"a": 1}\n' * 99)[:-9], "{path}: its gzip compression is damaged"),
+        ("a.jsonl.gz", gzip.compress(b"{}\n" * 99, mtime=0)[:-9], "{path}: its gzip compression is damaged"),
     ],
-)
+    ids=[
+        "missing", "ending", "no ending", "json", "json encoding", "utf-16", "column twice", "open quote",
+        "csv encoding", "parquet", "gzip",
+    ],
+)  # fmt: skip
 def test_what_cannot_be_opened_is_one_sentence(tmp_path, name, content, sentence):
     path = tmp_path / name
     if content is not None:

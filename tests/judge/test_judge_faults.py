@@ -58,7 +58,7 @@ def test_retry_after_is_honoured(tmp_path):
     limit = Answer(b"{}", 429, {"Retry-After": "1"})
     begun = time.monotonic()
     account, requests = judged(tmp_path, lambda shown, before: verdict(longer(shown)) if before else limit)
-    assert 1.0 <= time.monotonic() - begun < 3
+    assert time.monotonic() - begun >= 1.0
     assert (account.scored, account.retries, requests) == (2, 2, 4)
 
 
@@ -78,7 +78,9 @@ def test_a_server_that_is_too_slow_fails_and_says_so(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "body", [b"<html>busy</html>", b'{"choices": []}', b"[]", b'{"choices": [{"message": {"content": 7}}]}']
+    "body",
+    [b"<html>busy</html>", b'{"choices": []}', b"[]", b'{"choices": [{"message": {"content": 7}}]}'],
+    ids=["html", "no choice", "a list", "a number"],
 )
 def test_malformed_answers_are_asked_for_once_more_and_then_unscored(tmp_path, body: bytes):
     account, requests = judged(tmp_path, lambda *_: Answer(body))

@@ -57,6 +57,7 @@ def test_a_line_that_does_not_fit_is_named_by_number_and_field(tmp_path):
 @pytest.mark.parametrize(
     ("line", "sentence"),
     [(b"{", "line 1 is not JSON"), (b"[1]", "line 1 is not a JSON object"), (b'{"a":NaN}', "NaN")],
+    ids=["cut short", "a list", "not finite"],
 )
 def test_a_line_that_is_no_object_is_named(tmp_path, line, sentence):
     (tmp_path / "log.gz").write_bytes(gzip.compress(line))
