@@ -7,6 +7,7 @@ from typing import Any, Self
 import torch
 from torch import Tensor, nn
 
+from trainers.equal_lengths import by_length
 from trainers.logps import ModelInputs, aligned
 
 
@@ -29,6 +30,7 @@ class Critic(nn.Module):
     def __init__(self, reference: Any) -> None:
         """Copies the reference; the head starts at zero, so V = 0."""
         super().__init__()
+        self.equal_lengths = False  # whether it reads its padding
         self.body = copy.deepcopy(reference)
         self.body.requires_grad_(True)
         width = reference.get_input_embeddings().weight.shape[1]
@@ -54,13 +56,26 @@ class Critic(nn.Module):
 
     def forward(self, inputs: ModelInputs) -> Tensor:
         """V before each response token; (B, T) float32, zero beyond the end."""
+        if inputs.equal_lengths or self.equal_lengths:
+            return by_length(inputs, self._values)
+        return self._values(inputs)
+
+    def _values(self, inputs: ModelInputs) -> Tensor:
+        values: Tensor = self.head(self._hidden(inputs)).squeeze(-1).float()
+        return aligned(values, inputs)
+
+    def features(self, inputs: ModelInputs) -> Tensor:
+        """A number of the hidden state that a value is read from, whatever the head is; (B, T)."""
+        hidden = self._hidden(inputs).float()
+        return aligned(hidden @ torch.linspace(-1, 1, hidden.shape[-1], device=hidden.device), inputs)
+
+    def _hidden(self, inputs: ModelInputs) -> Tensor:
         output = self.body(**inputs.forward, output_hidden_states=True, use_cache=False)
         if inputs.kept is None:
-            hidden = output.decoder_hidden_states[-1]  # (B, T, d)
+            hidden: Tensor = output.decoder_hidden_states[-1]  # (B, T, d)
         else:
             hidden = output.hidden_states[-1][:, inputs.kept]  # (B, L, d)
-        values: Tensor = self.head(hidden).squeeze(-1).float()
-        return aligned(values, inputs)
+        return hidden
 
     def trained_parameters(self) -> list[nn.Parameter]:
         """Those that a value depends on (the language-model head isn't one)."""

@@ -9,6 +9,7 @@ import torch
 from transformers import TrainingArguments
 
 from trainers.examples import Examples
+from trainers.layouts import checked_layout
 from trainers.logps import TokenLayout
 from trainers.memory import peak_memory_bytes, reset_peak_memory
 from trainers.objective import Need, OfflineMethod
@@ -62,6 +63,7 @@ def fit(
     model.to(device)
     dtype = resolve_dtype(settings.dtype, model)
     layout = TokenLayout.of(model, None if tokenizer is None else tokenizer.pad_token_id)
+    layout = checked_layout(model, layout)
     data = prepare(method, model, examples, settings, cache or ReferenceCache(), layout, dtype)
 
     lesson = Lesson(method, data, layout, dtype, settings.micro_batch_size)

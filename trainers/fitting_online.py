@@ -3,6 +3,7 @@
 import copy
 import time
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from trainers.critic import Critic
 from trainers.drawing import World
 from trainers.errors import UserError
 from trainers.fitting import finish, with_adapters
+from trainers.layouts import checked_critic, checked_layout
 from trainers.logps import ModelInputs, token_logps
 from trainers.memory import peak_memory_bytes, reset_peak_memory
 from trainers.offline import DivergedError, Probe, Progress
@@ -52,6 +54,7 @@ def fit_online(
     model.to(device).eval()
     dtype = resolve_dtype(settings.dtype, model)
     torch.manual_seed(settings.seed)
+    world = replace(world, layout=checked_layout(model, world.layout))
     critic = _critic(method, model, world)
     if settings.lora is None:
         frozen, policy = copy.deepcopy(model).requires_grad_(False), model
@@ -86,13 +89,14 @@ def _critic(method: OnlineMethod, model: Any, world: World) -> Critic | None:
     if not method.uses_critic:
         return None
     if method.critic_init == "reference":
-        return Critic(model)
+        return checked_critic(Critic(model), world.layout)
     if world.reward_start is None:
         raise UserError(
             f"{method.name} with critic_init=reward needs a reward model of the policy's own architecture "
             "and tokens as its only reward; this reward is none: leave critic_init out."
         )
-    return Critic.of_reward_model(world.reward_start).to(next(model.parameters()).device)
+    critic = Critic.of_reward_model(world.reward_start).to(next(model.parameters()).device)
+    return checked_critic(critic, world.layout)
 
 
 def _run(trainer: OnlineTrainer, out_dir: Path, probe: Probe | None, progress: Progress | None) -> str | None:

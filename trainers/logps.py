@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
+from trainers.equal_lengths import by_length
 from trainers.errors import UserError
 
 _IGNORED = -100  # the label of positions that are no response token
@@ -22,10 +23,12 @@ class TokenLayout:
     Attributes:
         pad_id: fills up shorter rows; masked everywhere.
         decoder_start_id: first decoder input of an encoder-decoder model; None for a decoder-only model.
+        equal_lengths: the rows of a batch have to be equally long, as the model reads its padding.
     """
 
     pad_id: int
     decoder_start_id: int | None = None
+    equal_lengths: bool = False
 
     @classmethod
     def of(cls, model: Any, pad_id: int | None = None) -> "TokenLayout":
@@ -56,6 +59,7 @@ class ModelInputs:
         offsets: column of each row's first response token in ``labels``; (B,).
         response_mask: True on response tokens, aligned to the response's start; (B, T).
         kept: input columns whose logits are needed, (L,); None where the logits are (B, L) by themselves.
+        equal_lengths: whether rows are to be computed in batches without padding.
     """
 
     forward: dict[str, Tensor]
@@ -63,6 +67,7 @@ class ModelInputs:
     offsets: Tensor
     response_mask: Tensor
     kept: Tensor | None
+    equal_lengths: bool = False
 
     def to(self, device: torch.device) -> "ModelInputs":
         """The same batch on another device."""
@@ -72,6 +77,7 @@ class ModelInputs:
             self.offsets.to(device),
             self.response_mask.to(device),
             None if self.kept is None else self.kept.to(device),
+            self.equal_lengths,
         )
 
 
@@ -93,7 +99,8 @@ def collate(
             "attention_mask": attention_mask,
             "decoder_input_ids": decoder_input_ids,
         }
-        return ModelInputs(forward, labels, torch.zeros(len(prompts), dtype=torch.long), response_mask, None)
+        offsets = torch.zeros(len(prompts), dtype=torch.long)
+        return ModelInputs(forward, labels, offsets, response_mask, None, layout.equal_lengths)
 
     prompt_lengths = torch.tensor([len(prompt) for prompt in prompts])
     first = int(prompt_lengths.min()) - 1  # the column whose logits predict the first response token of all
@@ -111,7 +118,8 @@ def collate(
     )
     labels = torch.where(is_response, input_ids[:, first + 1 :], _IGNORED)  # (B, L)
     forward = {"input_ids": input_ids, "attention_mask": attention_mask}
-    return ModelInputs(forward, labels, prompt_lengths - 1 - first, response_mask, kept)
+    offsets = prompt_lengths - 1 - first
+    return ModelInputs(forward, labels, offsets, response_mask, kept, layout.equal_lengths)
 
 
 def token_logps(model: Any, inputs: ModelInputs, temperature: float = 1.0) -> Tensor:
@@ -122,6 +130,8 @@ def token_logps(model: Any, inputs: ModelInputs, temperature: float = 1.0) -> Te
         inputs: what ``collate`` made.
         temperature: logits are divided by it, as in sampling.
     """
+    if inputs.equal_lengths:
+        return by_length(inputs, lambda part: token_logps(model, part, temperature))
     logits = _kept_logits(model, inputs)
     if temperature != 1.0:
         logits = logits / temperature
@@ -133,8 +143,22 @@ def token_logps(model: Any, inputs: ModelInputs, temperature: float = 1.0) -> Te
 
 def first_token_logps(model: Any, inputs: ModelInputs) -> Tensor:
     """log π(·|x) in nats of every token as the first one of the response, in float32; (B, V)."""
-    rows = torch.arange(len(inputs.offsets), device=inputs.offsets.device)
-    return F.log_softmax(_kept_logits(model, inputs)[rows, inputs.offsets], dim=-1)
+    if inputs.equal_lengths:
+        return by_length(inputs, lambda part: first_token_logps(model, part))
+    return _logps_at(model, inputs, inputs.offsets)
+
+
+def last_token_logps(model: Any, inputs: ModelInputs) -> Tensor:
+    """log π(·|x, y_<t) in nats of every token in place of the response's last one, in float32; (B, V)."""
+    if inputs.equal_lengths:
+        return by_length(inputs, lambda part: last_token_logps(model, part))
+    return _logps_at(model, inputs, inputs.offsets + inputs.response_mask.sum(dim=1) - 1)
+
+
+def _logps_at(model: Any, inputs: ModelInputs, columns: Tensor) -> Tensor:
+    """log-probs of every token at a column (B,) of the kept logits; (B, V)."""
+    rows = torch.arange(len(columns), device=columns.device)
+    return F.log_softmax(_kept_logits(model, inputs)[rows, columns], dim=-1)
 
 
 def _kept_logits(model: Any, inputs: ModelInputs) -> Tensor:

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from trainers.equal_lengths import groups_of
 from trainers.logps import TokenLayout, pad
 
 
@@ -30,6 +31,14 @@ class ValueNetwork(nn.Module):
 
     def forward(self, prompts: Sequence[Sequence[int]], layout: TokenLayout) -> Tensor:
         """V(x) of B prompts, read at the prompt's last token; (B,) float32."""
+        if layout.equal_lengths:
+            groups = groups_of([len(prompt) for prompt in prompts])
+            found = torch.cat([self._values([prompts[i] for i in part], layout) for part in groups])
+            places = torch.tensor([i for part in groups for i in part], device=found.device)
+            return found[places.argsort()]
+        return self._values(prompts, layout)
+
+    def _values(self, prompts: Sequence[Sequence[int]], layout: TokenLayout) -> Tensor:
         ids, mask = pad(prompts, layout.pad_id)
         device = self.head.weight.device
         ids, mask = ids.to(device), mask.to(device)

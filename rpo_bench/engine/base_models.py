@@ -13,6 +13,7 @@ from rpo_bench.models.half_precision import refuse_dtype
 from rpo_bench.models.hub import FLAG, fetch_model, is_hub_name
 from rpo_bench.spec import LoadingSpec, PromptFormat, RunSpec
 
+_CHECKS = 1  # raised when a model is checked for more
 _WHOLE_CHECK_BYTES = 2_000_000_000  # beyond, only a model's config and tokenizer are loaded when planning
 
 
@@ -163,13 +164,15 @@ def _format(folder: Path, name: str, is_encoder_decoder: bool, trust: Trust, use
 class _Facts:
     is_encoder_decoder: bool
     context: int | None
+    checks: int  # which checks it has passed: another number means that they are made anew
 
 
 def _read(file: Path) -> _Facts | None:
     try:
-        return _Facts(**json.loads(file.read_text()))
+        found = _Facts(**json.loads(file.read_text()))
     except (ValueError, TypeError):
-        return None  # damaged: found out anew
+        return None  # damaged or of an earlier version: found out anew
+    return found if found.checks == _CHECKS else None
 
 
 def _inspect(folder: Path, trust: Trust) -> _Facts:
@@ -184,12 +187,13 @@ def _inspect(folder: Path, trust: Trust) -> _Facts:
             allow_pickle=trust.allow_pickle,
             trust_remote_code=trust.trust_remote_code,
         )
-        return _Facts(model.is_encoder_decoder, model.context)
+        model.check_batches()
+        return _Facts(model.is_encoder_decoder, model.context, _CHECKS)
     from rpo_bench.models.loading import load_config, load_tokenizer
 
     config = load_config(str(folder), trust.trust_remote_code)
     load_tokenizer(str(folder), trust.trust_remote_code)
-    return _Facts(bool(config.is_encoder_decoder), getattr(config, "max_position_embeddings", None))
+    return _Facts(bool(config.is_encoder_decoder), getattr(config, "max_position_embeddings", None), _CHECKS)
 
 
 def _from_hub(name: str, own: Mapping[str, Path], trust: Trust, use: Use) -> tuple[Path, str]:

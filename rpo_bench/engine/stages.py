@@ -41,6 +41,7 @@ from rpo_bench.results.samples import stored_sample
 from rpo_bench.spec import TrainingSpec
 from trainers.fitting import fit
 from trainers.fitting_online import fit_online
+from trainers.layouts import checked_layout
 from trainers.logps import TokenLayout
 from trainers.objective import Method, OfflineMethod
 from trainers.online import OnlineMethod
@@ -142,7 +143,7 @@ def reference_pass(work: CellWork, report: Report) -> float:
     report(Progress("reference"))
     begun = time.monotonic()
     base = load_model(work, Path(work.spec.model_path), training=True)
-    layout = TokenLayout.of(base.model, base.tokenizer.pad_token_id)
+    layout = checked_layout(base.model, TokenLayout.of(base.model, base.tokenizer.pad_token_id))
     dtype = resolve_dtype(work.spec.training.dtype, base.model)
     reference_logps(reference_cache_of(work), base.model, examples_of(work), layout, dtype)
     return time.monotonic() - begun
@@ -154,7 +155,7 @@ def partner_pass(work: CellWork, report: Report) -> float:
     begun = time.monotonic()
     base = load_model(work, Path(work.spec.model_path), training=True)
     method = resolve_method(work.spec.method, work.spec.strength)
-    layout = TokenLayout.of(base.model, base.tokenizer.pad_token_id)
+    layout = checked_layout(base.model, TokenLayout.of(base.model, base.tokenizer.pad_token_id))
     settings = training_settings(work.spec.training, work.spec.seed)
     dtype = resolve_dtype(settings.dtype, base.model)
     rows = labelled(examples_of(work), method)

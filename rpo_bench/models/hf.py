@@ -19,6 +19,7 @@ from rpo_bench.models.protocol import Generation
 from rpo_bench.models.quiet import quiet
 from rpo_bench.models.sampling import uniforms
 from rpo_bench.spec import Decoding, LoadingSpec, PromptFormat
+from trainers.layouts import checked_layout
 from trainers.logps import TokenLayout, collate, first_token_logps, token_logps
 
 _BATCHES_PER_BLOCK = 16  # whose unfinished sequences are put together
@@ -112,6 +113,14 @@ class HFModel:
         if self.adapter_of is None:
             raise UserError(f"{self.path} is not an adapter: it has no reference of its own.")
         return replace(self, adapter_on=False)
+
+    def check_batches(self) -> None:
+        """Finds out how rows may share a batch; what is found holds for all that is computed.
+
+        Raises:
+            UserError: What the model says of a row depends on the rows beside it.
+        """
+        _ = self._layout
 
     def encode(self, prompt: str) -> list[int]:
         """The prompt's token ids."""
@@ -231,7 +240,8 @@ class HFModel:
 
     @property
     def _layout(self) -> TokenLayout:
-        return TokenLayout.of(self._inner, self.pad_id)
+        """How rows are laid out, checked by the model's own numbers at the first use."""
+        return checked_layout(self._inner, TokenLayout.of(self._inner, self.pad_id), self.path)
 
     def _generation(self, prompt: Prompt, sample: int, tokens: list[int], text: str) -> Generation:
         finished = tokens[-1] in self.end_ids

@@ -1,0 +1,92 @@
+"""How a model's rows share batches: found out once for each model, by its own numbers."""
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from torch import Tensor
+
+from trainers.batch_check import TOLERANCE, needs_equal_lengths
+from trainers.critic import Critic
+from trainers.logps import ModelInputs, TokenLayout, collate, token_logps
+
+Pair = tuple[list[int], list[int]]
+
+_known: WeakKeyDictionary[Any, dict[int, bool]] = WeakKeyDictionary()
+
+
+def checked_layout(model: Any, layout: TokenLayout, what: str = "The model") -> TokenLayout:
+    """The layout, with equally long rows in a batch where the model reads its padding.
+
+    Args:
+        model: a transformers causal or encoder-decoder model.
+        layout: how it wants prompt and response laid out.
+        what: names the model, for messages.
+
+    Raises:
+        UserError: a row's log-probs depend on the rows beside it even where all are equally long.
+    """
+    known = _known.setdefault(model, {})
+    if not layout.equal_lengths and layout.pad_id not in known:
+        device = next(model.parameters()).device
+
+        def numbers(rows: Sequence[Pair]) -> list[Tensor]:
+            inputs = _collated(rows, layout).to(device)
+            found = token_logps(model, inputs)
+            return [found[i, : len(response)] for i, (_, response) in enumerate(rows)]
+
+        with evaluating(model):
+            known[layout.pad_id] = _needs_equal_lengths(numbers, model, what)
+    return dataclasses.replace(layout, equal_lengths=layout.equal_lengths or known[layout.pad_id])
+
+
+def checked_critic(critic: Critic, layout: TokenLayout) -> Critic:
+    """The critic, reading equally long rows in a batch where it would read its padding.
+
+    Raises:
+        UserError: a row's values depend on the rows beside it even where all are equally long.
+    """
+    device = critic.head.weight.device
+
+    def numbers(rows: Sequence[Pair]) -> list[Tensor]:
+        found = critic.features(_collated(rows, layout).to(device))
+        return [found[i, : len(response)] for i, (_, response) in enumerate(rows)]
+
+    with evaluating(critic.body):
+        critic.equal_lengths |= _needs_equal_lengths(numbers, critic.body, "The critic")
+    return critic
+
+
+def trial_rows(model: Any) -> list[Pair]:
+    """Three prompts and responses of two lengths, of tokens that the model knows."""
+    size = model.get_input_embeddings().weight.shape[0]
+    ids = [(11 * place + 5) % size for place in range(16)]
+    return [(ids[:4], ids[4:6]), (ids[6:8], ids[8:10]), (ids[10:14], ids[14:16])]
+
+
+@contextmanager
+def evaluating(model: Any) -> Iterator[None]:
+    """No dropout for a while."""
+    training = model.training
+    model.eval()
+    try:
+        yield
+    finally:
+        model.train(training)
+
+
+def tolerance_of(model: Any) -> float:
+    """What rounding may change of a model's numbers, by the format of its weights."""
+    return TOLERANCE.get(next(model.parameters()).dtype, max(TOLERANCE.values()))
+
+
+def _needs_equal_lengths(numbers: Any, model: Any, what: str) -> bool:
+    rows = trial_rows(model)
+    lengths = [len(prompt) for prompt, _ in rows]
+    return needs_equal_lengths(numbers, rows, lengths, what, tolerance_of(model))
+
+
+def _collated(rows: Sequence[Pair], layout: TokenLayout) -> ModelInputs:
+    return collate([prompt for prompt, _ in rows], [response for _, response in rows], layout)
