@@ -57,12 +57,16 @@ def needs_equal_lengths(
 def difference(found: Sequence[Tensor], expected: Sequence[Tensor]) -> float:
     """The largest difference, relative to the expected size above 1; infinite where one is no number.
 
+    What isn't finite in the expected numbers isn't compared: a model that diverged is another matter.
+
     Args:
         found: N tensors.
         expected: N tensors of the same shapes.
     """
     worst = 0.0
     for ours, theirs in zip(found, expected, strict=True):
-        gap = ((ours.float() - theirs.float()).abs() / theirs.float().abs().clamp(min=1.0)).max()
-        worst = max(worst, float(gap.nan_to_num(nan=float("inf"))))
+        ours, theirs = ours.float(), theirs.float()
+        gap = (ours - theirs).abs() / theirs.abs().clamp(min=1.0)
+        gap = torch.where(theirs.isfinite(), gap, 0.0).nan_to_num(nan=float("inf"))
+        worst = max(worst, float(gap.max()))
     return worst
