@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from tiny_models import SEED
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import (
     BartConfig,
@@ -52,7 +53,7 @@ LLAMA3 = (
 def family(kind: str, folder: Path, seed: int = 0) -> Path:
     """Saves a model of the family with random weights, about 20 k parameters, as save_pretrained does."""
     tokenizer = family_tokenizer(kind)
-    torch.manual_seed(seed)
+    torch.manual_seed(SEED + seed)
     model = _model(kind, tokenizer)
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)

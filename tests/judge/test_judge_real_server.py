@@ -1,60 +1,25 @@
-"""The whole path against ``transformers serve`` with a small chat model that is trained on the spot."""
+"""The whole path against ``transformers serve`` with a small chat model that always says the same."""
 
 import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import torch
 from judge_worlds import write_judged
 from real_servers import transformers_serving
 from run_cli import invoke
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers
-from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+from sure_models import chat_model_saying
 
 from rpo_bench.judge.storage import judge_folders, load_games
 
 SAID = '{"verdict": "A"}'
-CHAT = "{% for m in messages %}{{ m['content'] }}{% endfor %}<s>"
 
 pytest.importorskip("uvicorn", reason="transformers serve needs the extra transformers[serving]")
 
 
-def chat_model(folder: Path) -> Path:
-    """A byte-level model that has learnt one thing: to prefer A, whatever it is shown."""
-    torch.manual_seed(0)
-    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    words = {token: i for i, token in enumerate(["<pad>", "<s>", "</s>", *alphabet])}
-    backend = Tokenizer(models.BPE(vocab=words, merges=[]))
-    backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    backend.decoder = decoders.ByteLevel()
-    tokenizer = PreTrainedTokenizerFast(
-        tokenizer_object=backend, pad_token="<pad>", bos_token="<s>", eos_token="</s>", chat_template=CHAT
-    )
-    config = LlamaConfig(
-        vocab_size=len(words), hidden_size=32, intermediate_size=64, num_hidden_layers=1,
-        num_attention_heads=2, max_position_embeddings=2048, pad_token_id=0, bos_token_id=1, eos_token_id=2,
-    )  # fmt: skip
-    model = LlamaForCausalLM(config)
-    # After <s> the reply is the same for any prompt: a chain of bytes, learnt behind random ones.
-    reply = [1, *tokenizer(SAID, add_special_tokens=False).input_ids, 2]
-    optimiser = torch.optim.Adam(model.parameters(), 1e-2)
-    for _ in range(150):
-        noise = torch.randint(3, len(words), (8, int(torch.randint(20, 60, ()))))
-        ids = torch.cat([noise, torch.tensor([reply] * 8)], 1)
-        labels = ids.clone()
-        labels[:, : noise.shape[1] + 1] = -100
-        model(ids, labels=labels).loss.backward()
-        optimiser.step()
-        optimiser.zero_grad()
-    model.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    return folder
-
-
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[tuple[str, Path]]:
-    folder = chat_model(tmp_path / "chat")
+    folder = chat_model_saying(tmp_path / "chat", SAID)
     with transformers_serving(folder, tmp_path / "serve.log") as url:
         yield url, folder
 

@@ -6,7 +6,7 @@ import shutil
 import numpy as np
 import pytest
 import torch
-from tiny_models import UNK, tiny_decoder, tiny_encoder_decoder, tiny_tokenizer
+from tiny_models import SEED, UNK, tiny_decoder, tiny_encoder_decoder, tiny_tokenizer
 from tiny_task import write_rows
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, BertConfig
 from transformers import BertForSequenceClassification as Bert
@@ -121,7 +121,7 @@ def test_a_base_model_without_padding_of_its_own_gets_some(tmp_path, pad_token):
 
 def test_any_classifier_with_one_label_is_a_reward(tmp_path):
     """BERT reads two texts with a separator and segments."""
-    torch.manual_seed(0)
+    torch.manual_seed(SEED)
     config = BertConfig(
         vocab_size=40, hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16,
         max_position_embeddings=12, num_labels=1, pad_token_id=0,

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import torch
-from tiny_models import tiny_decoder, tiny_encoder_decoder
+from tiny_models import SEED, tiny_decoder, tiny_encoder_decoder
 from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification
 
 from trainers import PPO, TrainingSettings, World, fit_online
@@ -19,7 +19,7 @@ RESPONSES = [[20, 21, 1], [22, 1], [23, 24, 25, 1]]
 
 
 def classifier(folder: Path) -> Any:
-    torch.manual_seed(0)
+    torch.manual_seed(SEED)
     return AutoModelForSequenceClassification.from_pretrained(folder, num_labels=1).eval()
 
 

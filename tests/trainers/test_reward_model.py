@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from tiny_models import EOS, PAD, WORDS, tiny_decoder, tiny_encoder_decoder
+from tiny_models import EOS, PAD, SEED, WORDS, tiny_decoder, tiny_encoder_decoder
 from transformers import AutoModelForSequenceClassification
 
 from trainers.errors import UserError
@@ -26,7 +26,7 @@ KINDS = ("llama", "gpt2", "t5", "bart")
 def classifier(folder, kind="llama", scale=20.0):
     """A classifier with one label on a tiny model, with weights large enough for scores to differ."""
     make = tiny_decoder if kind in ("llama", "gpt2") else tiny_encoder_decoder
-    torch.manual_seed(0)
+    torch.manual_seed(SEED)
     model = AutoModelForSequenceClassification.from_pretrained(
         make(folder, kind=kind, scale=scale if kind != "t5" else 1.0), num_labels=1
     )
