@@ -6,6 +6,10 @@
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from rpo_bench.shadows import install
+
+install()
+
 if TYPE_CHECKING:
     from rpo_bench.api import (
         Run,

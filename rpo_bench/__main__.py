@@ -1,6 +1,23 @@
-"""``python -m rpo_bench``: the same as the console script."""
+"""``python -m rpo_bench`` and the console script: the command line, from its first import on."""
 
-from rpo_bench.cli.main import main
+import sys
+
+from rpo_bench.cli.stopping import stop
+from rpo_bench.shadows import ShadowedError
+
+
+def main() -> None:
+    """Runs the command line."""
+    try:
+        from rpo_bench.cli.main import main as run
+
+        run()
+    except KeyboardInterrupt:
+        stop()
+    except ShadowedError as error:
+        sys.stderr.write(f"{error}\n")
+        sys.exit(2)
+
 
 if __name__ == "__main__":
     main()

@@ -17,12 +17,12 @@ from typer.core import TyperCommand, TyperGroup, TyperOption
 
 from rpo_bench.cli.devices import use_device
 from rpo_bench.cli.spellings import add_spellings
+from rpo_bench.cli.stopping import INTERRUPTED, stop
 from rpo_bench.errors import UserError, did_you_mean
 from rpo_bench.registry import PLUGINS_VARIABLE, load_plugins
+from rpo_bench.shadows import shadowed_in
 
-STOPPED = "Stopped. Run the same command again to go on where it was."
 BUG = "This is a bug in rpo-bench: please report it with the lines above."
-INTERRUPTED = 130
 #: Errors of the operating system that the user can mend and we can't.
 _MENDABLE = {
     errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOENT, errno.ENOTDIR,
@@ -163,7 +163,7 @@ class Frame(TyperGroup):
         try:
             code = super().main(*settings, **extra)
         except (KeyboardInterrupt, typer.Abort):
-            _end(STOPPED, INTERRUPTED)
+            stop()
         except UserError as error:
             _end(str(error), 2)
         except MemoryError:
@@ -171,7 +171,7 @@ class Frame(TyperGroup):
         except Exception as error:
             _end_of(error)
         if code == INTERRUPTED:  # what typer makes of Ctrl-C
-            _end(STOPPED, INTERRUPTED)
+            stop()
         sys.exit(code if isinstance(code, int) else 0)
 
 
@@ -187,6 +187,8 @@ def _end_of(error: Exception) -> NoReturn:
     if isinstance(error, OSError) and error.errno in _MENDABLE:
         where = f"{error.filename}: " if error.filename else ""
         _end(f"{where}{error.strerror}.", 2)
+    if (shadowed := shadowed_in(error)) is not None:
+        _end(str(shadowed), 2)
     typer.echo(traceback.format_exc(), err=True)
     _end(BUG, 1)
 

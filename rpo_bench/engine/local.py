@@ -2,11 +2,13 @@
 
 import multiprocessing
 import os
+import signal
 import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from multiprocessing import forkserver, resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import BaseContext
 from multiprocessing.process import BaseProcess
@@ -59,12 +61,32 @@ def worker_context(preload: Sequence[str] = ()) -> BaseContext:
         os.environ.setdefault(name, value)
     if "forkserver" not in multiprocessing.get_all_start_methods():
         return multiprocessing.get_context("spawn")
-    from multiprocessing import forkserver
-
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(list(preload))
-    forkserver.ensure_running()
+    with _as_this_process():
+        forkserver.ensure_running()
     return context
+
+
+@contextmanager
+def _as_this_process() -> Iterator[None]:
+    """Processes that are started meanwhile find modules where this one does, and don't hear of Ctrl-C.
+
+    Python would put the current folder before everything, whatever files are in it; and what is interrupted
+    while it imports prints its traceback. A signal that comes meanwhile reaches this process afterwards.
+    """
+    paths = {"PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path), "PYTHONSAFEPATH": "1"}  # noqa: PTH109
+    before = {name: os.environ.get(name) for name in paths}
+    masked = signal.pthread_sigmask(signal.SIG_BLOCK, [])
+    os.environ.update(paths)
+    try:
+        resource_tracker.ensure_running()  # it lets signals through again, so before they are held back
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name) if value is None else os.environ.update({name: value})
+        signal.pthread_sigmask(signal.SIG_SETMASK, masked)
 
 
 @contextmanager

@@ -1,0 +1,55 @@
+"""Ctrl-C while a command starts: in the middle of an import, in the planning, in the workers' server."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from rpo_bench.cli.stopping import INTERRUPTED, STOPPED
+
+#: Interrupts the whole process group, as a terminal does, when a module is imported in one kind of process.
+INTERRUPTING = """
+import os, signal, sys
+
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        here = "server" if "forkserver" in " ".join(sys.orig_argv) else "command"
+        if name == os.environ["AT"] and here == os.environ["WHERE"]:
+            os.environ["AT"] = ""
+            os.killpg(0, signal.SIGINT)
+
+sys.meta_path.insert(0, Finder())
+"""
+RUN = ("train-and-eval", "--preset", "smoke")
+
+
+@pytest.mark.parametrize(
+    ("where", "module", "words"),
+    [
+        ("command", "rpo_bench.cli.main", ["--help"]),
+        ("command", "typer", ["--help"]),
+        ("command", "pydantic", RUN),
+        ("command", "torch", RUN),
+        ("command", "transformers", RUN),
+        ("server", "rpo_bench.engine.cell", RUN),
+        ("server", "torch", RUN),
+    ],
+)
+def test_is_one_sentence_wherever_it_comes(where, module, words, tmp_path):
+    (tmp_path / "sitecustomize.py").write_text(INTERRUPTING)
+    paths = os.pathsep.join([str(tmp_path), str(Path(__file__).parents[2])])
+    done = subprocess.run(
+        [sys.executable, "-m", "rpo_bench", *words],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": paths, "AT": module, "WHERE": where},
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL) and None,
+        start_new_session=True,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.stderr == f"{STOPPED}\n"
+    assert done.returncode == INTERRUPTED
