@@ -23,6 +23,8 @@ class Examples:
         desirable: (N,) bool, or None.
         behaviour_logps: log-probability under the policy that wrote the response, (N,) float64, or None.
         reference_rewards: group → rewards of reference samples, or None.
+        pairs: which annotated preference pair a row belongs to, −1 for none, (N,) int64, or None.
+        labels: what the data itself calls a row, 1 desirable, 0 undesirable, −1 nothing, (N,) int8, or None.
     """
 
     prompts: Sequence[Sequence[int]]
@@ -32,6 +34,8 @@ class Examples:
     desirable: NDArray[np.bool_] | None = None
     behaviour_logps: NDArray[np.float64] | None = None
     reference_rewards: dict[int, NDArray[np.float64]] | None = None
+    pairs: NDArray[np.int64] | None = None
+    labels: NDArray[np.int8] | None = None
 
     def __post_init__(self) -> None:
         sizes = {len(self.prompts), len(self.responses), len(self.rewards), len(self.groups)}
@@ -56,6 +60,8 @@ class Examples:
             desirable=None if self.desirable is None else self.desirable[indices],
             behaviour_logps=None if self.behaviour_logps is None else self.behaviour_logps[indices],
             reference_rewards=self.reference_rewards,
+            pairs=None if self.pairs is None else self.pairs[indices],
+            labels=None if self.labels is None else self.labels[indices],
         )
 
     @cached_property

@@ -1,11 +1,17 @@
 """The fields of a record: text, numbers and metadata, checked one by one."""
 
+import ast
 import json
 import math
+import re
 from collections.abc import Mapping
 from datetime import date, time, timedelta
 from decimal import Decimal
 from typing import Any
+
+#: Columns with what a response may be compared with: a text, and a list of texts.
+REFERENCE, REFERENCES = "reference", "references"
+_BRACKETED = re.compile(r"\s*\[.*\]\s*", re.DOTALL)
 
 
 class BadRecordError(Exception):
@@ -18,11 +24,6 @@ def text(value: Mapping[str, Any], field: str, within: str = "") -> str:
     found = value.get(field)
     if found is None:
         raise BadRecordError(f"'{name}' is missing")
-    if isinstance(found, list) and found and isinstance(found[0], Mapping) and "content" in found[0]:
-        raise BadRecordError(
-            f"'{name}' is a list of chat messages; only text can be read: "
-            "render it with your model's chat template first (docs/data.md shows how)"
-        )
     if not isinstance(found, str):
         raise BadRecordError(f"'{name}' is {kind_of(found)}, where text is wanted")
     try:
@@ -72,11 +73,25 @@ def _as_float(found: float | Decimal) -> float:
         return math.inf
 
 
+def truth(value: Mapping[str, Any], field: str, textual: bool = False) -> bool:
+    """A field that must be true or false (also 1 and 0; in a text file: the text of one)."""
+    found = value.get(field)
+    spelt = found.strip().lower() if textual and isinstance(found, str) else found
+    if isinstance(spelt, bool):
+        return spelt
+    known: dict[Any, bool] = {1: True, 0: False}
+    if textual:
+        known = {"true": True, "false": False, "1": True, "0": False}
+    if not isinstance(spelt, str | int | float) or spelt not in known:
+        raise BadRecordError(f"'{field}' is {kind_of(found)}, where true or false is wanted")
+    return known[spelt]
+
+
 def numbers(value: Mapping[str, Any], field: str, textual: bool) -> tuple[float, ...] | None:
     """A list of finite numbers (in a text file: as JSON), or None where there is none."""
     found = present(value.get(field))
     if textual and isinstance(found, str):
-        found = _parsed(found, field)
+        found = spelt_list(found, field)
     if found is None:
         return None
     if not isinstance(found, list) or not found:
@@ -92,7 +107,34 @@ def metadata(value: Mapping[str, Any], known: frozenset[str], textual: bool = Fa
     if given is not None and not isinstance(given, Mapping):
         raise BadRecordError(f"'metadata' is {kind_of(given)}, where an object is wanted")
     others = {str(key): found for key, found in value.items() if key not in known}
-    return {key: _plain(found) for key, found in (others | dict(given or {})).items()}
+    return kept(others | dict(given or {}), textual)
+
+
+def kept(columns: Mapping[str, Any], textual: bool) -> dict[str, Any]:
+    """Columns as metadata; of a text file, ``references`` that spell a list are one."""
+    found = dict(columns)
+    listed = found.get(REFERENCES)
+    if textual and isinstance(listed, str) and _BRACKETED.fullmatch(listed):
+        found[REFERENCES] = spelt_list(listed, REFERENCES)
+    return {key: _plain(one) for key, one in found.items()}
+
+
+def spelt_list(found: str, field: str) -> Any:
+    """What a cell of a text file spells, where a list may stand: JSON, or a list as Python writes it.
+
+    The one way for every such column (``reference_rewards``, ``references``, ``responses``, messages): tables
+    saved by pandas hold Python's spelling.
+    """
+    try:
+        return _parsed(found, field)
+    except BadRecordError:
+        try:
+            spelt = ast.literal_eval(found.strip())
+        except (ValueError, SyntaxError, MemoryError, RecursionError):
+            spelt = None
+        if not isinstance(spelt, list | tuple):
+            raise
+        return list(spelt)
 
 
 def _parsed(found: str, field: str) -> Any:

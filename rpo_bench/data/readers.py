@@ -1,11 +1,12 @@
 """Rows from wherever they lie, whole and consistent, or one sentence that says why not."""
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from rpo_bench.data.columns import renamed
 from rpo_bench.data.fields import BadRecordError
 from rpo_bench.data.row import Row
 from rpo_bench.data.shapes import rows_of
@@ -33,17 +34,27 @@ class Loaded:
 
 
 def read_rows(
-    source: str | Path, *, split: str | None = None, on_bad: OnBad = "fail", min_prompts: int = 2
+    source: str | Path,
+    *,
+    split: str | None = None,
+    on_bad: OnBad = "fail",
+    min_prompts: int = 2,
+    columns: Mapping[str, str] | None = None,
 ) -> list[Row]:
     """The rows of a source; records that were skipped are logged as a warning. See ``load_rows``."""
-    loaded = load_rows(source, split=split, on_bad=on_bad, min_prompts=min_prompts)
+    loaded = load_rows(source, split=split, on_bad=on_bad, min_prompts=min_prompts, columns=columns)
     if loaded.skipped:
         log.warning("%s", skip_sentence(source, loaded))
     return loaded.rows
 
 
 def load_rows(
-    source: str | Path, *, split: str | None = None, on_bad: OnBad = "fail", min_prompts: int = 2
+    source: str | Path,
+    *,
+    split: str | None = None,
+    on_bad: OnBad = "fail",
+    min_prompts: int = 2,
+    columns: Mapping[str, str] | None = None,
 ) -> Loaded:
     """Reads and checks the rows of a source.
 
@@ -52,13 +63,14 @@ def load_rows(
         split: Only the rows of this split. Rows so chosen count as undivided: their own ``split`` is dropped.
         on_bad: Whether a record that can't be used ends the reading or is left out and counted.
         min_prompts: Fewer different prompts than this are an error: two are needed to hold one out.
+        columns: What the source calls columns of ours, by our names: see ``columns.NAMES``.
 
     Raises:
         UserError: the source can't be read, a record can't be used, or there is too little of it.
     """
     collector = _Collector(str(source))
     for record in read_records(source, split):
-        reason = collector.take(record)
+        reason = collector.take(renamed(record, columns or {}))
         if reason and on_bad == "fail":
             remedy = "mend it, or leave such records out with --skip-bad-lines"
             raise UserError(f"{source} {record.where}: {reason}; {remedy}.")

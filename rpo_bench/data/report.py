@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rpo_bench.data.convert import LabelRule, desirable_labels, group_ids, group_statistics, rewards_of
-from rpo_bench.data.row import PAIR, Row
+from rpo_bench.data.row import Row
 
 BINS = 10
 LABEL_RULES: tuple[LabelRule, ...] = ("prompt_mean", "global_mean", "positive")
@@ -131,7 +131,7 @@ def describe(
         skip_reasons=skip_reasons,
         splits=dict(Counter(row.split or "none" for row in rows)),
         responses_per_prompt=dict(sorted(Counter(sizes.tolist()).items())),
-        pairs=len({row.metadata[PAIR] for row in rows if PAIR in row.metadata}),
+        pairs=len({(row.prompt_id, row.pair) for row in rows if row.pair is not None}),
         reward=summarise_rewards(rewards),
         constant_prompts=int(((lows == highs) & (sizes > 1)).sum()),
         desirable_share={rule: float(desirable_labels(rewards, groups, rule).mean()) for rule in LABEL_RULES},

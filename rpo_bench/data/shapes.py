@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from rpo_bench.data.chat import asked, prompt_and_answers, turns_in
+from rpo_bench.data.conversation import plain
 from rpo_bench.data.fields import (
     BadRecordError,
     kind_of,
@@ -11,14 +13,19 @@ from rpo_bench.data.fields import (
     numbers,
     optional_number,
     present,
+    spelt_list,
     text,
+    truth,
 )
-from rpo_bench.data.row import PAIR, PREFERRED, Row
+from rpo_bench.data.row import Row
 from rpo_bench.data.sources import Record
 from rpo_bench.hashing import hash_json
 
 ASSISTANT = "\n\nAssistant:"
-SHAPES = "{prompt, response, reward}, {prompt, responses: [{text, reward}]} or {chosen, rejected} (+ prompt)"
+SHAPES = (
+    "{prompt, response, reward}, {messages, reward}, {prompt, completion, label}, "
+    "{prompt, responses: [{text, reward}]} or {chosen, rejected} (+ prompt)"
+)
 _OF_PROMPT = frozenset({"prompt", "prompt_id", "split", "reference_rewards", "metadata"})
 _FLAT = frozenset({"response", "reward", "behaviour_logp"})
 _PAIR = frozenset({"chosen", "rejected"})
@@ -32,41 +39,85 @@ def rows_of(record: Record, source: str) -> list[Row]:
     """
     value = record.value
     shapes = [
-        ("response" in value or "reward" in value, _flat),
-        ("responses" in value, _nested),
-        ("chosen" in value or "rejected" in value, _pair),
+        (("response", "completion", "reward"), _flat),
+        (("responses",), _nested),
+        (("chosen", "rejected"), _pair),
     ]
-    fitting = [reader for fits, reader in shapes if fits]
+    for there in (_given, lambda record, name: name in record.value):  # null columns count where all are null
+        fitting = [reader for names, reader in shapes if any(there(record, name) for name in names)]
+        if not fitting and there(record, "messages"):
+            fitting = [_flat]
+        if fitting:
+            break
     if len(fitting) != 1:
         what = "none" if not fitting else "more than one"
         columns = ", ".join(str(column) for column in value) or "nothing"
-        raise BadRecordError(f"it has the columns {columns}, which is {what} of the shapes {SHAPES}")
+        raise BadRecordError(
+            f"it has the columns {columns}, which is {what} of the shapes {SHAPES}; name "
+            "columns of your own by --prompt-column, --response-column, --reward-column and so on"
+        )
     return fitting[0](record, f"{source} {record.where}")
+
+
+def _given(record: Record, name: str) -> bool:
+    found = record.value.get(name)
+    return (present(found) if record.textual else found) is not None
 
 
 def _flat(record: Record, place: str) -> list[Row]:
     value, textual = record.value, record.textual
-    prompt = prompt_text(value)
-    shared = _of_prompt(value, record, prompt)
+    found = [name for name in ("response", "completion", "messages") if _given(record, name)]
+    field = found[0] if found else "response"
+    prompt, (response,) = _contents(record, (field,))
+    reward, label = _judged(record)
+    used = {field} if label is None else {field, "label"}
     row = Row(
         prompt=prompt,
-        response=text(value, "response"),
-        reward=number(value, "reward", textual),
+        response=response,
+        reward=reward,
+        label=label,
         behaviour_logp=optional_number(value, "behaviour_logp", textual),
-        metadata=metadata(value, _OF_PROMPT | _FLAT, textual),
+        metadata=metadata(value, _OF_PROMPT | _FLAT | used, textual),
         source=place,
-        **shared,
+        **_of_prompt(value, record, prompt),
     )
     return [row]
 
 
+def _judged(record: Record) -> tuple[float, bool | None]:
+    """The reward; where there is none but a ``label``, 1 or 0 by that, and the label itself."""
+    value, textual = record.value, record.textual
+    if _given(record, "reward") or not _given(record, "label"):
+        return number(value, "reward", textual), None
+    try:
+        label = truth(value, "label", textual)
+    except BadRecordError as error:
+        raise BadRecordError(f"'reward' is missing, and {error}") from None
+    return float(label), label
+
+
+def _contents(record: Record, fields: tuple[str, ...]) -> tuple[str, list[str]]:
+    """The prompt, and the responses that stand in ``fields``, as texts or as messages."""
+    value, textual = record.value, record.textual
+    found = prompt_and_answers(value, fields, textual)
+    if found is not None:
+        return found
+    if "messages" in fields:
+        kind = kind_of(value["messages"])
+        raise BadRecordError(f"'messages' is {kind}, where a list of messages is wanted")
+    return prompt_of(value, textual), [text(value, field) for field in fields]
+
+
 def _nested(record: Record, place: str) -> list[Row]:
     value = record.value
-    prompt = prompt_text(value)
+    prompt = prompt_of(value, record.textual)
     shared = _of_prompt(value, record, prompt)
     common = metadata(value, _OF_PROMPT | {"responses"}, record.textual)
     rows = []
-    for i, answer in enumerate(_answers(value["responses"])):
+    given = value["responses"]
+    if record.textual and isinstance(given, str):
+        given = spelt_list(given, "responses")
+    for i, answer in enumerate(_answers(given)):
         within = f"responses[{i}]"
         if not isinstance(answer, Mapping):
             raise BadRecordError(f"'{within}' is {kind_of(answer)}, where {{text, reward}} is wanted")
@@ -97,28 +148,32 @@ def _answers(value: Any) -> list[Any]:
 
 
 def _pair(record: Record, place: str) -> list[Row]:
-    """Two rows with the rewards 1 and 0; their metadata says which pair they are and which of the two."""
+    """Two rows with the rewards 1 and 0 that know of which pair they are."""
     value = record.value
-    chosen, rejected = text(value, "chosen"), text(value, "rejected")
-    given = value.get("prompt")
-    if (present(given) if record.textual else given) is None:
+    if turns_in(value, "chosen", record.textual) is None and not _given(record, "prompt"):
+        chosen, rejected = text(value, "chosen"), text(value, "rejected")
         prompt = common_prompt(chosen, rejected)
         chosen, rejected = chosen[len(prompt) :], rejected[len(prompt) :]
     else:
-        prompt = prompt_text(value)
+        prompt, (chosen, rejected) = _contents(record, ("chosen", "rejected"))
     shared = _of_prompt(value, record, prompt)
-    others = metadata(value, _OF_PROMPT | _PAIR, record.textual)
     return [
         Row(
             prompt=prompt,
             response=response,
             reward=reward,
-            metadata=others | {PAIR: record.number, PREFERRED: reward == 1.0},
+            pair=pair_of(record),
+            metadata=metadata(value, _OF_PROMPT | _PAIR, record.textual),
             source=place,
             **shared,
         )
         for response, reward in ((chosen, 1.0), (rejected, 0.0))
     ]
+
+
+def pair_of(record: Record) -> str:
+    """What names the pair that a record is: its place, which no other record of the source has."""
+    return str(record.number) if record.split is None else f"{record.split} {record.number}"
 
 
 def common_prompt(chosen: str, rejected: str) -> str:
@@ -143,8 +198,11 @@ def common_prompt(chosen: str, rejected: str) -> str:
     return chosen[: end + len(ASSISTANT)]
 
 
-def prompt_text(value: Mapping[str, Any]) -> str:
-    """The prompt; raises BadRecordError when there is nothing in it to read."""
+def prompt_of(value: Mapping[str, Any], textual: bool = False) -> str:
+    """The prompt, a text or messages; raises BadRecordError when there is nothing in it to read."""
+    turns = turns_in(value, "prompt", textual)
+    if turns is not None:
+        return asked(turns, "prompt")
     prompt = text(value, "prompt")
     if not prompt.strip():
         raise BadRecordError("'prompt' is empty")
@@ -152,8 +210,8 @@ def prompt_text(value: Mapping[str, Any]) -> str:
 
 
 def prompt_id_of(prompt: str) -> str:
-    """The identity of a prompt that comes without one: 16 hex digits of its text's hash."""
-    return hash_json(prompt)[:16]
+    """The identity of a prompt that comes without one: 16 hex digits of its content's hash."""
+    return hash_json(plain(prompt))[:16]
 
 
 def _of_prompt(value: Mapping[str, Any], record: Record, prompt: str) -> dict[str, Any]:

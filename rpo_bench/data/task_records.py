@@ -6,9 +6,9 @@ from typing import Any, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from rpo_bench.data.fields import BadRecordError
-from rpo_bench.data.row import PAIR, PREFERRED, Row
-from rpo_bench.data.shapes import common_prompt, prompt_id_of
+from rpo_bench.data.fields import BadRecordError, kept
+from rpo_bench.data.row import Row
+from rpo_bench.data.shapes import common_prompt, pair_of, prompt_id_of
 from rpo_bench.data.sources import Record
 from rpo_bench.errors import UserError
 from rpo_bench.spec import Frozen
@@ -96,7 +96,7 @@ class RecordShape(Frozen):
                 response=self._filled(str(self.response), item, where).removeprefix(self.remove_prefix),
                 reward=self._reward(item, where),
                 prompt_id=prompt_id_of(prompt),
-                metadata=self._metadata(record.value, where),
+                metadata=self._metadata(record, where),
                 source=where,
             )
             for item in items
@@ -114,14 +114,15 @@ class RecordShape(Frozen):
             chosen, rejected = chosen[len(prompt) :], rejected[len(prompt) :]
         else:
             prompt = self._prompt(self._filled(self.prompt, record.value, where), where)
-        others = self._metadata(record.value, where)
+        others = self._metadata(record, where)
         return [
             Row(
                 prompt=prompt,
                 response=response.removeprefix(self.remove_prefix),
                 reward=float(preferred),
                 prompt_id=prompt_id_of(prompt),
-                metadata={**others, PAIR: record.number, PREFERRED: preferred},
+                pair=pair_of(record),
+                metadata=others,
                 source=where,
             )
             for response, preferred in ((chosen, True), (rejected, False))
@@ -152,8 +153,12 @@ class RecordShape(Frozen):
         except (TypeError, ValueError):
             raise UserError(f"{where}: the column '{self.reward}' is {found!r}, no number.") from None
 
-    def _metadata(self, value: Mapping[str, Any], where: str) -> dict[str, Any]:
-        return {column: self._column(value, column, where) for column in self.keep}
+    def _metadata(self, record: Record, where: str) -> dict[str, Any]:
+        columns = {column: self._column(record.value, column, where) for column in self.keep}
+        try:
+            return kept(columns, record.textual)
+        except BadRecordError as error:
+            raise UserError(f"{where}: {error}.") from error
 
     def _filled(self, template: str, value: Mapping[str, Any], where: str) -> str:
         """A template with a record's columns in it."""

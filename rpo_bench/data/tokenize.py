@@ -8,12 +8,20 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from rpo_bench.data.convert import LabelRule, desirable_labels, group_ids, rewards_of
+from rpo_bench.data.convert import (
+    LabelRule,
+    desirable_labels,
+    group_ids,
+    labels_in,
+    pairs_in,
+    rewards_of,
+)
 from rpo_bench.data.row import Row
 from rpo_bench.errors import UserError
 from rpo_bench.models.prompting import end_ids, prompt_ids
 from rpo_bench.spec import PromptFormat
 from trainers.examples import Examples
+from trainers.pairs import lonely_rows
 
 log = logging.getLogger(__name__)
 LongPolicy = Literal["fail", "truncate", "drop"]
@@ -184,7 +192,7 @@ def _examples(
     rule: LabelRule,
     with_behaviour: bool,
 ) -> Examples:
-    rewards, groups = rewards_of(rows), group_ids(rows)
+    rewards, groups, labels = rewards_of(rows), group_ids(rows), labels_in(rows)
     behaviour: NDArray[np.float64] | None = None
     known = [row.behaviour_logp for row in rows if row.behaviour_logp is not None]
     if with_behaviour and len(known) == len(rows):  # of an uncut response only
@@ -194,12 +202,22 @@ def _examples(
         for group, row in zip(groups, rows, strict=True)
         if row.reference_rewards is not None
     }
+    pairs = pairs_in(rows)
+    lonely = len(lonely_rows(groups, pairs))
+    if lonely:
+        log.warning(
+            "%s rows of preference pairs have lost the other response of their pair: methods on pairs leave "
+            "them unused.",
+            f"{lonely:,}",
+        )
     return Examples(
         prompts=prompts,
         responses=responses,
         rewards=rewards,
         groups=groups,
-        desirable=desirable_labels(rewards, groups, rule),
+        desirable=desirable_labels(rewards, groups, rule, labels),
         behaviour_logps=behaviour,
         reference_rewards=samples or None,
+        pairs=pairs,
+        labels=labels,
     )

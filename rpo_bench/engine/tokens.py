@@ -18,12 +18,13 @@ from rpo_bench.engine.base_models import BaseModel, Trust
 from rpo_bench.engine.dataset import TrainingData
 from rpo_bench.errors import UserError
 from rpo_bench.hashing import hash_json
-from rpo_bench.models.prompting import prompt_ids
+from rpo_bench.models.prompting import check_turns, prompt_ids
 from rpo_bench.spec import DataSpec, PromptFormat
 from trainers.examples import Examples
 from trainers.objective import Method
 
 _FORMAT = 1
+_OPTIONAL = ("desirable", "behaviour_logps", "pairs", "labels")  # of Examples; one number per row
 
 
 def examples_file(
@@ -62,6 +63,7 @@ def check_heldout(
     prompts: Sequence[Prompt], model: BaseModel, tokenizer: Any, new_tokens: int, where: str
 ) -> None:
     """Checks that every held-out prompt leaves room for a response; raises UserError otherwise."""
+    check_turns(tokenizer, (prompt.text for prompt in prompts), model.prompt_format)
     too_long = too_long_prompts(prompts, model, tokenizer, new_tokens)
     if too_long:
         worst = max(too_long, key=too_long.__getitem__)
@@ -79,10 +81,9 @@ def save_examples(file: Path, examples: Examples) -> None:
     for name, lists in (("prompts", examples.prompts), ("responses", examples.responses)):
         arrays[f"{name}_lengths"] = np.array([len(ids) for ids in lists], dtype=np.int64)
         arrays[f"{name}_ids"] = np.concatenate([np.asarray(ids, dtype=np.int32) for ids in lists])
-    if examples.desirable is not None:
-        arrays["desirable"] = examples.desirable
-    if examples.behaviour_logps is not None:
-        arrays["behaviour_logps"] = examples.behaviour_logps
+    for name in _OPTIONAL:
+        if getattr(examples, name) is not None:
+            arrays[name] = getattr(examples, name)
     if examples.reference_rewards is not None:
         groups = sorted(examples.reference_rewards)
         arrays["reference_groups"] = np.array(groups, dtype=np.int64)
@@ -105,9 +106,8 @@ def load_examples(file: Path) -> Examples:
         responses=[part.tolist() for part in _parts(arrays["responses_ids"], arrays["responses_lengths"])],
         rewards=arrays["rewards"],
         groups=arrays["groups"],
-        desirable=arrays.get("desirable"),
-        behaviour_logps=arrays.get("behaviour_logps"),
         reference_rewards=reference,
+        **{name: arrays.get(name) for name in _OPTIONAL},
     )
 
 
@@ -117,7 +117,8 @@ def labelled(examples: Examples, method: Method) -> Examples:
     if rule is None:
         return examples
     _, groups = np.unique(examples.groups, return_inverse=True)  # 0 … G−1 without gaps
-    return dataclasses.replace(examples, desirable=desirable_labels(examples.rewards, groups, rule))
+    found = desirable_labels(examples.rewards, groups, rule, examples.labels)
+    return dataclasses.replace(examples, desirable=found)
 
 
 def tokenizer_of(model: BaseModel, trust: Trust) -> Any:

@@ -12,6 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from rpo_bench.data.fields import REFERENCE, REFERENCES
 from rpo_bench.data.row import Prompt
 from rpo_bench.errors import UserError
 from rpo_bench.hashing import hash_folder
@@ -30,10 +31,16 @@ _NLTK_DATA = {
 
 
 def references_of(prompt: Prompt) -> list[str]:
-    """A prompt's references: ``reference``, a text, or ``references``, a list, of its metadata."""
-    found = prompt.metadata.get("references", prompt.metadata.get("reference"))
-    listed = [found] if isinstance(found, str) else found if isinstance(found, list) else []
-    return [text for text in listed if isinstance(text, str) and text.strip()]
+    """A prompt's references: ``references``, a list, and ``reference``, of its metadata; each text once.
+
+    A number is the text that it is written as; whatever is null or empty counts as absent.
+    """
+    found: list[Any] = []
+    for name in (REFERENCES, REFERENCE):
+        value = prompt.metadata.get(name)
+        found += value if isinstance(value, list | tuple) else [value]
+    numbers = (one for one in found if isinstance(one, str | int | float) and not isinstance(one, bool))
+    return [text for text in dict.fromkeys(map(str, numbers)) if text.strip()]
 
 
 def reference_metrics(context: MetricContext) -> list[Metric]:

@@ -1,8 +1,10 @@
 """How a prompt becomes tokens, and what ends its answer: one rule for training, sampling and scoring."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
+from rpo_bench.data.conversation import Conversation
+from rpo_bench.errors import UserError
 from rpo_bench.spec import PromptFormat
 
 #: Some chat templates (Llama 3's) write today's date into the prompt unless they are told one.
@@ -10,6 +12,7 @@ _DATE = "26 Jul 2024"
 #: Says that date to a template whose caller can't.
 DATED = f"{{%- set date_string = '{_DATE}' -%}}"
 _MARK = "response-goes-here"
+_SYSTEM = ("system", "developer")
 
 
 def prompt_ids(
@@ -80,9 +83,14 @@ def prompt_text(tokenizer: Any, text: str, prompt_format: PromptFormat | None = 
 
 
 def chat_text(tokenizer: Any, prompt_format: PromptFormat, prompt: str, response: str | None = None) -> str:
-    """A conversation as the template writes it: up to where the response begins, or with the response."""
-    turns = [] if prompt_format.system is None else [{"role": "system", "content": prompt_format.system}]
-    turns.append({"role": "user", "content": prompt})
+    """A conversation as the template writes it: up to where the response begins, or with the response.
+
+    The turns of a prompt that is a conversation stay as they are; the format's system turn comes before them
+    where they have none of their own.
+    """
+    turns = messages_of(prompt)
+    if prompt_format.system is not None and turns[0]["role"] not in _SYSTEM:
+        turns.insert(0, {"role": "system", "content": prompt_format.system})
     if response is not None:
         turns.append({"role": "assistant", "content": response})
     written: str = tokenizer.apply_chat_template(
@@ -95,8 +103,46 @@ def chat_text(tokenizer: Any, prompt_format: PromptFormat, prompt: str, response
     return written
 
 
+def messages_of(prompt: str) -> list[dict[str, str]]:
+    """A prompt's turns as chat templates take them; of a text its one turn, the user's."""
+    return prompt.messages if isinstance(prompt, Conversation) else [{"role": "user", "content": prompt}]
+
+
+def check_turns(tokenizer: Any, prompts: Iterable[str], prompt_format: PromptFormat | None) -> None:
+    """Checks that a format can write every prompt that is a conversation; raises UserError otherwise."""
+    for prompt in prompts:
+        if isinstance(prompt, Conversation):
+            _written(tokenizer, prompt, prompt_format)
+
+
+def _written_turns(tokenizer: Any, prompt: Conversation, prompt_format: PromptFormat | None) -> str:
+    """A conversation, each of whose turns the template has to show."""
+    start = repr(prompt.turns[0].content[:40])
+    if prompt_format is None or prompt_format.kind != "chat":
+        raise UserError(
+            f"The conversation that begins {start} has several turns, and only a chat template can show "
+            "them: say --prompt-format chat, or name a .jinja file."
+        )
+    try:
+        written = chat_text(tokenizer, prompt_format, prompt)
+    except Exception as error:  # whatever a template raises
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200].rstrip(".")
+        raise UserError(
+            f"The chat template can't write the conversation that begins {start}: {reason}."
+        ) from error
+    for role, content in prompt.turns:  # what an assistant thought may be taken out of earlier turns
+        if role != "assistant" and content.strip() not in written:
+            raise UserError(
+                f"The chat template leaves out the '{role}' turn {content[:40]!r} of a conversation: give "
+                "another one by --prompt-format FILE.jinja."
+            )
+    return written
+
+
 def _written(tokenizer: Any, text: str, prompt_format: PromptFormat | None) -> str:
     """The prompt as its format writes it, up to where the response begins."""
+    if isinstance(text, Conversation):
+        return _written_turns(tokenizer, text, prompt_format)
     if prompt_format is None:
         return text
     if prompt_format.kind == "chat":

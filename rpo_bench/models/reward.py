@@ -16,7 +16,7 @@ from rpo_bench.hashing import hash_folder
 from rpo_bench.models.fetching import shown_name
 from rpo_bench.models.folder import check_model_folder, is_adapter, read_json
 from rpo_bench.models.loading import load_tokenizer
-from rpo_bench.models.prompting import prompt_ids
+from rpo_bench.models.prompting import messages_of, prompt_ids
 from rpo_bench.models.quiet import quiet
 from trainers.sequence_scores import Encoded, all_scores, check_padding
 
@@ -124,16 +124,16 @@ class RewardModel:
         return [self._cut(row) for row in rows]
 
     def encode(self, prompt: str, response: str) -> Encoded:
-        """The sequence of one prompt and response, uncut."""
+        """The sequence of one prompt and response, uncut; without a chat template turns read as text."""
         tokenizer = self.tokenizer
         if self._layout == "appended":
-            ids = prompt_ids(tokenizer, prompt, bool(self.model.config.is_encoder_decoder))
+            ids = prompt_ids(tokenizer, str(prompt), bool(self.model.config.is_encoder_decoder))
             answer = tokenizer(response, add_special_tokens=False, verbose=False).input_ids
             return Encoded([*ids, *answer, tokenizer.eos_token_id])
         if self._layout == "chat":
-            turns = [{"role": "user", "content": prompt}, {"role": "assistant", "content": response}]
+            turns = [*messages_of(prompt), {"role": "assistant", "content": response}]
             return Encoded(tokenizer.apply_chat_template(turns, tokenize=True, return_dict=True)["input_ids"])
-        found = tokenizer(prompt, response, verbose=False)
+        found = tokenizer(str(prompt), response, verbose=False)
         return Encoded(found.input_ids, found.get("token_type_ids"))
 
     def _too_long(self, row: Encoded) -> bool:

@@ -12,8 +12,8 @@ import torch
 from numpy.typing import NDArray
 
 from rpo_bench.atomic import atomic_folder
-from rpo_bench.data.convert import group_ids, rewards_of
-from rpo_bench.data.row import PAIR, Row
+from rpo_bench.data.convert import group_ids, pairs_in, rewards_of
+from rpo_bench.data.row import Row
 from rpo_bench.errors import UserError
 from rpo_bench.hashing import hash_folder, hash_json
 from rpo_bench.models.loading import load_tokenizer
@@ -30,6 +30,7 @@ from rpo_bench.models.reward_record import (
 from rpo_bench.stats.bootstrap import mean_over_prompts as mean_interval
 from rpo_bench.stats.seeding import generator
 from trainers.calibration import pair_accuracy, pair_quality
+from trainers.pairs import pair_rows
 from trainers.reward_model import (
     Comparisons,
     Progress,
@@ -157,11 +158,8 @@ def comparisons(rows: Sequence[Row], model: RewardModel, where: str) -> Comparis
     Raises:
         UserError: no prompt has two responses with different rewards.
     """
-    prompts, rewards = group_ids(rows), rewards_of(rows)
-    numbers: dict[tuple[int, Any], int] = {}
-    keys = [(int(prompt), row.metadata.get(PAIR)) for prompt, row in zip(prompts, rows, strict=True)]
-    sets = np.array([numbers.setdefault(key, len(numbers)) for key in keys])
-    pairs = ordered_pairs(rewards, sets)
+    prompts = group_ids(rows)
+    pairs = ordered_pairs(rewards_of(rows), prompts, pairs_in(rows))
     if not len(pairs):
         raise UserError(
             f"In {where} no prompt has two responses with different rewards: there is no order to learn."
@@ -170,21 +168,21 @@ def comparisons(rows: Sequence[Row], model: RewardModel, where: str) -> Comparis
     return Comparisons(encoded, prompts, pairs)
 
 
-def ordered_pairs(rewards: NDArray[np.float64], sets: NDArray[np.int64]) -> NDArray[np.int64]:
-    """All (better, worse) pairs of rows within a set; ties give none.
+def ordered_pairs(
+    rewards: NDArray[np.float64], groups: NDArray[np.int64], annotated: NDArray[np.int64] | None = None
+) -> NDArray[np.int64]:
+    """All (better, worse) pairs of rows within a group; ties give none.
 
     Args:
         rewards: (N,).
-        sets: the set that each row belongs to; (N,).
+        groups: the prompt that each row belongs to; (N,).
+        annotated: which annotated pair each row belongs to, −1 for none; (N,).
 
     Returns:
-        (M, 2).
+        (M, 2), by group, then by the better row.
     """
-    members: dict[int, list[int]] = {}
-    for i, owner in enumerate(sets):
-        members.setdefault(int(owner), []).append(i)
-    pairs = [(i, j) for own in members.values() for i in own for j in own if rewards[i] > rewards[j]]
-    return np.array(pairs, dtype=np.int64).reshape(-1, 2)
+    pairs = pair_rows(rewards, groups, "all", annotated)
+    return pairs[np.lexsort((pairs[:, 1], pairs[:, 0], groups[pairs[:, 0]]))]
 
 
 def measured_pairs(

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, FiniteFloat, model_validator
 
+from rpo_bench.data.conversation import PromptText
 from rpo_bench.errors import UserError
 from rpo_bench.models.protocol import Generation
 from rpo_bench.spec import Frozen
@@ -21,7 +22,7 @@ class StoredSample(Frozen):
     """A line of ``samples.jsonl.gz``: one response, with what was said of its very tokens."""
 
     prompt_id: str
-    prompt: str
+    prompt: PromptText
     sample: int = Field(ge=0, description="its number within the prompt")
     text: str
     finished: bool = Field(description="ended by itself within the length limit")

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from rpo_bench.data.convert import desirable_labels, group_ids, pairs, prompts_of, rewards_of, zscore
+from rpo_bench.data.convert import desirable_labels, group_ids, prompts_of, rewards_of, zscore
 from rpo_bench.data.row import Row
 from rpo_bench.errors import UserError
 
@@ -56,26 +56,14 @@ class TestLabels:
         assert labels[self.groups == 0].tolist() == [False, True, False]
 
 
-class TestPairs:
-    def test_best_against_worst_of_every_prompt_with_a_difference(self):
-        assert pairs(ROWS) == [(2, 0)]
-
-    def test_all_ordered_pairs(self):
-        """A: 3 beats 1 and 2, 2 beats 1; B and C have nothing to compare."""
-        assert sorted(pairs(ROWS, "all")) == [(2, 0), (2, 4), (4, 0)]
-
-    def test_of_equals_the_first_row_counts(self):
-        assert pairs([row("A", 1.0), row("A", 2.0), row("A", 2.0), row("A", 1.0)]) == [(1, 0)]
-
-
 class TestPrompts:
     def test_come_once_each_by_first_appearance(self):
         assert [(p.prompt_id, p.text) for p in prompts_of(ROWS)] == [("a", "A"), ("b", "B"), ("c", "C")]
 
     def test_keep_the_metadata_that_all_their_rows_agree_on(self):
         rows = [
-            row("A", 1.0, metadata={"topic": "tea", "model": "x", "pair": 3, "preferred": True}),
-            row("A", 0.0, metadata={"topic": "tea", "model": "y", "pair": 3, "preferred": False}),
+            row("A", 1.0, metadata={"topic": "tea", "model": "x"}),
+            row("A", 0.0, metadata={"topic": "tea", "model": "y"}),
         ]
         assert prompts_of(rows)[0].metadata == {"topic": "tea"}
         assert rows[0].metadata["model"] == "x", "the rows themselves stay as they are"

@@ -74,8 +74,8 @@ class TestReport:
 
     def test_counts_pairs_splits_and_optional_fields(self):
         rows = [
-            row("a", 1.0, metadata={"pair": 1, "preferred": True}, split="train", behaviour_logp=-1.0),
-            row("a", 0.0, metadata={"pair": 1, "preferred": False}, split="train"),
+            row("a", 1.0, pair="1", split="train", behaviour_logp=-1.0),
+            row("a", 0.0, pair="1", split="train"),
             row("b", 0.0, reference_rewards=(1.0,)),
             row("b", 1.0, reference_rewards=(1.0,)),
         ]

@@ -112,13 +112,6 @@ class TestFlat:
             reason({"prompt": "Why?", "response": "So.", "reward": "1", **change}, textual=True) == sentence
         )
 
-    def test_chat_messages_are_refused_with_what_to_do(self):
-        messages = [{"role": "user", "content": "Why?"}]
-        assert "'prompt' is a list of chat messages" in reason({**FLAT, "prompt": messages})
-        assert "chat template" in reason({**FLAT, "prompt": messages})
-
-
-class TestNested:
     def test_gives_a_row_per_response(self):
         responses = [
             {"text": "A", "reward": 1, "model": "x"},
@@ -164,8 +157,8 @@ class TestPairs:
             "No.",
             0.0,
         )
-        assert chosen.metadata == {"source": "web", "pair": 7, "preferred": True}
-        assert rejected.metadata == {"source": "web", "pair": 7, "preferred": False}
+        assert chosen.metadata == rejected.metadata == {"source": "web"}
+        assert chosen.pair == rejected.pair == "7"
 
     def test_of_whole_dialogues_share_the_beginning(self):
         shared = "\n\nHuman: Hi\n\nAssistant: Ho\n\nHuman: Why?\n\nAssistant:"
@@ -212,7 +205,9 @@ def test_an_unknown_shape_lists_the_columns_found_and_the_shapes_accepted():
     sentence = reason({"instruction": "Why?", "output": "So.", "score": 1})
     assert sentence == (
         "it has the columns instruction, output, score, which is none of the shapes "
-        "{prompt, response, reward}, {prompt, responses: [{text, reward}]} or {chosen, rejected} (+ prompt)"
+        "{prompt, response, reward}, {messages, reward}, {prompt, completion, label}, "
+        "{prompt, responses: [{text, reward}]} or {chosen, rejected} (+ prompt); name columns of your own "
+        "by --prompt-column, --response-column, --reward-column and so on"
     )
 
 

@@ -1,17 +1,19 @@
 """Prompt formats: explicit, the same for training, sampling and scoring, and nothing doubled."""
 
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 from family_models import CHATML, family, family_tokenizer
 
+from rpo_bench.data.conversation import Conversation, Turn
 from rpo_bench.data.row import Prompt, Row
 from rpo_bench.data.tokenize import tokenize_rows
 from rpo_bench.errors import UserError
 from rpo_bench.models.hf import HFModel
 from rpo_bench.models.prompt_formats import resolve_format
-from rpo_bench.models.prompting import end_ids, prompt_ids
+from rpo_bench.models.prompting import check_turns, end_ids, prompt_ids
 from rpo_bench.spec import Decoding, PromptFormat
 
 ALPACA = "### Question:\n{prompt}\n\n### Answer:\n"
@@ -166,3 +168,48 @@ def test_end_of_sequence_ends_a_turn_too(tmp_path: Path):
     assert last == set(model.end_ids)
     assert len(last) == 2
     assert not any(set(s.token_ids[:-1]) & last for s in samples)
+
+
+TALK = [("system", "be kind"), ("user", "who ?"), ("assistant", "the cat"), ("user", "why ?")]
+
+
+@pytest.mark.parametrize("kind", ["qwen2", "qwen3", "llama-chat"])
+@pytest.mark.parametrize("turns", [TALK, TALK[1:]], ids=["system", "no system"])
+def test_a_conversation_goes_through_the_template_once(kind: str, turns: list[tuple[str, str]]):
+    tokenizer, chat = family_tokenizer(kind), resolved(kind, "chat", "be brief")
+    talk = Conversation(Turn(*turn) for turn in turns)
+    own = (
+        talk.messages
+        if turns[0][0] == "system"
+        else [{"role": "system", "content": "be brief"}, *talk.messages]
+    )
+    theirs = tokenizer.apply_chat_template(own, add_generation_prompt=True, return_dict=True).input_ids
+    assert prompt_ids(tokenizer, talk, False, chat) == theirs
+    rows = [Row(prompt=talk, response="good", reward=1, prompt_id="a")]
+    assert tokenize_rows(rows, tokenizer, None, is_encoder_decoder=False, prompt_format=chat).prompts == [
+        theirs
+    ]
+
+
+def test_what_cannot_show_turns_says_so(tmp_path: Path):
+    talk = Conversation(Turn(*turn) for turn in TALK)
+    (tmp_path / "f.txt").write_text("Q: {prompt}\nA:")
+    (tmp_path / "last.jinja").write_text(
+        "{% for m in messages %}{% if loop.last %}{{ m.content }}{% endif %}{% endfor %}"
+    )
+    (tmp_path / "strict.jinja").write_text(
+        "{% for m in messages %}{% if m.role == 'system' %}{{ raise_exception('no system turn') }}{% endif %}"
+        "{{ m.content }}{% endfor %}"
+    )
+    tokenizer = family_tokenizer("llama")
+    for asked, said in [
+        ("none", "only a chat template can show them: say --prompt-format chat"),
+        ("f.txt", "only a chat template can show them: say --prompt-format chat"),
+        ("last.jinja", "leaves out the 'system' turn 'be kind'"),
+        ("strict.jinja", "can't write the conversation that begins 'be kind': no system turn"),
+    ]:
+        form = resolved("llama", asked if asked == "none" else str(tmp_path / asked))
+        with pytest.raises(UserError, match=re.escape(said)):
+            prompt_ids(tokenizer, talk, False, form)
+        with pytest.raises(UserError, match=re.escape(said)):
+            check_turns(tokenizer, [talk], form)

@@ -12,7 +12,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer, Bert
 from transformers import BertForSequenceClassification as Bert
 
 from rpo_bench.data.readers import read_rows
-from rpo_bench.data.row import PAIR, Prompt
+from rpo_bench.data.row import Prompt
 from rpo_bench.data.split import split_rows
 from rpo_bench.errors import UserError
 from rpo_bench.hashing import hash_folder
@@ -156,7 +156,7 @@ def test_a_preference_pair_is_compared_within_itself_only(llama, rows):
     """Two pairs of one prompt: two comparisons, not four."""
     made_of = [
         row.model_copy(
-            update={"prompt": "a", "prompt_id": "a", "reward": float(i % 2 == 0), "metadata": {PAIR: i // 2}}
+            update={"prompt": "a", "prompt_id": "a", "reward": float(i % 2 == 0), "pair": str(i // 2)}
         )
         for i, row in enumerate(rows[:4])
     ]

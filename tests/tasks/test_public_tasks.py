@@ -5,7 +5,7 @@ import json
 import pytest
 from tiny_models import tiny_decoder
 
-from rpo_bench.data.convert import pairs
+from rpo_bench.data.convert import group_ids, pairs_in, rewards_of
 from rpo_bench.data.task_source import FILES_VARIABLE, VARIABLE, name_files
 from rpo_bench.engine.base_models import Trust
 from rpo_bench.engine.graph import cell_work
@@ -14,6 +14,7 @@ from rpo_bench.engine.plan import Surroundings, plan_run
 from rpo_bench.errors import UserError
 from rpo_bench.spec import MethodSpec, RunSpec, TrainingSpec
 from rpo_bench.tasks import load_task
+from trainers.pairs import pair_rows
 
 DIALOGUE = "\n\nHuman: what is the {} ?\n\nAssistant:"
 TOPICS = ("cat", "dog", "house", "river", "city", "red", "blue", "car")
@@ -114,7 +115,8 @@ class TestDialogues:
             (" yes good thanks .", 1.0),
             (" no stupid idiot !", 0.0),
         ]
-        assert pairs(rows) == [(i, i + 1) for i in range(0, len(rows), 2)]
+        made = pair_rows(rewards_of(rows), group_ids(rows), "best_worst", pairs_in(rows))
+        assert made.tolist() == [[i, i + 1] for i in range(0, len(rows), 2)]
         assert [len(task.heldout), len(task.probe)] == [2, 4]
         assert task.heldout[0].metadata == {}
 
