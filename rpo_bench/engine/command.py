@@ -56,9 +56,9 @@ def train_and_eval_command(spec: CellSpec, given: Given) -> str:
     return shlex.join(parts)
 
 
-def eval_command(spec: CellSpec, checkpoint: Path, given: Given) -> str:
+def eval_command(spec: CellSpec, checkpoint: str, given: Given) -> str:
     """The ``eval`` that measures this one checkpoint."""
-    parts = ["rpo-bench", "eval", str(checkpoint)]
+    parts = ["rpo-bench", "eval", checkpoint]
     parts += _options({"task": given.task, "include-path": given.include_path, "reference": given.model})
     parts += _options({"data-files": given.data_files or None})
     parts += [*_evaluation(spec.evaluation), *_models(spec, given), *_trust(given.trust)]

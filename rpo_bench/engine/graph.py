@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from rpo_bench.data.task_source import named_files
 from rpo_bench.engine.command import Given, eval_command, train_and_eval_command
@@ -11,6 +12,7 @@ from rpo_bench.engine.output import Output
 from rpo_bench.engine.plan import Plan, PlannedCell
 from rpo_bench.engine.work import CellWork, Stage
 from rpo_bench.methods import resolve_method
+from rpo_bench.results.places import from_here
 from rpo_bench.results.store import BrokenRecord, cell_folder, read_record
 from rpo_bench.spec import CellSpec
 from trainers.objective import Need
@@ -135,12 +137,12 @@ def cell_work(plan: Plan, cell: PlannedCell, output: Output, threads: int) -> Ce
 
 def _command(plan: Plan, cell: PlannedCell) -> str:
     task = "" if plan.spec.task.startswith(AD_HOC) else plan.spec.task
-    elsewhere = cell.model.hub or cell.spec.model_path
+    elsewhere = cell.model.hub or from_here(Path(cell.spec.model_path))
     model = cell.spec.model if cell.spec.model in plan.task.spec.models else elsewhere
     around = plan.surroundings
     named = named_files() if plan.task.spec.source is not None else {}
     files = ",".join(f"{split}={file}" for split, file in named.items())
     given = Given(task, model, around.include_path, around.trust, plan.spec.prompt_format, files)
     if cell.checkpoint is not None:
-        return eval_command(cell.spec, cell.checkpoint, given)
+        return eval_command(cell.spec, from_here(cell.checkpoint), given)
     return train_and_eval_command(cell.spec, given)

@@ -26,6 +26,7 @@ from rpo_bench.metrics.suite import measure
 from rpo_bench.results.card import write_card
 from rpo_bench.results.environment import environment
 from rpo_bench.results.json_lines import read_json_lines, read_objects, write_json_lines
+from rpo_bench.results.places import told
 from rpo_bench.results.samples import StoredSample
 from rpo_bench.results.schema import Cost, MetricValue, Record
 from rpo_bench.results.store import (
@@ -53,7 +54,7 @@ def score(work: CellWork, report: Report) -> float:
         seconds = time.monotonic() - begun
         record = _record(work, folder, metrics, measured, seconds)
         write_record(folder, record)
-        (folder / SPEC_FILE).write_text(yaml.safe_dump(work.spec.model_dump(mode="json"), sort_keys=False))
+        (folder / SPEC_FILE).write_text(yaml.safe_dump(record.spec.model_dump(mode="json"), sort_keys=False))
     if work.trained:
         write_card(work.policy, work.spec, work.command, record, dataset_of(work))
     return seconds
@@ -114,7 +115,7 @@ def _record(
     if fitted is not None:
         extra |= {"plan_hash": fitted.plan_hash, "steps": fitted.steps}
     return Record(
-        spec=work.spec,
+        spec=work.spec.model_copy(update={"model_path": told(work.spec.model_path, work.spec.model)}),
         cell=work.spec.hash,
         architecture=work.architecture,
         strength_name=work.strength_name,

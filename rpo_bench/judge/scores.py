@@ -10,6 +10,7 @@ from rpo_bench.judge.rating import rate
 from rpo_bench.results.publish import PUBLISHED
 from rpo_bench.results.schema import Interval, MetricValue
 from rpo_bench.results.store import StoredRecord, write_record
+from rpo_bench.stats.length_control import QUESTION_LEVELS
 
 SFT = "sft"
 WIN_RATE, WIN_RATE_SFT, RATING = "win_rate", "win_rate_sft", "judge_rating"
@@ -105,6 +106,11 @@ def write_metrics(records: Sequence[StoredRecord], metrics: Mapping[str, Mapping
 def judged_by(stored: StoredRecord) -> str | None:
     """Which judge the win rates in a record are by; None where it has none."""
     return next((stored.record.metrics[n].backend for n in NAMES if n in stored.record.metrics), None)
+
+
+def of_questions(name: str, metric: MetricValue) -> bool:
+    """Whether a metric counts questions, which a judge was asked, and not samples."""
+    return QUESTION_LEVELS[0] in metric.interval.levels or name in NAMES
 
 
 def _anchor(group: Sequence[StoredRecord]) -> str | None:

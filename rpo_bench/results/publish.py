@@ -10,6 +10,7 @@ from rpo_bench.atomic import atomic_folder
 from rpo_bench.errors import UserError
 from rpo_bench.hashing import hash_file
 from rpo_bench.results.json_lines import write_json_lines
+from rpo_bench.results.places import without_places
 from rpo_bench.results.samples import ScoreLine, StoredSample
 from rpo_bench.results.schema import Record
 from rpo_bench.results.store import (
@@ -24,6 +25,7 @@ from rpo_bench.results.store import (
     record_folder,
     write_record,
 )
+from rpo_bench.spec import CellSpec
 
 #: Scores of a sample that follow from its text and its other scores: ``rpo-bench score`` brings them back.
 DERIVED = ("proxy_gap", "self_bleu", "self_bleu_within")
@@ -54,7 +56,7 @@ def publish(stored: StoredRecord, results: Path) -> Published:
 
     The metrics stay as they were measured. Samples keep their texts and lose token ids and log-probabilities,
     scores are rounded to four decimals and lose what follows from the others, the training log is rounded to
-    five digits, and the base model's place on this machine becomes its name.
+    five digits, and files are told by their names, without their places on this machine.
 
     Args:
         stored: A whole result.
@@ -90,11 +92,21 @@ def _record(record: Record, folder: Path) -> Record:
     originals = {name: record.hashes[name] for name in here if name in record.hashes}
     return record.model_copy(
         update={
-            "spec": record.spec.model_copy(update={"model_path": record.spec.model}),
+            "spec": _spec(record.spec),
+            "command": without_places(record.command),
             "hashes": {**record.hashes, **here},
             "extra": {**record.extra, PUBLISHED: record.extra.get(PUBLISHED, originals)},
         }
     )
+
+
+def _spec(spec: CellSpec) -> CellSpec:
+    """The spec without places on this machine, as far as they aren't part of the cell's identity."""
+    file, reward = spec.data.file, spec.training.reward
+    data = spec.data.model_copy(update={"file": None if file is None else without_places(str(file))})
+    training = spec.training.model_copy(update={"reward": without_places(reward)})
+    found = spec.model_copy(update={"model_path": spec.model, "data": data, "training": training})
+    return CellSpec.model_validate(found.model_dump())
 
 
 def _sample(sample: StoredSample) -> StoredSample:

@@ -35,7 +35,7 @@ class MetricValue(Frozen):
     unit: str = ""
     higher_is_better: bool | None = None
     backend: str | None = Field(None, description="name and version of what scored it")
-    scored: int = Field(ge=0, description="samples that have a score")
+    scored: int = Field(ge=0, description="samples (of a judge: questions) that have a score")
     unscored: dict[str, int] = Field(default_factory=dict, description="reason → number of samples")
 
 

@@ -16,6 +16,8 @@ from rpo_bench.submit.report import Check, SubmitReport, ruled
 FEW_SEEDS = 3
 #: MB that one contribution may take of the repository.
 MAX_MB = 5.0
+#: MB that all published results may take, as ``rpo-bench publish`` has it.
+PUBLISHED_MB = 20.0
 
 
 def check_submission(folder: Path, baselines: Path | None, max_mb: float = MAX_MB) -> SubmitReport:
@@ -35,20 +37,26 @@ def check_submission(folder: Path, baselines: Path | None, max_mb: float = MAX_M
             f"{folder}: there are no results here; `rpo-bench publish RUN --output-path {folder}` copies "
             "some."
         )
-    published = _published(folder, baselines)
     records = found.records
+    own = _is_published(folder, baselines)
+    published = list(records) if own else _published(folder, baselines)
     checks = [
         _readable(found, folder),
         _layout(records, folder),
         *contents(records, folder),
         _comparable(records, published, folder),
-        _new(records, published, folder),
+        _new(records, () if own else published, folder),
         *_provenance(records, folder),
         _seeds(records),
-        _size(folder, max_mb),
+        _size(folder, PUBLISHED_MB if own and max_mb == MAX_MB else max_mb),
         privacy(records, folder),
     ]
     return SubmitReport(folder=str(folder), records=len(records), checks=tuple(checks))
+
+
+def _is_published(folder: Path, baselines: Path | None) -> bool:
+    """Whether it is the folder of published results itself, which stands beside no other."""
+    return baselines is not None and folder.resolve() == baselines.resolve()
 
 
 def _published(folder: Path, baselines: Path | None) -> list[StoredRecord]:

@@ -6,6 +6,7 @@ from pathlib import Path
 from rpo_bench.compare.scores import prompt_means
 from rpo_bench.errors import UserError
 from rpo_bench.hashing import hash_file
+from rpo_bench.judge.scores import of_questions
 from rpo_bench.results.samples import ScoreLine, StoredSample
 from rpo_bench.results.store import (
     SAMPLES_FILE,
@@ -75,7 +76,7 @@ def _files(stored: StoredRecord) -> Iterator[str]:
     """What is missing, or has another hash."""
     hashes = stored.record.hashes
     needed = ["samples", "scores"] if stored.record.metrics else []
-    if stored.record.spec.strength is not None:
+    if stored.record.spec.strength is not None and not _only_measured(stored):
         needed.append("train_log")
     for name in dict.fromkeys([*needed, *(name for name in _FILES if name in hashes)]):
         file = stored.folder / _FILES[name]
@@ -85,6 +86,11 @@ def _files(stored: StoredRecord) -> Iterator[str]:
             yield f"the record has no hash of {file.name}"
         elif hash_file(file) != hashes[name]:
             yield f"{file.name} isn't the file that the record was written with"
+
+
+def _only_measured(stored: StoredRecord) -> bool:
+    """Whether ``rpo-bench eval`` measured a finished checkpoint, whose training isn't ours to log."""
+    return stored.record.command.startswith("rpo-bench eval ")
 
 
 def _counts(
@@ -105,7 +111,11 @@ def _counts(
         yield f"{len(extra)} scores are of no sample"
     for name, metric in stored.record.metrics.items():
         total = metric.scored + sum(metric.unscored.values())
-        if total != len(places):
+        if of_questions(name, metric):
+            if total > len(prompts):
+                yield f"{name} speaks of {total} questions, where there are {len(prompts)} prompts"
+                break
+        elif total != len(places):
             yield f"{name} speaks of {total} samples, where {len(places)} are stored"
             break
 

@@ -7,13 +7,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from rpo_bench.errors import UserError
+from rpo_bench.results.places import ABSOLUTE
 from rpo_bench.results.store import RECORD_FILE, SPEC_FILE, StoredRecord, read_train_log
 from rpo_bench.submit.report import Check, ruled
 
-_PATHS = re.compile(
-    r"(?<![\w./:-])(?:~?/(?:home|Users|root|mnt|media|tmp|private|scratch|workspace|opt|srv|var|data)/"
-    r"|~/|[A-Za-z]:\\)[^\s\"',]*"
-)
 _KEYS = re.compile(
     r"\b(?:sk-[\w-]{16,}|hf_\w{16,}|gh[pousr]_\w{20,}|github_pat_\w{20,}|AKIA[0-9A-Z]{12,}|xox[abpr]-[\w-]{10,}"
     r"|AIza[\w-]{30,})|-----BEGIN [A-Z ]*PRIVATE KEY-----|[Bb]earer [\w.~+/-]{16,}"
@@ -44,7 +41,7 @@ def privacy(records: Sequence[StoredRecord], root: Path, names: Sequence[str] | 
         "no absolute paths, account names or keys in records, specs and logs",
         "absolute paths, names or keys: {n}",
         found,
-        "`rpo-bench publish` removes the model's path; run with relative paths and keys in the environment",
+        "`rpo-bench publish` leaves names in the place of paths; run with relative paths and keys in the environment",
     )
 
 
@@ -62,7 +59,7 @@ def _texts(stored: StoredRecord) -> Iterator[tuple[str, str]]:
 
 def _said(text: str, names: Sequence[re.Pattern[str]]) -> Iterator[str]:
     """What a text tells; a key isn't repeated."""
-    for path in sorted(set(_PATHS.findall(text))):
+    for path in sorted(set(ABSOLUTE.findall(text))):
         yield f"the path {path}"
     yield from (f"the name {match[0]}" for name in names if (match := name.search(text)))
     for match in _KEYS.finditer(text):

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import pytest
 from results_factory import cell_spec, record_of, scores_of, write_cell, write_world
@@ -12,9 +13,12 @@ from rpo_bench.hashing import hash_file
 from rpo_bench.results.json_lines import write_json_lines
 from rpo_bench.results.samples import StoredSample
 from rpo_bench.results.schema import Environment
-from rpo_bench.results.store import cell_folder, read_samples, write_record
+from rpo_bench.results.store import cell_folder, read_results, read_samples, write_record
 from rpo_bench.spec import MethodSpec
 from rpo_bench.submit.check import check_submission
+from rpo_bench.submit.contents import contents
+
+RESULTS = Path(__file__).parents[2] / "results"
 
 CLEAN = Environment(
     git_commit="f" * 40, git_dirty=False, packages={"torch": "2.9.0"}, python="3.11", platform="Linux",
@@ -233,6 +237,45 @@ def test_a_diverged_run_needs_no_samples(mine, baselines):
     hashes = {"train_log": hash_file(folder / "train_log.jsonl.gz")}
     write_record(folder, record_of(spec, status="diverged", environment=CLEAN, hashes=hashes))
     assert check_submission(mine, baselines).passed
+
+
+def test_what_a_judge_says_counts_questions_and_not_samples(mine, baselines):
+    def judged(questions):
+        def change(value):
+            value["metrics"]["win_rate"] = {
+                "interval": {"point": 0.5, "method": "bootstrap", "levels": ["questions"], "n": questions},
+                "scored": questions - 1,
+                "unscored": {"no verdict": 1},
+            }
+
+        return change
+
+    rewrite(one_of(mine), judged(24))
+    assert check_submission(mine, baselines).passed
+    rewrite(one_of(mine), judged(25))
+    (finding,) = not_ok(mine, baselines)["samples"].findings
+    assert finding.endswith("win_rate speaks of 25 questions, where there are 24 prompts")
+
+
+def test_a_checkpoint_that_was_only_measured_has_no_training_log(mine, baselines):
+    folder = one_of(mine)
+    (folder / "train_log.jsonl.gz").unlink()
+
+    def measured(value):
+        del value["hashes"]["train_log"]
+        value["command"] = "rpo-bench eval my-checkpoint"
+
+    rewrite(folder, measured)
+    assert check_submission(mine, baselines).passed
+
+
+def test_the_published_results_pass(baselines):
+    records = read_results(RESULTS).records
+    assert {check.status for check in contents(records[::40], RESULTS)} == {"ok"}
+    report = check_submission(baselines, baselines)  # the published ones stand beside no others
+    assert {c.name: c.status for c in report.checks if c.name in ("comparable", "new", "size")} == {
+        "comparable": "ok", "new": "ok", "size": "ok",
+    }  # fmt: skip
 
 
 def test_nothing_to_check_is_one_sentence(tmp_path):
