@@ -31,15 +31,24 @@ class Reader:
         is_encoder_decoder: Whether prompts go to an encoder.
         closing: The special token that its tokenizer puts behind a prompt, or None.
         context: Tokens that it takes; None where positions are relative.
+        response_limit: Tokens that an answer may have by itself, or None.
     """
 
     name: str
     is_encoder_decoder: bool
     closing: str | None
     context: int | None = None
+    response_limit: int | None = None
 
     @classmethod
-    def of(cls, name: str, tokenizer: Any, is_encoder_decoder: bool, context: int | None = None) -> "Reader":
+    def of(
+        cls,
+        name: str,
+        tokenizer: Any,
+        is_encoder_decoder: bool,
+        context: int | None = None,
+        response_limit: int | None = None,
+    ) -> "Reader":
         """The reader that a tokenizer makes."""
         last = tokenizer("a").input_ids[-1:]
         closing = (
@@ -48,7 +57,7 @@ class Reader:
             else None
         )
         unknown = getattr(tokenizer, "unk_token", None)
-        return cls(name, is_encoder_decoder, None if closing == unknown else closing, context)
+        return cls(name, is_encoder_decoder, None if closing == unknown else closing, context, response_limit)
 
 
 @contextmanager
@@ -199,11 +208,20 @@ def _check_reader(name: str, task: Any, reader: Reader) -> None:
 
 
 def _check_room(name: str, task: Any, reader: Reader) -> None:
-    """A decoder-only model's context holds prompt and answer; lm-eval gives up on it with an assertion."""
-    if task.OUTPUT_TYPE != "generate_until" or reader.is_encoder_decoder or reader.context is None:
+    """A decoder-only model's context holds prompt and answer; lm-eval gives up on it with an assertion.
+
+    An encoder-decoder's answer has the decoder's positions for itself.
+    """
+    if task.OUTPUT_TYPE != "generate_until":
         return
     tokens = int((task.config.generation_kwargs or {}).get("max_gen_toks", _NEW_TOKENS))
-    if tokens >= reader.context:
+    if reader.is_encoder_decoder:
+        if reader.response_limit is not None and tokens > reader.response_limit:
+            raise UserError(
+                f"{FLAG} {name}: it lets a model write {tokens} tokens, and the decoder of {reader.name} has "
+                f"positions for {reader.response_limit}: leave the task or the model out."
+            )
+    elif reader.context is not None and tokens >= reader.context:
         raise UserError(
             f"{FLAG} {name}: it lets a model write {tokens} tokens, which leaves no room for a prompt in the "
             f"context of {reader.name} ({reader.context} tokens): leave the task or the model out."

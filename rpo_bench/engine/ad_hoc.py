@@ -60,15 +60,22 @@ def response_limit(parts: AdHocParts, models: Sequence[tuple[BaseModel, Any]]) -
     """
     limit = AD_HOC_NEW_TOKENS
     for model, tokenizer in models:
-        if model.context is None or model.is_encoder_decoder:
-            continue
-        prompts = {prompt.text for prompt in [*parts.heldout, *prompts_of(parts.train)]}
-        room = model.context - max(
-            len(prompt_ids(tokenizer, text, False, model.prompt_format)) for text in prompts
-        )
-        if room < limit and _longest_response(parts, tokenizer) <= room:
+        room = _room(parts, model, tokenizer)
+        if room is not None and room < limit and _longest_response(parts, tokenizer) <= room:
             limit = room
     return limit
+
+
+def _room(parts: AdHocParts, model: BaseModel, tokenizer: Any) -> int | None:
+    """Tokens that a response may have behind every prompt; None where nothing limits them."""
+    if model.is_encoder_decoder:
+        return model.response_limit
+    if model.context is None:
+        return None
+    prompts = {prompt.text for prompt in [*parts.heldout, *prompts_of(parts.train)]}
+    return model.context - max(
+        len(prompt_ids(tokenizer, text, False, model.prompt_format)) for text in prompts
+    )
 
 
 def _longest_response(parts: AdHocParts, tokenizer: Any) -> int:

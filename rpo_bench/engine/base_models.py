@@ -13,7 +13,7 @@ from rpo_bench.models.half_precision import refuse_dtype
 from rpo_bench.models.hub import FLAG, fetch_model, is_hub_name
 from rpo_bench.spec import LoadingSpec, PromptFormat, RunSpec
 
-_CHECKS = 1  # raised when a model is checked for more
+_CHECKS = 2  # raised when a model is checked for more
 _WHOLE_CHECK_BYTES = 2_000_000_000  # beyond, only a model's config and tokenizer are loaded when planning
 
 
@@ -56,11 +56,13 @@ class BaseModel:
         path: Its folder.
         hash: Content hash of the folder.
         is_encoder_decoder: Whether prompts go to an encoder.
-        context: Tokens that it takes, or None where positions are relative.
+        context: Tokens that it takes, or None where positions are relative; of an encoder-decoder those of
+            a prompt.
         bytes: Size of its folder.
         prompt_format: What is written around prompts; None: nothing.
         loading: How it is loaded; of one from the hub with the commit.
         hub: Its name on the hub; None for a folder.
+        response_limit: Tokens that a response may take by itself, or None.
     """
 
     name: str
@@ -72,6 +74,7 @@ class BaseModel:
     prompt_format: PromptFormat | None = None
     loading: LoadingSpec = field(default_factory=LoadingSpec)
     hub: str | None = None
+    response_limit: int | None = None
 
     @property
     def architecture(self) -> str:
@@ -137,6 +140,7 @@ def find_model(
         _format(folder, short, facts.is_encoder_decoder, trust, use),
         use.loading.model_copy(update={"revision": commit}),
         None if commit is None else name,
+        facts.response_limit,
     )
 
 
@@ -164,6 +168,7 @@ def _format(folder: Path, name: str, is_encoder_decoder: bool, trust: Trust, use
 class _Facts:
     is_encoder_decoder: bool
     context: int | None
+    response_limit: int | None
     checks: int  # which checks it has passed: another number means that they are made anew
 
 
@@ -188,12 +193,14 @@ def _inspect(folder: Path, trust: Trust) -> _Facts:
             trust_remote_code=trust.trust_remote_code,
         )
         model.check_batches()
-        return _Facts(model.is_encoder_decoder, model.context, _CHECKS)
+        return _Facts(model.is_encoder_decoder, model.positions.prompt, model.positions.response, _CHECKS)
     from rpo_bench.models.loading import load_config, load_tokenizer
+    from rpo_bench.models.positions import positions_of
 
     config = load_config(str(folder), trust.trust_remote_code)
     load_tokenizer(str(folder), trust.trust_remote_code)
-    return _Facts(bool(config.is_encoder_decoder), getattr(config, "max_position_embeddings", None), _CHECKS)
+    limits = positions_of(config)
+    return _Facts(bool(config.is_encoder_decoder), limits.prompt, limits.response, _CHECKS)
 
 
 def _from_hub(name: str, own: Mapping[str, Path], trust: Trust, use: Use) -> tuple[Path, str]:

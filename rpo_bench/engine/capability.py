@@ -36,6 +36,7 @@ def check_harness(asked: Asked, plan: Plan) -> Asked:
             load_tokenizer(str(model.path), around.trust.trust_remote_code),
             model.is_encoder_decoder,
             model.context,
+            model.response_limit,
         )
         for model in plan.models
     ]

@@ -42,6 +42,7 @@ def make_examples(data: TrainingData, model: BaseModel, spec: DataSpec, tokenize
         tokenizer,
         model.context,
         is_encoder_decoder=model.is_encoder_decoder,
+        max_response_tokens=model.response_limit if model.is_encoder_decoder else None,
         long=spec.long,
         prompt_format=model.prompt_format,
     )
@@ -64,6 +65,12 @@ def check_heldout(
 ) -> None:
     """Checks that every held-out prompt leaves room for a response; raises UserError otherwise."""
     check_turns(tokenizer, (prompt.text for prompt in prompts), model.prompt_format)
+    limit = model.response_limit if model.is_encoder_decoder else None
+    if limit is not None and new_tokens > limit:
+        raise UserError(
+            f"Responses may have {new_tokens:,} tokens, and the decoder of {model.name} has positions for "
+            f"{limit:,}: give --gen-kwargs max_new_tokens={limit}, or less."
+        )
     too_long = too_long_prompts(prompts, model, tokenizer, new_tokens)
     if too_long:
         worst = max(too_long, key=too_long.__getitem__)

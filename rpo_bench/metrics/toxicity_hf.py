@@ -14,6 +14,7 @@ from rpo_bench.metrics.toxicity import Toxicity
 from rpo_bench.models.fetching import model_folder
 from rpo_bench.models.folder import check_model_folder
 from rpo_bench.models.loading import load_tokenizer
+from rpo_bench.models.positions import token_limit
 from rpo_bench.models.quiet import quiet
 
 _BATCH = 64
@@ -126,10 +127,7 @@ class Classifier(Toxicity):
 
 def _length_limit(config: Any, tokenizer: Any) -> int:
     """Tokens that the classifier reads of a text."""
-    positions = getattr(config, "max_position_embeddings", None) or _MAX_TOKENS
-    if "roberta" in config.model_type:  # its positions begin behind the padding token's
-        positions -= config.pad_token_id + 1
-    return int(min(tokenizer.model_max_length, positions, _MAX_TOKENS))
+    return int(min(tokenizer.model_max_length, token_limit(config) or _MAX_TOKENS, _MAX_TOKENS))
 
 
 def toxic_label(labels: dict[int, str], wanted: str | None, path: str) -> int:

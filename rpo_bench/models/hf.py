@@ -14,6 +14,7 @@ from rpo_bench.data.row import Prompt
 from rpo_bench.errors import UserError
 from rpo_bench.models.generating import Sampler, blocks
 from rpo_bench.models.loading import LoadOptions, load_checkpoint
+from rpo_bench.models.positions import Positions, positions_of
 from rpo_bench.models.prompting import end_ids, prompt_ids, response_texts
 from rpo_bench.models.protocol import Generation
 from rpo_bench.models.quiet import quiet
@@ -103,10 +104,14 @@ class HFModel:
         return int(self.tokenizer.eos_token_id if pad is None else pad)
 
     @property
+    def positions(self) -> Positions:
+        """How many tokens the model takes."""
+        return positions_of(self.model.config)
+
+    @property
     def context(self) -> int | None:
         """The longest sequence that the model takes, or None where positions are relative (T5)."""
-        limit = getattr(self.model.config, "max_position_embeddings", None)
-        return int(limit) if limit else None
+        return self.positions.prompt
 
     def without_adapter(self) -> Self:
         """The reference of an adapter: the same weights with the adapter switched off."""
@@ -159,9 +164,8 @@ class HFModel:
         if len({prompt.prompt_id for prompt in prompts}) != len(prompts):
             raise UserError("Two prompts have the same prompt_id: samples couldn't be told apart.")
         encoded = [self.encode(prompt.text) for prompt in prompts]
-        room = 0 if self.is_encoder_decoder else decoding.max_new_tokens
         for prompt, ids in zip(prompts, encoded, strict=True):
-            self._check_length(prompt.prompt_id, len(ids), room)
+            self._check_length(prompt.prompt_id, len(ids), decoding.max_new_tokens)
         found: dict[tuple[int, int], Generation] = {}
         order = sorted(range(len(prompts)), key=lambda index: len(encoded[index]))  # stable
         sampler = Sampler(self._inner, self._layout, self.end_ids, decoding, batch_size)
@@ -267,11 +271,18 @@ class HFModel:
             inner.generation_config = own
             inner.train(training)
 
-    def _check_length(self, name: str, length: int, room: int) -> None:
-        if self.context is not None and length + room > self.context:
+    def _check_length(self, name: str, length: int, response: int) -> None:
+        limits = self.positions
+        if self.is_encoder_decoder and limits.response is not None and response > limits.response:
+            raise UserError(
+                f"Prompt {name!r}: a response of {response} tokens doesn't fit the decoder of {self.path}, "
+                f"which has positions for {limits.response}: lower max_new_tokens."
+            )
+        room = 0 if self.is_encoder_decoder else response
+        if limits.prompt is not None and length + room > limits.prompt:
             raise UserError(
                 f"Prompt {name!r} has {length} tokens and, with {room} for the response, doesn't fit the "
-                f"context of {self.path} ({self.context}): shorten it or lower max_new_tokens."
+                f"context of {self.path} ({limits.prompt}): shorten it or lower max_new_tokens."
             )
 
     def _check_responses(
@@ -281,4 +292,4 @@ class HFModel:
         for text, tokens in zip(prompts, responses, strict=True):
             if len(tokens) and not 0 <= min(tokens) <= max(tokens) < rows:
                 raise UserError(f"A response has the token id {max(tokens)}, which {self.path} doesn't know.")
-            self._check_length(text[:60], len(encoded[text]), 0 if self.is_encoder_decoder else len(tokens))
+            self._check_length(text[:60], len(encoded[text]), len(tokens))

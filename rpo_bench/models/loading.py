@@ -89,13 +89,18 @@ def load_config(path: str, trust_remote_code: bool = False) -> Any:
 
 
 def load_tokenizer(path: str, trust_remote_code: bool = False) -> Any:
-    """The tokenizer of a folder or hub model; raises UserError when it can't be read."""
+    """The tokenizer of a folder or hub model; raises UserError when it can't be read.
+
+    It decodes to the very text of its tokens: the setting that drops spaces before punctuation is off.
+    """
     from transformers import AutoTokenizer
 
     try:
-        return AutoTokenizer.from_pretrained(path, trust_remote_code=trust_remote_code)
+        tokenizer = AutoTokenizer.from_pretrained(path, trust_remote_code=trust_remote_code)
     except Exception as error:
         raise UserError(_explained(path, "tokenizer", error)) from error
+    tokenizer.clean_up_tokenization_spaces = False  # what was sampled is scored, not a tidied copy
+    return tokenizer
 
 
 def check_fit(model: Any, tokenizer: Any, path: str) -> None:

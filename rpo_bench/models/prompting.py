@@ -65,7 +65,9 @@ def end_ids(tokenizer: Any, prompt_format: PromptFormat | None = None) -> tuple[
 def response_texts(tokenizer: Any, ends: Sequence[int], responses: Sequence[Sequence[int]]) -> list[str]:
     """What responses say: without special tokens, and without the token that ended them."""
     kept = [list(row[:-1]) if len(row) and row[-1] in ends else list(row) for row in responses]
-    found: list[str] = tokenizer.batch_decode(kept, skip_special_tokens=True)
+    found: list[str] = tokenizer.batch_decode(
+        kept, skip_special_tokens=True, clean_up_tokenization_spaces=False
+    )
     return found
 
 

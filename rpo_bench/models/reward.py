@@ -16,6 +16,7 @@ from rpo_bench.hashing import hash_folder
 from rpo_bench.models.fetching import shown_name
 from rpo_bench.models.folder import check_model_folder, is_adapter, read_json
 from rpo_bench.models.loading import load_tokenizer
+from rpo_bench.models.positions import token_limit
 from rpo_bench.models.prompting import messages_of, prompt_ids
 from rpo_bench.models.quiet import quiet
 from trainers.sequence_scores import Encoded, all_scores, check_padding
@@ -203,8 +204,8 @@ def _kept(folder: Path, _content: str, allow_pickle: bool, trust_remote_code: bo
 
 def _length_limit(config: Any, tokenizer: Any) -> int | None:
     """Tokens that the model takes; None where positions are relative and the tokenizer names no limit."""
-    positions = getattr(config, "max_position_embeddings", None)
+    positions = token_limit(config)
     own = tokenizer.model_max_length if tokenizer.model_max_length < _UNLIMITED else None
     if positions is None:
         return None if config.is_encoder_decoder else own
-    return int(positions) if own is None else min(int(positions), int(own))
+    return positions if own is None else min(positions, int(own))

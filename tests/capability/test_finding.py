@@ -129,6 +129,9 @@ def test_answers_that_leave_a_prompt_no_room_are_refused(make):
     check_tasks(tasks, [Reader("wide", False, None, 65), Reader("t5", True, None, 16), DECODER])
     with pytest.raises(UserError, match=r"write 64 tokens, .* context of narrow \(64 tokens\)"):
         check_tasks(tasks, [Reader("narrow", False, None, 64)])
+    check_tasks(tasks, [Reader("bart", True, None, 16, response_limit=64)])
+    with pytest.raises(UserError, match="the decoder of short has positions for 63"):
+        check_tasks(tasks, [Reader("short", True, None, 128, response_limit=63)])
 
 
 def test_a_task_that_cannot_be_loaded_is_one_sentence(make):
