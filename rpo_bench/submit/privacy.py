@@ -41,7 +41,8 @@ def privacy(records: Sequence[StoredRecord], root: Path, names: Sequence[str] | 
         "no absolute paths, account names or keys in records, specs and logs",
         "absolute paths, names or keys: {n}",
         found,
-        "`rpo-bench publish` leaves names in the place of paths; run with relative paths and keys in the environment",
+        "`rpo-bench publish` leaves names in the place of paths; run with relative paths and keys in the "
+        "environment",
     )
 
 
