@@ -60,10 +60,13 @@ def checked_critic(critic: Critic, layout: TokenLayout) -> Critic:
 
 
 def trial_rows(model: Any) -> list[Pair]:
-    """Three prompts and responses of two lengths, of tokens that the model knows."""
+    """Three prompts and responses of two lengths, of tokens that the model knows.
+
+    One prompt is a single token: some recurrent models take that for a step of what they read before.
+    """
     size = model.get_input_embeddings().weight.shape[0]
     ids = [(11 * place + 5) % size for place in range(16)]
-    return [(ids[:4], ids[4:6]), (ids[6:8], ids[8:10]), (ids[10:14], ids[14:16])]
+    return [(ids[:4], ids[4:6]), (ids[6:7], ids[8:10]), (ids[10:14], ids[14:16])]
 
 
 @contextmanager

@@ -132,7 +132,7 @@ def token_logps(model: Any, inputs: ModelInputs, temperature: float = 1.0) -> Te
     """
     if inputs.equal_lengths:
         return by_length(inputs, lambda part: token_logps(model, part, temperature))
-    logits = _kept_logits(model, inputs)
+    logits = kept_logits(model, inputs)
     if temperature != 1.0:
         logits = logits / temperature
     negative = F.cross_entropy(
@@ -158,10 +158,10 @@ def last_token_logps(model: Any, inputs: ModelInputs) -> Tensor:
 def _logps_at(model: Any, inputs: ModelInputs, columns: Tensor) -> Tensor:
     """log-probs of every token at a column (B,) of the kept logits; (B, V)."""
     rows = torch.arange(len(columns), device=columns.device)
-    return F.log_softmax(_kept_logits(model, inputs)[rows, columns], dim=-1)
+    return F.log_softmax(kept_logits(model, inputs)[rows, columns], dim=-1)
 
 
-def _kept_logits(model: Any, inputs: ModelInputs) -> Tensor:
+def kept_logits(model: Any, inputs: ModelInputs) -> Tensor:
     """The logits that predict ``labels``, in float32; (B, L, V)."""
     keep_in_model = inputs.kept is not None and _accepts_logits_to_keep(_base_class(model))
     extra = {"logits_to_keep": inputs.kept} if keep_in_model else {}

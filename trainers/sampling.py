@@ -12,6 +12,8 @@ import torch
 from torch import Tensor
 
 from trainers.logps import TokenLayout
+from trainers.sampling_ways import sampling_way
+from trainers.stepping import started
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,7 @@ def sample(
         temperature: logits are divided by it.
     """
     rows, limit = uniforms.shape
-    state = _start(model, prompts, count, layout)
+    state = started(model, prompts, count, layout, sampling_way(model, layout))
     active = torch.arange(rows, device=state.device)  # which response each row of the state is
     ids = torch.full((rows, limit), layout.pad_id, device=state.device)
     logps = torch.zeros(rows, limit, device=state.device)
@@ -111,78 +113,3 @@ def first_above(cumulative: Tensor, uniforms: Tensor) -> Tensor:
     # A threshold below the total has an entry above it; the first such entry has positive probability.
     threshold = torch.minimum(uniforms.double()[:, None] * total, torch.nextafter(total, total * 0))
     return torch.searchsorted(cumulative, threshold, right=True).squeeze(-1)
-
-
-class _State:
-    """A generation in progress: cache, masks, and the logits of the next token."""
-
-    def __init__(self, cache: Any, logits: Tensor, mask: Tensor, positions: Tensor | None, encoded: Any):
-        self.cache = cache
-        self.logits = logits  # (b, V)
-        self.mask = mask  # (b, S): of the context so far, or of the encoder's input
-        self.positions = positions  # (b,): of the next token; None for an encoder-decoder
-        self.encoded = encoded
-        self.device = logits.device
-
-    def advance(self, model: Any, tokens: Tensor) -> None:
-        """Feeds one token per row."""
-        if self.positions is None:
-            output = model(
-                encoder_outputs=self.encoded,
-                attention_mask=self.mask,
-                decoder_input_ids=tokens[:, None],
-                past_key_values=self.cache,
-                use_cache=True,
-            )
-        else:
-            self.mask = torch.cat([self.mask, self.mask.new_ones(len(tokens), 1)], dim=1)
-            output = model(
-                input_ids=tokens[:, None],
-                attention_mask=self.mask,
-                position_ids=self.positions[:, None],
-                past_key_values=self.cache,
-                use_cache=True,
-            )
-            self.positions = self.positions + 1
-        self.cache = output.past_key_values
-        self.logits = output.logits[:, -1]
-
-    def select(self, rows: Tensor) -> None:
-        """Keeps some rows."""
-        self.cache.batch_select_indices(rows)
-        self.mask = self.mask[rows]
-        if self.positions is not None:
-            self.positions = self.positions[rows]
-        else:
-            self.encoded.last_hidden_state = self.encoded.last_hidden_state[rows]
-
-
-def _start(model: Any, prompts: Sequence[Sequence[int]], count: int, layout: TokenLayout) -> _State:
-    """Encodes each prompt once and gives every response its copy of the cache."""
-    device = next(model.parameters()).device
-    width = max(len(prompt) for prompt in prompts)
-    left = layout.decoder_start_id is None
-    ids = torch.full((len(prompts), width), layout.pad_id)
-    mask = torch.zeros_like(ids)
-    for row, prompt in enumerate(prompts):
-        where = slice(width - len(prompt), None) if left else slice(len(prompt))
-        ids[row, where] = torch.as_tensor(prompt)
-        mask[row, where] = 1
-    ids, mask = ids.to(device), mask.to(device)
-    if layout.decoder_start_id is not None:
-        encoded = model.get_encoder()(input_ids=ids, attention_mask=mask)
-        encoded.last_hidden_state = encoded.last_hidden_state.repeat_interleave(count, 0)
-        mask = mask.repeat_interleave(count, 0)
-        start = torch.full((len(prompts) * count, 1), layout.decoder_start_id, device=device)
-        output = model(encoder_outputs=encoded, attention_mask=mask, decoder_input_ids=start, use_cache=True)
-        return _State(output.past_key_values, output.logits[:, -1], mask, None, encoded)
-    positions = (mask.cumsum(1) - 1).clamp(min=0)
-    output = model(input_ids=ids, attention_mask=mask, position_ids=positions, use_cache=True)
-    output.past_key_values.batch_repeat_interleave(count)
-    return _State(
-        output.past_key_values,
-        output.logits[:, -1].repeat_interleave(count, 0),
-        mask.repeat_interleave(count, 0),
-        mask.sum(1).repeat_interleave(count, 0),
-        None,
-    )

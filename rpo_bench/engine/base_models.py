@@ -192,7 +192,7 @@ def _inspect(folder: Path, trust: Trust) -> _Facts:
             allow_pickle=trust.allow_pickle,
             trust_remote_code=trust.trust_remote_code,
         )
-        model.check_batches()
+        model.check()
         return _Facts(model.is_encoder_decoder, model.positions.prompt, model.positions.response, _CHECKS)
     from rpo_bench.models.loading import load_config, load_tokenizer
     from rpo_bench.models.positions import positions_of

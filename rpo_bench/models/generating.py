@@ -3,18 +3,26 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from rpo_bench.models.sampling import processors
+from rpo_bench.models.sampling import processors, restrained
 from rpo_bench.spec import Decoding
+from trainers.equal_lengths import groups_of
 from trainers.logps import TokenLayout
+from trainers.sampling_ways import Trial, first_right, sampling_way
+from trainers.stepping import Way, Whole
 
 #: New tokens of the first round; later ones double what there is.
 _FIRST_ROUND = 12
+
+_TRIAL_TOKENS = 3
+
+_ways: WeakKeyDictionary[Any, dict[int, Way]] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True)
@@ -49,20 +57,60 @@ class Sampler:
         Returns:
             b lists of token ids, each up to and including end-of-sequence.
         """
+        way = self.way()
+        alike = way.equal_lengths or self._reads_ids()
+        extend = self._extend if way.cache else self._extend_uncached
         found: list[list[int]] = [[] for _ in prompts]
         active = list(range(len(prompts)))
         done = 0
         while active and done < draws.shape[1]:
             size = min(max(_FIRST_ROUND, done), draws.shape[1] - done)
-            for start in range(0, len(active), self.batch_size):
-                rows = active[start : start + self.batch_size]
+            for rows in self._batches(active, [len(prompt) if alike else 0 for prompt in prompts]):
                 uniform = draws[rows, done : done + size]
-                new = self._extend([prompts[i] for i in rows], [found[i] for i in rows], uniform)
+                new = extend([prompts[i] for i in rows], [found[i] for i in rows], uniform)
                 for row, tokens in zip(rows, new, strict=True):
                     found[row] += tokens
             done += size
             active = [row for row in active if found[row][-1] not in self.end_ids]
         return found
+
+    def way(self) -> Way:
+        """The fastest way that says what a whole pass says: ``generate``'s, or one without a cache."""
+        known = _ways.setdefault(self.model, {})
+        if self.layout.pad_id not in known:
+            ways = [Way(), Way(equal_lengths=True)][int(self.layout.equal_lengths) :]
+            found = None
+            if sampling_way(self.model, self.layout).cache:  # else its state is one that generate may mix up
+                with torch.no_grad():
+                    found = first_right(self.model, self.layout, ways, self._try)
+            known[self.layout.pad_id] = found or Way(cache=False)
+        return known[self.layout.pad_id]
+
+    def _try(self, prompts: list[list[int]], way: Way) -> Trial:
+        """A few tokens after each prompt, as ``generate`` makes them, greedily."""
+        tokens: list[list[int]] = [[] for _ in prompts]
+        logits: list[Tensor] = [torch.zeros(0)] * len(prompts)
+        for rows in self._batches(range(len(prompts)), [len(p) if way.equal_lengths else 0 for p in prompts]):
+            inputs, start = self._inputs([prompts[i] for i in rows], [[]] * len(rows))
+            settings = self._settings(_TRIAL_TOKENS, plain=True)
+            output = self.model.generate(**inputs, generation_config=settings)
+            steps = torch.stack(output.logits, dim=1)  # (b, T, V)
+            for row, said, own in zip(rows, output.sequences[:, start:].tolist(), steps, strict=True):
+                tokens[row], logits[row] = said, own
+        return tokens, torch.stack(logits)
+
+    def _reads_ids(self) -> bool:
+        """Whether the decoding looks at the tokens so far, padding on the left among them."""
+        asked = self.decoding
+        return self.layout.decoder_start_id is None and (
+            asked.repetition_penalty != 1 or asked.no_repeat_ngram_size > 0
+        )
+
+    def _batches(self, rows: Sequence[int], keys: Sequence[int]) -> Iterator[list[int]]:
+        """Rows in batches, of which each has rows of one key."""
+        for group in groups_of([keys[row] for row in rows]):
+            for start in range(0, len(group), self.batch_size):
+                yield [rows[place] for place in group[start : start + self.batch_size]]
 
     def _extend(
         self, prompts: list[list[int]], so_far: list[list[int]], uniform: NDArray[np.float64]
@@ -76,6 +124,24 @@ class Sampler:
             logits_processor=processors(self.decoding, draws, start),
         )
         return [_until_end(row, self.end_ids) for row in output[:, start:].tolist()]
+
+    def _extend_uncached(
+        self, prompts: list[list[int]], so_far: list[list[int]], uniform: NDArray[np.float64]
+    ) -> list[list[int]]:
+        """As ``_extend`` for models whose cache is of another kind: each step reads all that there is."""
+        state = Whole(self.model, prompts, self.layout, so_far)
+        start = [] if self.layout.decoder_start_id is None else [self.layout.decoder_start_id]
+        draws = torch.from_numpy(uniform).to(state.device)
+        pickers = processors(self.decoding, draws, 0)
+        new = torch.zeros(len(prompts), 0, dtype=torch.long, device=state.device)  # (b, t)
+        while True:
+            said = [[*(start or prompt), *one] for prompt, one in zip(state.prompts, state.said, strict=True)]
+            scores = restrained(self.decoding, said, state.logits)
+            new = torch.cat([new, pickers(new, scores).argmax(-1, keepdim=True)], dim=1)
+            rows = [_until_end(row, self.end_ids) for row in new.tolist()]
+            if new.shape[1] == uniform.shape[1] or all(row[-1] in self.end_ids for row in rows):
+                return rows
+            state.advance(self.model, new[:, -1])
 
     def _inputs(self, prompts: list[list[int]], so_far: list[list[int]]) -> tuple[dict[str, Any], int]:
         """What generate is given, and the tokens that it returns before the first new one."""
@@ -96,19 +162,23 @@ class Sampler:
         }
         return inputs, decoder.shape[1]
 
-    def _settings(self, new_tokens: int) -> Any:
+    def _settings(self, new_tokens: int, plain: bool = False) -> Any:
+        """How ``generate`` is called; ``plain``: never ending, with all its logits."""
         from transformers import GenerationConfig
 
+        asked = {
+            "repetition_penalty": self.decoding.repetition_penalty,
+            "no_repeat_ngram_size": self.decoding.no_repeat_ngram_size,
+            "eos_token_id": list(self.end_ids),
+        }
         return GenerationConfig(
             do_sample=False,  # the last logits processor leaves one token to choose from
             num_beams=1,
             max_new_tokens=new_tokens,
-            repetition_penalty=self.decoding.repetition_penalty,
-            no_repeat_ngram_size=self.decoding.no_repeat_ngram_size,
             pad_token_id=self.layout.pad_id,
-            eos_token_id=list(self.end_ids),
             decoder_start_token_id=self.layout.decoder_start_id,
             use_cache=True,
+            **({"output_logits": True, "return_dict_in_generate": True} if plain else asked),
         )
 
     def _padded(self, rows: list[list[int]], left: bool) -> tuple[Tensor, Tensor]:

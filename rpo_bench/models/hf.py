@@ -22,7 +22,9 @@ from rpo_bench.models.sampling import uniforms
 from rpo_bench.spec import Decoding, LoadingSpec, PromptFormat
 from trainers.layouts import checked_layout
 from trainers.logps import TokenLayout, collate, first_token_logps, token_logps
+from trainers.sampling_ways import sampling_way
 
+_TRIAL_BATCH = 8
 _BATCHES_PER_BLOCK = 16  # whose unfinished sequences are put together
 
 
@@ -119,13 +121,21 @@ class HFModel:
             raise UserError(f"{self.path} is not an adapter: it has no reference of its own.")
         return replace(self, adapter_on=False)
 
-    def check_batches(self) -> None:
-        """Finds out how rows may share a batch; what is found holds for all that is computed.
+    def check(self) -> None:
+        """Finds out how rows may share a batch and how the model is sampled from; holds for all that follows.
 
         Raises:
-            UserError: What the model says of a row depends on the rows beside it.
+            UserError: The model can't be run, or what it says of a row depends on the rows beside it.
         """
-        _ = self._layout
+        try:
+            with self._evaluating():
+                sampling_way(self._inner, self._layout)
+                Sampler(self._inner, self._layout, self.end_ids, Decoding(), _TRIAL_BATCH).way()
+        except UserError:
+            raise
+        except Exception as error:  # whatever a model's own code raises
+            first = (str(error).splitlines() or [""])[0].rstrip(".")
+            raise UserError(f"{self.path} can't be run: {type(error).__name__}: {first}.") from error
 
     def encode(self, prompt: str) -> list[int]:
         """The prompt's token ids."""

@@ -5,6 +5,8 @@ sample, position) and on nothing else. So the samples don't depend on the batch 
 global generator is read or moved, and all policies are compared under the same random numbers.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -12,6 +14,8 @@ from torch import Tensor
 from transformers import (
     LogitsProcessor,
     LogitsProcessorList,
+    NoRepeatNGramLogitsProcessor,
+    RepetitionPenaltyLogitsProcessor,
     TemperatureLogitsWarper,
     TopKLogitsWarper,
     TopPLogitsWarper,
@@ -73,3 +77,21 @@ def processors(decoding: Decoding, uniform: Tensor, start: int) -> LogitsProcess
         steps.append(TopPLogitsWarper(decoding.top_p))
     steps.append(InverseCdf(uniform, start))
     return steps
+
+
+def restrained(decoding: Decoding, said: Sequence[Sequence[int]], scores: Tensor) -> Tensor:
+    """Scores (b, V) after the repetition penalty and the n-gram ban, each row by its own tokens."""
+    steps: list[LogitsProcessor] = []
+    if decoding.repetition_penalty != 1:
+        steps.append(RepetitionPenaltyLogitsProcessor(decoding.repetition_penalty))
+    if decoding.no_repeat_ngram_size > 0:
+        steps.append(NoRepeatNGramLogitsProcessor(decoding.no_repeat_ngram_size))
+    if not steps:
+        return scores
+    rows = []
+    for row, tokens in enumerate(said):
+        ids, own = torch.tensor([list(tokens)], device=scores.device), scores[row : row + 1]
+        for step in steps:
+            own = step(ids, own)
+        rows.append(own)
+    return torch.cat(rows)
