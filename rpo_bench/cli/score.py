@@ -100,7 +100,7 @@ def _metrics(flags: ScoreFlags, trust: TrustFlags, stored: "StoredRecord") -> "S
     if flags.toxicity is not None:
         found.append(toxicity_metric(flags.toxicity, trust.allow_pickle))
     if flags.bertscore is not None:
-        from rpo_bench.metrics.references import BertScore
+        from rpo_bench.metrics.bertscore import BertScore
 
         found.append(BertScore.of(flags.bertscore))
     if flags.reward is not None:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from rpo_bench.data.convert import LabelRule, desirable_labels, group_ids, group_statistics, rewards_of
 from rpo_bench.data.row import Row
+from rpo_bench.metrics.words import length_in_words
 
 BINS = 10
 LABEL_RULES: tuple[LabelRule, ...] = ("prompt_mean", "global_mean", "positive")
@@ -137,9 +138,9 @@ def describe(
         desirable_share={rule: float(desirable_labels(rewards, groups, rule).mean()) for rule in LABEL_RULES},
         duplicates=find_duplicates(rows),
         empty_responses=sum(not row.response.strip() for row in rows),
-        prompt_words=_lengths([len(text.split()) for text in texts.values()]),
+        prompt_words=_lengths([length_in_words(text) for text in texts.values()]),
         prompt_characters=_lengths([len(text) for text in texts.values()]),
-        response_words=_lengths([len(row.response.split()) for row in rows]),
+        response_words=_lengths([length_in_words(row.response) for row in rows]),
         response_characters=_lengths([len(row.response) for row in rows]),
         with_behaviour_logp=sum(row.behaviour_logp is not None for row in rows),
         with_reference_rewards=len(scored),

@@ -5,24 +5,27 @@ nltk, bert_score), with the highest score over a prompt's references where there
 """
 
 import importlib.util
-import math
 from abc import abstractmethod
 from collections.abc import Sequence
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 from rpo_bench.data.fields import REFERENCE, REFERENCES
 from rpo_bench.data.row import Prompt
-from rpo_bench.errors import UserError
-from rpo_bench.hashing import hash_folder
 from rpo_bench.metrics.protocol import SHARE, Metric, MetricContext, SampleMetric, Score, Unscored
-from rpo_bench.metrics.words import words
+from rpo_bench.metrics.words import (
+    cased_words,
+    composed,
+    other_letters,
+    spoken_words,
+    unspaced,
+    words,
+)
 from rpo_bench.results.samples import StoredSample
 
 NO_REFERENCE = Unscored("the prompt has no reference")
+NO_WORDS = Unscored("the reference has no words")
 EMPTY = Unscored("empty text")
-_BATCH = 64
 #: What nltk's METEOR reads, by the names of its downloader.
 _NLTK_DATA = {
     "wordnet": ("corpora/wordnet", "corpora/wordnet.zip"),
@@ -48,7 +51,7 @@ def reference_metrics(context: MetricContext) -> list[Metric]:
     return [RougeL(), SentenceBleu(), Meteor(), LengthRatio()] if context.references else []
 
 
-class _Referenced(SampleMetric):
+class Referenced(SampleMetric):
     """A score of a text beside references. Without a reference, or without a word, there is none."""
 
     unit = "0 to 1"
@@ -90,7 +93,7 @@ class _Referenced(SampleMetric):
         """The scores of N texts beside their references."""
 
 
-class RougeL(_Referenced):
+class RougeL(Referenced):
     """F1 of the longest common subsequence of words (Lin 2004), without stemming."""
 
     name = "rouge_l"
@@ -99,13 +102,28 @@ class RougeL(_Referenced):
     def scores(self, texts: Sequence[str], references: Sequence[list[str]]) -> Sequence[Score]:
         """The highest F1 over the references."""
         from rouge_score.rouge_scorer import RougeScorer
+        from rouge_score.tokenizers import DefaultTokenizer
 
-        scorer = RougeScorer(["rougeL"])
-        pairs = zip(texts, references, strict=True)
-        return [float(scorer.score_multi(against, text)["rougeL"].fmeasure) for text, against in pairs]
+        splitters: tuple[Any, Any] = DefaultTokenizer(), _Spoken()
+        found: list[Score] = []
+        for text, against in zip(texts, references, strict=True):
+            splitter = splitters[any(map(other_letters, [text, *against]))]
+            known = [one for one in against if splitter.tokenize(one)]
+            scorer = RougeScorer(["rougeL"], tokenizer=splitter)
+            best = scorer.score_multi(known, text)["rougeL"].fmeasure if known else NO_WORDS
+            found.append(best if isinstance(best, Unscored) else float(best))
+        return found
 
 
-class SentenceBleu(_Referenced):
+class _Spoken:
+    """A tokenizer as rouge_score takes it, for letters that its own drops: all but a to z."""
+
+    def tokenize(self, text: str) -> list[str]:
+        """The words of a text, without punctuation."""
+        return spoken_words(text)
+
+
+class SentenceBleu(Referenced):
     """Sentence BLEU-4 with exponential smoothing and effective order, against all references at once."""
 
     name = "bleu"
@@ -116,12 +134,17 @@ class SentenceBleu(_Referenced):
         """sacreBLEU's score / 100."""
         from sacrebleu.metrics import BLEU
 
-        bleu = BLEU(effective_order=True)
-        pairs = zip(texts, references, strict=True)
-        return [min(1.0, bleu.sentence_score(text, against).score / 100) for text, against in pairs]
+        bleus = BLEU(effective_order=True), BLEU(effective_order=True, tokenize="none")
+        found: list[Score] = []
+        for text, against in zip(texts, references, strict=True):
+            apart = any(map(unspaced, [text, *against]))
+            split = _spaced if apart else composed
+            score = bleus[apart].sentence_score(split(text), [split(one) for one in against]).score
+            found.append(min(1.0, score / 100))
+        return found
 
 
-class Meteor(_Referenced):
+class Meteor(Referenced):
     """METEOR (Banerjee and Lavie 2005): words, stems and WordNet's synonyms."""
 
     name = "meteor"
@@ -142,11 +165,17 @@ class Meteor(_Referenced):
         from nltk import word_tokenize
         from nltk.translate.meteor_score import meteor_score
 
-        pairs = zip(texts, references, strict=True)
-        return [
-            float(meteor_score([word_tokenize(one) for one in against], word_tokenize(text)))
-            for text, against in pairs
-        ]
+        found: list[Score] = []
+        for text, against in zip(texts, references, strict=True):
+            apart = any(map(unspaced, [text, *against]))
+            split = cased_words if apart else lambda one: word_tokenize(composed(one))
+            found.append(float(meteor_score([split(one) for one in against], split(text))))
+        return found
+
+
+def _spaced(text: str) -> str:
+    """The text with spaces between its words, and between characters of scripts without spaces."""
+    return " ".join(cased_words(text))
 
 
 def _is_there(place: str) -> bool:
@@ -160,7 +189,7 @@ def _is_there(place: str) -> bool:
     return True
 
 
-class LengthRatio(_Referenced):
+class LengthRatio(Referenced):
     """Words of the text over those of the reference that is nearest in length."""
 
     name = "length_ratio"
@@ -177,64 +206,5 @@ class LengthRatio(_Referenced):
 def _ratio(length: int, references: Sequence[int]) -> Score:
     known = [reference for reference in references if reference]
     if not known:
-        return Unscored("the reference has no words")
+        return NO_WORDS
     return length / min(known, key=lambda reference: (abs(reference - length), reference))
-
-
-class BertScore(_Referenced):
-    """BERTScore's F1 (Zhang et al. 2020) by an encoder in a folder, without rescaling.
-
-    Args:
-        folder: A model folder as ``save_pretrained`` writes it.
-        layer: Which layer's vectors are compared; None: the last.
-
-    Raises:
-        UserError: The package is missing, or the folder holds no such model.
-    """
-
-    name = "bertscore"
-    package = "bert_score"
-    bounds = (-1.0, 1.0)
-
-    def __init__(self, folder: Path, layer: int | None = None) -> None:
-        from rpo_bench.models.folder import check_model_folder, read_json
-
-        if importlib.util.find_spec("bert_score") is None:
-            raise UserError("--bertscore: bert_score isn't installed: pip install 'rpo-bench[references]'.")
-        check_model_folder(folder, allow_pickle=False)
-        config = read_json(folder / "config.json")
-        names = ("num_hidden_layers", "n_layers", "num_layers")
-        layers = int(next((config[name] for name in names if config.get(name)), 0))
-        self._layer = layers if layer is None else layer
-        if not 0 < self._layer <= layers:
-            raise UserError(f"--bertscore {folder}:{self._layer}: the model has the layers 1 to {layers}.")
-        self._folder = folder
-        content = hash_folder(folder)[:8]
-        self.detail = f", {folder.resolve().name} layer {self._layer} ({content})"
-
-    @classmethod
-    def of(cls, given: str) -> "BertScore":
-        """``FOLDER`` or ``FOLDER:LAYER``."""
-        folder, _, layer = given.rpartition(":")
-        if folder and layer.isdigit():
-            return cls(Path(folder), int(layer))
-        return cls(Path(given))
-
-    def scores(self, texts: Sequence[str], references: Sequence[list[str]]) -> Sequence[Score]:
-        """The highest F1 over the references."""
-        import bert_score
-
-        from rpo_bench.models.quiet import quiet
-
-        if not texts:
-            return []
-        with quiet():
-            f1: Any = bert_score.score(
-                list(texts),
-                list(references),
-                model_type=str(self._folder),
-                num_layers=self._layer,
-                batch_size=_BATCH,
-            )[2]
-        scores = [float(value) for value in f1]
-        return [score if math.isfinite(score) else Unscored("bert_score gave no number") for score in scores]

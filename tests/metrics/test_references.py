@@ -14,9 +14,9 @@ from tiny_classifiers import tiny_classifier
 
 from rpo_bench.data.row import Prompt
 from rpo_bench.errors import UserError
+from rpo_bench.metrics.bertscore import BertScore
 from rpo_bench.metrics.protocol import MetricContext, Unscored
 from rpo_bench.metrics.references import (
-    BertScore,
     LengthRatio,
     Meteor,
     RougeL,
@@ -53,7 +53,7 @@ def test_references_are_read_from_the_prompts_metadata():
         return references_of(Prompt(prompt_id="p", text="?", metadata=metadata))
 
     assert of(reference="a") == ["a"]
-    assert of(references=["a", " ", "b", 3]) == ["a", "b"]
+    assert of(references=["a", " ", "b", 3]) == ["a", "b", "3"]
     assert of() == of(reference="") == of(references=None) == []
 
 
