@@ -10,6 +10,7 @@ from rpo_bench.data.text_files import whole_text
 from rpo_bench.errors import UserError
 from rpo_bench.hashing import hash_json
 from rpo_bench.judge.protocol import Call, Pair
+from rpo_bench.judge.thinking import WORDS as THOUGHTS
 
 MAX_CHARS = 8_000  # of each text that is shown
 
@@ -18,14 +19,16 @@ _FIELDS = ("prompt", "first", "second")
 _FIELD = re.compile(r"\{(prompt|first|second)\}")
 _CUT = " [cut here]"
 
-# What could end a block of the template, pass for a turn of the conversation, or for the judge's verdict.
+# What could end a block of the template, pass for a turn of the conversation, for the judge's thoughts or for
+# its verdict.
 _UNSAFE = (
     (re.compile(r"<{3,}"), "<<"),
     (re.compile(r">{3,}"), ">>"),
-    (re.compile(r"<\|"), "< |"),
-    (re.compile(r"\|>"), "| >"),
+    (re.compile(r"<([|｜])"), r"< \1"),
+    (re.compile(r"([|｜])>"), r"\1 >"),
     (re.compile(r"<(/?)(s|bos|eos|pad|start_of_turn|end_of_turn)>", re.IGNORECASE), r"< \1\2 >"),
     (re.compile(r"\[(/?INST|/?SYS)\]", re.IGNORECASE), r"[ \1 ]"),
+    (re.compile(rf"([<◁])(/?{THOUGHTS}\b)|(\[)(/?{THOUGHTS}\])", re.IGNORECASE), r"\1\3 \2\4"),
     (re.compile(r"(verd)(ict)", re.IGNORECASE), r"\1-\2"),
 )
 
@@ -54,10 +57,9 @@ class Template:
         values = dict(zip(_FIELDS, (prompt, first, second), strict=True))
         return _FIELD.sub(lambda field: neutral(values[field[1]], self.max_chars), self.text)
 
-    def cuts(self, pair: Pair) -> bool:
-        """Whether a text of the pair is too long to be shown whole."""
-        texts = (pair.prompt.text, pair.model_response, pair.baseline_response)
-        return any(len(text) > self.max_chars for text in texts)
+    def question(self, call: Call) -> str:
+        """What any judge that reads text is asked by a call."""
+        return self.render(call.prompt.text, call.first, call.second)
 
 
 def load_template(name: str | Path, max_chars: int = MAX_CHARS) -> Template:

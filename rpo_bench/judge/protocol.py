@@ -11,6 +11,8 @@ from rpo_bench.spec import Frozen
 
 Mode = Literal["verdict", "logprobs"]
 
+REFUSED = "refusal"  # ``finish`` of a reply in which the judge declines to answer
+
 
 @dataclass(frozen=True)
 class Pair:
@@ -68,6 +70,9 @@ class Attempt(Frozen):
         None, description="nats of the labels A and B; null for one that the server doesn't list"
     )
     error: str | None = Field(None, description="the call failed; it is tried again by the next run")
+    sent: dict[str, float | int | bool] | None = Field(
+        None, description="the request's parameters as the server took them; null where there are none"
+    )
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
     seconds: float = Field(0.0, ge=0, description="wall clock, waiting between retries included")
@@ -97,6 +102,11 @@ class Judge(Protocol):
     @property
     def identity(self) -> dict[str, Any]:
         """What its judgements depend on, JSON-able and without any secret."""
+        ...
+
+    @property
+    def max_chars(self) -> int | None:
+        """What it is shown of each text at most, in characters; None: all of it."""
         ...
 
     @property

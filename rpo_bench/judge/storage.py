@@ -97,7 +97,8 @@ def _game(of: StoredGame, reply: StoredReply | None, mode: Mode) -> Game:
     reason = None
     if reply is not None:
         reading = read_attempt(reply.attempts[-1], mode)
-        answer, reason, probability = reading.answer, reading.reason, reading.probability
+        answer, reason = reading.answer, reading.reason
+        probability = None if answer is None else reading.probability
         if probability is not None and of.swapped:
             probability = 1 - probability
     won: Any = None

@@ -94,7 +94,7 @@ def test_an_answer_cut_in_the_middle_is_never_scored(tmp_path):
     assert account.scored == 0
     assert account.failed.total() + account.unscored.total() == account.made == 2
     account, _ = judged(tmp_path / "b", lambda *_: completion('So {"verdict": "A"} or', finish="length"))
-    assert dict(account.unscored) == {"the reply is cut off": 2}
+    assert dict(account.unscored) == {"the reply is cut off: raise --judge-max-tokens": 2}
 
 
 def test_an_unreadable_reply_is_asked_for_once_more(tmp_path):

@@ -28,6 +28,7 @@ class PythonJudge:
     content: str
 
     mode: Mode = "verdict"
+    max_chars: int | None = None
     batch_size: int = 16
     concurrency: int = 1
     asks_again: bool = False
@@ -76,6 +77,7 @@ class GoldJudge:
     content: Mapping[str, str]
 
     mode: Mode = "verdict"
+    max_chars: int | None = None
     batch_size: int = 256
     concurrency: int = 1
     asks_again: bool = False

@@ -2,7 +2,8 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,8 @@ from rpo_bench.errors import UserError
 from rpo_bench.judge.prompts import Template
 from rpo_bench.judge.protocol import Attempt, Call, Mode
 from rpo_bench.models.hf import HFModel
+from rpo_bench.models.prompt_formats import resolve_format
+from rpo_bench.models.prompting import prompt_text
 
 LABELS = ("A", "B")
 
@@ -21,7 +24,9 @@ def label_logps(
 ) -> NDArray[np.float64]:
     """Log-probabilities (nats) of two labels as the answers to prompts, for both architectures.
 
-    A label's tokens are summed; nothing is sampled.
+    A label may be written with a space or a line before it; where each of its spellings is one token, their
+    probabilities are added, as those that a server lists are. Else its tokens' log-probabilities are summed.
+    Nothing is sampled.
 
     Args:
         model: Decoder-only or encoder-decoder.
@@ -36,15 +41,25 @@ def label_logps(
         UserError: The tokenizer doesn't tell the labels apart, or a prompt doesn't fit the context.
     """
     ids = [list(model.tokenizer(label, add_special_tokens=False).input_ids) for label in labels]
-    if not all(ids) or ids[0] == ids[1]:
+    spellings = [_single_tokens(model.tokenizer, label) for label in labels]
+    if not all(ids) or ids[0] == ids[1] or set(spellings[0]) & set(spellings[1]):
         raise UserError(
             f"{model.path} can't judge: its tokenizer doesn't tell '{labels[0]}' from '{labels[1]}'."
         )
-    if len(ids[0]) == len(ids[1]) == 1:  # one forward pass tells both
-        return model.next_token_logps(prompts, [ids[0][0], ids[1][0]], batch_size)
+    if all(spellings):  # one forward pass tells both
+        logps = model.next_token_logps(prompts, [*spellings[0], *spellings[1]], batch_size)
+        cut = len(spellings[0])
+        parts = (logps[:, :cut], logps[:, cut:])
+        return np.stack([np.logaddexp.reduce(part, axis=1) for part in parts], axis=1)
     texts = [text for text in prompts for _ in labels]
     found = model.token_logps(texts, ids * len(prompts), batch_size)
     return np.array([float(np.sum(logps, dtype=np.float64)) for logps in found]).reshape(len(prompts), 2)
+
+
+def _single_tokens(tokenizer: Any, label: str) -> list[int]:
+    """The tokens that are a label by themselves, alone or behind a space or a line's end."""
+    spelled = [tokenizer(before + label, add_special_tokens=False).input_ids for before in ("", " ", "\n")]
+    return list(dict.fromkeys(ids[0] for ids in spelled if len(ids) == 1))
 
 
 def label_probabilities(
@@ -79,9 +94,14 @@ class HFJudge:
     asks_again: bool = False
 
     @property
+    def max_chars(self) -> int:
+        """As the template has it."""
+        return self.template.max_chars
+
+    @property
     def identity(self) -> dict[str, Any]:
-        """The weights and the template."""
-        return {
+        """The weights and the template, and how the question is written to a chat model."""
+        found = {
             "backend": "embedded" if self.embedded else "hf",
             "model": self.model.path.rstrip("/").rpartition("/")[2],
             "content": self.content,
@@ -91,13 +111,14 @@ class HFJudge:
             "max_chars": self.template.max_chars,
             "labels": list(LABELS),
         }
+        return found if self.embedded else {**found, "asked_as": self._shown("{question}")}
 
     def ask(self, calls: Sequence[Call], again: bool = False) -> list[Attempt]:
         """The log-probabilities of A and B for each call."""
         start = time.perf_counter()
-        shown = [self._shown(self.template.render(c.prompt.text, c.first, c.second)) for c in calls]
+        shown = [self.template.question(call) for call in calls]
         self._check_length(shown)
-        logps = label_logps(self.model, shown, LABELS, self.batch_size)
+        logps = label_logps(self._asked, shown, LABELS, self.batch_size)
         if not np.isfinite(logps).all():
             raise UserError(f"{self.model.path} gives non-finite log-probabilities: it is damaged.")
         each = (time.perf_counter() - start) / len(calls)
@@ -107,8 +128,21 @@ class HFJudge:
         """Nothing is priced."""
         return 0, 0
 
+    @cached_property
+    def _asked(self) -> HFModel:
+        """The model, prompted as a policy of its kind is: in its chat format where it has one."""
+        chat = getattr(self.model.tokenizer, "chat_template", None) and not self.model.is_encoder_decoder
+        form = resolve_format(
+            "chat" if chat else "none",
+            None,
+            self.model.tokenizer,
+            self.model.path,
+            self.model.is_encoder_decoder,
+        )
+        return replace(self.model, prompt_format=form)
+
     def _check_length(self, shown: Sequence[str]) -> None:
-        longest = max(len(self.model.encode(text)) for text in shown) + 1
+        longest = max(len(self._asked.encode(text)) for text in shown) + 1
         if self.model.context is not None and longest > self.model.context:
             raise UserError(
                 f"{self.model.path} can't judge: a question takes {longest} tokens and it reads "
@@ -116,10 +150,5 @@ class HFJudge:
             )
 
     def _shown(self, text: str) -> str:
-        """The text in the model's chat format, where it has one."""
-        tokenizer = self.model.tokenizer
-        if not getattr(tokenizer, "chat_template", None):
-            return text
-        turns = [{"role": "user", "content": text}]
-        chat = str(tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True))
-        return chat.removeprefix(tokenizer.bos_token or "")  # encoding puts it there again
+        """What is written of a question, without what the tokenizer adds."""
+        return prompt_text(self.model.tokenizer, text, self._asked.prompt_format)

@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,15 +12,25 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from rpo_bench.errors import UserError
+from rpo_bench.judge.backends.parameters import (
+    AUTO,
+    Accepted,
+    Limit,
+    Temperature,
+    Wanted,
+    refuses_logprobs,
+    sentence,
+)
 from rpo_bench.judge.prompts import Template
-from rpo_bench.judge.protocol import Attempt, Call, Mode
-from rpo_bench.urls import without_secrets
+from rpo_bench.judge.protocol import REFUSED, Attempt, Call, Mode
+from rpo_bench.urls import credentials, without_secrets
 
 MALFORMED = "malformed"  # ``finish`` of an answer that isn't a chat completion
 
 _LABELS = ("A", "B")
 _NO_KEY = "none"  # servers without keys get this; the package insists on one
 _AGAIN = "\n\nReply with the JSON object alone."
+_KEY_LIKE = re.compile(r"\bsk-[\w-]{8,}|(?<=Bearer )\S+")
 _CHARS_PER_TOKEN = 3  # few, so that estimates of English lie above
 _TOKENS_PER_TURN = 16
 _FATAL = {
@@ -31,7 +42,7 @@ _FATAL = {
 
 @dataclass(frozen=True)
 class OpenAIJudge:
-    """A chat model at temperature 0; implements ``Judge``.
+    """A chat model, at temperature 0 where it lets us; implements ``Judge``.
 
     Attributes:
         model: As the server calls it.
@@ -44,6 +55,8 @@ class OpenAIJudge:
         max_retries: Of connection errors, time-outs, 408, 409, 429 and 5xx; with back-off, or as long as
             Retry-After says.
         max_tokens: Of a reply.
+        limit: Under which name that is sent; see ``Wanted``.
+        temperature: See ``Wanted``.
     """
 
     model: str
@@ -55,6 +68,8 @@ class OpenAIJudge:
     timeout: float = 60.0
     max_retries: int = 5
     max_tokens: int = 256
+    limit: Limit = AUTO
+    temperature: Temperature = AUTO
 
     batch_size: int = 1
     asks_again: bool = True
@@ -67,12 +82,20 @@ class OpenAIJudge:
             "model": self.model,
             "base_url": without_secrets(str(self._client.base_url)),
             "mode": self.mode,
-            "temperature": 0,
-            "max_tokens": self.max_tokens if self.mode == "verdict" else 1,
+            **self._accepted.wanted.identity,
             "template": self.template.name,
             "template_hash": self.template.hash,
             "max_chars": self.template.max_chars,
         }
+
+    @property
+    def max_chars(self) -> int:
+        """As the template has it."""
+        return self.template.max_chars
+
+    @cached_property
+    def _accepted(self) -> Accepted:
+        return Accepted(Wanted(self.mode, self.max_tokens, self.limit, self.temperature))
 
     @cached_property
     def _client(self) -> Any:
@@ -102,77 +125,79 @@ class OpenAIJudge:
 
         Beyond ASCII a character may be as many tokens as bytes.
         """
-        shown = self.template.render(call.prompt.text, call.first, call.second)
-        out = self.max_tokens if self.mode == "verdict" else 1
+        shown = self.template.question(call)
         plain = sum(letter.isascii() for letter in shown)
         others = len(shown.encode("utf-8", "surrogatepass")) - plain
-        return math.ceil(plain / _CHARS_PER_TOKEN) + others + _TOKENS_PER_TURN, out
+        return math.ceil(plain / _CHARS_PER_TOKEN) + others + _TOKENS_PER_TURN, self._accepted.wanted.tokens
 
     def _ask(self, call: Call, again: bool) -> Attempt:
+        begun = time.perf_counter()
+        while True:
+            sent = self._accepted.sent
+            attempt = self._request(call, again, sent, begun)
+            if attempt is not None:
+                return attempt
+
+    def _request(self, call: Call, again: bool, sent: dict[str, Any], begun: float) -> Attempt | None:
+        """What comes of a request; None where the server has refused a parameter that can be left out."""
         import openai
 
-        begun = time.perf_counter()
+        shown = self.template.question(call) + (_AGAIN if again and self.mode == "verdict" else "")
+        asked = {"model": self.model, **sent, "messages": [{"role": "user", "content": shown}]}
+        retries = self.max_retries
         try:
-            raw = self._client.chat.completions.with_raw_response.create(**self._request(call, again))
-            answer, retries = raw.http_response.text, raw.retries_taken
+            raw = self._client.chat.completions.with_raw_response.create(**asked)
+            found = self._read(raw.http_response.text)
+            seconds = time.perf_counter() - begun
+            return found.model_copy(update={"sent": sent, "seconds": seconds, "retries": raw.retries_taken})
         except openai.APITimeoutError:
             error = f"no answer within {self.timeout:g} s"
         except openai.APIConnectionError as problem:
             error = f"no connection ({type(problem.__cause__ or problem).__name__})"
         except openai.APIStatusError as problem:
-            self._check_fatal(problem.status_code)
-            error = f"HTTP {problem.status_code}"
-        else:
-            return self._read(answer, time.perf_counter() - begun, retries)
-        refused = error.startswith("HTTP 4") and error[5:] not in ("408", "409", "429")
-        return Attempt(
-            text=None,
-            error=error,
-            seconds=time.perf_counter() - begun,
-            retries=0 if refused else self.max_retries,
-        )
+            status, said = problem.status_code, self._without_key(sentence(problem.response.text))
+            if self._accepted.adapts(sent, status, said):
+                return None
+            self._check_fatal(sent, status, said)
+            error = f"HTTP {status}" + (f": {said}" if said else "")
+            refused = 400 <= status < 500 and status not in (408, 409, 429)
+            retries = 0 if refused else retries
+        return Attempt(error=error, sent=sent, seconds=time.perf_counter() - begun, retries=retries)
 
-    def _request(self, call: Call, again: bool) -> dict[str, Any]:
-        shown = self.template.render(call.prompt.text, call.first, call.second)
-        asked: dict[str, Any] = {"model": self.model, "temperature": 0}
-        if self.mode == "logprobs":
-            asked |= {"max_tokens": 1, "logprobs": True, "top_logprobs": 20}
-        else:
-            asked |= {"max_tokens": self.max_tokens}
-            shown += _AGAIN if again else ""
-        return {**asked, "messages": [{"role": "user", "content": shown}]}
-
-    def _check_fatal(self, status: int) -> None:
+    def _check_fatal(self, sent: dict[str, Any], status: int, said: str) -> None:
+        """Raises UserError for what would fail for every call."""
+        told = f" It says: {said.rstrip('.')}." if said else ""
+        who = f"The judge {self.model} at {without_secrets(str(self._client.base_url))}"
+        if refuses_logprobs(sent, status, said):
+            raise UserError(f"{who} gives no log-probabilities: leave out --judge-mode logprobs.{told}")
         if status in _FATAL:
-            hint = _FATAL[status].format(key=self.key_env)
-            where = without_secrets(str(self._client.base_url))
-            raise UserError(f"The judge {self.model} at {where} answered HTTP {status}: {hint}.")
+            raise UserError(f"{who} answered HTTP {status}: {_FATAL[status].format(key=self.key_env)}.{told}")
 
-    def _read(self, answer: str, seconds: float, retries: int) -> Attempt:
+    def _read(self, answer: str) -> Attempt:
         """What an HTTP answer says; one that isn't a chat completion has no text and can't be read."""
         try:
             body = json.loads(self._without_key(answer))
             choice = body["choices"][0]
-            text = choice["message"].get("content")
+            text, refusal = choice["message"].get("content"), choice["message"].get("refusal")
             if not isinstance(text, str | None):
                 raise TypeError
             usage = body.get("usage") or {}
             return Attempt(
-                text=text,
-                finish=choice.get("finish_reason"),
+                text=text or (str(refusal) if refusal else text),
+                finish=REFUSED if refusal else choice.get("finish_reason"),
                 label_logps=_labels(choice) if self.mode == "logprobs" else None,
                 prompt_tokens=_count(usage.get("prompt_tokens")),
                 completion_tokens=_count(usage.get("completion_tokens")),
-                seconds=seconds,
-                retries=retries,
             )
         except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError):
-            return Attempt(text=None, finish=MALFORMED, seconds=seconds, retries=retries)
+            return Attempt(finish=MALFORMED)
 
     def _without_key(self, text: str) -> str:
-        """A server's words without the key, should it repeat it."""
-        key = os.environ.get(self.key_env)
-        return text.replace(key, "***") if key else text
+        """A server's words without the key, should it repeat it, and without what its address says of us."""
+        secrets = [os.environ.get(self.key_env), *credentials(str(self._client.base_url))]
+        for secret in secrets:
+            text = text.replace(secret, "***") if secret else text
+        return _KEY_LIKE.sub("***", text)
 
 
 def _labels(choice: dict[str, Any]) -> tuple[float | None, float | None] | None:
