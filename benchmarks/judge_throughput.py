@@ -21,10 +21,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from rpo_bench.data.row import Prompt
+from rpo_bench.judge.account import Account
 from rpo_bench.judge.backends.openai import OpenAIJudge
 from rpo_bench.judge.prompts import load_template
 from rpo_bench.judge.protocol import Pair
-from rpo_bench.judge.running import Account, plan_of, run_judge
+from rpo_bench.judge.running import plan_of, run_judge
 from rpo_bench.judge.storage import load_games, open_store
 
 

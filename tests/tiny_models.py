@@ -103,11 +103,16 @@ def tiny_encoder_decoder(folder: Path, seed: int = 0, kind: str = "t5", scale: f
 
 
 def tiny_judge(folder: Path) -> Path:
-    """Saves a decoder-only model that knows the words A and B, and nothing of right and wrong."""
+    """Saves a decoder-only model that says A or B, nothing else, and knows nothing of right and wrong."""
     torch.manual_seed(SEED)
     words = (*WORDS, "A", "B", "<|A", "<|B", "<|")
-    config = _llama(len(SPECIAL + words), 0.4)
-    return _save(folder, LlamaForCausalLM(config), tiny_tokenizer(append_eos=False, words=words))
+    model = LlamaForCausalLM(_llama(len(SPECIAL + words), 0.4))
+    labels = [len(SPECIAL + words) - i for i in (5, 4)]
+    with torch.no_grad():  # the first number of all states is large, and the head reads it for both labels
+        model.model.embed_tokens.weight[:, 0] = 4.0
+        model.lm_head.weight[:, 0] = 0.0
+        model.lm_head.weight[labels, 0] = 8.0
+    return _save(folder, model, tiny_tokenizer(append_eos=False, words=words))
 
 
 def _llama(vocabulary: int, deviation: float) -> LlamaConfig:

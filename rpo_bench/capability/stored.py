@@ -21,6 +21,7 @@ from rpo_bench.capability.schema import (
 from rpo_bench.capability.values import alignment_tax, harness_metrics
 from rpo_bench.errors import UserError
 from rpo_bench.hashing import hash_json
+from rpo_bench.results.command_line import with_flags
 from rpo_bench.results.json_lines import read_json_lines, write_json_lines
 from rpo_bench.results.schema import Record
 from rpo_bench.results.store import StoredRecord, write_record
@@ -86,9 +87,8 @@ def add_measured(
 
 def _command(command: str, tasks: Sequence[str], asked: Asked) -> str:
     """The command that reproduces a row, with these tasks."""
-    flags = {"--lm-eval-limit": asked.limit, "--lm-eval-fewshot": asked.num_fewshot}
-    parts = [command.partition(f" {FLAG} ")[0], FLAG, ",".join(tasks)]
-    return " ".join([*parts, *(f"{flag} {value}" for flag, value in flags.items() if value is not None)])
+    flags = {FLAG: ",".join(tasks), "--lm-eval-limit": asked.limit, "--lm-eval-fewshot": asked.num_fewshot}
+    return with_flags(command, flags)
 
 
 def _of(name: str, tasks: set[str]) -> bool:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rpo_bench.cli.console import err, out, print_facts
+from rpo_bench.cli.judge_asking import ask, output_of
 from rpo_bench.cli.judge_flags import CostFlags, JudgeFlags
-from rpo_bench.cli.judge_run import judging_bar, output_of, print_plan
 from rpo_bench.cli.options import flag, with_flags
 from rpo_bench.cli.run_flags import TrustFlags
 
@@ -48,28 +48,19 @@ def audit(what: AuditFlags, who: JudgeFlags, cost: CostFlags, trust: TrustFlags)
     """
     from rpo_bench.judge.audit import audit_of, audited
     from rpo_bench.judge.card import write_card
-    from rpo_bench.judge.running import plan_of, run_judge
-    from rpo_bench.judge.storage import judge_folder, load_games, open_store, stored_replies
 
-    budget = cost.budget()
-    asked = audit_of(_records(what.results), what.pairs, what.include_path)
-    judge = who.judge_of(asked.pairs, trust, what.include_path)
-    plan = plan_of(asked.pairs, who.max_chars)
-    folder = judge_folder(what.output_path or output_of(what.results[0]), judge)
-    if cost.dry_run:
-        paid = {key for key, reply in stored_replies(folder).items() if not reply.failed}
-        print_plan(judge, plan, paid, budget, cost)
+    shown = audit_of(_records(what.results), what.pairs, what.include_path)
+    judge = who.judge_of(shown.pairs, trust, what.include_path)
+    asked = ask(judge, shown.pairs, what.output_path or output_of(what.results[0]), cost)
+    if asked is None:
         return
-    with open_store(folder, judge.identity) as store, judging_bar() as told:
-        account = run_judge(judge, plan, store, budget, told)
-        replies = store.replies
-    card = audited(judge, asked, plan, load_games(folder), replies, budget)
-    write_card(folder, card)
+    card = audited(judge, shown, asked.plan, asked.games, asked.replies, asked.budget)
+    write_card(asked.folder, card)
     if cost.as_json:
         typer.echo(card.model_dump_json(indent=2))
     else:
-        _print(card, folder)
-    if account.failed or account.stopped:
+        _print(card, asked.folder)
+    if asked.account.failed or asked.account.stopped:
         err().print("Calls are missing; the same command makes them.", markup=False)
         raise typer.Exit(1)
 

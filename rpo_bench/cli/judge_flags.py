@@ -14,9 +14,19 @@ from rpo_bench.errors import UserError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from rpo_bench.judge.backends.parameters import Temperature
     from rpo_bench.judge.choosing import JudgeOptions
     from rpo_bench.judge.protocol import Judge, Pair
     from rpo_bench.judge.running import Budget
+
+
+class JudgeLimit(StrEnum):
+    """Under which name a server is told how long a reply may be."""
+
+    auto = "auto"
+    max_tokens = "max_tokens"
+    max_completion_tokens = "max_completion_tokens"
+    none = "none"
 
 
 class JudgeMode(StrEnum):
@@ -82,6 +92,16 @@ class JudgeFlags:
         int, flag("--judge-retries", "Of a request, on 429, 5xx and time-outs.", "Judge", min=0)
     ] = 5
     max_tokens: Annotated[int, flag("--judge-max-tokens", "Of a reply.", "Judge", min=1)] = 256
+    limit_parameter: Annotated[
+        JudgeLimit,
+        flag(
+            "--judge-limit-parameter", "How a server is told that; auto: by the name that it takes.", "Judge"
+        ),
+    ] = JudgeLimit.auto
+    temperature: Annotated[
+        str,
+        flag("--judge-temperature", "Of a server's model; auto: 0 where it lets us; none: its own.", "Judge"),
+    ] = "auto"
     max_chars: Annotated[int, flag("--judge-max-chars", "Of each text, shown at most.", "Judge", min=100)] = (
         8_000
     )
@@ -110,10 +130,24 @@ class JudgeFlags:
             timeout=self.timeout,
             retries=self.retries,
             max_tokens=self.max_tokens,
+            limit=self.limit_parameter.value,
+            temperature=_temperature(self.temperature),
             max_chars=self.max_chars,
             batch_size=self.batch_size,
             trust=Trust(**vars(trust)),
         )
+
+
+def _temperature(text: str) -> "Temperature":
+    if text in ("auto", "none"):
+        return text  # type: ignore[return-value]
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 10:
+        raise UserError(f"--judge-temperature {text}: write auto, none, or a number such as 0.")
+    return value
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """``rpo-bench judge scores`` and ``judge ranking``: what stored judgements say of checkpoints."""
 
 import json
+import shlex
 from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -8,18 +9,23 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from rpo_bench.cli.console import err, out, print_table
-from rpo_bench.cli.judge_run import output_of
+from rpo_bench.cli.judge_asking import made_again, output_of
 from rpo_bench.errors import UserError
 
 if TYPE_CHECKING:
     from rpo_bench.judge.questions import Question
     from rpo_bench.judge.ranking import Rankings
-    from rpo_bench.results.schema import Interval
+    from rpo_bench.results.schema import Interval, MetricValue
     from rpo_bench.results.store import StoredRecord
 
 Results = Annotated[Path, typer.Argument(help="The output of a run that holds judgements.")]
 Which = Annotated[
-    str | None, typer.Option("--judge-hash", help="Of several judges, the one whose folder begins so.")
+    str | None,
+    typer.Option(
+        "--judge",
+        "--judge-hash",
+        help="Of several judges: a name or hash, as printed, or as run was given it.",
+    ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
@@ -28,37 +34,71 @@ def scores(
     results: Results,
     which: Which = None,
     write: Annotated[
-        bool, typer.Option("--write", help="Put them into the records, in place of what a judge said before.")
+        bool,
+        typer.Option(
+            "--write",
+            help="Put each judge's into the records, beside others'; the board shows those of --judge.",
+        ),
     ] = False,
     matrix: Annotated[bool, typer.Option("--matrix", help="Win rates of each against each.")] = False,
     as_json: Json = False,
 ) -> None:
     """Win rates, raw and at equal length, ratings, and how far judges agree; no judge is called."""
     from rpo_bench.judge.agreement import win_matrix
-    from rpo_bench.judge.scores import metrics_of, write_metrics
+    from rpo_bench.judge.scores import metrics_of
 
     records = _records(results)
     judges = _judges(results, which)
-    if write and len(judges) > 1:
-        raise UserError(f"--write: there are several judges; name one by --judge-hash: {', '.join(judges)}.")
+    if write and which is not None and len(judges) > 1:
+        known = ", ".join(f"--judge {folder}" for folder in judges)
+        raise UserError(f"--judge {which}: it means several judges here; name one: {known}.")
     told: dict[str, Any] = {}
     for folder, (name, questions) in judges.items():
         found = metrics_of(records, questions, name)
         told[folder] = {"judge": name, "rows": _rows(records, found)}
         if matrix:
             told[folder]["matrix"] = win_matrix(questions)
-        if write:
-            changed = write_metrics(records, found)
-            err().print(f"{changed} of {len(records)} records changed.", markup=False)
+        if write and found:
+            _write(results, folder, name, found, which is not None)
     told_agreement = _agreement(judges)
     if as_json:
         typer.echo(json.dumps({"judges": told, "agreement": told_agreement}, indent=2))
         return
-    for entry in told.values():
-        _print_rows(entry)
+    for folder, entry in told.items():
+        _print_rows(f"{entry['judge']} (--judge {folder})", entry)
     if told_agreement:
         columns = ("Judge", "Judge", "Questions", "Same", "Kappa", "Without ties")
         print_table("Agreement", columns, [tuple(_text(v) for v in row.values()) for row in told_agreement])
+
+
+def _write(
+    root: Path, folder: str, name: str, found: "dict[str, dict[str, MetricValue]]", first: bool
+) -> None:
+    """Puts a judge's win rates into the records as they are now, and says where."""
+    from rpo_bench.judge.commands import read_commands
+    from rpo_bench.judge.naming import short_name
+    from rpo_bench.judge.storage import FOLDER
+    from rpo_bench.judge.writing import board_judge, write_metrics
+
+    records, place = _records(root), made_again(output_of(root))
+    how: dict[str, Any] | None = None
+    if asked := read_commands(output_of(root) / FOLDER / folder):
+        which = ["--judge", name.rpartition(" ")[0]] if first else []
+        last = shlex.join(["rpo-bench", "judge", "scores", place, *which, "--write"])
+        how = {"flags": {"--output-path": place}, "commands": [*asked, last]}
+    changed = write_metrics(records, found, name, first=first, how=how)
+    board = board_judge(_records(root))
+    shown = "as win_rate …, which the board shows" if board == name else f"as win_rate@{short_name(name)} …"
+    err().print(
+        f"{name}: {changed} of {len(records)} records changed, {shown}.", markup=False, soft_wrap=True
+    )
+    if board != name:
+        err().print(
+            f"The board shows those of {board}; 'judge scores {root} --judge {folder} --write' puts these in "
+            "their place.",
+            markup=False,
+            soft_wrap=True,
+        )
 
 
 def ranking(results: Results, which: Which = None, as_json: Json = False) -> None:
@@ -94,18 +134,15 @@ def _records(root: Path) -> "tuple[StoredRecord, ...]":
 
 def _judges(root: Path, which: str | None) -> "dict[str, tuple[str, list[Question]]]":
     """Folder → the judge's name and its questions."""
-    from rpo_bench.judge.naming import judge_name
+    from rpo_bench.judge.naming import chosen, judge_name
     from rpo_bench.judge.questions import questions_of
     from rpo_bench.judge.storage import judge_folders, load_games, read_identity
 
-    folders = judge_folders(output_of(root))
-    chosen = [folder for folder in folders if which is None or folder.name.startswith(which)]
+    folders = {folder.name: folder for folder in judge_folders(output_of(root))}
     if not folders:
         raise UserError(f"{root}: there are no judgements here; make them by 'rpo-bench judge run'.")
-    if not chosen:
-        known = ", ".join(folder.name for folder in folders)
-        raise UserError(f"--judge-hash {which}: there is no such judge here; there are {known}.")
-    return {f.name: (judge_name(read_identity(f)), questions_of(load_games(f))) for f in chosen}
+    names = {name: judge_name(read_identity(folder)) for name, folder in folders.items()}
+    return {one: (names[one], questions_of(load_games(folders[one]))) for one in chosen(names, which)}
 
 
 def _rows(records: "tuple[StoredRecord, ...]", found: Any) -> list[dict[str, Any]]:
@@ -124,12 +161,12 @@ def _rows(records: "tuple[StoredRecord, ...]", found: Any) -> list[dict[str, Any
     ]
 
 
-def _print_rows(entry: dict[str, Any]) -> None:
+def _print_rows(title: str, entry: dict[str, Any]) -> None:
     from rpo_bench.judge.scores import NAMES
 
     columns = ("Checkpoint", "Win rate", "At equal length", "Against SFT", "At equal length", "Rating")
     rows = [(row["checkpoint"], *(_interval(row.get(name)) for name in NAMES)) for row in entry["rows"]]
-    print_table(entry["judge"], columns, rows)
+    print_table(title, columns, rows)
     if "matrix" in entry:
         names = sorted(entry["matrix"])
         cells = [(name, *(_text(entry["matrix"][name].get(other)) for other in names)) for name in names]

@@ -3,6 +3,7 @@
 import inspect
 from collections.abc import Callable
 from dataclasses import MISSING, fields
+from enum import Enum
 from typing import Any, TypeVar, get_type_hints
 
 import typer
@@ -51,3 +52,16 @@ def with_flags(function: F) -> F:
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     return command  # type: ignore[return-value]
+
+
+def given_flags(*groups: Any) -> list[str]:
+    """The options that give some groups their values; defaults and arguments are left out."""
+    found: list[str] = []
+    for group in groups:
+        hints = get_type_hints(type(group), include_extras=True)
+        for field in fields(group):
+            option, value = hints[field.name].__metadata__[0], getattr(group, field.name)
+            if isinstance(option, typer.models.OptionInfo) and value not in (None, False, field.default):
+                found.append(str(option.default))  # what ``flag`` was given first
+                found += [] if value is True else [str(value.value if isinstance(value, Enum) else value)]
+    return found

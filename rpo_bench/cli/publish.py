@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from rpo_bench.cli.console import err, out
-from rpo_bench.cli.judge_run import output_of
+from rpo_bench.cli.judge_asking import output_of
 from rpo_bench.errors import UserError
 
 

@@ -12,7 +12,7 @@ from rpo_bench.judge.card import JudgeCard, SanityRow, Truth, Usage, make_card
 from rpo_bench.judge.games import Game
 from rpo_bench.judge.naming import judge_name
 from rpo_bench.judge.pairing import REFERENCE, method_of
-from rpo_bench.judge.protocol import Judge, Pair, StoredReply
+from rpo_bench.judge.protocol import Judge, Pair, StoredReply, parameters_sent
 from rpo_bench.judge.questions import Outcome, questions_of
 from rpo_bench.judge.running import Budget, Plan
 from rpo_bench.judge.standard import better
@@ -222,4 +222,5 @@ def _usage(replies: Sequence[StoredReply], budget: Budget) -> Usage:
         tokens_in=tokens[0],
         tokens_out=tokens[1],
         cost=budget.cost(tokens) if budget.input_price or budget.output_price else None,
+        sent=parameters_sent(replies),
     )

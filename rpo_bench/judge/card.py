@@ -54,6 +54,9 @@ class Usage(Frozen):
     tokens_in: int = 0
     tokens_out: int = 0
     cost: float | None = Field(None, description="in the currency of the prices that were given")
+    sent: tuple[dict[str, float | int | bool], ...] = Field(
+        (), description="the parameters of the requests, as the server took them"
+    )
 
 
 class JudgeCard(Frozen):

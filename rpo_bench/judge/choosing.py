@@ -7,6 +7,7 @@ from pathlib import Path
 from rpo_bench.engine.base_models import Trust
 from rpo_bench.errors import UserError
 from rpo_bench.hashing import hash_file, hash_folder
+from rpo_bench.judge.backends.parameters import AUTO, Limit, Temperature
 from rpo_bench.judge.prompts import MAX_CHARS, load_template
 from rpo_bench.judge.protocol import Judge, Mode
 from rpo_bench.tasks import Task, load_function
@@ -27,6 +28,8 @@ class JudgeOptions:
     timeout: float = 60.0
     retries: int = 5
     max_tokens: int = 256
+    limit: Limit = AUTO
+    temperature: Temperature = AUTO
     max_chars: int = MAX_CHARS
     batch_size: int = 32
     trust: Trust = field(default_factory=Trust)
@@ -70,6 +73,8 @@ def _openai(model: str, options: JudgeOptions) -> Judge:
         timeout=options.timeout,
         max_retries=options.retries,
         max_tokens=options.max_tokens,
+        limit=options.limit,
+        temperature=options.temperature,
     )
 
 

@@ -1,6 +1,6 @@
 """What is asked of a judge and what it replies, whatever runs it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
@@ -89,6 +89,15 @@ class StoredReply(Frozen):
     def failed(self) -> bool:
         """Whether no reply came; the next run tries again."""
         return self.attempts[-1].error is not None
+
+
+def parameters_sent(replies: Iterable[StoredReply]) -> tuple[dict[str, float | int | bool], ...]:
+    """The different parameters of requests that were answered, in the order in which they come up."""
+    found: list[dict[str, float | int | bool]] = []
+    for attempt in (one for reply in replies for one in reply.attempts):
+        if attempt.error is None and attempt.sent is not None and attempt.sent not in found:
+            found.append(attempt.sent)
+    return tuple(found)
 
 
 class Judge(Protocol):

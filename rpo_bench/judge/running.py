@@ -1,12 +1,12 @@
 """Asks a judge what isn't answered yet: many calls at once, within a budget, every one accounted for."""
 
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 
 from rpo_bench.errors import UserError
+from rpo_bench.judge.account import Account
 from rpo_bench.judge.parsing import read_attempt
 from rpo_bench.judge.prompts import MAX_CHARS, call_of
 from rpo_bench.judge.protocol import Attempt, Call, Judge, Pair, StoredReply
@@ -41,43 +41,13 @@ class Plan:
         return [call for key, call in self.calls.items() if key not in store_paid]
 
 
-@dataclass
-class Account:
-    """What became of a run's calls: ``made`` is the sum of scored, unscored and failed.
+def plan_of(pairs: Sequence[Pair], max_chars: int | None = MAX_CHARS) -> Plan:
+    """Both orders of every pair; identical responses tie without a call, equal questions share one.
 
-    Attributes:
-        made: Calls that were finished in this run.
-        stored: Calls that had a reply before.
-        scored: Calls with a verdict.
-        unscored: Why the others have none → how many.
-        failed: Calls without a reply → how many; the next run tries them again.
-        second_tries: Calls whose first reply couldn't be read.
-        retries: HTTP requests that were repeated.
-        tokens: In and out.
-        estimated: Replies whose tokens the server didn't tell.
-        cost: By the budget's prices.
-        seconds: Wall clock of the run.
-        latency: Seconds per call, in the mean.
-        stopped: Whether the budget ended the run before its end.
+    Args:
+        pairs: What is to be judged.
+        max_chars: What the judge is shown of each text at most; None: all of it.
     """
-
-    made: int = 0
-    stored: int = 0
-    scored: int = 0
-    unscored: Counter[str] = field(default_factory=Counter)
-    failed: Counter[str] = field(default_factory=Counter)
-    second_tries: int = 0
-    retries: int = 0
-    tokens: tuple[int, int] = (0, 0)
-    estimated: int = 0
-    cost: float = 0.0
-    seconds: float = 0.0
-    latency: float = 0.0
-    stopped: bool = False
-
-
-def plan_of(pairs: Sequence[Pair], max_chars: int = MAX_CHARS) -> Plan:
-    """Both orders of every pair; identical responses tie without a call, equal questions share one."""
     games: list[StoredGame] = []
     calls: dict[str, Call] = {}
     for pair in pairs:
@@ -94,7 +64,7 @@ def plan_of(pairs: Sequence[Pair], max_chars: int = MAX_CHARS) -> Plan:
                 key=None if call is None else call.key,
                 model_length=len(pair.model_response),
                 baseline_length=len(pair.baseline_response),
-                cut=any(len(text) > max_chars for text in texts),
+                cut=max_chars is not None and any(len(text) > max_chars for text in texts),
             )
             games.append(game)
     return Plan(tuple(games), calls)

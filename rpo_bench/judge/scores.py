@@ -1,15 +1,14 @@
 """Win rates of checkpoints, as result records hold them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rpo_bench.judge.judgements import WinRates, win_rates
 from rpo_bench.judge.pairing import REFERENCE, label_of, measured_as, method_of
 from rpo_bench.judge.questions import Question, by_comparison, judgements_of
 from rpo_bench.judge.rating import rate
-from rpo_bench.results.publish import PUBLISHED
 from rpo_bench.results.schema import Interval, MetricValue
-from rpo_bench.results.store import StoredRecord, write_record
+from rpo_bench.results.store import StoredRecord
 from rpo_bench.stats.length_control import QUESTION_LEVELS
 
 SFT = "sft"
@@ -17,7 +16,7 @@ WIN_RATE, WIN_RATE_SFT, RATING = "win_rate", "win_rate_sft", "judge_rating"
 AT_EQUAL_LENGTH = "_equal_length"
 RESAMPLES = 2_000  # of intervals in records, which are made for every checkpoint of a run
 
-#: What a judge adds to a record; all of it is replaced together.
+#: What a judge adds to a record; another judge's have its name behind an @.
 NAMES = (
     WIN_RATE,
     WIN_RATE + AT_EQUAL_LENGTH,
@@ -87,30 +86,9 @@ def metrics_of(
     return found
 
 
-def write_metrics(records: Sequence[StoredRecord], metrics: Mapping[str, Mapping[str, MetricValue]]) -> int:
-    """Puts a judge's metrics into the records in place of any judge's before; returns how many changed."""
-    changed = 0
-    for stored in records:
-        own = metrics.get(stored.record.cell)
-        if own is None:
-            continue
-        kept = {name: value for name, value in stored.record.metrics.items() if name not in NAMES}
-        update = dict(sorted({**kept, **own}.items()))
-        if update != stored.record.metrics:
-            indent = None if PUBLISHED in stored.record.extra else 2  # published records are kept small
-            write_record(stored.folder, stored.record.model_copy(update={"metrics": update}), indent)
-            changed += 1
-    return changed
-
-
-def judged_by(stored: StoredRecord) -> str | None:
-    """Which judge the win rates in a record are by; None where it has none."""
-    return next((stored.record.metrics[n].backend for n in NAMES if n in stored.record.metrics), None)
-
-
 def of_questions(name: str, metric: MetricValue) -> bool:
     """Whether a metric counts questions, which a judge was asked, and not samples."""
-    return QUESTION_LEVELS[0] in metric.interval.levels or name in NAMES
+    return QUESTION_LEVELS[0] in metric.interval.levels or name.partition("@")[0] in NAMES
 
 
 def _anchor(group: Sequence[StoredRecord]) -> str | None:

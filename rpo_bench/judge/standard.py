@@ -11,8 +11,9 @@ from rpo_bench.judge.pairing import REFERENCE, Selection, label_of, matches_of, 
 from rpo_bench.judge.protocol import Judge, Pair
 from rpo_bench.judge.questions import Outcome, Question, questions_of
 from rpo_bench.judge.running import plan_of, run_judge
-from rpo_bench.judge.scores import SFT, WIN_RATE, WIN_RATE_SFT, judged_by, metrics_of, write_metrics
+from rpo_bench.judge.scores import SFT, WIN_RATE, WIN_RATE_SFT, metrics_of
 from rpo_bench.judge.storage import judge_folder, load_games, open_store, write_verdicts
+from rpo_bench.judge.writing import metrics_by, write_metrics
 from rpo_bench.results.store import SAMPLES_FILE, SCORES_FILE, StoredRecord, read_scores
 
 PROMPTS = 48
@@ -61,13 +62,15 @@ def judge_results(
         return Judged(name, 0, 0)
     folder = judge_folder(output, judge)
     with open_store(folder, judge.identity) as store:
-        account = run_judge(judge, plan_of(pairs), store, told=told)
+        account = run_judge(judge, plan_of(pairs, judge.max_chars), store, told=told)
         # The reference against SFT is SFT against the reference: the card counts what was asked, once.
         called = {one.key: one.id for one in reversed(store.games.values()) if one.key is not None}
     games = load_games(folder)
     write_verdicts(folder, games)
     questions = questions_of(games)
-    changed = write_metrics(records, metrics_of(records, questions, name))
+    own = judge.identity["backend"] == "embedded"  # a run judges by its task's own
+    how = {"flags": {"--judge": "embedded", "--judge-prompts": prompts}} if own else None
+    changed = write_metrics(records, metrics_of(records, questions, name), name, how=how)
     ids = set(called.values())
     asked = [game for game in games if (game.question, game.model, game.baseline, game.swapped) in ids]
     write_card(folder, make_card(name, judge.identity, asked, truth=stored_truth(records, questions)))
@@ -80,7 +83,7 @@ def unjudged(records: Sequence[StoredRecord], name: str) -> bool:
         if against is None:
             continue
         for one, _ in _matched(records, against):
-            if judged_by(one) != name or metric not in one.record.metrics:
+            if metric not in metrics_by(one, name):
                 return True
     return False
 

@@ -12,6 +12,7 @@ from pydantic_core import PydanticSerializationError
 
 from rpo_bench.atomic import atomic_file
 from rpo_bench.errors import UserError
+from rpo_bench.results.command_line import whole
 from rpo_bench.results.json_lines import read_json_lines, read_objects
 from rpo_bench.results.samples import ScoreLine, StoredSample
 from rpo_bench.results.schema import SCHEMA_VERSION, Record
@@ -138,7 +139,7 @@ def _read(folder: Path) -> tuple[Record, bool]:
         raise BrokenRecord(f"{RECORD_FILE} is not JSON: {error}") from error
     _check_version(value)
     try:
-        record = Record.model_validate_json(json.dumps(upgraded(value)))
+        record = whole(Record.model_validate_json(json.dumps(upgraded(value))))
     except ValidationError as error:
         raise BrokenRecord(_first_error(error)) from error
     except TooOld as error:

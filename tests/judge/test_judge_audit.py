@@ -2,6 +2,8 @@
 
 import json
 import random
+import shlex
+import shutil
 from pathlib import Path
 
 import pytest
@@ -91,22 +93,67 @@ def test_an_audit_is_the_same_each_time_and_asks_nothing_twice(output, judge):
     assert json.loads((folder / "card.json").read_text()) == first
 
 
-def test_scores_go_into_the_records(output, judge):
-    invoke("judge", "run", output, "--judge", judge("counts"))
+def rpo(output):
+    return next(one.record for one in read_results(output).records if one.record.spec.method.name == "rpo")
+
+
+def test_each_judge_has_its_own_win_rates_in_the_records(output, judge):
+    """In the order in which a user comes to it: one judge, then another, then the other on the board."""
+    assert invoke("judge", "run", output, "--judge", judge("counts")).exit_code == 0
+    assert invoke("judge", "scores", output, "--write").exit_code == 0
+    counted = rpo(output).metrics["win_rate"]
+    assert counted.interval.point > 0.9
+    assert counted.backend.startswith("python:counts ")
+    assert (
+        rpo(output).metrics["judge_rating"].interval.low is None
+    )  # it won everything: how far can't be told
+    invoke("judge", "audit", output, "--judge", judge("longer"), "--pairs", "6")
     invoke("judge", "run", output, "--judge", judge("longer"), "--against", "all")
+    both = invoke("judge", "scores", output, "--write")
+    assert both.exit_code == 0, both.output
+    beside = next(value for name, value in rpo(output).metrics.items() if name.startswith("win_rate@longer-"))
+    assert rpo(output).metrics["win_rate"] == counted
+    assert beside.backend.startswith("python:longer ")
+    assert f"{beside.backend} (--judge " in both.stdout
+    chosen = invoke("judge", "scores", output, "--judge", judge("longer"), "--write")
+    assert chosen.exit_code == 0, chosen.output
+    assert rpo(output).metrics["win_rate"] == beside
+    assert counted in [v for name, v in rpo(output).metrics.items() if name.startswith("win_rate@counts-")]
+
+
+def test_one_of_several_judges_is_chosen_by_what_is_printed(output, judge):
+    for name in ("counts", "longer"):
+        invoke("judge", "run", output, "--judge", judge(name))
     both = json.loads(invoke("judge", "scores", output, "--matrix", "--json").stdout)
-    assert len(both["judges"]) == 2
     assert both["agreement"][0]["questions"] > 0
-    refused = invoke("judge", "scores", output, "--write")
-    assert refused.exit_code != 0
-    assert "--judge-hash" in refused.output
-    (which,) = (name for name, one in both["judges"].items() if "counts" in one["judge"])
-    assert invoke("judge", "scores", output, "--judge-hash", which, "--write").exit_code == 0
-    rpo = next(one.record for one in read_results(output).records if one.record.spec.method.name == "rpo")
-    assert rpo.metrics["win_rate"].interval.point > 0.9
-    assert "counts" in rpo.metrics["win_rate"].backend
-    assert rpo.metrics["judge_rating"].interval.point > 3
-    assert rpo.metrics["judge_rating"].interval.low is None  # it won everything: how far above can't be told
+    for folder, one in both["judges"].items():
+        hashed = one["judge"].rpartition(" ")[2]
+        for given in (folder, folder[:5], one["judge"], one["judge"].rpartition(" ")[0], hashed):
+            found = json.loads(invoke("judge", "scores", output, "--judge", given, "--json").stdout)
+            assert list(found["judges"]) == [folder], given
+    unknown = invoke("judge", "scores", output, "--judge", "shorter")
+    assert unknown.exit_code == 2
+    assert "python:counts" in unknown.stderr
+
+
+def test_the_command_of_a_record_asks_its_judge_the_same(output, judge, monkeypatch):
+    """Its parts, run one after another in a copy, give the same win rates."""
+    asked = ("--judge", judge("counts"), "--limit", "7", "--against", "sft@0.3", "--judge-max-chars", "900")
+    assert invoke("judge", "run", output, *asked).exit_code == 0
+    assert invoke("judge", "scores", output, "--write").exit_code == 0
+    told = {name: value for name, value in rpo(output).metrics.items() if "win_rate" in name}
+    assert told["win_rate_sft"].interval.n == 7
+    first, *later = rpo(output).command.split(" && ")
+    assert first.endswith(f"--output-path runs/{output.name}")
+    shutil.rmtree(output / "judgements")
+    (output.parent / "runs").mkdir()
+    shutil.copytree(output, output.parent / "runs" / output.name)
+    monkeypatch.chdir(output.parent)
+    for command in later:
+        assert invoke(*shlex.split(command)[1:]).exit_code == 0
+    made = rpo(output.parent / "runs" / output.name)
+    assert {name: value for name, value in made.metrics.items() if "win_rate" in name} == told
+    assert made.command == rpo(output).command
 
 
 def test_ranking_beside_gold(output, judge):

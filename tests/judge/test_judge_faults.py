@@ -10,9 +10,10 @@ from judge_servers import KEY, Answer, completion, longer, serving, verdict
 from judge_worlds import pair
 
 from rpo_bench.errors import UserError
+from rpo_bench.judge.account import Account
 from rpo_bench.judge.backends.openai import OpenAIJudge
 from rpo_bench.judge.prompts import load_template
-from rpo_bench.judge.running import Account, Budget, plan_of, run_judge
+from rpo_bench.judge.running import Budget, plan_of, run_judge
 from rpo_bench.judge.storage import load_games, open_store
 
 Respond = Callable[[str, int], Answer]

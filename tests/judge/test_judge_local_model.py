@@ -10,7 +10,7 @@ from rpo_bench.errors import UserError
 from rpo_bench.judge.backends.hf import HFJudge, label_probabilities
 from rpo_bench.judge.prompts import load_template
 from rpo_bench.judge.running import plan_of, run_judge
-from rpo_bench.judge.storage import load_games, open_store
+from rpo_bench.judge.storage import open_store
 from rpo_bench.models.hf import HFModel
 
 
@@ -34,21 +34,6 @@ def test_labels_that_the_tokenizer_does_not_tell_apart_are_refused(tmp_path):
     model = HFModel.load(tiny_decoder(tmp_path))
     with pytest.raises(UserError, match="doesn't tell 'A' from 'B'"):
         label_probabilities(model, ["what"])
-
-
-def test_a_model_folder_judges_both_orders(tmp_path, monkeypatch):
-    monkeypatch.setattr("rpo_bench.judge.backends.hf.LABELS", ("yes", "no"))
-    template = tmp_path / "short.txt"
-    template.write_text("{prompt} {first} or {second}")
-    model = HFModel.load(tiny_encoder_decoder(tmp_path / "model", scale=10.0))
-    judge = HFJudge(model, load_template(str(template)), "0" * 64)
-    with open_store(tmp_path / "judge", judge.identity) as store:
-        account = run_judge(judge, plan_of([pair(0, "red cat", "blue dog")]), store)
-    assert (account.made, account.scored) == (2, 2)
-    plain, swapped = load_games(tmp_path / "judge")
-    shown = label_probabilities(model, ["question 0 blue dog or red cat"], ("yes", "no"))
-    assert swapped.probability == pytest.approx(1 - shown[0, 0])
-    assert plain.verdict == ("model" if plain.probability > 0.5 else "baseline")
 
 
 def test_a_question_that_does_not_fit_the_context_is_refused_with_what_to_do(tmp_path, monkeypatch):

@@ -18,6 +18,25 @@ from rpo_bench.judge.protocol import Attempt
         ('```json\n{"verdict": "tie"}\n```', "tie"),
         ('At first {"verdict": "A"}, but then: {"verdict": "B"}', "B"),  # the last counts
         ('{"verdict": "A"} {"verdict": "C"}', "A"),
+        ('{"Verdict": " TIE "}', "tie"),
+        ('{"why": {"a": [1, {"b": "}"}]}, "verdict": "B"}', "B"),  # braces within
+        ('It is {good}: {"why": "{", "verdict": "A"} as {said}.', "A"),
+        ('[{"verdict": "B"}, {"verdict": "A"}]', "A"),
+        ('{"result": {"verdict": "B"}}', "B"),
+        ('{"verdict": "B", "draft": {"verdict": "A"}}', "B"),  # an object's own counts
+        ('{"verdict": "B", "why": "one says {\\"verdict\\": \\"A\\"}"} So be it.', "B"),
+        ('{"verdict": "A", "verdict": "B"} Or rather {"verdict": "B"}', "B"),
+        ('<think>{"verdict": "A"}</think>{"verdict": "B"}', "B"),
+        ('<thinking mode="deep">{"verdict": "A"}</thinking>\n```json\n{"verdict": "B"}\n```', "B"),
+        ('<reasoning>{"verdict": "A"}</Reasoning> {"verdict": "B"} <think>or {"verdict": "A"}?</think>', "B"),
+        ('[THINK]{"verdict": "A"}[/THINK]{"verdict": "B"}', "B"),
+        ('◁think▷{"verdict": "A"}◁/think▷{"verdict": "B"}', "B"),
+        ('<|begin_of_thought|>{"verdict": "A"}<|end_of_thought|>{"verdict": "B"}', "B"),
+        ('so {"verdict": "A"}</think> {"verdict": "B"}', "B"),  # the template wrote the opening tag
+        ('<|channel|>analysis<|message|>{"verdict": "A"}<|channel|>final<|message|>{"verdict": "B"}', "B"),
+        ('{"verdict": "B", "why": "it has <think> tags"}', "B"),
+        pytest.param("{" * 500 + '{"verdict": "A"}' + "}" * 500, "A", id="many braces"),
+        pytest.param('{"verdict": "A", "why": ' + "[" * 50_000 + ' {"verdict": "B"}', "B", id="deep"),
     ],
 )
 def test_a_verdict_is_found(text: str, answer: str):
@@ -34,12 +53,27 @@ def test_a_verdict_is_found(text: str, answer: str):
         '{"verdict": "C"}',
         '{"verdict": 1}',
         '{"verdict": "A"',
-        "[" * 9999,
+        pytest.param("[" * 9999, id="many brackets"),
         '{"verdict": "A", "verdict": "B"}',
         '["A"]',
         '{"ver-dict": "A"}',
         r'{"\u0076erdict": "A"}',
         r'It ends with {"\u0076erdict": "A"}, which is odd.',
+        r'{"quoted": {"\u0076erdict": "A"}, "verdict": "unsure"}',
+        '{"verdict": "unsure", "draft": {"verdict": "A"}}',
+        '{"verdict": ["A"]}',
+        '{"verdict": "A or B"}',
+        '{"verdict": "А"}',
+        '{"verdict": "平局"}',
+        '{"verdict": "égalité"}',
+        "{'verdict': 'A'}",
+        '{"verdict": "A", "Verdict": "B"}',
+        '<think>{"verdict": "A"}',
+        '<thinking>It could be {"verdict": "A"}</thinking>',
+        '{"verdict": "A"}</think>',
+        '<|channel|>analysis<|message|>{"verdict": "A"}',
+        pytest.param('{"a":' * 50_000, id="deep"),
+        pytest.param('{"verdict": "A", "b":' * 50_000, id="deep with verdicts"),
     ],
 )
 def test_what_is_no_verdict_is_unscored_with_a_reason(text: str | None):
@@ -50,8 +84,13 @@ def test_what_is_no_verdict_is_unscored_with_a_reason(text: str | None):
 
 def test_a_reply_that_was_cut_off_is_not_read_by_its_beginning():
     said = 'Some would say {"verdict": "A"}, yet'
-    assert read_attempt(Attempt(text=said, finish="length"), "verdict").reason == "the reply is cut off"
+    assert read_attempt(Attempt(text=said, finish="length"), "verdict").reason.startswith(
+        "the reply is cut off"
+    )
     assert read_attempt(Attempt(text='{"verdict": "A"}', finish="length"), "verdict").answer == "A"
+    thought = '<think>{"verdict": "B"}</think>{"verdict": "A"}'
+    assert read_attempt(Attempt(text=thought, finish="length"), "verdict").answer == "A"
+    assert "raise --judge-max-tokens" in read_attempt(Attempt(text="", finish="length"), "verdict").reason
 
 
 def test_label_log_probabilities_give_the_probability_of_the_first():
@@ -59,7 +98,8 @@ def test_label_log_probabilities_give_the_probability_of_the_first():
     reading = read_attempt(Attempt(label_logps=(-1.0, -2.0)), "logprobs")
     assert reading.answer == "A"
     assert reading.probability == pytest.approx(math.e / (math.e + 1))
-    assert read_attempt(Attempt(label_logps=(None, -9.0)), "logprobs").probability == 0.0
+    assert read_attempt(Attempt(label_logps=(None, -1.0)), "logprobs").probability == 0.0
+    assert read_attempt(Attempt(label_logps=(None, -9.0)), "logprobs").answer is None
     assert read_attempt(Attempt(label_logps=(None, None)), "logprobs").reason
     assert read_attempt(Attempt(text="A"), "logprobs").reason == "the server gives no log-probabilities"
 

@@ -8,6 +8,7 @@ from run_cli import invoke
 
 from rpo_bench.engine.base_models import Trust
 from rpo_bench.engine.command import Given, train_and_eval_command
+from rpo_bench.results.command_line import judged_command
 from rpo_bench.results.store import read_results
 
 RESULTS = Path(__file__).resolve().parents[2] / "results"
@@ -18,11 +19,15 @@ def records():
     return [stored.record for stored in read_results([RESULTS]).records]
 
 
-def test_a_command_is_that_of_its_spec(records):
+def test_a_command_is_that_of_its_spec_with_what_its_win_rates_take(records):
+    """The embedded judge compared 144 prompts, against the reference policy and against SFT."""
     assert len(records) == 482
+    how = {"": {"flags": {"--judge": "embedded", "--judge-prompts": 144}}}
     for record in records:
         given = Given(record.spec.task, record.spec.model, None, Trust())
-        assert record.command == train_and_eval_command(record.spec, given), record.cell
+        rates = [one for name, one in record.metrics.items() if name.startswith("win_rate")]
+        own = train_and_eval_command(record.spec, given)
+        assert record.command == judged_command(own, how, rates), record.cell
 
 
 @pytest.mark.slow

@@ -1,0 +1,89 @@
+"""Win rates in result records: each judge's own beside those of others, none in place of another's."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rpo_bench.judge.naming import same_judge, short_name
+from rpo_bench.judge.scores import NAMES, WIN_RATE
+from rpo_bench.results.command_line import JUDGES, judged_command
+from rpo_bench.results.publish import PUBLISHED
+from rpo_bench.results.schema import MetricValue, Record
+from rpo_bench.results.store import StoredRecord, write_record
+
+Metrics = Mapping[str, MetricValue]
+
+
+def write_metrics(
+    records: Sequence[StoredRecord],
+    metrics: Mapping[str, Metrics],
+    judge: str,
+    *,
+    first: bool = False,
+    how: Mapping[str, Any] | None = None,
+) -> int:
+    """Puts a judge's metrics into the records; returns how many changed.
+
+    One judge's have the plain names (``win_rate``), by which the board shows them: the one whose they are in
+    most records already, and where there is none, this one. All others' are told by ``win_rate@JUDGE``.
+
+    Args:
+        records: The results that were judged.
+        metrics: Cell → metrics, under plain names.
+        judge: Its name.
+        first: Whether the plain names are to be this judge's; another's that had them keep theirs.
+        how: What reproduces them, for the records' commands: ``flags`` of a run, or ``commands`` after it.
+    """
+    owner = judge if first else board_judge(records) or judge
+    changed = 0
+    for stored in records:
+        old = stored.record
+        new = _told(old, metrics.get(old.cell), judge, owner)
+        if how is not None and old.cell in metrics:
+            known = {**old.extra.get(JUDGES, {}), short_name(judge): {"judge": judge, **how}}
+            rates = [one for name, one in new.metrics.items() if name.startswith(WIN_RATE)]
+            command = judged_command(old.command, known, rates)
+            new = new.model_copy(update={"extra": {**old.extra, JUDGES: known}, "command": command})
+        if new != old:
+            indent = None if PUBLISHED in old.extra else 2  # published records are kept small
+            write_record(stored.folder, new, indent)
+            changed += 1
+    return changed
+
+
+def board_judge(records: Sequence[StoredRecord]) -> str | None:
+    """Whose win rates have the plain names, in most of the records; None where nobody's have."""
+    found = Counter(name for one in records if (name := judged_by(one)) is not None)
+    return max(sorted(found), key=lambda name: found[name]) if found else None
+
+
+def judged_by(stored: StoredRecord) -> str | None:
+    """Which judge the plain win rates in a record are by; None where it has none."""
+    return _owner(stored.record)
+
+
+def metrics_by(stored: StoredRecord, judge: str) -> dict[str, MetricValue]:
+    """What a judge says of a checkpoint, by plain names, wherever its record has it."""
+    metrics, suffix = stored.record.metrics, f"@{short_name(judge)}"
+    plain = same_judge(_owner(stored.record), judge)
+    found = {name: metrics[name] for name in NAMES if plain and name in metrics}
+    return {name: metrics[name + suffix] for name in NAMES if name + suffix in metrics} | found
+
+
+def _told(record: Record, own: Metrics | None, judge: str, owner: str) -> Record:
+    """A record in which the plain names are the owner's, with what a judge says of it now."""
+    kept, before = dict(record.metrics), _owner(record)
+    if before is not None and not same_judge(before, owner):
+        kept |= {f"{name}@{short_name(before)}": kept.pop(name) for name in NAMES if name in kept}
+    if own is not None:
+        suffix = "" if same_judge(owner, judge) else f"@{short_name(judge)}"
+        for name in NAMES:
+            kept.pop(f"{name}@{short_name(judge)}", None)
+            if not suffix:
+                kept.pop(name, None)
+        kept |= {name + suffix: value for name, value in own.items()}
+    return record.model_copy(update={"metrics": dict(sorted(kept.items()))})
+
+
+def _owner(record: Record) -> str | None:
+    return next((record.metrics[n].backend for n in NAMES if n in record.metrics), None)

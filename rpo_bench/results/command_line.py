@@ -1,0 +1,79 @@
+"""The command that reproduces a record, as further measuring adds to it."""
+
+import re
+import shlex
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rpo_bench.results.schema import MetricValue, Record
+
+JUDGES = "judges"  # under ``extra``: the judges whose win rates a record has, and how they were asked
+_THEN = " && "
+_TRAINED = re.compile(r"against ([\w-]+)@(\S+?)(?:,|$)")  # in the unit of a win rate
+
+
+def with_flags(command: str, values: Mapping[str, object]) -> str:
+    """A command with some flags set: in the place that they have, else at the end; None takes one out.
+
+    Of several commands in a row it is the first.
+    """
+    first, then, rest = command.partition(_THEN)
+    parts = shlex.split(first)
+    before = list(parts)
+    for flag, value in values.items():
+        new = [] if value is None else [flag, str(value)]
+        at = parts.index(flag) if flag in parts else len(parts)
+        parts[at : at + 2] = new
+    return (first if parts == before else shlex.join(parts)) + then + rest
+
+
+def judged_command(
+    command: str, judges: Mapping[str, Mapping[str, Any]], metrics: Sequence[MetricValue]
+) -> str:
+    """A record's command with all that its win rates take.
+
+    Args:
+        command: Trains and measures the checkpoint.
+        judges: As ``extra`` has them: ``flags`` of that command, and ``commands`` that come after it.
+        metrics: Win rates; a trained baseline that they are against is trained as well.
+    """
+    flags: dict[str, object] = {"--judge": None, "--judge-prompts": None}
+    later: list[str] = []
+    for judge in judges.values():
+        flags |= judge.get("flags", {})
+        later += [one for one in judge.get("commands", ()) if one not in later]
+    first = with_flags(command.partition(_THEN)[0], flags)
+    for baseline in sorted({found.groups() for one in metrics if (found := _TRAINED.search(one.unit))}):
+        first = _with_baseline(first, *baseline)
+    return _THEN.join([first, *later])
+
+
+def whole(record: Record) -> Record:
+    """A record of an earlier version with what its win rates take in its command.
+
+    What those had of a task's own judge came from a run: one sample of each prompt.
+    """
+    judged = [one for name, one in record.metrics.items() if name.startswith("win_rate")]
+    if not judged or JUDGES in record.extra or not (judged[0].backend or "").startswith("embedded:"):
+        return record
+    prompts = judged[0].scored + sum(judged[0].unscored.values())
+    entry = {"flags": {"--judge": "embedded", "--judge-prompts": prompts}}
+    return record.model_copy(update={"command": judged_command(record.command, {"": entry}, judged)})
+
+
+def _with_baseline(command: str, method: str, strength: str) -> str:
+    """A ``train-and-eval`` of one cell that trains a baseline as well; any other command stays."""
+    parts = shlex.split(command)
+    if parts[1:2] != ["train-and-eval"] or "--preset" in parts:  # a preset has its own methods
+        return command
+    values = {flag: parts[parts.index(flag) + 1] for flag in ("--methods", "--strengths") if flag in parts}
+    label, own = values.get("--methods"), values.get("--strengths", "")
+    if label is None:  # the reference policy, which comes with any method
+        return with_flags(command, {"--methods": method, "--strengths": strength})
+    if label == method:
+        strengths = own if strength in own.split(",") else f"{own},{strength}"
+        return with_flags(command, {"--strengths": strengths})
+    if label.startswith(f"{method},"):  # it is there already
+        return command
+    both = f"{method}={strength};{label.partition('(')[0]}={own}"
+    return with_flags(command, {"--methods": f"{method},{label}", "--strengths": both})
