@@ -38,13 +38,15 @@ class CompletionsServer:
     def sample(self, requests: Sequence[Request], decoding: Decoding, end_ids: Sequence[int]) -> Answer:
         """Samples one response per request, ``concurrency`` at a time; see ``Backend``."""
         model = self.served()
-        exact = self._takes_tokens(model, requests[0], decoding, end_ids)
+        first = self._first(model, requests[0], decoding, end_ids)
+        exact = first is not None
 
         def ask(request: Request) -> Sampled:
             return self._ask(model, request, decoding, end_ids if exact else None)
 
         with ThreadPoolExecutor(self.settings.concurrency) as pool:
-            sampled = tuple(pool.map(ask, requests))
+            rest = pool.map(ask, requests[1:] if exact else requests)
+            sampled = (*rest,) if first is None else (first, *rest)
         where = {"url": without_secrets(str(self._client.base_url)), "model": model}
         return Answer(sampled, {"backend": "openai-compatible completions", **where, "token_exact": exact})
 
@@ -98,16 +100,19 @@ class CompletionsServer:
         key = os.environ.get(self.settings.api_key_env) or _NO_KEY
         return openai.OpenAI(api_key=key, base_url=url, timeout=self.settings.timeout, max_retries=_RETRIES)
 
-    def _takes_tokens(self, model: str, request: Request, decoding: Decoding, end_ids: Sequence[int]) -> bool:
-        """Whether the server reads token ids and says which it sampled; tried on one request."""
+    def _first(
+        self, model: str, request: Request, decoding: Decoding, end_ids: Sequence[int]
+    ) -> Sampled | None:
+        """The first request by tokens; None where the server doesn't read them or say which it sampled."""
         import openai
 
         try:
-            return self._ask(model, request, decoding, end_ids).token_ids is not None
+            found = self._ask(model, request, decoding, end_ids)
         except openai.APIStatusError as error:
             if error.status_code not in (400, 422):
                 raise
-            return False
+            return None
+        return found if found.token_ids is not None else None
 
     def _ask(
         self, model: str, request: Request, decoding: Decoding, end_ids: Sequence[int] | None
