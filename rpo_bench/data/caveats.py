@@ -1,5 +1,7 @@
 """Where a data set would make a method degenerate, in plain sentences."""
 
+import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -9,6 +11,10 @@ from rpo_bench.data.row import Row
 FEW_PROMPTS = 100
 FEW_VALUES = 5
 FAR_OUT = 8.0  # standard deviations: such a row weighs 64 times a usual one in a squared loss
+#: Special tokens as tokenizers in use write them; which are one model's own is known when a run is planned.
+_MARKS = re.compile(
+    r"<\|[a-z][a-z0-9_]*\|>|</?s>|<(?:bos|eos|pad|unk|mask|sep|cls)>|<(?:start|end)_of_turn>|\[/?INST\]"
+)
 TURNS = ("\n\nHuman:", "\n\nAssistant:")
 ONE_SIDED = 0.1  # share of the rarer label under which KTO's batches often lack it
 
@@ -156,6 +162,15 @@ def _texts(rows: Sequence[Row]) -> _Found:
             "prompt_in_response",
             f"{repeated:,} of {len(rows):,} responses begin with their whole prompt: if they are whole "
             "dialogues, take the prompt off them, or the policy is trained to repeat it.",
+        )
+    marked = Counter(mark for row in rows for mark in set(_MARKS.findall(f"{row.prompt} {row.response}")))
+    if marked:
+        held = sum(_MARKS.search(f"{row.prompt} {row.response}") is not None for row in rows)
+        yield (
+            "special_tokens",
+            f"{held:,} of {len(rows):,} rows spell special tokens of some tokenizers, such as "
+            f"'{marked.most_common(1)[0][0]}': they are read as plain text. If a chat template has written "
+            "them, give the messages themselves and --prompt-format chat.",
         )
 
 

@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -16,9 +15,12 @@ from rpo_bench.data.convert import (
     pairs_in,
     rewards_of,
 )
+from rpo_bench.data.limits import Limits
 from rpo_bench.data.row import Row
+from rpo_bench.data.special import check_special
 from rpo_bench.errors import UserError
-from rpo_bench.models.prompting import end_ids, prompt_ids
+from rpo_bench.models.cutting import cut_prompt, least_prompt
+from rpo_bench.models.prompting import prompt_ids, response_ids
 from rpo_bench.spec import PromptFormat
 from trainers.examples import Examples
 from trainers.pairs import lonely_rows
@@ -26,42 +28,6 @@ from trainers.pairs import lonely_rows
 log = logging.getLogger(__name__)
 LongPolicy = Literal["fail", "truncate", "drop"]
 UNKNOWN_SHARE_WARNED = 0.1
-
-
-@dataclass(frozen=True)
-class Limits:
-    """How many tokens fit.
-
-    Attributes:
-        context: tokens that the model takes, or None for no limit: prompt and response together for a
-            decoder-only model, each by itself for an encoder-decoder.
-        response: tokens of a response, end-of-sequence included, or None for no limit of its own.
-        is_encoder_decoder: which of the two the model is.
-    """
-
-    context: int | None
-    response: int | None
-    is_encoder_decoder: bool
-
-    def fits(self, prompt: int, response: int) -> bool:
-        """Whether a prompt and a response of so many tokens can be used uncut."""
-        kept_prompt, kept_response = self.kept(prompt, response)
-        return kept_prompt == prompt and kept_response == response
-
-    def kept(self, prompt: int, response: int) -> tuple[int, int]:
-        """How many tokens of each are kept when too long ones are cut.
-
-        A decoder-only model's response may fill the context but for half of it, or for the whole prompt
-        where that is shorter; the prompt gets what is left.
-        """
-        if self.response is not None:
-            response = min(response, self.response)
-        if self.context is None:
-            return prompt, response
-        if self.is_encoder_decoder:
-            return min(prompt, self.context), min(response, self.context)
-        response = min(response, self.context - min(prompt, self.context // 2))
-        return min(prompt, self.context - response), response
 
 
 def tokenize_rows(
@@ -86,9 +52,10 @@ def tokenize_rows(
         context_length: The model's limit in tokens, or None.
         is_encoder_decoder: Whether prompt and response have the context each for themselves.
         max_response_tokens: A limit for responses, or None.
-        long: What becomes of a row that doesn't fit. "fail" raises; "truncate" cuts the prompt on the left
-            (a beginning-of-sequence token stays) and the response on the right, whose end-of-sequence is then
-            missing, as it never came; "drop" leaves the row out.
+        long: What becomes of a row that doesn't fit. "fail" raises; "truncate" cuts the prompt's text at its
+            beginning (what the tokenizer and the format write around it stays) and the response on the
+            right, whose end-of-sequence is then missing, as it never came; "drop" leaves the row out.
+            Responses to one prompt that differ in their rewards and, once cut, in nothing else, are left out.
         desirable: The rule of the labels.
         prompt_format: What is written around prompts; it also says which token ends a response.
 
@@ -99,25 +66,30 @@ def tokenize_rows(
         raise UserError("The tokenizer has no end-of-sequence token: a response couldn't end.")
     limits = Limits(context_length, max_response_tokens, is_encoder_decoder)
     prompts = _prompts(rows, tokenizer, is_encoder_decoder, prompt_format)
-    responses = _responses(rows, tokenizer, end_ids(tokenizer, prompt_format)[0])
+    responses = response_ids(tokenizer, [row.response for row in rows], prompt_format)
+    check_special(tokenizer, [row.prompt for row in rows], [row.response for row in rows], prompt_format)
     _warn_of_unknown(tokenizer, [*prompts, *responses])
     too_long = [i for i in range(len(rows)) if not limits.fits(len(prompts[i]), len(responses[i]))]
     if too_long and long == "fail":
         raise UserError(_too_long(rows, too_long, prompts, responses, limits))
+    if not too_long:
+        return _examples(rows, prompts, responses, desirable, with_behaviour=True)
     if long == "drop":
-        dropped = set(too_long)
-        kept = [i for i in range(len(rows)) if i not in dropped]
-        if not kept:
-            raise UserError(f"All {len(rows):,} rows are longer than the model's context: none is left.")
-        rows = [rows[i] for i in kept]
-        prompts, responses = [prompts[i] for i in kept], [responses[i] for i in kept]
-    elif too_long:
-        prompts, responses = _cut(prompts, responses, limits, tokenizer.bos_token_id)
-    if too_long:
-        done = "left out" if long == "drop" else "cut"
-        log.warning("%s rows didn't fit the model's context and were %s.", f"{len(too_long):,}", done)
-    cut = long == "truncate" and bool(too_long)
-    return _examples(rows, prompts, responses, desirable, with_behaviour=not cut)
+        kept = sorted(set(range(len(rows))) - set(too_long))
+    else:
+        for i in too_long:
+            prompts[i], responses[i] = _cut(
+                rows[i], (prompts[i], responses[i]), limits, tokenizer, prompt_format
+            )
+        kept = _still_apart(rows, prompts, responses)
+    _say(len(rows), len(too_long), len(kept), long)
+    return _examples(
+        [rows[i] for i in kept],
+        [prompts[i] for i in kept],
+        [responses[i] for i in kept],
+        desirable,
+        with_behaviour=long == "drop",
+    )
 
 
 def _prompts(
@@ -126,12 +98,6 @@ def _prompts(
     texts = dict.fromkeys(row.prompt for row in rows)
     ids = {text: prompt_ids(tokenizer, text, is_encoder_decoder, prompt_format) for text in texts}
     return [ids[row.prompt] for row in rows]
-
-
-def _responses(rows: Sequence[Row], tokenizer: Any, end: int) -> list[list[int]]:
-    texts = [row.response for row in rows]
-    encoded = tokenizer(texts, add_special_tokens=False, verbose=False).input_ids
-    return [[*ids, end] for ids in encoded]
 
 
 def _warn_of_unknown(tokenizer: Any, sequences: Sequence[Sequence[int]]) -> None:
@@ -166,23 +132,53 @@ def _too_long(
 
 
 def _cut(
-    prompts: Sequence[list[int]], responses: Sequence[list[int]], limits: Limits, bos: int | None
-) -> tuple[list[list[int]], list[list[int]]]:
-    short_prompts, short_responses = [], []
-    for prompt, response in zip(prompts, responses, strict=True):
-        n_prompt, n_response = limits.kept(len(prompt), len(response))
-        short_prompts.append(_left_cut(prompt, n_prompt, bos))
-        short_responses.append(response[:n_response])
-    return short_prompts, short_responses
+    row: Row, tokens: tuple[list[int], list[int]], limits: Limits, tokenizer: Any, form: PromptFormat | None
+) -> tuple[list[int], list[int]]:
+    """A row's tokens, cut to the limits."""
+    prompt, response = tokens
+    kind = limits.is_encoder_decoder
+    least = least_prompt(tokenizer, row.prompt, kind, form)
+    n_prompt, n_response = limits.kept(len(prompt), len(response), least)
+    if n_prompt < len(prompt):
+        text = cut_prompt(tokenizer, row.prompt, n_prompt, kind, form) if n_response > 0 else None
+        if text is None:
+            raise UserError(
+                f"What is written around a prompt takes all but one of {least:,} tokens, and with a response "
+                f"that doesn't fit the model's context of {limits.context:,}: take a shorter --prompt-format "
+                "or --system-prompt, or a model with a longer context."
+            )
+        prompt = prompt_ids(tokenizer, text, kind, form)
+    return prompt, response[:n_response]
 
 
-def _left_cut(prompt: list[int], n: int, bos: int | None) -> list[int]:
-    """The last n tokens; a beginning-of-sequence token keeps its place at the front."""
-    if n == len(prompt):
-        return prompt
-    if bos is not None and prompt[0] == bos and n > 1:
-        return [bos, *prompt[len(prompt) - n + 1 :]]
-    return prompt[len(prompt) - n :]
+def _still_apart(
+    rows: Sequence[Row], prompts: Sequence[list[int]], responses: Sequence[list[int]]
+) -> list[int]:
+    """The rows but for those that the cut has made equal to others of their prompt with another reward."""
+    alike: dict[tuple[Any, ...], list[int]] = {}
+    for i, row in enumerate(rows):
+        alike.setdefault((row.prompt_id, tuple(prompts[i]), tuple(responses[i])), []).append(i)
+    equal = {
+        i
+        for same in alike.values()
+        if len({rows[j].response for j in same}) > 1 and len({rows[j].reward for j in same}) > 1
+        for i in same
+    }
+    return [i for i in range(len(rows)) if i not in equal]
+
+
+def _say(rows: int, too_long: int, kept: int, long: LongPolicy) -> None:
+    """Warns of what was done to rows that are too long; raises UserError where none is left."""
+    if not kept:
+        why = "are longer than the model's context" if long == "drop" else "are equal once they are cut"
+        raise UserError(f"All {rows:,} rows {why}: none is left.")
+    done = "left out" if long == "drop" else "cut"
+    log.warning("%s rows didn't fit the model's context and were %s.", f"{too_long:,}", done)
+    if long == "truncate" and kept < rows:
+        log.warning(
+            "%s rows were left out: cut, they are the same response to the same prompt with another reward.",
+            f"{rows - kept:,}",
+        )
 
 
 def _examples(

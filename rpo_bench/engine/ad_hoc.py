@@ -11,8 +11,8 @@ from rpo_bench.engine.base_models import BaseModel, Trust
 from rpo_bench.engine.dataset import AD_HOC_NEW_TOKENS, AdHocParts, TrainingData, read_ad_hoc, write_ad_hoc
 from rpo_bench.engine.tokens import tokenizer_of, too_long_prompts
 from rpo_bench.errors import UserError
-from rpo_bench.models.prompting import prompt_ids
-from rpo_bench.spec import RunSpec
+from rpo_bench.models.prompting import prompt_ids, response_ids
+from rpo_bench.spec import PromptFormat, RunSpec
 from rpo_bench.tasks import Task
 
 log = logging.getLogger(__name__)
@@ -61,7 +61,11 @@ def response_limit(parts: AdHocParts, models: Sequence[tuple[BaseModel, Any]]) -
     limit = AD_HOC_NEW_TOKENS
     for model, tokenizer in models:
         room = _room(parts, model, tokenizer)
-        if room is not None and room < limit and _longest_response(parts, tokenizer) <= room:
+        if (
+            room is not None
+            and room < limit
+            and _longest_response(parts, tokenizer, model.prompt_format) <= room
+        ):
             limit = room
     return limit
 
@@ -78,9 +82,9 @@ def _room(parts: AdHocParts, model: BaseModel, tokenizer: Any) -> int | None:
     )
 
 
-def _longest_response(parts: AdHocParts, tokenizer: Any) -> int:
+def _longest_response(parts: AdHocParts, tokenizer: Any, form: PromptFormat | None) -> int:
     """Tokens of the longest logged response, with the one that ends it."""
-    return max(len(tokenizer(row.response).input_ids) for row in parts.train) + 1
+    return max(map(len, response_ids(tokenizer, [row.response for row in parts.train], form)))
 
 
 def _without(parts: AdHocParts, too_long: Mapping[str, int], model: BaseModel) -> AdHocParts:

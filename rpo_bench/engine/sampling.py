@@ -15,7 +15,8 @@ from rpo_bench.models.backends.agreement import agreement, check_agreement
 from rpo_bench.models.backends.protocol import Answer, Backend, Request, sample_seed
 from rpo_bench.models.folder import has_tokenizer
 from rpo_bench.models.loading import load_tokenizer
-from rpo_bench.models.prompting import end_ids, prompt_ids, prompt_text, response_texts
+from rpo_bench.models.plain_text import spelt
+from rpo_bench.models.prompting import closing, prompt_ids, prompt_text, response_texts, special_ids
 from rpo_bench.models.protocol import Generation
 from rpo_bench.spec import CellSpec, Decoding
 
@@ -79,26 +80,41 @@ def sample_by(
     spec, n = work.spec, work.spec.evaluation.n_samples
     folder = work.policy if has_tokenizer(work.policy) else Path(spec.model_path)  # an adapter's base
     tokenizer = load_tokenizer(str(folder), work.trust.trust_remote_code)
-    ends = end_ids(tokenizer, spec.prompt_format)
-    answer = backend.sample(_requests(spec, tokenizer, prompts), decoding, ends)
+    end = closing(tokenizer, spec.prompt_format)
+    answer = backend.sample(_requests(spec, tokenizer, prompts), decoding, end.ends)
     asked = [(prompt, number) for prompt in prompts for number in range(n)]
     exact = all(one.token_ids is not None for one in answer.sampled)
+    if not exact:
+        _check_plain(prompts, tokenizer, spec, work.policy)
     if not exact and decoding.temperature > 0:
         _check_sampled([one.text for one in answer.sampled], n, work.policy)
     tokens = [one.token_ids or () for one in answer.sampled]
-    texts = response_texts(tokenizer, ends, tokens)
+    texts = response_texts(tokenizer, end.ends, tokens, end.gap)
     generations = [
         Generation(
             prompt.prompt_id,
             prompt.text,
             number,
-            text if one.text is None else one.text,
+            text if one.text is None else one.text.removesuffix(end.gap) if one.finished else one.text,
             ids if exact else (),
             one.finished,
         )
         for (prompt, number), one, ids, text in zip(asked, answer.sampled, tokens, texts, strict=True)
     ]
     return PolicySamples(generations, exact, answer)
+
+
+def _check_plain(prompts: Sequence[Prompt], tokenizer: Any, spec: CellSpec, folder: Path) -> None:
+    """Refuses prompts that a server which reads texts would take for turns that nobody wrote."""
+    special = special_ids(tokenizer, spec.prompt_format)
+    for prompt in prompts:
+        found = spelt(tokenizer, prompt.text, special)
+        if found:
+            raise UserError(
+                f"The prompt {prompt.prompt_id} spells the special token '{found[0]}', which a server that "
+                f"takes texts alone reads as that token: sample {folder} by hf, by vllm, or by a server that "
+                "takes tokens (vLLM's)."
+            )
 
 
 def _check_sampled(texts: Sequence[str | None], n: int, folder: Path) -> None:

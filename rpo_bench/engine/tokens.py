@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from rpo_bench.atomic import atomic_file
 from rpo_bench.data.convert import desirable_labels
 from rpo_bench.data.row import Prompt
+from rpo_bench.data.special import check_special
 from rpo_bench.data.tokenize import tokenize_rows
 from rpo_bench.engine.base_models import BaseModel, Trust
 from rpo_bench.engine.dataset import TrainingData
@@ -23,7 +24,7 @@ from rpo_bench.spec import DataSpec, PromptFormat
 from trainers.examples import Examples
 from trainers.objective import Method
 
-_FORMAT = 1
+_FORMAT = 2  # of what tokenising makes: 2 reads spellings of special tokens as text
 _OPTIONAL = ("desirable", "behaviour_logps", "pairs", "labels")  # of Examples; one number per row
 
 
@@ -71,6 +72,7 @@ def check_heldout(
             f"Responses may have {new_tokens:,} tokens, and the decoder of {model.name} has positions for "
             f"{limit:,}: give --gen-kwargs max_new_tokens={limit}, or less."
         )
+    check_special(tokenizer, [prompt.text for prompt in prompts], (), model.prompt_format)
     too_long = too_long_prompts(prompts, model, tokenizer, new_tokens)
     if too_long:
         worst = max(too_long, key=too_long.__getitem__)

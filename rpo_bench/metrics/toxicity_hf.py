@@ -14,6 +14,7 @@ from rpo_bench.metrics.toxicity import Toxicity
 from rpo_bench.models.fetching import model_folder
 from rpo_bench.models.folder import check_model_folder
 from rpo_bench.models.loading import load_tokenizer
+from rpo_bench.models.plain_text import as_text
 from rpo_bench.models.positions import token_limit
 from rpo_bench.models.quiet import quiet
 
@@ -117,8 +118,9 @@ class Classifier(Toxicity):
     def _batch(self, texts: list[str]) -> Any:
         """Probabilities of B texts, (B,) float64."""
         loaded = self._loaded
+        shown, options = as_text(loaded.tokenizer, texts)
         inputs = loaded.tokenizer(
-            texts, padding=True, truncation=True, max_length=self._limit, return_tensors="pt"
+            shown, padding=True, truncation=True, max_length=self._limit, return_tensors="pt", **options
         )
         logits = loaded.model(**inputs.to(loaded.model.device)).logits.double()  # (B, L)
         shares = logits.sigmoid() if loaded.independent else logits.softmax(-1)

@@ -15,7 +15,7 @@ from rpo_bench.errors import UserError
 from rpo_bench.models.generating import Sampler, blocks
 from rpo_bench.models.loading import LoadOptions, load_checkpoint
 from rpo_bench.models.positions import Positions, positions_of
-from rpo_bench.models.prompting import end_ids, prompt_ids, response_texts
+from rpo_bench.models.prompting import closing, prompt_ids, response_texts
 from rpo_bench.models.protocol import Generation
 from rpo_bench.models.quiet import quiet
 from rpo_bench.models.sampling import uniforms
@@ -144,11 +144,12 @@ class HFModel:
     @property
     def end_ids(self) -> tuple[int, ...]:
         """The tokens that end a response."""
-        return end_ids(self.tokenizer, self.prompt_format)
+        return closing(self.tokenizer, self.prompt_format).ends
 
     def texts(self, responses: Sequence[Sequence[int]]) -> list[str]:
         """What responses say: without special tokens, and without the token that ended them."""
-        return response_texts(self.tokenizer, self.end_ids, responses)
+        end = closing(self.tokenizer, self.prompt_format)
+        return response_texts(self.tokenizer, end.ends, responses, end.gap)
 
     def generate(
         self, prompts: Sequence[Prompt], n: int, decoding: Decoding, seed: int, batch_size: int

@@ -1,10 +1,13 @@
 """How a prompt becomes tokens, and what ends its answer: one rule for training, sampling and scoring."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from rpo_bench.data.conversation import Conversation
 from rpo_bench.errors import UserError
+from rpo_bench.models.plain_text import decode, encode, hidden, plain_batch, written_ids
 from rpo_bench.spec import PromptFormat
 
 #: Some chat templates (Llama 3's) write today's date into the prompt unless they are told one.
@@ -23,7 +26,8 @@ def prompt_ids(
     Without a chat format the tokenizer's own special tokens are added as its post-processor says (BOS for
     Llama, a final end-of-sequence for T5). For a decoder-only model a final end-of-sequence is taken off,
     because the response has to follow it. A text that gives no token becomes BOS, or EOS where there is no
-    BOS. A chat template writes its special tokens itself, so none is added to it.
+    BOS. A chat template writes its special tokens itself, so none is added to it. The prompt's own text gives
+    no special token, whatever it spells: only the tokenizer and the format write them.
 
     Args:
         tokenizer: A Hugging Face tokenizer.
@@ -34,10 +38,15 @@ def prompt_ids(
     Returns:
         At least one token id.
     """
-    written = _written(tokenizer, text, prompt_format)
-    if prompt_format is not None and prompt_format.kind == "chat":
-        return list(tokenizer(written, add_special_tokens=False).input_ids)
-    ids: list[int] = list(tokenizer(written).input_ids)
+    if prompt_format is None:
+        ids: list[int] = list(encode(tokenizer, _written(tokenizer, text, None)).input_ids)
+    else:
+        special = special_ids(tokenizer, prompt_format)
+        shown, spellings = _hidden(tokenizer, text, special)
+        written, is_chat = _written(tokenizer, shown, prompt_format), prompt_format.kind == "chat"
+        ids = written_ids(tokenizer, written, spellings, special, add_special_tokens=not is_chat)
+        if is_chat:
+            return ids
     bos = tokenizer.bos_token_id
     if prompt_format is not None and bos is not None and ids[:2] == [bos, bos]:
         ids = ids[1:]  # the template has written it already
@@ -48,27 +57,83 @@ def prompt_ids(
     return ids
 
 
-def end_ids(tokenizer: Any, prompt_format: PromptFormat | None = None) -> tuple[int, ...]:
-    """The tokens that end a response; the first is what responses that are trained on end with.
+@dataclass(frozen=True)
+class Closing:
+    """How a response ends.
 
-    Without a format it is end-of-sequence. With one it is the special token that the template writes after a
-    response (the end of the turn), and end-of-sequence where that is another token.
+    Attributes:
+        gap: What a template writes between a response and the token that ends it: white space, or nothing.
+        ends: The tokens that end a response; the first is what responses that are trained on end with.
     """
+
+    gap: str
+    ends: tuple[int, ...]
+
+
+def closing(tokenizer: Any, prompt_format: PromptFormat | None = None) -> Closing:
+    """How a response ends: by end-of-sequence or, with a format, as its template ends a turn.
+
+    That is the first special token that the template writes after a response, with the white space before
+    it. End-of-sequence ends a response too where that is another token.
+    """
+    return _closing(tokenizer, getattr(tokenizer, "chat_template", None), prompt_format)
+
+
+@lru_cache(maxsize=16)
+def _closing(tokenizer: Any, _template: Any, prompt_format: PromptFormat | None) -> Closing:
     eos = int(tokenizer.eos_token_id)
     if prompt_format is None:
-        return (eos,)
-    ids = tokenizer(_after_response(tokenizer, prompt_format), add_special_tokens=False).input_ids
-    special = {*tokenizer.added_tokens_decoder, *tokenizer.all_special_ids}
-    return tuple(dict.fromkeys([*ids[:1], eos])) if ids and ids[0] in special else (eos,)
+        return Closing("", (eos,))
+    after = _after_response(tokenizer, prompt_format)
+    end = after.lstrip()
+    ids = tokenizer(end, add_special_tokens=False).input_ids
+    if not ids or ids[0] not in {*tokenizer.added_tokens_decoder, *tokenizer.all_special_ids}:
+        return Closing("", (eos,))
+    return Closing(after[: len(after) - len(end)], tuple(dict.fromkeys([ids[0], eos])))
 
 
-def response_texts(tokenizer: Any, ends: Sequence[int], responses: Sequence[Sequence[int]]) -> list[str]:
-    """What responses say: without special tokens, and without the token that ended them."""
-    kept = [list(row[:-1]) if len(row) and row[-1] in ends else list(row) for row in responses]
-    found: list[str] = tokenizer.batch_decode(
-        kept, skip_special_tokens=True, clean_up_tokenization_spaces=False
-    )
-    return found
+def end_ids(tokenizer: Any, prompt_format: PromptFormat | None = None) -> tuple[int, ...]:
+    """The tokens that end a response; the first is what responses that are trained on end with."""
+    return closing(tokenizer, prompt_format).ends
+
+
+def special_ids(tokenizer: Any, prompt_format: PromptFormat | None = None) -> tuple[int, ...]:
+    """Tokens that a text mustn't give besides those that the tokenizer calls special: a template's markers.
+
+    Some tokenizers have the ends of turns as added tokens that aren't special.
+    """
+    return _special_ids(tokenizer, getattr(tokenizer, "chat_template", None), prompt_format)
+
+
+@lru_cache(maxsize=16)
+def _special_ids(tokenizer: Any, _template: Any, prompt_format: PromptFormat | None) -> tuple[int, ...]:
+    if prompt_format is None:
+        return ()
+    marks = closing(tokenizer, prompt_format).ends
+    if prompt_format.kind == "chat":
+        shown = chat_text(tokenizer, prompt_format, "prompt", begun=False)
+        marks += tuple(tokenizer(shown, add_special_tokens=False).input_ids)
+    return tuple(sorted({*marks} & {*tokenizer.added_tokens_decoder}))
+
+
+def response_ids(
+    tokenizer: Any, texts: Sequence[str], prompt_format: PromptFormat | None = None
+) -> list[list[int]]:
+    """The tokens of responses as a policy would have written them, each with the one that ends it."""
+    end = closing(tokenizer, prompt_format)
+    bodies = [text + end.gap for text in texts]
+    found = plain_batch(tokenizer, bodies, special_ids(tokenizer, prompt_format))
+    return [[*ids, end.ends[0]] for ids in found]
+
+
+def response_texts(
+    tokenizer: Any, ends: Sequence[int], responses: Sequence[Sequence[int]], gap: str = ""
+) -> list[str]:
+    """What responses say: without special tokens, and without the token that ended them and its gap."""
+    ended = [len(row) > 0 and row[-1] in ends for row in responses]
+    kept = [list(row[:-1]) if done else list(row) for row, done in zip(responses, ended, strict=True)]
+    texts = decode(tokenizer, kept)
+    return [text.removesuffix(gap) if done else text for text, done in zip(texts, ended, strict=True)]
 
 
 def prompt_text(tokenizer: Any, text: str, prompt_format: PromptFormat | None = None) -> str:
@@ -84,11 +149,18 @@ def prompt_text(tokenizer: Any, text: str, prompt_format: PromptFormat | None = 
     return written.removeprefix(bos) if adds else written
 
 
-def chat_text(tokenizer: Any, prompt_format: PromptFormat, prompt: str, response: str | None = None) -> str:
+def chat_text(
+    tokenizer: Any,
+    prompt_format: PromptFormat,
+    prompt: str,
+    response: str | None = None,
+    *,
+    begun: bool = True,
+) -> str:
     """A conversation as the template writes it: up to where the response begins, or with the response.
 
     The turns of a prompt that is a conversation stay as they are; the format's system turn comes before them
-    where they have none of their own.
+    where they have none of their own. ``begun=False`` leaves out what the template writes before a response.
     """
     turns = messages_of(prompt)
     if prompt_format.system is not None and turns[0]["role"] not in _SYSTEM:
@@ -99,7 +171,7 @@ def chat_text(tokenizer: Any, prompt_format: PromptFormat, prompt: str, response
         turns,
         chat_template=prompt_format.template,
         tokenize=False,
-        add_generation_prompt=response is None,
+        add_generation_prompt=begun and response is None,
         date_string=_DATE,
     )
     return written
@@ -139,6 +211,26 @@ def _written_turns(tokenizer: Any, prompt: Conversation, prompt_format: PromptFo
                 "another one by --prompt-format FILE.jinja."
             )
     return written
+
+
+def chat_ids(tokenizer: Any, prompt: str, response: str) -> list[int]:
+    """A whole conversation through the tokenizer's own chat template; no text in it gives a special token."""
+    special = special_ids(tokenizer, PromptFormat(kind="chat", template=None, system=None, hash=""))
+    turns = [*messages_of(prompt), {"role": "assistant", "content": response}]
+    texts, spellings = hidden(tokenizer, [turn["content"] for turn in turns], special)
+    shown = [turn | {"content": text} for turn, text in zip(turns, texts, strict=True)]
+    written = str(tokenizer.apply_chat_template(shown, tokenize=False))
+    return written_ids(tokenizer, written, spellings, special, add_special_tokens=False)
+
+
+def _hidden(tokenizer: Any, prompt: str, special: tuple[int, ...]) -> tuple[str, list[str]]:
+    """A prompt, be it a text or turns, with places instead of what spells special tokens; see ``hidden``."""
+    if not isinstance(prompt, Conversation):
+        (shown,), spellings = hidden(tokenizer, [prompt], special)
+        return shown, spellings
+    texts, spellings = hidden(tokenizer, [turn.content for turn in prompt.turns], special)
+    turns = (turn._replace(content=text) for turn, text in zip(prompt.turns, texts, strict=True))
+    return Conversation(turns), spellings
 
 
 def _written(tokenizer: Any, text: str, prompt_format: PromptFormat | None) -> str:

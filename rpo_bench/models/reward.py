@@ -16,8 +16,9 @@ from rpo_bench.hashing import hash_folder
 from rpo_bench.models.fetching import shown_name
 from rpo_bench.models.folder import check_model_folder, is_adapter, read_json
 from rpo_bench.models.loading import load_tokenizer
+from rpo_bench.models.plain_text import encode
 from rpo_bench.models.positions import token_limit
-from rpo_bench.models.prompting import messages_of, prompt_ids
+from rpo_bench.models.prompting import chat_ids, prompt_ids, response_ids
 from rpo_bench.models.quiet import quiet
 from trainers.sequence_scores import Encoded, all_scores, check_padding
 
@@ -129,12 +130,10 @@ class RewardModel:
         tokenizer = self.tokenizer
         if self._layout == "appended":
             ids = prompt_ids(tokenizer, str(prompt), bool(self.model.config.is_encoder_decoder))
-            answer = tokenizer(response, add_special_tokens=False, verbose=False).input_ids
-            return Encoded([*ids, *answer, tokenizer.eos_token_id])
+            return Encoded([*ids, *response_ids(tokenizer, [response])[0]])
         if self._layout == "chat":
-            turns = [*messages_of(prompt), {"role": "assistant", "content": response}]
-            return Encoded(tokenizer.apply_chat_template(turns, tokenize=True, return_dict=True)["input_ids"])
-        found = tokenizer(str(prompt), response, verbose=False)
+            return Encoded(chat_ids(tokenizer, prompt, response))
+        found = encode(tokenizer, str(prompt), response)
         return Encoded(found.input_ids, found.get("token_type_ids"))
 
     def _too_long(self, row: Encoded) -> bool:

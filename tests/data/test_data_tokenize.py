@@ -7,8 +7,9 @@ import pytest
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import PreTrainedTokenizerFast
 
+from rpo_bench.data.limits import Limits
 from rpo_bench.data.row import Row
-from rpo_bench.data.tokenize import Limits, tokenize_rows
+from rpo_bench.data.tokenize import tokenize_rows
 from rpo_bench.errors import UserError
 
 UNK, EOS, BOS = 0, 1, 2

@@ -1,0 +1,75 @@
+"""Prompts that are too long lose their oldest text, and nothing of what a format writes around them."""
+
+from bisect import bisect_left
+from collections.abc import Sequence
+from typing import Any
+
+from rpo_bench.data.conversation import Conversation
+from rpo_bench.models.plain_text import as_text
+from rpo_bench.models.prompting import prompt_ids
+from rpo_bench.spec import PromptFormat
+
+_SYSTEM = ("system", "developer")
+
+
+def cut_prompt(
+    tokenizer: Any, prompt: str, length: int, is_encoder_decoder: bool, prompt_format: PromptFormat | None
+) -> str | None:
+    """The longest end of a prompt's own text that gives no more tokens than asked for, format included.
+
+    The beginning-of-sequence, a template's header, its system turn and what it writes before a response stay.
+    Of a conversation the oldest turns go first, the system's never; then the last turn's text is cut.
+
+    Args:
+        tokenizer: A Hugging Face tokenizer.
+        prompt: A text, or a conversation.
+        length: Tokens that there is room for.
+        is_encoder_decoder: Whether the prompt goes to an encoder.
+        prompt_format: What is written around it.
+
+    Returns:
+        None where not even the prompt's last token has room beside the format.
+    """
+
+    def fits(text: str) -> bool:
+        return len(prompt_ids(tokenizer, text, is_encoder_decoder, prompt_format)) <= length
+
+    ends = _ends(tokenizer, prompt)
+    first = bisect_left(range(len(ends)), True, key=lambda i: fits(ends[i]))
+    return next((text for text in ends[first:] if fits(text)), None)
+
+
+def least_prompt(
+    tokenizer: Any, prompt: str, is_encoder_decoder: bool, prompt_format: PromptFormat | None
+) -> int:
+    """Tokens of the shortest prompt that cutting leaves: the format's, and the text's last."""
+    return len(prompt_ids(tokenizer, _ends(tokenizer, prompt)[-1], is_encoder_decoder, prompt_format))
+
+
+def _ends(tokenizer: Any, prompt: str) -> Sequence[str]:
+    """What may be left of a prompt, the whole first, each shorter than the one before."""
+    if not isinstance(prompt, Conversation):
+        return [prompt[start:] for start in _starts(tokenizer, prompt)]
+    turns = prompt.turns
+    kept = [turn for turn in turns[:-1] if turn.role in _SYSTEM]
+    shorter = [Conversation(turns)]
+    for first in range(1, len(turns)):
+        before = [turn for turn in turns[:first] if turn.role in _SYSTEM]
+        if len(before) < first and turns[first].role not in (*_SYSTEM, "assistant"):  # begins with a question
+            shorter.append(Conversation([*before, *turns[first:]]))
+    last = turns[-1]
+    texts = [last.content[start:] for start in _starts(tokenizer, last.content)]
+    return [*shorter, *(Conversation([*kept, last._replace(content=text)]) for text in texts[1:])]
+
+
+def _starts(tokenizer: Any, text: str) -> list[int]:
+    """The places in a text where its tokens begin; of tokenizers that don't tell, every character."""
+    if not getattr(tokenizer, "is_fast", False):
+        return list(range(len(text))) or [0]
+    (shown,), options = as_text(tokenizer, [text])
+    if shown != text:
+        return list(range(len(text)))
+    found = tokenizer(
+        text, add_special_tokens=False, return_offsets_mapping=True, verbose=False, **options
+    ).offset_mapping
+    return sorted({0, *(start for start, end in found if end > start)})

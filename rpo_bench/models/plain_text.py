@@ -1,0 +1,170 @@
+"""People's texts as tokens and back: what spells a special token stays text, and nothing is tidied up."""
+
+import re
+from collections.abc import Callable, Collection, Iterable, Sequence
+from functools import lru_cache
+from typing import Any
+
+_OPEN, _CLOSE = "\ue000", "\ue001"  # private-use characters around the number of a spelling
+_PLACE = re.compile(f"{_OPEN}(\\d+){_CLOSE}")
+
+
+def plain_ids(tokenizer: Any, text: str, ends: Collection[int] = ()) -> list[int]:
+    """The tokens of a text by itself, none of them special; see ``as_text``."""
+    return plain_batch(tokenizer, [text], ends)[0]
+
+
+def plain_batch(tokenizer: Any, texts: Sequence[str], ends: Collection[int] = ()) -> list[list[int]]:
+    """``plain_ids`` of many texts at once."""
+    shown, options = as_text(tokenizer, texts, ends)
+    found = tokenizer(shown, add_special_tokens=False, verbose=False, **options).input_ids
+    return [list(ids) for ids in found]
+
+
+def encode(tokenizer: Any, *texts: str) -> Any:
+    """What the tokenizer makes of a text, or of the two of a pair, with the special tokens that it adds."""
+    shown, options = as_text(tokenizer, texts)
+    return tokenizer(*shown, verbose=False, **options)
+
+
+def as_text(
+    tokenizer: Any, texts: Sequence[str], ends: Collection[int] = ()
+) -> tuple[list[str], dict[str, bool]]:
+    """What to call a tokenizer with, so that texts which spell special tokens give none.
+
+    Where no text spells one, that is the texts and nothing else. A tokenizer whose vocabulary knows the
+    spelling without its list of special tokens (word-level, unigram) is given it with a space behind the
+    first character.
+
+    Args:
+        tokenizer: A Hugging Face tokenizer.
+        texts: Any texts.
+        ends: Tokens that count as special besides the tokenizer's own, such as the end of a turn.
+
+    Returns:
+        The texts, and keyword arguments.
+    """
+    found = {spelling for text in texts for spelling in spelt(tokenizer, text, ends)}
+    if not found:
+        return list(texts), {}
+    stubborn = [one for one in found if _is_read(tokenizer, one, ends)]
+    return [_broken(text, stubborn) for text in texts], {"split_special_tokens": True}
+
+
+def spelt(tokenizer: Any, text: str, ends: Collection[int] = ()) -> list[str]:
+    """The special tokens that a text spells, in its order."""
+    return _pattern(tokenizer, len(tokenizer), tuple(ends)).findall(text)
+
+
+def begins_with_special(tokenizer: Any, text: str) -> str | None:
+    """The special token that a text begins with: a template has written it, or will have been thought to."""
+    found = _pattern(tokenizer, len(tokenizer), ()).match(text.lstrip())
+    return None if found is None else found[0]
+
+
+def hidden(tokenizer: Any, texts: Iterable[str], ends: Collection[int] = ()) -> tuple[list[str], list[str]]:
+    """Texts with a place in each spelling's stead, and the spellings, by their place's number."""
+    pattern = _pattern(tokenizer, len(tokenizer), tuple(ends))
+    spellings: list[str] = []
+
+    def place(match: re.Match[str]) -> str:
+        spellings.append(match[0])
+        return f"{_OPEN}{len(spellings) - 1}{_CLOSE}"
+
+    return [pattern.sub(place, text) for text in texts], spellings
+
+
+def written_ids(
+    tokenizer: Any, written: str, spellings: Sequence[str], ends: Collection[int] = (), **options: Any
+) -> list[int]:
+    """The tokens of what a template has written around hidden texts: its own special tokens are special.
+
+    Args:
+        tokenizer: A Hugging Face tokenizer.
+        written: The template's text, with the places that ``hidden`` left.
+        spellings: What goes there.
+        ends: As in ``as_text``.
+        options: ``add_special_tokens``.
+    """
+    if not spellings:
+        return list(tokenizer(written, **options).input_ids)
+
+    def shown(text: str) -> str:
+        return _PLACE.sub(lambda match: (*spellings, match[0])[min(int(match[1]), len(spellings))], text)
+
+    front, back = frame(tokenizer) if options.get("add_special_tokens", True) else ([], [])
+    special = _special(tokenizer, len(tokenizer), tuple(ends))
+    ids, done = [*front], 0
+    for match in _pattern(tokenizer, len(tokenizer), tuple(ends)).finditer(written):
+        ids += _behind(tokenizer, shown(written[done : match.start()]), ends, first=done == 0)
+        ids.append(special[match[0]])
+        done = match.end()
+    return [*ids, *_behind(tokenizer, shown(written[done:]), ends, first=done == 0), *back]
+
+
+def frame(tokenizer: Any, call: Callable[[str], Any] | None = None) -> tuple[list[int], list[int]]:
+    """The special tokens that a tokenizer writes before and after every text.
+
+    Args:
+        tokenizer: A Hugging Face tokenizer.
+        call: How it is called; None: as for any text.
+    """
+    whole = list((call or tokenizer)("a").input_ids)
+    inner = list(tokenizer("a", add_special_tokens=False).input_ids)
+    for start in range(len(whole) - len(inner) + 1):
+        if whole[start : start + len(inner)] == inner:
+            return whole[:start], whole[start + len(inner) :]
+    return [], []
+
+
+def decode(tokenizer: Any, rows: Sequence[Sequence[int]]) -> list[str]:
+    """What tokens say, special ones left out. Spaces stay as they were sampled, whatever a tokenizer asks."""
+    found: list[str] = tokenizer.batch_decode(
+        [list(row) for row in rows], skip_special_tokens=True, clean_up_tokenization_spaces=False
+    )
+    return found
+
+
+def _behind(tokenizer: Any, text: str, ends: Collection[int], first: bool) -> list[int]:
+    """The tokens of a text behind a special token, where some tokenizers put no space before it."""
+    if first or not text:
+        return plain_ids(tokenizer, text, ends)
+    special = next(iter(_special(tokenizer, len(tokenizer), ())))
+    if tokenizer(f"{special}a", add_special_tokens=False).input_ids[1:] == plain_ids(tokenizer, "a"):
+        return plain_ids(tokenizer, text, ends)
+    start, whole = plain_ids(tokenizer, "\n"), plain_ids(tokenizer, f"\n{text}", ends)
+    return whole[len(start) :] if whole[: len(start)] == start else plain_ids(tokenizer, text, ends)
+
+
+def _is_read(tokenizer: Any, spelling: str, ends: Collection[int]) -> bool:
+    """Whether a spelling becomes a special token though it is to be split."""
+    ids = tokenizer(spelling, add_special_tokens=False, split_special_tokens=True).input_ids
+    return bool(
+        set(ids) & set(_special(tokenizer, len(tokenizer), tuple(ends)).values()) - _unknown(tokenizer)
+    )
+
+
+def _broken(text: str, spellings: Iterable[str]) -> str:
+    for spelling in spellings:
+        text = text.replace(spelling, f"{spelling[0]} {spelling[1:]}" if len(spelling) > 1 else "")
+    return text
+
+
+def _unknown(tokenizer: Any) -> set[int]:
+    """The token for what a tokenizer doesn't know, where it is that alone."""
+    roles = {tokenizer.eos_token_id, tokenizer.bos_token_id, tokenizer.pad_token_id}
+    return {tokenizer.unk_token_id} - roles - {None}
+
+
+@lru_cache(maxsize=16)
+def _special(tokenizer: Any, _size: int, ends: tuple[int, ...]) -> dict[str, int]:
+    """Special tokens by their spelling; ``_size`` tells a tokenizer from itself before tokens were added."""
+    found = {t.content: i for i, t in tokenizer.added_tokens_decoder.items() if t.special or i in ends}
+    named = dict(zip(tokenizer.all_special_tokens, tokenizer.all_special_ids, strict=True))
+    return {spelling: i for spelling, i in (found | named).items() if spelling.strip()}
+
+
+@lru_cache(maxsize=16)
+def _pattern(tokenizer: Any, size: int, ends: tuple[int, ...]) -> re.Pattern[str]:
+    spellings = sorted(_special(tokenizer, size, ends), key=len, reverse=True)
+    return re.compile("|".join(map(re.escape, spellings)) or r"(?!)")
