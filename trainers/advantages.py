@@ -1,5 +1,6 @@
 """Advantages: how much better a rollout, or a token, did than expected. Pure functions."""
 
+from collections.abc import Sequence
 from typing import Literal
 
 import torch
@@ -8,35 +9,39 @@ from torch import Tensor
 Scale = Literal["group", "batch", "none"]
 _STD_FLOOR = 1e-4
 
-#: Rewards that differ by no more are equal.
-SAME = 1e-8
+#: Rewards that differ by so many units in the last place are equal: sums in another order differ so.
+_ULPS = 4
 
 
 def group_advantages(rewards: Tensor, groups: Tensor, scale: Scale = "group") -> Tensor:
     """(r − mean of the group) / (std + 1e-4), GRPO (arXiv 2402.03300, eq. in 4.1.2); (B,).
 
+    Computed in float64 from differences within the group, so that an offset of the rewards costs no digits.
+
     Args:
-        rewards: (B,).
+        rewards: (B,); float64 where they may have an offset.
         groups: 0 … P−1, the prompt of each rollout; (B,).
         scale: divide by the "group"'s standard deviation, the whole "batch"'s, or by nothing (Dr. GRPO).
     """
+    near = _near_zero(rewards, groups)
     # A mean is rounded: without this, equal rewards would have an advantage of their last digit.
-    centred = torch.where(degenerate_groups(rewards, groups), 0.0, rewards - group_mean(rewards, groups))
-    if scale == "none":
-        return centred
+    centred = torch.where(degenerate_groups(rewards, groups), 0.0, near - group_mean(near, groups))
     if scale == "batch":
-        return centred / (rewards.std() + _STD_FLOOR)
-    return centred / (group_std(rewards, groups) + _STD_FLOOR)
+        wide = rewards.double()
+        centred = centred / ((wide - wide.mean()).std() + _STD_FLOOR)
+    elif scale == "group":
+        centred = centred / (group_std(near, groups) + _STD_FLOOR)
+    return centred.to(rewards.dtype)
 
 
 def leave_one_out_advantages(rewards: Tensor, groups: Tensor) -> Tensor:
     """r_i − mean of the group's other rewards, RLOO (arXiv 2402.14740); (B,).
 
-    A group of one has no others: its advantage is 0.
+    A group of one has no others: its advantage is 0. Computed in float64, as ``group_advantages`` is.
     """
-    sizes = _sizes(groups)
-    others = (group_mean(rewards, groups) * sizes - rewards) / (sizes - 1).clamp(min=1)
-    return torch.where(sizes > 1, rewards - others, 0.0)
+    sizes, near = _sizes(groups), _near_zero(rewards, groups)
+    others = (group_mean(near, groups) * sizes - near) / (sizes - 1).clamp(min=1)
+    return torch.where(sizes > 1, near - others, 0.0).to(rewards.dtype)
 
 
 def generalised_advantages(
@@ -85,14 +90,26 @@ def group_std(rewards: Tensor, groups: Tensor) -> Tensor:
 
 def degenerate_groups(rewards: Tensor, groups: Tensor) -> Tensor:
     """Which rollouts belong to a group whose rewards are all equal: no gradient comes from it; (B,) bool."""
-    prompts = int(groups.max()) + 1
-    ends = [
-        torch.zeros(prompts, dtype=rewards.dtype, device=rewards.device).scatter_reduce(
-            0, groups, rewards, how, include_self=False
-        )
-        for how in ("amin", "amax")
-    ]
-    return (ends[1] - ends[0])[groups] <= SAME
+    low, high = (_group_end(rewards, groups, how) for how in ("amin", "amax"))
+    return high - low <= _ULPS * torch.finfo(rewards.dtype).eps * torch.maximum(low.abs(), high.abs())
+
+
+def all_equal(rewards: Sequence[float]) -> bool:
+    """Whether a group's rewards are all equal, as ``degenerate_groups`` says it."""
+    values = torch.tensor(rewards, dtype=torch.float64)
+    return bool(degenerate_groups(values, torch.zeros(len(values), dtype=torch.long)).all())
+
+
+def _near_zero(rewards: Tensor, groups: Tensor) -> Tensor:
+    """The rewards in float64 without the least of their group: their common offset is gone exactly; (B,)."""
+    wide = rewards.double()
+    return wide - _group_end(wide, groups, "amin")
+
+
+def _group_end(rewards: Tensor, groups: Tensor, how: Literal["amin", "amax"]) -> Tensor:
+    """The least or greatest reward of each rollout's group; (B,)."""
+    ends = torch.zeros(int(groups.max()) + 1, dtype=rewards.dtype, device=rewards.device)
+    return ends.scatter_reduce(0, groups, rewards, how, include_self=False)[groups]
 
 
 def _sizes(groups: Tensor) -> Tensor:

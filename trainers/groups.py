@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from trainers.advantages import SAME
+from trainers.advantages import all_equal
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Group:
     @property
     def degenerate(self) -> bool:
         """Whether all rewards are equal, so that group-relative advantages vanish."""
-        return max(self.rewards) - min(self.rewards) <= SAME
+        return all_equal(self.rewards)
 
     def state(self) -> dict[str, Any]:
         """Plain lists and tensors, for a checkpoint."""

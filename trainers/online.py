@@ -21,7 +21,7 @@ class Rollouts:
     """B sampled responses in groups that share a prompt. All without gradient.
 
     Attributes:
-        rewards: (B,).
+        rewards: (B,), in float64: a large offset leaves float32 no digits for what differs.
         groups: 0 … P−1, which prompt each answers; (B,).
         mask: True on response tokens, end-of-sequence included; (B, T).
         behaviour_logps: log-probs under the policy that sampled them; (B, T).
@@ -155,7 +155,10 @@ class OnlineMethod(Method, ABC):
 
     @abstractmethod
     def advantages(self, rollouts: Rollouts) -> tuple[Tensor, Tensor | None]:
-        """Advantages (B, T) of the whole iteration, and the critic's targets (B, T) or None."""
+        """Advantages (B, T) of the whole iteration, and the critic's targets (B, T) or None.
+
+        In the rewards' float64; the engine makes them float32 afterwards.
+        """
 
     @abstractmethod
     def surrogate(self, batch: Minibatch) -> LossOutput:

@@ -45,13 +45,14 @@ class PPO(OnlineMethod):
         """Whitened GAE, and the returns that the critic is fitted to."""
         assert rollouts.values is not None
         rewards = self.token_rewards(rollouts)
-        found = generalised_advantages(rewards, rollouts.values, rollouts.mask, self.gamma, self.lam)
-        return whiten(found, rollouts.mask), found + rollouts.values
+        values = rollouts.values.to(rewards.dtype)
+        found = generalised_advantages(rewards, values, rollouts.mask, self.gamma, self.lam)
+        return whiten(found, rollouts.mask), found + values
 
     def token_rewards(self, rollouts: Rollouts) -> Tensor:
         """−β (log π − log π_ref)_t, and the reward on the last token; (B, T)."""
         penalty = self.kl_coef * (rollouts.proximal_logps - rollouts.reference_logps)
-        rewards = torch.where(rollouts.mask, -penalty, 0.0)
+        rewards = torch.where(rollouts.mask, -penalty, 0.0).to(rollouts.rewards.dtype)
         last = rollouts.mask.sum(dim=1) - 1
         return rewards.scatter_add(1, last[:, None], rollouts.rewards[:, None])
 

@@ -66,7 +66,7 @@ class OnlineTrainer:
         sampled = time.perf_counter()
         groups = self.buffer.replace(fresh, iteration) if self.buffer.size else fresh
         rollouts = self._assemble(groups, iteration)
-        advantages, returns = self.method.advantages(rollouts)
+        advantages, returns = self._advantages(rollouts)
         record = self._describe(drawn, rollouts) | {"entropy": entropy}
         record |= self._inner_epochs(rollouts, advantages, returns, iteration)
         self._adapt_kl(record["kl"])
@@ -94,11 +94,16 @@ class OnlineTrainer:
             if self.critic is not None:
                 critic = self.critic
                 values = self._in_chunks(chunks, lambda inputs: values_of(critic, inputs))
-        rewards = torch.tensor([r for g in groups for r in g.rewards], dtype=torch.float32)
+        rewards = torch.tensor([r for g in groups for r in g.rewards], dtype=torch.float64)
         owner = torch.arange(len(groups)).repeat_interleave(self.method.group_size)
         finished = torch.tensor([done for g in groups for done in g.finished])
         rewards, owner, finished, age = (c.to(self.device) for c in (rewards, owner, finished, age))
         return Rollouts(rewards, owner, mask, behaviour, proximal, reference, finished, age, values)
+
+    def _advantages(self, rollouts: Rollouts) -> tuple[Tensor, Tensor | None]:
+        """The method's advantages and targets: worked out in float64, then float32 as the losses are."""
+        found, targets = self.method.advantages(rollouts)
+        return found.float(), None if targets is None else targets.float()
 
     def _inner_epochs(
         self, rollouts: Rollouts, advantages: Tensor, returns: Tensor | None, iteration: int

@@ -11,6 +11,7 @@ from tiny_models import tiny_decoder, tiny_encoder_decoder
 from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM
 
 from trainers import GRPO, P3O, POPO, PPO, RLOO, TrainingSettings, World, fit_online
+from trainers.critic import Critic
 from trainers.errors import UserError
 from trainers.groups import Group, ReplayBuffer
 from trainers.logps import TokenLayout, token_logps
@@ -184,6 +185,40 @@ def test_fresh_rollouts_keep_the_log_probs_they_were_sampled_with_beside_replaye
     assert torch.equal(fresh.proximal_logps, fresh.behaviour_logps)
     torch.testing.assert_close(replayed.proximal_logps, replayed.reference_logps)
     assert not torch.allclose(replayed.proximal_logps, replayed.behaviour_logps)
+
+
+OFFSETS = [GRPO(), GRPO(scale_rewards="batch"), RLOO(), P3O(), POPO(), PPO(lam=1.0)]
+APART = torch.tensor([0.1, 0.4, 0.2, 0.9, 0.3, 0.3, 0.3, 0.3], dtype=torch.float64)  # two groups
+
+
+@pytest.mark.parametrize("method", OFFSETS, ids=["grpo", "grpo-batch", "rloo", "p3o", "popo", "ppo"])
+@pytest.mark.parametrize(("scale", "shift"), [(1.0, 1e6), (1.0, -1e8), (1e6, 1e9), (1e-2, 1e4)])
+def test_an_offset_of_the_rewards_leaves_the_advantages(
+    folders: dict[str, Path], method: OnlineMethod, scale: float, shift: float
+):
+    """From the Python numbers that a reward function gives to what the losses are given, to 1e-6.
+
+    With λ = 1 and V = 0, PPO's whitened advantages are those of the returns, which an offset leaves as well.
+    """
+    model = load(folders["decoder"])
+    method = dataclasses.replace(method, group_size=4, kl_coef=0.0)
+    critic = Critic(model) if method.uses_critic else None
+    settings = dataclasses.replace(SETTINGS, batch_size=8)
+    trainer = OnlineTrainer(
+        method, model, lambda i: token_logps(model, i), world(model), settings, "float32", critic
+    )
+    found = []
+    for offset in (0.0, shift):
+        rewards = (APART * scale + offset).tolist()
+        groups = [
+            Group([5, 1], [[6, 1]] * 4, rewards[part], [torch.zeros(2)] * 4, [True] * 4, born=0)
+            for part in (slice(4), slice(4, 8))
+        ]
+        assert [group.degenerate for group in groups] == [False, True]
+        found.append(trainer._advantages(trainer._assemble(groups, 0))[0])
+    assert found[0].dtype == torch.float32
+    assert bool((found[0][[0, 2, 3]] != 0).all())
+    torch.testing.assert_close(found[1], found[0], atol=1e-6 * max(1.0, scale), rtol=1e-5)
 
 
 def raising(prompts: Sequence[int], responses: Sequence[Sequence[int]]) -> list[float]:
