@@ -177,7 +177,7 @@ def _print_section(section: "Section") -> None:
 
 
 def _print_standings(section: "Section") -> None:
-    from rpo_bench.compare.render import said
+    from rpo_bench.compare.render import ranks_text, said
 
     if not section.standings:
         return
@@ -185,7 +185,7 @@ def _print_standings(section: "Section") -> None:
         (
             one.label,
             f"{one.seeds} ({one.badge})",
-            f"{one.ranks[0]}–{one.ranks[1]}" if one.ranks[0] != one.ranks[1] else f"{one.ranks[0]}",
+            ranks_text(one.ranks),
             said(one.gain),
             said(one.area),
             said(one.regret) if one.regret else "–",

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from rpo_bench.compare.direction import way
 from rpo_bench.compare.items import Item
 from rpo_bench.compare.report import Comparison, Verdict
 from rpo_bench.stats.multiplicity import benjamini_hochberg, holm
@@ -72,6 +73,4 @@ def verdict(comparison: Comparison, p: float | None, level: float) -> Verdict:
         return "identical" if comparison.p == 1.0 else "can't be told"
     if p > 1 - level + 1e-12:
         return "not resolved"
-    if comparison.higher_is_better is None:
-        return "higher" if point > 0 else "lower"
-    return "better" if (point > 0) == comparison.higher_is_better else "worse"
+    return way(point, comparison.higher_is_better)

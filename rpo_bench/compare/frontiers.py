@@ -1,20 +1,19 @@
 """Where methods stand on the KL–reward frontier: at a budget, under the curve, against the oracle."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from rpo_bench.compare.cube import Cube
+from rpo_bench.compare.field import field_of, ranks_in
 from rpo_bench.compare.items import Item
-from rpo_bench.compare.matched import Floats, at_kl, furthest, seed_curves
+from rpo_bench.compare.matched import at_kl, furthest, seed_curves
 from rpo_bench.compare.report import Badge, Standing
 from rpo_bench.frontier import area_within, frontier_points
 from rpo_bench.oracle import Oracle, reward_on
-from rpo_bench.stats.joint import Joint, Term
-from rpo_bench.stats.multiplicity import holm
-from rpo_bench.stats.ranks import rank_intervals
+from rpo_bench.stats.joint import Term
 
 
 @dataclass(frozen=True)
@@ -30,10 +29,17 @@ class Reach:
     budget: float
 
 
-def reach(items: Sequence[Item], cube: Cube, level: float, cap: float | None = None) -> Reach:
-    """The furthest KL of each, and the budget that no reward has a say in.
+def seeds_of(items: Sequence[Item], cube: Cube) -> dict[str, int]:
+    """Item label → training seeds that have a reward at equal KL."""
+    return {item.label: len(seed_curves(item, cube, "reward")) for item in items}
 
-    It is the largest KL that at least half of the methods (and two, if there are two) reach. A method whose
+
+def reach(
+    items: Sequence[Item], cube: Cube, level: float, cap: float | None, baselines: Collection[str]
+) -> Reach:
+    """The furthest KL of each, and the budget that no reward and nothing that was added has a say in.
+
+    It is the largest KL that at least half of the baselines (and two, if there are two) reach. A method whose
     KL isn't above 0 in the resamples counts as staying at 0. Where there is an oracle, ``cap`` is its end:
     beyond it there is no absolute scale, and methods that have collapsed would set the budget.
 
@@ -42,12 +48,15 @@ def reach(items: Sequence[Item], cube: Cube, level: float, cap: float | None = N
         cube: Scores.
         level: Of the resamples that keep a KL above 0.
         cap: Nats that the budget may not pass; None: any.
+        baselines: Labels of those that fix the budget.
     """
     points, shown = {}, []
     first = 1 + len(cube.prompts)
     for item in items:
         far = furthest(item, cube)
         points[item.label] = max(float(far[0]), 0.0) if len(far) else 0.0
+        if item.label not in baselines:
+            continue
         left = len(far) > 0 and np.nanquantile(far[first:], (1 - level) / 2) > 0
         shown.append(points[item.label] if left else 0.0)
     return Reach(points, kl_budget(shown if cap is None else [min(kl, cap) for kl in shown]))
@@ -68,7 +77,7 @@ def kl_budget(furthest_kl: Sequence[float]) -> float:
 def standings(
     items: Sequence[Item], cube: Cube, reference: str, at: Reach, oracle: Oracle | None, level: float
 ) -> list[Standing]:
-    """Every item at the budget, best first.
+    """Every item at the budget, best first; those with one seed, which aren't ranked, last.
 
     Args:
         items: What is ranked.
@@ -79,11 +88,12 @@ def standings(
         level: Nominal coverage.
     """
     start = reference_term(cube, reference)
-    terms = [at_kl(item, reference, cube, "reward", at.budget).term for item in items]
+    terms = {item.label: at_kl(item, reference, cube, "reward", at.budget).term for item in items}
     best = _oracle_term(cube, oracle, at.budget)
-    ranks = ranks_of(terms, cube.joint, level)
+    ranks = ranks_in(field_of(items, seeds_of(items, cube)), terms, cube.joint, level)
     found = []
-    for item, term, rank in zip(items, terms, ranks, strict=True):
+    for item in items:
+        term, rank = terms[item.label], ranks[item.label]
         area = _area_term(item, cube, reference, at.budget)
         found.append(
             Standing(
@@ -95,11 +105,16 @@ def standings(
                 gain=cube.joint.contrast([term, start.negative()], level).interval,
                 area=cube.joint.contrast([area], level).interval,
                 regret=None if best is None else cube.joint.contrast([best, term.negative()], level).interval,
-                ranks=rank,
+                ranks=None if rank is None else (rank.best, rank.worst),
                 furthest=at.points[item.label],
             )
         )
-    return sorted(found, key=lambda one: (-(one.reward.point or -math.inf), one.label))
+    return sorted(found, key=_place)
+
+
+def _place(one: Standing) -> tuple[bool, float, str]:
+    """Best first, and after those that are ranked the ones that aren't."""
+    return one.ranks is None, math.inf if one.reward.point is None else -one.reward.point, one.label
 
 
 def badge(item: Item, seeds: int) -> Badge:
@@ -131,26 +146,3 @@ def _oracle_term(cube: Cube, oracle: Oracle | None, budget: float) -> Term | Non
     kl, reward = cube.joint.means(oracle.kl), cube.joint.means(oracle.reward)
     values = reward_on(kl, reward, np.full(len(kl), budget))
     return Term("oracle", 1.0, values[:, None], np.ones(len(cube.prompts), dtype=bool))
-
-
-def ranks_of(
-    terms: Sequence[Term], joint: Joint, level: float, *, over_seeds: bool = False
-) -> list[tuple[int, int]]:
-    """Best and worst rank of each, which hold together, from all pairwise differences, adjusted by Holm.
-
-    Args:
-        terms: What is ranked.
-        joint: Their resamples.
-        level: The chance that no rank is wrong.
-        over_seeds: Only differences that cover training seeds count.
-    """
-    count = len(terms)
-    pairs = [(i, j) for i in range(count) for j in range(i + 1, count)]
-    found = [joint.contrast([terms[i], terms[j].negative()], level) for i, j in pairs]
-    counts = [not over_seeds or "training seeds" in one.interval.levels for one in found]
-    raw = [one.p if kept else None for one, kept in zip(found, counts, strict=True)]
-    table: Floats = np.full((count, count), np.nan)
-    for (i, j), p in zip(pairs, holm(raw), strict=True):
-        table[i, j] = table[j, i] = np.nan if p is None else p
-    points = np.array([term.seeds.mean() if len(term.seeds) else np.nan for term in terms])
-    return rank_intervals(table, points, alpha=1 - level)

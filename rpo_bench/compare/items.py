@@ -32,6 +32,12 @@ class Item:
         return self.rows[0].strength is not None
 
     @property
+    def ours(self) -> bool:
+        """Whether it is one of the project's own methods, trained by the project."""
+        stored = self.rows[0].stored[0]
+        return stored.contributor is None and stored.record.spec.method.source is None
+
+    @property
     def seeds(self) -> tuple[int, ...]:
         """Training seeds that any of its strengths has."""
         return tuple(sorted({stored.record.spec.seed for row in self.rows for stored in row.stored}))
@@ -48,7 +54,7 @@ class Item:
 
     def row(self, strength: float | None) -> Row | None:
         """The row at a strength, or None."""
-        return next((row for row in self.rows if row.strength == strength), None)
+        return next((row for row in self.rows if row.at(strength)), None)
 
 
 @dataclass(frozen=True)
@@ -82,14 +88,14 @@ def _asked(text: str, pool: Results, panels: Sequence[Panel]) -> Asked:
         stored
         for panel in panels
         for series in panel.series
-        if name in _names(series)
+        if name in _names(series, panel)
         for row in series.rows
-        if strength is None or row.strength == strength
+        if strength is None or row.at(strength)
         for stored in row.stored
     ]
     if found:
         return Asked(text, tuple(found))
-    known = sorted({name for panel in panels for series in panel.series for name in _names(series)})
+    known = sorted({name for panel in panels for series in panel.series for name in _names(series, panel)})
     if strength is not None and name in known:
         raise UserError(f"{text}: '{name}' wasn't run at strength {strength:g}; {_strengths(name, panels)}.")
     if not known:
@@ -102,7 +108,9 @@ def _asked(text: str, pool: Results, panels: Sequence[Panel]) -> Asked:
 
 def _is_method(text: str, panels: Sequence[Panel]) -> bool:
     """Whether a bare word that is a folder's name as well means a method."""
-    return "/" not in text and any(text in _names(series) for panel in panels for series in panel.series)
+    return "/" not in text and any(
+        text in _names(series, panel) for panel in panels for series in panel.series
+    )
 
 
 def _of_folder(folder: Path, pool: Results) -> tuple[StoredRecord, ...]:
@@ -132,9 +140,11 @@ def split_strength(text: str) -> tuple[str, float | None]:
         return text, None
 
 
-def _names(series: Series) -> set[str]:
+def _names(series: Series, panel: Panel) -> set[str]:
+    """What a series answers to: its label, and its method's names where no other has these as a label."""
     method = series.rows[0].spec.method
-    return {series.label, method.label, method.name}
+    taken = {other.label for other in panel.series if other is not series}
+    return {series.label, *({method.label, method.name} - taken)}
 
 
 def _strengths(name: str, panels: Sequence[Panel]) -> str:
@@ -142,7 +152,7 @@ def _strengths(name: str, panels: Sequence[Panel]) -> str:
         row.strength
         for panel in panels
         for series in panel.series
-        if name in _names(series)
+        if name in _names(series, panel)
         for row in series.rows
         if row.strength is not None
     }

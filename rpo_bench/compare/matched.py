@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from rpo_bench.compare.cube import Cube
 from rpo_bench.compare.items import Item
-from rpo_bench.compare.panels import Row
+from rpo_bench.compare.panels import Row, settled
 from rpo_bench.frontier import frontier_points, interpolate
 from rpo_bench.stats.joint import Term
 
@@ -101,9 +101,9 @@ def within(kl: Floats, values: Floats, start: Floats, budget: float) -> Floats:
 
 
 def seed_curves(item: Item, cube: Cube, metric: str) -> list[Curve]:
-    """By training seed, those that have any point."""
+    """By training seed, those that have any point; a strength with one seed is none beside others."""
     cells: dict[int, list[str]] = {}
-    for row in item.rows:
+    for row in settled(item.rows):
         for stored in row.stored:
             cell = stored.record.cell
             if cube.has(cell, "kl") and cube.has(cell, metric):

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from rpo_bench.compare.cube import Cube
+from rpo_bench.compare.direction import towards_better
 from rpo_bench.compare.items import Item
 from rpo_bench.compare.matched import Floats, Side, at_kl, at_strength
 from rpo_bench.compare.panels import Row
@@ -74,9 +75,9 @@ def compare_pair(
     known = _metric(first, metric), _metric(second, metric)
     if known[0] is None or known[1] is None:
         return None
-    value: MetricValue = known[0]
-    if value.backend != known[1].backend:
+    if known[0].backend != known[1].backend:
         return None
+    value: MetricValue = known[0].model_copy(update={"higher_is_better": _direction(known[0], known[1])})
     sides = _sides(first, second, metric, match, cube, reference)
     if sides is None:
         return _of_corpus(first, second, metric, value, match, level)
@@ -84,6 +85,7 @@ def compare_pair(
     contrast = cube.joint.contrast([a.term, b.term.negative()], level)
     gap = a.by_prompt - b.by_prompt
     known_gap = gap[np.isfinite(gap)]
+    ahead = towards_better(value.higher_is_better) * known_gap
     comparison = _comparison(first, second, metric, value, match).model_copy(
         update={
             "first_value": cube.joint.contrast([a.term], level).interval,
@@ -91,9 +93,9 @@ def compare_pair(
             "difference": contrast.interval,
             "p": contrast.p,
             "detectable": contrast.detectable,
-            "wins": int((known_gap > TIE).sum()),
-            "ties": int((np.abs(known_gap) <= TIE).sum()),
-            "losses": int((known_gap < -TIE).sum()),
+            "wins": int((ahead > TIE).sum()),
+            "ties": int((np.abs(ahead) <= TIE).sum()),
+            "losses": int((ahead < -TIE).sum()),
             "notes": _notes((first, a), (second, b), contrast, len(known_gap)),
         }
     )
@@ -141,6 +143,12 @@ def _metric(item: Item, metric: str) -> MetricValue | None:
         ),
         None,
     )
+
+
+def _direction(first: MetricValue, second: MetricValue) -> bool | None:
+    """Which way the metric is better, by whichever record says it; None where they disagree."""
+    told = {one.higher_is_better for one in (first, second)} - {None}
+    return told.pop() if len(told) == 1 else None
 
 
 def _of_corpus(

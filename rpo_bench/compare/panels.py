@@ -1,29 +1,17 @@
 """Which results may be compared: panels, the series in them, and the names that tell them apart."""
 
-from collections import defaultdict
-from collections.abc import Collection, Hashable, Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any, TypeVar
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
+from rpo_bench.compare.naming import PANEL_FIELDS, SERIES_FIELDS, labels
 from rpo_bench.hashing import hash_json
 from rpo_bench.results.store import StoredRecord
 from rpo_bench.spec import CellSpec
 
-K = TypeVar("K", bound=Hashable)
-
-
-#: The beginnings of the settings that tell panels, and series within a panel, apart.
-_PANEL_FIELDS = (
-    "task_hash",
-    "model_hash",
-    "evaluation.",
-    "prompt_format.kind",
-    "prompt_format.system",
-    "prompt_format.hash",
-    "loading.dtype",
-    "loading.attn",
-)
-_SERIES_FIELDS = ("data.", "data_hash", "world_hash", "training.", "method.source", "generation.backend")
+#: Training seeds from which anything can be said of another one.
+SEVERAL = 2
 
 
 @dataclass(frozen=True)
@@ -33,10 +21,17 @@ class Row:
     Attributes:
         strength: None for the reference policy.
         stored: Ordered by seed.
+        also: Other strengths whose checkpoints are the very same, weight by weight: the best of 16 responses
+            is that of 8 where there are no more.
     """
 
     strength: float | None
     stored: tuple[StoredRecord, ...]
+    also: tuple[float, ...] = ()
+
+    def at(self, strength: float | None) -> bool:
+        """Whether these are its checkpoints at a strength."""
+        return strength == self.strength or strength in self.also
 
     @property
     def spec(self) -> CellSpec:
@@ -108,7 +103,7 @@ def panels(records: Iterable[StoredRecord]) -> list[Panel]:
     """Sorts results into panels, by task and model; the order of the records doesn't matter."""
     groups = _grouped(records, lambda stored: hash_json(measured_as(stored.record.spec)))
     named = {key: (_task_and_model(group[0]), group[0].record.spec) for key, group in groups.items()}
-    names = _labels(named, _PANEL_FIELDS)
+    names = labels(named, PANEL_FIELDS)
     found = []
     for key, group in groups.items():
         task, model = _task_and_model(group[0])
@@ -119,9 +114,17 @@ def panels(records: Iterable[StoredRecord]) -> list[Panel]:
 def _series(records: list[StoredRecord]) -> tuple[Series, ...]:
     groups = _grouped(records, _series_identity)
     named = {key: (_named(group[0]), group[0].record.spec) for key, group in groups.items()}
-    names = _labels(named, _SERIES_FIELDS)
+    names = labels(named, SERIES_FIELDS, {key: _standing(group) for key, group in groups.items()})
     found = [Series(_named(group[0]) + names[key], _rows(group)) for key, group in groups.items()]
     return tuple(sorted(found, key=lambda series: (series.trained, series.label)))
+
+
+def _standing(group: Sequence[StoredRecord]) -> int:
+    """Who keeps a name that others come to bear: ours with several seeds, others with several, the rest."""
+    cells = Counter(stored.record.spec.strength for stored in group)
+    if max(cells.values()) < SEVERAL:
+        return 2
+    return 0 if group[0].record.spec.method.source is None else 1
 
 
 def _named(stored: StoredRecord) -> str:
@@ -132,7 +135,41 @@ def _named(stored: StoredRecord) -> str:
 
 def _rows(records: list[StoredRecord]) -> tuple[Row, ...]:
     groups = _grouped(records, lambda stored: stored.record.spec.strength)
-    return tuple(Row(strength, tuple(group)) for strength, group in groups.items())
+    rows: list[Row] = []
+    for strength, group in groups.items():
+        twin = next((i for i, row in enumerate(rows) if _same_checkpoints(row.stored, group)), None)
+        if twin is None or strength is None:
+            rows.append(Row(strength, tuple(group)))
+        else:
+            rows[twin] = _with_twin(rows[twin], strength, group)
+    return tuple(rows)
+
+
+def _same_checkpoints(first: Sequence[StoredRecord], second: Sequence[StoredRecord]) -> bool:
+    """Whether at every seed that both have their weights are the same."""
+    known = {stored.record.spec.seed: stored.record.hashes.get("weights") for stored in first}
+    pairs = [
+        (known[stored.record.spec.seed], stored.record.hashes.get("weights"))
+        for stored in second
+        if stored.record.spec.seed in known
+    ]
+    return bool(pairs) and all(one is not None and one == other for one, other in pairs)
+
+
+def _with_twin(row: Row, strength: float, group: Sequence[StoredRecord]) -> Row:
+    """The row with the seeds that only its twin has."""
+    known = {stored.record.spec.seed for stored in row.stored}
+    more = [stored for stored in group if stored.record.spec.seed not in known]
+    stored = sorted([*row.stored, *more], key=lambda one: one.record.spec.seed)
+    return replace(row, stored=tuple(stored), also=(*row.also, strength))
+
+
+def settled(rows: Sequence[Row]) -> tuple[Row, ...]:
+    """The rows that count at equal KL: those with several seeds, or all where none has.
+
+    One seed says nothing of another, so it doesn't move what several stand for.
+    """
+    return tuple(row for row in rows if len(row.stored) >= SEVERAL) or tuple(rows)
 
 
 def _grouped(records: Iterable[StoredRecord], key: Any) -> dict[Any, list[StoredRecord]]:
@@ -185,64 +222,3 @@ def _series_identity(stored: StoredRecord) -> str:
     spec = stored.record.spec
     learnt = [spec.method.model_dump(mode="json")] if spec.strength is None else learnt_as(spec)
     return hash_json([*learnt, spec.generation.backend, stored.contributor])
-
-
-def _labels(groups: Mapping[K, tuple[Hashable, CellSpec]], fields: tuple[str, ...]) -> dict[K, str]:
-    """For every group, what tells it from those of the same name: nothing, or `` [steps=100]``.
-
-    Args:
-        groups: Key → (name, the spec of one of the group's results).
-        fields: The beginnings of the settings that a group has in common.
-    """
-    named: dict[Hashable, list[K]] = defaultdict(list)
-    for key, (name, _) in groups.items():
-        named[name].append(key)
-    labels: dict[K, str] = {}
-    for keys in named.values():
-        for key, difference in zip(keys, _differences([groups[key][1] for key in keys], fields), strict=True):
-            labels[key] = f" [{difference}]" if difference else ""
-    return labels
-
-
-_HASHES = ("task_hash", "data_hash", "model_hash", "world_hash", "method.source", "prompt_format.hash")
-_TELLS_NOTHING = ("data.file", "training.report_to")
-_CALLED = {
-    "prompt_format.kind": "prompt_format",
-    "prompt_format.hash": "format",
-    "prompt_format.system": "system_prompt",
-}
-
-
-def _differences(specs: list[CellSpec], fields: tuple[str, ...]) -> list[str]:
-    """For every spec the settings in which these specs differ; hashes only where nothing else does."""
-    flat = [_flat(spec.model_dump(mode="json")) for spec in specs]
-    keys = sorted(
-        {key for one in flat for key in one if key.startswith(fields) and key not in _TELLS_NOTHING}
-    )
-    varying = [key for key in keys if len({repr(one.get(key)) for one in flat}) > 1]
-    telling = [key for key in varying if key not in _HASHES]
-    if len({tuple(repr(one.get(key)) for key in telling) for one in flat}) < len(flat):
-        telling = varying
-    return [", ".join(f"{_short(key)}={_value(key, one)}" for key in telling) for one in flat]
-
-
-def _short(key: str) -> str:
-    """``responses_per_prompt`` for ``data.responses_per_prompt``."""
-    return _CALLED.get(key) or key.rpartition(".")[2].removesuffix("_hash")
-
-
-def _value(key: str, flat: Mapping[str, Any]) -> str:
-    value = flat.get(key)
-    if value is None:
-        return "default"
-    return str(value)[:8] if key in _HASHES else str(value)
-
-
-def _flat(value: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, item in value.items():
-        if isinstance(item, dict):
-            flat |= _flat(item, f"{prefix}{key}.")
-        else:
-            flat[f"{prefix}{key}"] = item
-    return flat

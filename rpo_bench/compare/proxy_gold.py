@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rpo_bench.compare.cube import Cube, cube_of
-from rpo_bench.compare.panels import Panel, Series, panels
+from rpo_bench.compare.panels import Panel, Series, panels, settled
 from rpo_bench.compare.scores import read_panel_scores
 from rpo_bench.errors import UserError
 from rpo_bench.overoptimisation import Curve, overoptimisation
@@ -132,7 +132,7 @@ def _traced(panel: Panel, series: Series, base: str, cube: Cube, level: float) -
     )
     points = [
         Gains(
-            strength=series.rows[i].strength,
+            strength=settled(series.rows)[i].strength,
             kl=float(kl[0, :, i].mean()),
             proxy=_gain(series, [of[i] for of in seeds], base, cube, PROXY, level),
             gold=_gain(series, [of[i] for of in seeds], base, cube, GOLD, level),
@@ -153,13 +153,14 @@ def _gain(series: Series, cells: Sequence[str], base: str, cube: Cube, metric: s
 
 def _whole_seeds(series: Series, cube: Cube) -> list[list[str]]:
     """The cells of the seeds that were measured at every strength, in the order of the strengths."""
+    rows = settled(series.rows)
     cells: dict[int, list[str]] = {}
-    for row in series.rows:
+    for row in rows:
         for stored in row.stored:
             cell = stored.record.cell
             if all(cube.has(cell, metric) for metric in (KL, PROXY, GOLD)):
                 cells.setdefault(stored.record.spec.seed, []).append(cell)
-    return [of for _, of in sorted(cells.items()) if len(of) == len(series.rows)]
+    return [of for _, of in sorted(cells.items()) if len(of) == len(rows)]
 
 
 def _points(seeds: Sequence[Sequence[str]], cube: Cube, metric: str) -> Floats:

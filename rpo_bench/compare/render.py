@@ -184,6 +184,14 @@ def probability(p: float | None) -> str:
     return "<0.001" if p < 0.001 else f"{p:.3f}"
 
 
+def ranks_text(ranks: tuple[int, int] | None) -> str:
+    """``1–4``, ``16``, or a dash for what isn't ranked."""
+    if ranks is None:
+        return "–"
+    best, worst = ranks
+    return f"{best}" if best == worst else f"{best}–{worst}"
+
+
 def mark(one: Comparison) -> str:
     """One letter for a verdict."""
     return _MARKS.get(one.verdict, "")

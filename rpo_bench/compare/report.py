@@ -42,7 +42,7 @@ class Comparison(Frozen):
     primary: bool = Field(description="of the declared family")
     detectable: float | None = Field(description="the difference found with a power of 80 % (unadjusted)")
     verdict: Verdict
-    wins: int = 0
+    wins: int = Field(0, description="prompts on which the first is better; higher, where neither is better")
     ties: int = 0
     losses: int = 0
     notes: tuple[str, ...] = ()
@@ -59,7 +59,10 @@ class Standing(Frozen):
     gain: Interval = Field(description="reward less the reference policy's")
     area: Interval = Field(description="mean gain for budgets spread evenly up to this one")
     regret: Interval | None = Field(description="the oracle's reward at this KL less its own")
-    ranks: tuple[int, int] = Field(description="best and worst rank that the differences leave open")
+    ranks: tuple[int, int] | None = Field(
+        description="best and worst rank that the differences leave open; None: not ranked, for it has one "
+        "training seed"
+    )
     furthest: float = Field(description="KL of its furthest strength")
 
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 from rpo_bench.capability.schema import SCORE
 from rpo_bench.compare.cube import Cube
 from rpo_bench.compare.families import PRIMARY, Family, adjusted
-from rpo_bench.compare.frontiers import Reach, reach, standings
+from rpo_bench.compare.field import field_of
+from rpo_bench.compare.frontiers import Reach, reach, seeds_of, standings
 from rpo_bench.compare.items import Item
 from rpo_bench.compare.pairs import Compared, Match, compare_pair, matches, prompts_apart
 from rpo_bench.compare.panels import Panel
@@ -62,7 +63,8 @@ def compare_panel(
     """
     start = _start(panel, cube)
     trained = [item for item in items if item.trained]
-    at = reach(trained, cube, options.level, None if isinstance(oracle, str) else oracle.end or None)
+    cap = None if isinstance(oracle, str) else oracle.end or None
+    at = reach(trained, cube, options.level, cap, _fixing(trained, cube))
     budgets = options.budgets or ((at.budget,) if at.budget > 0 else ())
     budgets = budgets if options.at != "strength" and start is not None else ()
     names = chosen_metrics(items, options)
@@ -84,6 +86,13 @@ def compare_panel(
         most_different=_apart(compared, cube, items, options.prompts),
         notes=_notes(panel, items, cube, start, budgets, oracle, options),
     )
+
+
+def _fixing(trained: Sequence[Item], cube: Cube) -> tuple[str, ...]:
+    """Who fixes the KL budget: the baselines; of two things that are compared with each other, both."""
+    if len(trained) == 2:
+        return tuple(item.label for item in trained)
+    return field_of(trained, seeds_of(trained, cube)).baselines
 
 
 def primary_comparisons(

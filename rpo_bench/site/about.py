@@ -5,10 +5,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from rpo_bench.compare.panels import Row
 from rpo_bench.results.schema import SCHEMA_VERSION, Environment
 from rpo_bench.results.store import Broken, Kind
 from rpo_bench.site.board import Board, Section
-from rpo_bench.site.text import counted
+from rpo_bench.site.text import counted, listed, strength_text
 from rpo_bench.stats.bootstrap import RESAMPLES
 
 _INTERVALS = (
@@ -22,8 +23,9 @@ _INTERVALS = (
 _EQUAL_KL = (
     "A method's reward at a KL lies on the straight lines from the reference policy through its strengths, "
     "per training seed; mixing two policies does at least as well. The KL is the largest that half of the "
-    "methods, and two if there are two, reach, so that no reward has a say in it. A method that ends before "
-    "it is compared where it ends."
+    "baselines, and two if there are two, reach, so that no reward has a say in it. Baselines are the "
+    "project's own methods with five training seeds (without two such: with several). A method that ends "
+    "before it is compared where it ends."
 )
 _PACKAGES = ("torch", "transformers", "numpy")
 
@@ -107,6 +109,8 @@ def _remarks(board: Board, roots: Sequence[Path]) -> tuple[str, ...]:
         if one.differs
     ]
     for section in board.sections:
+        rows = [(series.label, row) for series in section.panel.series for row in series.rows]
+        remarks += [_twins(label, row) for label, row in rows if row.also]
         names = {stored.record.cell: _within(stored.folder, roots) for stored in section.panel.records}
         remarks += [
             f"{names[cell]}: {reason}; it counts in means over seeds, but not at equal KL."
@@ -122,6 +126,14 @@ def _remarks(board: Board, roots: Sequence[Path]) -> tuple[str, ...]:
         for (name, reason), n in sorted(reasons.items())
     ]
     return tuple(remarks)
+
+
+def _twins(label: str, row: Row) -> str:
+    """What was trained at several strengths and came out the same."""
+    name = row.stored[0].record.strength_name
+    others = listed([strength_text(name, strength) for strength in row.also])
+    kept = strength_text(name, row.strength)
+    return f"{label}: the checkpoints of {others} are those of {kept}, and are shown once, in its row."
 
 
 def _contributed(board: Board) -> list[str]:

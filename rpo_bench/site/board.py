@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from rpo_bench.compare.panels import Panel, panels
+from rpo_bench.compare.panels import Panel, Series, panels
 from rpo_bench.compare.scores import PanelScores, read_panel_scores
 from rpo_bench.oracle import Oracle
 from rpo_bench.oracles import find_oracle
@@ -41,6 +41,11 @@ class Section:
     evidence: Evidence
     unread: Mapping[str, str]
     prompts: int
+
+    @property
+    def series_of_rows(self) -> list[Series]:
+        """Each row's series, in the order of the rows."""
+        return [series for series in self.panel.series for _ in series.rows]
 
 
 @dataclass(frozen=True)

@@ -171,8 +171,8 @@ def _told(found: Trade, section: Section, oracle: Curves | None) -> str:
     """What the picture shows, for those who don't see it; the table has the numbers."""
     parts = [series_told(found)]
     if section.ranking:
-        best, budget = section.ranking.standings[0], section.ranking.budget
-        parts.append(f"At {budget:g} nats {best.label} stands highest: {estimate(best.reward)}.")
+        best, budget = section.ranking.leader, section.ranking.budget
+        parts.append(f"At {budget:g} nats {best.label} leads: {estimate(best.reward)}.")
         if oracle:
             parts.append(f"The oracle earns {number(oracle.at(budget))} there.")
     return " ".join([*parts, "The table has the numbers."])

@@ -22,7 +22,8 @@ from rpo_bench.site.judge_cards import judge_cards
 from rpo_bench.site.learning_plot import learning, learning_plots
 from rpo_bench.site.lengths import bounded_text
 from rpo_bench.site.palette import REFERENCE, Look, looks
-from rpo_bench.site.ranking_plot import budget_oracle, rank_text, ranking, ranking_frame
+from rpo_bench.site.ranking_plot import budget_oracle, ranking, ranking_frame
+from rpo_bench.site.row_ranks import row_ranks
 from rpo_bench.site.stability_table import MEASURES, Stability, stability
 from rpo_bench.site.svg import Frame, key
 from rpo_bench.site.table import BoardRow, Column, Value, shown_columns
@@ -36,7 +37,8 @@ _LEARNING = Frame(300, 180, left=40, right=8, top=8, bottom=42)
 _RANKS = (
     "By the method's reward at the KL of the sentence above, over all strengths: the ranks that all pairwise "
     "differences over training seeds and prompts leave open, adjusted by Holm. The best group isn't shown to "
-    "earn less than the first, each by its own 95 % interval."
+    "earn less than the first, each by its own 95 % interval. One training seed is not ranked. A row that "
+    "was added to the baselines is ranked against them and changes no other row's rank."
 )
 _COST = "Wall time of training one checkpoint, in seconds; the row's card has tokens, rollouts and memory."
 _TRADES = (("toxicity", "Toxicity and reward"), ("distinct_2", "Diversity and reward"))
@@ -77,7 +79,7 @@ def page(board: Board, roots: Sequence[Path]) -> str:
         "legend": _legend(board, methods),
         "reference": REFERENCE,
         "columns": shown_columns(board.rows),
-        "ranked": _ranked(board),
+        "ranked": row_ranks(board),
         "about_ranks": _RANKS,
         "about_cost": _COST,
         "measures": MEASURES,
@@ -162,29 +164,6 @@ def _pictures(section: Section, methods: Mapping[str, Look], name: str) -> Pictu
         learning=tuple(learning_plots(section, runs, methods, _LEARNING, f"{name}-l")) if runs else (),
         stability=stability(section),
     )
-
-
-@dataclass(frozen=True)
-class _Rank:
-    """A row's method among those at equal KL: its order, and the ranks that it may have of how many."""
-
-    order: int
-    ranks: str
-    of: int
-    resolved: bool
-
-
-def _ranked(board: Board) -> dict[str, _Rank]:
-    """Row's key → its method's rank; without what can't be ranked."""
-    found: dict[str, _Rank] = {}
-    for section in board.sections:
-        standings = section.ranking.standings if section.ranking else ()
-        by_label = {
-            one.label: _Rank(i, rank_text(one), len(standings), one.resolved)
-            for i, one in enumerate(standings, 1)
-        }
-        found |= {row.key: by_label[row.method] for row in section.rows if row.method in by_label}
-    return found
 
 
 def _ranking_frames(section: Section) -> tuple[Frame, Frame]:

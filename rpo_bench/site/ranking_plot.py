@@ -4,12 +4,13 @@ from collections.abc import Mapping
 
 from markupsafe import Markup
 
+from rpo_bench.compare.render import ranks_text
 from rpo_bench.site.board import Section
 from rpo_bench.site.equal_kl import Standing
 from rpo_bench.site.frontier_plot import curves
 from rpo_bench.site.palette import Look
 from rpo_bench.site.svg import Frame, Scale, figure, marker, padded, tag
-from rpo_bench.site.text import DASH, bounds, estimate, number, shortened, visible
+from rpo_bench.site.text import bounds, estimate, number, shortened, visible
 
 _ROW = 23.0
 _TALL_ROW = 31.0  # with the interval beneath the number
@@ -38,7 +39,7 @@ def ranking(section: Section, looks: Mapping[str, Look], frame: Frame, name: str
     body = [
         tag("rect", class_="best", x=0, y=_TOP + row * i, width=frame.width, height=row)
         for i, one in enumerate(found.standings)
-        if not one.resolved
+        if one.best
     ]
     body += [_yardstick(x, frame, label, value) for label, value in yardsticks]
     body.append(tag("text", "rank", class_="tick end", x=frame.width - 4, y=_TOP - 14))
@@ -53,9 +54,8 @@ def ranking(section: Section, looks: Mapping[str, Look], frame: Frame, name: str
 
 
 def rank_text(one: Standing) -> str:
-    """``1–4``, or ``16``."""
-    best, worst = one.ranks
-    return f"{best}" if best == worst else f"{best}{DASH}{worst}"
+    """``1–4``, ``16``, or a dash for what isn't ranked."""
+    return ranks_text(one.ranks)
 
 
 def _row(x: Scale, frame: Frame, one: Standing, look: Look, band: tuple[float, float]) -> list[Markup]:

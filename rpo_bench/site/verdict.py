@@ -6,6 +6,7 @@ from rpo_bench.compare.panels import Panel
 from rpo_bench.results.store import StoredRecord
 from rpo_bench.site.equal_kl import Ranking, Standing
 from rpo_bench.site.text import counted, estimate, listed, number
+from rpo_bench.stats.making import negated
 
 
 @dataclass(frozen=True)
@@ -33,11 +34,14 @@ def verdict(panel: Panel, ranking: Ranking | None) -> Verdict:
     """Says who wins a panel at its KL budget."""
     if ranking is None:
         return Verdict(f"Nothing can be compared at equal KL: {_obstacle(panel)}.", "", "", False, ())
-    leader, *others = ranking.standings
+    leader = ranking.leader
+    others = _rivals(ranking)
     before = f"At {ranking.budget:g} nats of KL, "
     reward = f"{estimate(leader.reward)}{_over_reference(leader)}"
     if not others:
-        after = f", the only method here, earns a reward of {reward}."
+        alone = len(ranking.standings) == 1
+        only = "the only method here" if alone else "the only baseline with several training seeds"
+        after = f", {only}, earns a reward of {reward}."
         return Verdict(before, leader.label, after, False, _notes(ranking))
     rival = others[0]
     equals = [one.label for one in others if not one.resolved]
@@ -53,6 +57,13 @@ def verdict(panel: Panel, ranking: Ranking | None) -> Verdict:
         whom = "any of the others" if 1 < len(others) == len(equals) else listed(equals)
         after += f"its lead over {whom} isn't resolved."
     return Verdict(before, leader.label, after, False, _notes(ranking))
+
+
+def _rivals(ranking: Ranking) -> list[Standing]:
+    """Those that the leader is compared with: the other baselines that are ranked; all, where none is."""
+    leader = ranking.leader
+    ranked = [one for one in ranking.standings if (one.ranks is None) == (leader.ranks is None)]
+    return [one for one in ranked if one is not leader and not one.added]
 
 
 def _obstacle(panel: Panel) -> str:
@@ -96,7 +107,7 @@ def _difference(standing: Standing) -> str:
 
 
 def _notes(ranking: Ranking) -> tuple[str, ...]:
-    notes = []
+    notes = [*_added(ranking), *_single(ranking)]
     if few := _few_seeds(ranking):
         notes.append(f"Preliminary: {few}, where five are publishable.")
     short = [
@@ -112,10 +123,33 @@ def _notes(ranking: Ranking) -> tuple[str, ...]:
     return tuple(notes)
 
 
+def _added(ranking: Ranking) -> list[str]:
+    """What was added to the baselines and leads them, with what its lead is worth."""
+    told = []
+    for one in ranking.standings:
+        if not one.added or one.behind is None or one.behind.point is None or one.behind.point >= 0:
+            continue
+        lead = negated(one.behind)
+        shown = lead.low is not None and lead.low > 0 and "training seeds" in lead.levels
+        worth = "" if shown else ", which isn't resolved"
+        told.append(f"Added to the baselines, {one.label} earns {estimate(lead)} more than the first{worth}.")
+    return told
+
+
+def _single(ranking: Ranking) -> list[str]:
+    """What isn't ranked beside those that are."""
+    single = [one for one in ranking.standings if one.ranks is None]
+    if not single or len(single) == len(ranking.standings):
+        return []
+    told = listed([f"{one.label} ({number(one.reward.point)} here)" for one in single])
+    return [f"Not ranked, with one training seed: {told}."]
+
+
 def _few_seeds(ranking: Ranking) -> str:
     """Who has fewer than five training seeds: ``3 training seeds``, or ``ppo (3 training seeds)``."""
-    few = [one for one in ranking.standings if one.seeds < 5]
+    shown = [one for one in ranking.standings if one.ranks is not None] or ranking.standings
+    few = [one for one in shown if one.seeds < 5]
     counts = {one.seeds for one in few}
-    if len(few) == len(ranking.standings) and len(counts) == 1:
+    if len(few) == len(shown) and len(counts) == 1:
         return counted(few[0].seeds, "training seed")
     return listed([f"{one.label} ({counted(one.seeds, 'training seed')})" for one in few])

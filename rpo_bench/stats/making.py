@@ -16,6 +16,13 @@ def point_only(point: float, n: int, level: float) -> Interval:
     return Interval(point=_rounded(point), level=level, method="none", n=n)
 
 
+def negated(one: Interval) -> Interval:
+    """The interval of the same quantity with the other sign."""
+    point = None if one.point is None else -one.point
+    low, high = None if one.high is None else -one.high, None if one.low is None else -one.low
+    return one.model_copy(update={"point": point, "low": low, "high": high})
+
+
 def made(
     bounds: tuple[float, float, float],
     *,

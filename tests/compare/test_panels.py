@@ -152,3 +152,21 @@ def test_what_an_online_method_learnt_from_is_told_by_its_content():
         ("grpo [world=11111111]", 1),
         ("grpo [world=22222222]", 1),
     ]
+
+
+def test_one_checkpoint_is_one_row_whatever_strengths_it_was_trained_at():
+    """The best of 16 responses is that of 8 where there are no more; at 4 it is another."""
+
+    def checkpoint(strength, seed, weights):
+        record = record_of(cell_spec("sft", strength, seed), hashes={"weights": weights})
+        return StoredRecord(Path(f"{strength}-{seed}"), record)
+
+    known = [checkpoint(4.0, 0, "4" * 64), checkpoint(8.0, 0, "8" * 64), checkpoint(16.0, 0, "8" * 64)]
+    known += [checkpoint(16.0, 1, "9" * 64), checkpoint(32.0, 0, "8" * 64)]
+    (panel,) = panels(known)
+    (series,) = panel.series
+    assert [(row.strength, row.also) for row in series.rows] == [(4.0, ()), (8.0, (16.0, 32.0))]
+    assert [stored.record.spec.seed for stored in series.rows[1].stored] == [0, 1]
+    assert series.rows[1].at(16.0)
+    (apart,) = panels([*known[:2], checkpoint(16.0, 0, "7" * 64)])
+    assert [row.strength for row in apart.series[0].rows] == [4.0, 8.0, 16.0]

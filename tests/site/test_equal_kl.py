@@ -123,11 +123,11 @@ def test_there_is_no_ranking_of_nothing(tmp_path):
 
 
 def test_ranks_are_as_far_apart_as_paired_differences_show(tmp_path):
-    """a and b can't be told apart, c is behind both, and d, with one seed, can be told from nobody."""
+    """a and b can't be told apart, c is behind both, and d, with one seed, isn't ranked."""
     close = {"a": {0.1: [(1, 1.0), (1, 0.2), (1, 0.6)]}, "b": {0.1: [(1, 0.1), (1, 0.9), (1, 0.5)]}}
     behind = {"c": {0.1: [(1, -9.0), (1, -9.1), (1, -9.2)]}, "d": {0.1: [(1, -20.0)]}}
     found = ranking(write_points(tmp_path, {**close, **behind}))
-    ranks = {"a": (1, 3), "b": (1, 3), "c": (3, 4), "d": (1, 4)}
+    ranks = {"a": (1, 2), "b": (1, 2), "c": (3, 3), "d": None}
     assert {one.label: one.ranks for one in found.standings} == ranks
 
 

@@ -131,7 +131,8 @@ def test_there_is_a_row_for_every_method_and_strength_of_both_models(text):
 
 
 def test_ranks_at_equal_kl_and_the_best_group_stand_in_every_row(text):
-    """On the decoder rpo is shown to be ahead of kto; on the encoder-decoder it is alone."""
+    """On the decoder rpo is shown to be ahead of kto, whose row of one seed has no rank; on the
+    encoder-decoder it is alone."""
     rows = re.findall(r'<tr data-row="[^"]+".*?</tr>', text, re.DOTALL)
     ranks = {}
     for row in rows:
@@ -143,7 +144,7 @@ def test_ranks_at_equal_kl_and_the_best_group_stand_in_every_row(text):
     assert ranks == {
         ("decoder", "reference"): {None},
         ("decoder", "rpo"): {("1", 2, True)},
-        ("decoder", "kto"): {("2", 2, False)},
+        ("decoder", "kto"): {("2", 2, False), None},
         ("encoder-decoder", "reference"): {None},
         ("encoder-decoder", "rpo"): {("1", 1, True)},
     }
@@ -251,6 +252,17 @@ def test_a_name_that_a_spreadsheet_would_run_is_defused(tmp_path):
     write_cell(tmp_path, cell_spec("reference", None))
     rows = list(csv.DictReader(io.StringIO(csv_of(page_of(tmp_path)))))
     assert rows[1]["method"].startswith("'=")
+
+
+def test_a_checkpoint_that_several_strengths_gave_is_one_row_and_said_so(tmp_path):
+    write_world(tmp_path, ["rpo"], seeds=1, strengths=(0.3,))
+    for strength in (4.0, 8.0, 16.0):
+        weights = {"weights": ("8" if strength > 4 else "4") * 64}
+        write_cell(tmp_path, cell_spec("sft", strength), hashes=weights)
+    text = page_of(tmp_path)
+    rows = [a for a in Reader(text).named("tr") if a.get("data-method") == "sft" and "data-row" in a]
+    assert [row["data-strength"] for row in rows] == ["τ = 4", "τ = 8"]
+    assert "sft: the checkpoints of τ = 16 are those of τ = 8, and are shown once, in its row." in text
 
 
 def test_another_decoding_is_told(tmp_path):

@@ -1,0 +1,34 @@
+"""The rank that every row of the table shows: its method's at equal KL."""
+
+from dataclasses import dataclass
+
+from rpo_bench.compare.panels import settled
+from rpo_bench.site.board import Board
+from rpo_bench.site.ranking_plot import rank_text
+
+
+@dataclass(frozen=True)
+class RowRank:
+    """A row's method among those at equal KL: its order, and the ranks that it may have of how many."""
+
+    order: float
+    ranks: str
+    of: int
+    best: bool
+
+
+def row_ranks(board: Board) -> dict[str, RowRank]:
+    """Row's key → its method's rank; without what isn't ranked, or doesn't count at equal KL."""
+    found: dict[str, RowRank] = {}
+    for section in board.sections:
+        if section.ranking is None:
+            continue
+        by_label = {}
+        for one in section.ranking.standings:
+            if one.ranks is not None:
+                order = section.ranking.ahead(one.label) + (0.5 if one.added else 1)
+                by_label[one.label] = RowRank(order, rank_text(one), one.of, one.best)
+        for series, row in zip(section.series_of_rows, section.rows, strict=True):
+            if row.method in by_label and row.strength in {of.strength for of in settled(series.rows)}:
+                found[row.key] = by_label[row.method]
+    return found
