@@ -11,7 +11,7 @@ from rpo_bench.oracles import find_oracle
 from rpo_bench.results.store import Results
 from rpo_bench.site.equal_kl import Ranking, rank
 from rpo_bench.site.evidence import Evidence, evidence, evidence_cube
-from rpo_bench.site.lengths import bounded_record
+from rpo_bench.site.lengths import bounded_results, bounded_text
 from rpo_bench.site.table import BoardRow, panel_rows
 from rpo_bench.site.verdict import Verdict, verdict
 
@@ -74,8 +74,8 @@ def make_board(results: Results, oracles: Oracles | None = None, roots: Sequence
     def oracle_of(panel: Panel) -> Oracle | str:
         return given.get((panel.spec.task, panel.spec.model)) or find_oracle(panel.spec, roots)
 
-    records = [bounded_record(stored) for stored in results.records]
-    return Board(tuple(_section(panel, oracle_of) for panel in panels(records)), results)
+    bounded = bounded_results(results)
+    return Board(tuple(_section(panel, oracle_of) for panel in panels(bounded.records)), bounded)
 
 
 def _section(panel: Panel, oracle_of: Callable[[Panel], Oracle | str]) -> Section:
@@ -91,7 +91,7 @@ def _section(panel: Panel, oracle_of: Callable[[Panel], Oracle | str]) -> Sectio
         oracle=oracle,
         no_oracle=reason,
         evidence=evidence(panel, cube, ranking),
-        unread=scores.missing,
+        unread={cell: bounded_text(reason) for cell, reason in scores.missing.items()},
         prompts=len(scores.prompts),
     )
 
@@ -99,6 +99,6 @@ def _section(panel: Panel, oracle_of: Callable[[Panel], Oracle | str]) -> Sectio
 def _fitting(oracle: Oracle | str, scores: PanelScores) -> tuple[Oracle | None, str | None]:
     """The oracle of the very prompts that were measured, or why there is none."""
     if isinstance(oracle, str):
-        return None, oracle
+        return None, bounded_text(oracle)
     selected = oracle.select(scores.prompts)
     return (selected, None) if selected else (None, "it has no samples for some of the prompts")

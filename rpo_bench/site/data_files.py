@@ -2,8 +2,8 @@
 
 Every script says ``rpoBench.take(name, packed)``: JSON, deflated and in base 64, which makes it a quarter
 of its size, and nothing that other people's text could break out of. There is one for the prompts of every
-panel, and two for every row of the table: its details, and its samples with their scores. The table as plain
-JSON lies beside them.
+panel, and two for every row of the table: its details, and its samples with their scores. The table as JSON
+is one of them, and lies beside them as a plain file.
 """
 
 import json
@@ -37,9 +37,20 @@ class DataFile:
 
 def data_files(board: Board) -> Iterator[DataFile]:
     """The files of a board's data folder, one after the other: the same board gives the same bytes."""
-    yield DataFile(JSON_FILE, json_text(board))
+    table = json_text(board)
+    yield DataFile(JSON_FILE, table)
+    yield _script(_named(table), table)
     for section in board.sections:
         yield from _of_section(section)
+
+
+def json_name(board: Board) -> str:
+    """The script that holds the table as JSON, for a page that may load nothing else."""
+    return _named(json_text(board))
+
+
+def _named(table: str) -> str:
+    return f"table-{hash_json(table)[:12]}"
 
 
 def _of_section(section: Section) -> Iterator[DataFile]:

@@ -1,12 +1,14 @@
 """All that is known of one row of the table, for its card."""
 
 from collections.abc import Sequence
+from shlex import quote
 from typing import Any
 
 from rpo_bench.compare.panels import Row
 from rpo_bench.results.schema import Record
+from rpo_bench.site.lengths import LONGEST_NAME
 from rpo_bench.site.table import BoardRow, Value
-from rpo_bench.site.text import strength_text
+from rpo_bench.site.text import strength_text, visible
 
 
 def details(
@@ -31,6 +33,7 @@ def details(
         "method": shown.method,
         "strength": strength_text(shown.strength_name, shown.strength),
         "badge": shown.badge,
+        "compare": _compare_words(shown, records[0]),
         "metrics": {name: _metric(value, records, name) for name, value in sorted(shown.values.items())},
         "unscored": dict(sorted(shown.unscored.items())),
         "stability": dict(shown.stability),
@@ -41,6 +44,17 @@ def details(
         "samples": samples,
         "missing": list(missing),
     }
+
+
+def _compare_words(shown: BoardRow, record: Record) -> dict[str, str] | None:
+    """What ``rpo-bench compare`` calls the row, its task and its model, for a shell; None for odd names."""
+    name = shown.method
+    if shown.strength is not None:
+        short = f"{shown.strength:g}"
+        name += f"@{short if float(short) == shown.strength else repr(shown.strength)}"
+    words = {"name": name, "task": record.spec.task, "model": record.spec.model}
+    odd = any(visible(word) != word or len(word) > LONGEST_NAME for word in words.values())
+    return None if odd else {key: quote(word) for key, word in words.items()}
 
 
 def _metric(value: Value, records: Sequence[Record], name: str) -> dict[str, Any]:

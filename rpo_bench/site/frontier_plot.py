@@ -8,6 +8,7 @@ from markupsafe import Markup
 
 from rpo_bench.oracle import Oracle
 from rpo_bench.site.board import Section
+from rpo_bench.site.clipping import last_within
 from rpo_bench.site.palette import REFERENCE, Look
 from rpo_bench.site.svg import (
     Axes,
@@ -114,8 +115,9 @@ def _labels(axes: Axes, found: Trade, looks: Mapping[str, Look], oracle: Curves 
     yard = _yardstick_ends(axes, oracle) if oracle else []
     if len(found.dots) <= _TIED:
         return end_labels([*_ends(axes, found, looks), *yard], frame, letters)
-    seen = {name: [d.at for d in of if d.at[0] <= axes.x.high] for name, of in found.dots.items()}
-    order = sorted((name for name in seen if seen[name]), key=lambda name: (-seen[name][-1][1], name))
+    lines = {name: _placed(axes, [dot.at for dot in of]) for name, of in found.dots.items()}
+    seen = {name: at for name, line in lines.items() if (at := last_within(line, frame)) is not None}
+    order = sorted(seen, key=lambda name: (seen[name][1], name))
     names = [
         ListedLabel(
             found.dots[name][0].row.method,
@@ -150,20 +152,23 @@ def _placed(axes: Axes, points: list[tuple[float, float]]) -> list[tuple[float, 
 
 def _yardstick_ends(axes: Axes, oracle: Curves) -> list[EndLabel]:
     right = min(axes.x.high, oracle.kl[-1])
-    labels = [EndLabel("oracle π*", "yard", axes.x(right), axes.y(oracle.at(right)))]
+    ends = [("oracle π*", right, oracle.at(right))]
     best = [one for one in oracle.best_of if one[1] <= axes.x.high]
     if len(best) > 1:
         n, kl, reward = best[-1]
-        labels.append(EndLabel(f"best of {n}", "yard", axes.x(kl), axes.y(reward)))
-    return labels
+        ends.append((f"best of {n}", kl, reward))
+    placed = [(text, last_within([(axes.x(x), axes.y(y))], axes.frame)) for text, x, y in ends]
+    return [EndLabel(text, "yard", *at) for text, at in placed if at is not None]
 
 
 def _ends(axes: Axes, found: Trade, looks: Mapping[str, Look]) -> list[EndLabel]:
-    """A label for every series, tied to its furthest mark."""
+    """A label for every series that can be seen, tied to its furthest mark, or to where its line leaves."""
     labels = []
     for name, of in found.dots.items():
-        (x, y), look = of[-1].at, looks[name] if name else REFERENCE
-        labels.append(EndLabel(of[-1].row.method, look.colour, axes.x(x), axes.y(y)))
+        look = looks[name] if name else REFERENCE
+        seen = last_within(_placed(axes, [dot.at for dot in of]), axes.frame)
+        if seen is not None:
+            labels.append(EndLabel(of[-1].row.method, look.colour, *seen))
     return labels
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from rpo_bench.errors import UserError
 from rpo_bench.judge.card import JudgeCard, read_card
 from rpo_bench.judge.storage import judge_folders
+from rpo_bench.site.lengths import bounded_name, bounded_text
 from rpo_bench.site.text import number, share_text
 
 #: Sanity row → what it answers to every question, against the reference policy.
@@ -44,10 +45,12 @@ def judge_cards(roots: Sequence[Path]) -> tuple[list[ShownCard], list[str]]:
         try:
             card = read_card(folder)
         except UserError as error:
-            problems.append(str(error))
+            problems.append(bounded_text(str(error)))
             continue
         if card is not None:
-            cards[folder.name] = ShownCard(card.judge, tuple(_facts(card)), card.warnings)
+            facts = tuple((what, bounded_text(much), bounded_text(why)) for what, much, why in _facts(card))
+            warnings = tuple(map(bounded_text, card.warnings))
+            cards[folder.name] = ShownCard(bounded_name(card.judge), facts, warnings)
     return sorted(cards.values(), key=lambda one: one.judge), problems
 
 

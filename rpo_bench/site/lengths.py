@@ -1,38 +1,45 @@
-"""Names of any length, brought down to what a page can hold: each stands on it hundreds of times."""
+"""Other people's texts of any length, brought down to what a page can hold, where they enter.
+
+Each stands on the page many times. Nothing is cut later: what the page makes of them, such as its downloads,
+is as long as it is.
+"""
 
 from dataclasses import replace
 from typing import Any
 
-from rpo_bench.hashing import hash_json
-from rpo_bench.results.store import StoredRecord
+from pydantic import BaseModel
 
-#: Characters of a name of a task, a model, a method or one of its options.
+from rpo_bench.hashing import hash_json
+from rpo_bench.results.store import Results, StoredRecord
+
+#: Characters of a name: of a task, a model, a method or one of its options, a metric, a backend.
 LONGEST_NAME = 200
 
 #: Characters of any other text, such as a command or a reason.
 LONGEST_TEXT = 10_000
 
+#: Fields of records that are names.
+_NAMES = frozenset(("task", "model", "method", "name", "options", "backend", "unit", "strength_name"))
+
+
+def bounded_results(results: Results) -> Results:
+    """The results with every overlong text of theirs cut."""
+    return replace(
+        results,
+        records=tuple(map(bounded_record, results.records)),
+        broken=tuple(replace(one, reason=bounded_text(one.reason)) for one in results.broken),
+    )
+
 
 def bounded_record(stored: StoredRecord) -> StoredRecord:
-    """The record with overlong names cut, and told apart by a hash; others as they are."""
-    record = stored.record
-    method = record.spec.method
-    changes = {
-        "task": bounded_name(record.spec.task),
-        "model": bounded_name(record.spec.model),
-        "method": method.model_copy(
-            update={"name": bounded_name(method.name), "options": _bounded(method.options)}
-        ),
-    }
-    if all(value == getattr(record.spec, name) for name, value in changes.items()):
-        return stored
-    spec = record.spec.model_copy(update=changes)
-    return replace(stored, record=record.model_copy(update={"spec": spec}))
+    """The record with overlong texts cut, and told apart by a hash; others as they are."""
+    record = _bounded(stored.record, LONGEST_TEXT)
+    return stored if record is stored.record else replace(stored, record=record)
 
 
 def bounded_name(name: str) -> str:
     """The name, or its beginning with a hash of the whole."""
-    return name if len(name) <= LONGEST_NAME else f"{name[:LONGEST_NAME]}… ({hash_json(name)[:8]})"
+    return _cut(name, LONGEST_NAME)
 
 
 def bounded_text(text: str) -> str:
@@ -41,11 +48,27 @@ def bounded_text(text: str) -> str:
     return text if rest <= 0 else f"{text[:LONGEST_TEXT]}… ({rest:,} more characters)"
 
 
-def _bounded(value: Any) -> Any:
+def _cut(text: str, longest: int) -> str:
+    return text if len(text) <= longest else f"{text[:longest]}… ({hash_json(text)[:8]})"
+
+
+def _bounded(value: Any, longest: int) -> Any:
+    """A value of a record with all its texts cut; the very same where there is nothing to cut."""
     if isinstance(value, str):
-        return bounded_name(value)
+        return _cut(value, longest)
+    if isinstance(value, BaseModel):
+        fields = {name: (of, _bounded(of, _longest(name, longest))) for name, of in value}
+        changed = {name: new for name, (old, new) in fields.items() if new is not old}
+        return value.model_copy(update=changed) if changed else value
     if isinstance(value, dict):
-        return {bounded_name(str(key)): _bounded(item) for key, item in value.items()}
+        items = {_cut(str(key), LONGEST_NAME): _bounded(item, longest) for key, item in value.items()}
+        same = all(key in value and value[key] is item for key, item in items.items())
+        return value if same else items
     if isinstance(value, (list, tuple)):
-        return type(value)(_bounded(item) for item in value)
+        found = type(value)(_bounded(item, longest) for item in value)
+        return value if all(a is b for a, b in zip(found, value, strict=True)) else found
     return value
+
+
+def _longest(field: str, longest: int) -> int:
+    return LONGEST_NAME if field in _NAMES else longest

@@ -13,14 +13,13 @@ from rpo_bench.oracle import MIN_EFFECTIVE_SAMPLES
 from rpo_bench.site import assets
 from rpo_bench.site.about import about
 from rpo_bench.site.board import Board, Section
-from rpo_bench.site.data_files import DATA
+from rpo_bench.site.data_files import DATA, json_name
 from rpo_bench.site.downloads import JSON_FILE, csv_text, data_url
 from rpo_bench.site.exhibit import Exhibit
 from rpo_bench.site.exhibits import exhibits
 from rpo_bench.site.frontier_plot import close_reach, frontier
 from rpo_bench.site.judge_cards import judge_cards
 from rpo_bench.site.learning_plot import learning, learning_plots
-from rpo_bench.site.lengths import bounded_text
 from rpo_bench.site.palette import REFERENCE, Look, looks
 from rpo_bench.site.ranking_plot import budget_oracle, ranking, ranking_frame
 from rpo_bench.site.row_ranks import row_ranks
@@ -93,6 +92,7 @@ def page(board: Board, roots: Sequence[Path]) -> str:
         "about": about(board, roots, unread_cards),
         "csv": data_url(csv_text(board), "text/csv"),
         "json": f"{DATA}/{JSON_FILE}",
+        "json_script": json_name(board),
         "style": style,
         "script": script,
         "policy": assets.policy(style, script),
@@ -128,7 +128,7 @@ def _environment() -> Environment:
 def _shown(value: object) -> object:
     """Everything that a template puts out: other people's text loses what can't be seen."""
     foreign = isinstance(value, str | Path) and not isinstance(value, Markup)
-    return visible(bounded_text(str(value))) if foreign else value
+    return visible(str(value)) if foreign else value
 
 
 def _strengths(board: Board) -> list[str]:

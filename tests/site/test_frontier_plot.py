@@ -3,10 +3,12 @@
 import re
 from itertools import pairwise
 
+import pytest
 from worlds import write_points
 
 from rpo_bench.results.store import read_results
 from rpo_bench.site.board import make_board
+from rpo_bench.site.clipping import last_within
 from rpo_bench.site.frontier_plot import close_reach, frontier
 from rpo_bench.site.palette import looks
 from rpo_bench.site.svg import Frame
@@ -57,3 +59,39 @@ def test_what_is_crowded_by_one_that_went_far_is_drawn_once_more(tmp_path):
 
 def test_what_is_not_crowded_is_drawn_once(tmp_path):
     assert close_reach(section_of(tmp_path, {"a": one(1.0, 0.5), "b": one(2.0, 0.6)})) is None
+
+
+def test_ties_of_lines_that_run_on_beyond_the_picture_stay_within_it(tmp_path):
+    """c passes 1 nat and runs on to 9, d falls out of the picture, e is beyond it from its first strength."""
+    two = lambda near, far: {1.0: [near] * 2, 0.1: [far] * 2}  # noqa: E731
+    methods = {"a": one(1.0, 0.5), "b": one(1.0, 0.6), "c": two((0.8, 0.4), (9.0, 2.0))}
+    methods |= {"d": two((0.9, 0.2), (1.2, -30.0)), "e": two((7.0, 0.1), (8.0, 0.2))}
+    section = section_of(tmp_path, methods)
+    reach = close_reach(section)
+    assert reach is not None
+    picture = drawn(section, reach)
+    (left, right), (bottom, top) = FRAME.x, FRAME.y
+    ties = re.findall(r'<path d="M([^"]+)" fill="none" class="leader"', picture)
+    for tie in ties:
+        points = [tuple(map(float, point.split())) for point in tie.split("L")]
+        assert all(left <= x <= right + 14 and top - 1 <= y <= bottom + 1 for x, y in points), tie
+    labels = re.findall(r'class="label" x="[^"]+" y="[^"]+">([^<]+)<', picture)
+    assert len(ties) == len(labels)
+    assert set(labels) == {"reference", "a", "b", "c", "d"}
+
+
+@pytest.mark.parametrize(
+    ("points", "expected"),
+    [
+        ([(100, 100), (200, 200)], (200, 200)),
+        ([(100, 100), (2000, 100)], (1030, 100)),
+        ([(100, 100), (100, -900)], (100, 36)),
+        ([(100, 100), (2000, 100), (3000, 900)], (1030, 100)),
+        ([(-100, 100), (2000, 100)], (1030, 100)),
+        ([(2000, 100), (3000, 100)], None),
+        ([(2000, 100)], None),
+        ([(100, 100)], (100, 100)),
+    ],
+)
+def test_where_a_line_is_last_within_the_picture(points, expected):
+    assert last_within(points, FRAME) == (None if expected is None else pytest.approx(expected))

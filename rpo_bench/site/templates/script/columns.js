@@ -25,11 +25,15 @@ const readCsv = (text) => {
   return lines;
 };
 
+const allText = () => {
+  const href = document.getElementById("csv").getAttribute("href");
+  return decodeURIComponent(href.slice(href.indexOf(",") + 1));
+};
+
 let valuesOfRows = null;
 const allValues = () => {
   if (valuesOfRows) return valuesOfRows;
-  const href = document.getElementById("csv").getAttribute("href");
-  const [heads, ...lines] = readCsv(decodeURIComponent(href.slice(href.indexOf(",") + 1)));
+  const [heads, ...lines] = readCsv(allText());
   const key = heads.indexOf("row");
   const metrics = heads.filter((head, i) => i > key && heads[i + 1] === `${head}_low`);
   valuesOfRows = { metrics, rows: new Map() };

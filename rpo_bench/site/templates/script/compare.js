@@ -35,9 +35,7 @@ const differenceTable = (first, second) => {
     const scores = pairedScores(first, second, metric);
     if (!scores) continue;
     const { point, low, high, p, prompts } = pairedDifference(...scores);
-    const better = first.of.metrics[metric].better;
-    const clear = low !== null && (low > 0 || high < 0);
-    const told = !clear ? "not resolved" : better === null ? (point > 0 ? "higher" : "lower") : (point > 0) === better ? "better" : "worse";
+    const told = low === null || (low <= 0 && high >= 0) ? "not resolved" : point > 0 ? "higher" : "lower";
     rows.push([metricName(metric, first.of.metrics[metric]), ...scores.map((of) => number(mean(of.map(mean)))), number(point), bounds(low, high) || DASH,
       p === null ? DASH : p < 0.001 ? "< 0.001" : number(p), told, `${scores[0].length} + ${scores[1].length} seeds \u00d7 ${prompts}`]);
   }
@@ -46,21 +44,34 @@ const differenceTable = (first, second) => {
   return numbers(["Metric", names[0], names[1], "Difference", "95 % interval", "p", "The first is", "n"], rows, `${names[0]} less ${names[1]}`);
 };
 
-const compareCommand = (rows) => {
-  const names = rows.map(({ of }) => (of.spec.strength === null ? of.spec.method.name : `${of.spec.method.name}@${of.spec.strength}`));
-  return names.every((name) => /^[\w.@+-]+$/.test(name)) ? `rpo-bench compare ${names.join(" ")}` : null;
+// Only for rows that can be compared, and that their names tell apart.
+const compareCommand = (rows, apart) => {
+  const told = rows.map(({ of }) => of.compare);
+  if (apart || told.some((one) => one === null)) return null;
+  const names = told.map((one) => one.name);
+  if (new Set(names).size < names.length) return null;
+  const several = new Set(tableRows.map((one) => `${one.dataset.task}\n${one.dataset.model}`)).size > 1;
+  return `rpo-bench compare ${names.join(" ")}${several ? ` --task ${told[0].task} --model ${told[0].model}` : ""}`;
+};
+
+const klOf = (row) => row.of.metrics.kl?.point ?? null;
+
+// What the rows stand at: a difference at unequal KL is no verdict on the methods.
+const unequalKl = (rows) => {
+  const told = rows.filter((row) => klOf(row) !== null).map((row) => `${shortName(rowName(rowsByKey.get(row.key)))} at ${number(klOf(row), 2)} nats`);
+  return make("p", { class: "unequal" }, `Not at equal KL${told.length ? `: ${told.join(", ")}` : ""}. A row that went further from the reference policy may score higher for that alone, so these differences are no verdict: they say higher or lower, not better or worse.`);
 };
 
 const differences = (rows) => {
   const [first, ...others] = rows;
-  const command = compareCommand(rows);
   const apart = others.some((row) => row.of.task !== first.of.task || row.of.model !== first.of.model);
-  return part("Paired differences", ...others.map((row) => differenceTable(first, row)),
+  const command = compareCommand(rows, apart);
+  return part("Paired differences", unequalKl(rows), ...others.map((row) => differenceTable(first, row)),
     apart ? make("p", { class: "bad" }, "These rows belong to different tasks or base models: the difference holds for the prompts that they share, and is no comparison of methods at equal conditions.") : null,
     make("p", { class: "hint" }, "Paired over the prompts that all seeds of both rows answered, each prompt\u2019s samples averaged, computed here from the stored scores: "
       + "the interval covers training seeds where there are several, and prompts, by the variance that rpo-bench compare uses with Student\u2019s t in place of its bootstrap. "
-      + "It isn\u2019t at equal KL, and no correction is made for the number of comparisons.",
-    ...(command ? [" With both: ", make("code", {}, command), "."] : [])));
+      + "No correction is made for the number of comparisons.",
+    ...(command ? [" At equal KL, with that correction: ", make("code", {}, command), "."] : [])));
 };
 
 const seedOf = (row) => row.checkpoints.find((one) => String(one.seed) === state.seeds[row.key]) || row.checkpoints[0];

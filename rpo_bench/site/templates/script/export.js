@@ -57,7 +57,23 @@ const save = (text, name, kind) => {
   setTimeout(() => URL.revokeObjectURL(target), 10000);
 };
 
+// All rows: a link that is followed from a file would open in the page's place, so the text is saved from here.
+const saveAll = (id, text) => {
+  const link = document.getElementById(id), said = document.getElementById("unsaved");
+  link.addEventListener("click", async (event) => {
+    event.preventDefault();
+    said.textContent = "";
+    try {
+      save(await text(link), link.download, id === "csv" ? "text/csv" : "application/json");
+    } catch (error) {
+      said.textContent = error.message;
+    }
+  });
+};
+
 const offerDownloads = () => {
+  saveAll("csv", () => allText());
+  saveAll("json", (link) => load(link.dataset.load));
   const formats = [["CSV", asCsv, "csv", "text/csv"], ["JSON", asJson, "json", "application/json"], ["LaTeX", asLatex, "tex", "application/x-tex"]];
   document.getElementById("export").append("Shown rows: ", ...formats.map(([name, write, ending, kind]) =>
     button(name, () => save(write(shownTable()), `rpo-bench-shown.${ending}`, kind), { "aria-label": `Download the shown rows as ${name}` })));
