@@ -1,6 +1,7 @@
 """Cards, comparisons and samples in a browser with its network off: loaded on demand, told by the address."""
 
 import re
+import shlex
 import shutil
 
 import numpy as np
@@ -9,11 +10,14 @@ from results_factory import cell_spec, write_cell, write_world
 from scipy.stats import t as student
 from site_pages import add_samples, opened, question
 
+from rpo_bench.compare.build import compare as run_compare
 from rpo_bench.compare.panels import panels
 from rpo_bench.compare.scores import read_panel_scores
+from rpo_bench.compare.section import Options
 from rpo_bench.results.store import read_results
 from rpo_bench.site.build import build_leaderboard
 from rpo_bench.site.text import number
+from rpo_bench.spec import TrainingSpec
 from rpo_bench.stats.layout import contrast_spread
 
 pytestmark = pytest.mark.browser
@@ -236,3 +240,46 @@ def test_without_its_data_the_page_stands_and_says_what_is_missing(browser, root
         page.keyboard.press("Escape")
         page.locator("#rows th[data-k='reward'] button").click()
         assert page.locator("#rows th[data-k='reward']").get_attribute("aria-sort") == "descending"
+
+
+def test_a_difference_at_unequal_kl_is_no_verdict_and_says_so(page):
+    compare(page, ("rpo", "0.3"), ("kto", "0.3"))
+    assert re.match(
+        r"Not at equal KL: rpo \(τ = 0\.3\) at \d\.\d\d nats, kto \(β = 0\.3\) at \d\.\d\d nats\. .+ "
+        "no verdict: they say higher or lower, not better or worse\\.",
+        page.locator("#drawer .unequal").inner_text(),
+    )
+    told = page.locator("#drawer table tbody tr td:nth-child(7)").all_inner_texts()
+    assert set(told) <= {"higher", "lower", "not resolved"}
+    assert {"higher", "lower"} & set(told)
+    assert page.locator("#drawer code").inner_text() == "rpo-bench compare rpo@0.3 kto@0.3"
+
+
+def test_the_command_to_compare_tells_rows_of_one_method_apart(browser, tmp_path):
+    """The same method on two models can't be compared; trained otherwise, it goes by its whole name."""
+    results = write_world(tmp_path / "results", ["rpo"], seeds=2, strengths=(0.3,))
+    for seed in range(2):
+        write_cell(results, cell_spec("rpo", 0.3, seed, training=TrainingSpec(steps=7)))
+        write_cell(results, cell_spec("rpo", 0.3, seed, model="other"))
+    add_samples(results)
+    build_leaderboard([results], tmp_path / "out")
+    with opened(browser, (tmp_path / "out" / "index.html").as_uri()) as page:
+        names = page.locator("#rows tbody tr").evaluate_all(
+            "rows => rows.map(row => [row.dataset.row, row.dataset.model, row.dataset.method])"
+        )
+        keys = {(model, method): key for key, model, method in names}
+        one, other = sorted(
+            key for (model, method), key in keys.items() if model == "decoder" and "rpo" in method
+        )
+        labels = {key: method for key, _, method in names}
+        page.goto(f"{page.url}#pick={one},{other}&view=compare")
+        page.locator(".answers").first.wait_for()
+        told = shlex.split(page.locator("#drawer code").inner_text())
+        assert told[:2] == ["rpo-bench", "compare"]
+        assert told[2:4] == [f"{labels[one]}@0.3", f"{labels[other]}@0.3"]
+        assert told[4:] == ["--task", "civil_qa", "--model", "decoder"]
+        report = run_compare(told[2:4], [results], Options(model="decoder", task="civil_qa", resamples=200))
+        assert report.sections[0].items == (f"{labels[one]}@0.3", f"{labels[other]}@0.3")
+        page.goto(f"{page.url.partition('#')[0]}#pick={one},{keys['other', 'rpo']}&view=compare")
+        page.locator("#drawer .bad").first.wait_for()
+        assert page.locator("#drawer code").count() == 0

@@ -75,7 +75,7 @@ def test_the_same_results_give_the_same_files(root, tmp_path):
     ]
     one, two = ({path.relative_to(path.parts[0]): text for path, text in of.items()} for of in found)
     assert one == two
-    assert len(one) == 1 + 1 + 1 + 3
+    assert len(one) == 1 + 2 + 1 + 3
 
 
 def test_check_fails_without_a_page(root, tmp_path):
