@@ -1,9 +1,10 @@
 """What a run is: frozen, validated, hashable."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from rpo_bench.data.columns import ColumnName, flag_of
 from rpo_bench.hashing import hash_json
 
 
@@ -93,9 +94,22 @@ class DataSpec(Frozen):
     long: Literal["fail", "truncate", "drop"] = Field(
         "fail", description="what becomes of rows that don't fit the model's context"
     )
+    columns: dict[ColumnName, str] = Field(
+        default_factory=dict,
+        exclude_if=lambda columns: not columns,
+        description="what the file calls columns of ours, such as prompt: question",
+    )
     variant: str = Field("on_policy", description="which of the task's data sets")
     responses_per_prompt: int | None = Field(None, ge=1, description="K: keep the first so many of each")
     test_fraction: float = Field(0.2, gt=0, lt=1, description="of the prompts, where the data has no split")
+
+    @model_validator(mode="after")
+    def _columns_of_a_file(self) -> Self:
+        if self.columns and self.file is None:
+            raise ValueError(
+                f"{flag_of(next(iter(self.columns)))} names a column of a file: give it with --data"
+            )
+        return self
 
 
 class PromptFormat(Frozen):
@@ -200,7 +214,8 @@ class CellSpec(Frozen):
 
     def _without(self, *fields: str) -> dict[str, Any]:
         identity = self.model_dump(mode="json", exclude=set(fields))
-        del identity["data"]["file"]  # its content is in data_hash
+        for where in ("file", "columns"):
+            identity["data"].pop(where, None)  # its content is in data_hash
         del identity["training"]["reward"]  # its content is in world_hash
         identity["training"]["report_to"] = []  # changes no result
         del identity["loading"]["revision"]  # its content is in model_hash

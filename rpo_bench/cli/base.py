@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from rpo_bench.cli.column_flags import ColumnFlags
 from rpo_bench.cli.console import print_facts
 from rpo_bench.cli.making import OutputPath, check_target, loss_bar
 from rpo_bench.cli.options import flag, with_flags
@@ -85,6 +86,7 @@ def base(
     out: OutputPath,
     shape: ShapeFlags,
     training: PretrainingFlags,
+    columns: ColumnFlags,
     arch: Annotated[Architecture, typer.Option(help="Kind of model.")] = Architecture.decoder,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a model folder.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
@@ -97,7 +99,7 @@ def base(
     check_target(out, overwrite)
     from rpo_bench.models.base_texts import read_texts
 
-    texts = read_texts(data, training.heldout_fraction, training.seed)
+    texts = read_texts(data, training.heldout_fraction, training.seed, columns.columns)
 
     import torch
 

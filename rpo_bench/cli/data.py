@@ -10,9 +10,11 @@ from rich.console import Console
 from rich.markup import escape
 from rich.padding import Padding
 
+from rpo_bench.cli.column_flags import ColumnFlags
 from rpo_bench.cli.console import err, out, print_facts, print_table
+from rpo_bench.cli.options import with_flags
 from rpo_bench.data.caveats import DataWarning, warnings_of
-from rpo_bench.data.readers import load_rows, skip_sentence
+from rpo_bench.data.readers import OnBad, load_rows, skip_sentence
 from rpo_bench.data.report import DataReport, Lengths, RewardSummary, describe
 from rpo_bench.data.split import split_rows
 
@@ -35,6 +37,7 @@ def data(context: typer.Context) -> None:
 
 
 @app.command()
+@with_flags
 def check(
     source: Annotated[
         str,
@@ -44,6 +47,7 @@ def check(
             "hf:NAME of the hub.",
         ),
     ],
+    columns: ColumnFlags,
     form: Annotated[Format, typer.Option("--format", help="For people or for programs.")] = Format.text,
     split: Annotated[
         str | None, typer.Option("--split", help="Only the rows of this split.", metavar="NAME")
@@ -58,7 +62,8 @@ def check(
     """
     if form is Format.text:
         err().print(f"Reading {escape(source)} …", style="dim")
-    loaded = load_rows(source, split=split, on_bad="skip" if skip_bad_lines else "fail")
+    on_bad: OnBad = "skip" if skip_bad_lines else "fail"
+    loaded = load_rows(source, split=split, on_bad=on_bad, columns=columns.columns)
     split_rows(loaded.rows, test_fraction=0.2, seed=0)  # raises what training would
     report = describe(loaded.rows, source, loaded.skipped, loaded.reasons)
     warnings = warnings_of(report, loaded.rows)

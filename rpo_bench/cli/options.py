@@ -36,7 +36,7 @@ def with_flags(function: F) -> F:
         if name not in groups:
             parameters.append(parameter.replace(annotation=hints[name], kind=parameter.KEYWORD_ONLY))
             continue
-        inner = get_type_hints(groups[name], include_extras=True)
+        inner, own = get_type_hints(groups[name], include_extras=True), inspect.get_annotations(groups[name])
         parameters += [
             inspect.Parameter(
                 field.name,
@@ -44,7 +44,7 @@ def with_flags(function: F) -> F:
                 default=inspect.Parameter.empty if field.default is MISSING else field.default,
                 annotation=inner[field.name],
             )
-            for field in fields(groups[name])
+            for field in sorted(fields(groups[name]), key=lambda one: one.name not in own)  # inherited last
         ]
     command.__name__ = function.__name__
     command.__doc__ = function.__doc__

@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from rpo_bench.cli.column_flags import ColumnFlags
 from rpo_bench.cli.console import print_facts
 from rpo_bench.cli.making import OutputPath, check_target, loss_bar
 from rpo_bench.cli.options import flag, with_flags
+from rpo_bench.data.columns import flag_of
 from rpo_bench.errors import UserError
 
 if TYPE_CHECKING:
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class SourceFlags:
+class SourceFlags(ColumnFlags):
     """What it learns from."""
 
     data: Annotated[
@@ -107,6 +109,10 @@ def reward_model(
 def _check(source: SourceFlags, fitting: FittingFlags, out: Path, overwrite: bool) -> None:
     if (source.data is None) == (source.task is None):
         raise UserError("Give either --data FILE or --task NAME: that is what the reward model learns from.")
+    if source.task is not None and source.columns:
+        raise UserError(
+            f"{flag_of(next(iter(source.columns)))} names a column of a file: give it with --data."
+        )
     if not 0 < source.test_fraction < 1:
         raise UserError(f"--test-fraction {source.test_fraction:g}: it must lie between 0 and 1.")
     if fitting.learning_rate is not None and not 0 < fitting.learning_rate < float("inf"):
@@ -136,7 +142,7 @@ def _rows(source: SourceFlags, model: str) -> "tuple[list[Row], str, dict[str, P
 
     if source.data is not None:
         bad = "skip" if source.skip_bad_lines else "fail"
-        rows = read_rows(source.data, split=source.split, on_bad=bad)  # type: ignore[arg-type]
+        rows = read_rows(source.data, split=source.split, on_bad=bad, columns=source.columns)  # type: ignore[arg-type]
         return rows, source.data, {}
     assert source.task is not None
     task = load_task(source.task, source.include_path)

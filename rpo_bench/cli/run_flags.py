@@ -4,6 +4,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Annotated, Any
 
+from rpo_bench.cli.column_flags import ColumnFlags
 from rpo_bench.cli.options import flag
 from rpo_bench.data.task_source import name_files
 from rpo_bench.errors import UserError
@@ -169,7 +170,7 @@ class RunnerFlags:
 
 
 @dataclass(frozen=True)
-class DataFlags:
+class DataFlags(ColumnFlags):
     """What is trained on and measured."""
 
     task: Annotated[
@@ -231,6 +232,7 @@ class DataFlags:
             "split": self.split,
             "test_fraction": self.test_fraction,
             "skip_bad": self.skip_bad_lines or None,
+            "columns": self.columns or None,
             "long": "truncate" if self.truncate else "drop" if self.drop_long else None,
         }
         return {name: value for name, value in values.items() if value is not None}

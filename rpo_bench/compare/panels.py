@@ -207,7 +207,7 @@ def learnt_as(spec: CellSpec, but: Collection[str] = ()) -> list[Any]:
         spec: Of a trained policy.
         but: Settings of the training that don't count.
     """
-    data = spec.data.model_dump(mode="json", exclude={"file"})
+    data = spec.data.model_dump(mode="json", exclude={"file", "columns"})
     training = spec.training.model_dump(mode="json", exclude={"reward", "report_to", *but})
     return [spec.method.model_dump(mode="json"), data, spec.data_hash, spec.world_hash, training]
 

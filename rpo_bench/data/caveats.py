@@ -59,6 +59,12 @@ def _spread(report: DataReport) -> _Found:
             f"The rewards take only {reward.distinct} values: many responses to a prompt are tied, and "
             "methods on reward quantiles (QRPO) or on the best of k can't tell them apart.",
         )
+    for marker in reward.markers:
+        yield (
+            "sentinel_rewards",
+            f"The reward {marker:g} lies far from all others, as a marker of failed generations does: means, "
+            "z-scores and squared losses would follow it; leave such rows out, or give them a reward.",
+        )
     furthest = max(reward.maximum - reward.mean, reward.mean - reward.minimum) / reward.sd
     if furthest > FAR_OUT:
         yield (
@@ -135,6 +141,12 @@ def _repeats(report: DataReport) -> _Found:
         )
     if duplicates.rows:
         yield "duplicate_rows", f"{duplicates.rows:,} of {report.rows:,} rows repeat another one exactly."
+    if duplicates.near:
+        yield (
+            "near_equal_prompts",
+            f"{duplicates.near:,} of {report.prompts:,} prompts are like another one but for spacing, case "
+            "or Unicode form: they stay on one side of the split, but count as prompts of their own.",
+        )
     if duplicates.prompts:
         yield (
             "prompt_under_two_ids",

@@ -1,12 +1,13 @@
-"""Columns under names of the user's own: which of his stands for which of ours."""
+"""Columns under names of the user's own: which of them stands for which of ours."""
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Literal
 
 from rpo_bench.data.sources import Record
 
 #: The columns that may go by another name, each with a flag ``--<name>-column``.
-NAMES = ("prompt", "response", "reward", "chosen", "rejected", "label", "messages")
+ColumnName = Literal["prompt", "response", "reward", "chosen", "rejected", "label", "messages"]
 
 
 def flag_of(name: str) -> str:
@@ -14,7 +15,7 @@ def flag_of(name: str) -> str:
     return f"--{name.replace('_', '-')}-column"
 
 
-def renamed(record: Record, columns: Mapping[str, str]) -> Record:
+def renamed(record: Record, columns: Mapping[ColumnName, str]) -> Record:
     """The record with the user's columns under our names.
 
     A column of the record that has one of these names by itself gives way. A record without a column that was

@@ -1,5 +1,7 @@
 """A prompt of several turns: text wherever text is wanted, turns where a chat template is to write them."""
 
+import json
+import unicodedata
 from collections.abc import Iterable
 from typing import Annotated, Any, NamedTuple
 
@@ -55,6 +57,22 @@ class Conversation(str):
 def plain(prompt: str) -> str | list[dict[str, str]]:
     """A prompt as JSON has it: a text, or the messages of a conversation."""
     return prompt.messages if isinstance(prompt, Conversation) else prompt
+
+
+def alike(prompt: str) -> str:
+    """What prompts have in common that differ in spacing, case or Unicode form (NFKC) alone.
+
+    A policy sees next to the same tokens of them, so they are never on both sides of a split. A conversation
+    has only others in common with it, turn by turn.
+    """
+    if isinstance(prompt, Conversation):
+        return json.dumps([[turn.role, alike(turn.content)] for turn in prompt.turns])
+    return " ".join(unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", prompt).casefold()).split())
+
+
+def identity(prompt: str) -> str:
+    """A text that stands for a prompt and for no other: its own, or the messages of a conversation."""
+    return json.dumps(prompt.messages) if isinstance(prompt, Conversation) else prompt
 
 
 def _taken(value: Any, check: ValidatorFunctionWrapHandler) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from rpo_bench.data.columns import renamed
+from rpo_bench.data.columns import ColumnName, renamed
 from rpo_bench.data.fields import BadRecordError
 from rpo_bench.data.row import Row
 from rpo_bench.data.shapes import rows_of
@@ -39,7 +39,7 @@ def read_rows(
     split: str | None = None,
     on_bad: OnBad = "fail",
     min_prompts: int = 2,
-    columns: Mapping[str, str] | None = None,
+    columns: Mapping[ColumnName, str] | None = None,
 ) -> list[Row]:
     """The rows of a source; records that were skipped are logged as a warning. See ``load_rows``."""
     loaded = load_rows(source, split=split, on_bad=on_bad, min_prompts=min_prompts, columns=columns)
@@ -54,7 +54,7 @@ def load_rows(
     split: str | None = None,
     on_bad: OnBad = "fail",
     min_prompts: int = 2,
-    columns: Mapping[str, str] | None = None,
+    columns: Mapping[ColumnName, str] | None = None,
 ) -> Loaded:
     """Reads and checks the rows of a source.
 
@@ -63,7 +63,7 @@ def load_rows(
         split: Only the rows of this split. Rows so chosen count as undivided: their own ``split`` is dropped.
         on_bad: Whether a record that can't be used ends the reading or is left out and counted.
         min_prompts: Fewer different prompts than this are an error: two are needed to hold one out.
-        columns: What the source calls columns of ours, by our names: see ``columns.NAMES``.
+        columns: What the source calls columns of ours, by our names: see ``ColumnName``.
 
     Raises:
         UserError: the source can't be read, a record can't be used, or there is too little of it.

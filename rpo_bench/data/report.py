@@ -7,11 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from rpo_bench.data.conversation import alike
 from rpo_bench.data.convert import LabelRule, desirable_labels, group_ids, group_statistics, rewards_of
 from rpo_bench.data.row import Row
 from rpo_bench.metrics.words import length_in_words
 
 BINS = 10
+FAR_APART = 100
 LABEL_RULES: tuple[LabelRule, ...] = ("prompt_mean", "global_mean", "positive")
 
 
@@ -26,7 +28,10 @@ class Bin:
 
 @dataclass(frozen=True)
 class RewardSummary:
-    """The distribution of all rewards. ``sd`` divides by N, as z-scoring in training does."""
+    """The distribution of all rewards. ``sd`` divides by N, as z-scoring in training does.
+
+    ``markers`` are values that lie so far from all others that they will stand for something else.
+    """
 
     minimum: float
     quartile_1: float
@@ -36,6 +41,7 @@ class RewardSummary:
     mean: float
     sd: float
     distinct: int
+    markers: tuple[float, ...]
     histogram: tuple[Bin, ...]
 
 
@@ -60,12 +66,14 @@ class Duplicates:
         responses: beyond the first of each (prompt, response), whatever the reward.
         conflicting: (prompt, response) that have more than one reward.
         prompts: texts that stand under more than one prompt_id.
+        near: prompts that are like an earlier one but for spacing, case or Unicode form.
     """
 
     rows: int
     responses: int
     conflicting: int
     prompts: int
+    near: int
 
 
 @dataclass(frozen=True)
@@ -165,8 +173,22 @@ def summarise_rewards(rewards: NDArray[np.float64]) -> RewardSummary:
         mean=float(rewards.mean()),
         sd=float(rewards.std()),
         distinct=len(values),
+        markers=_markers(values),
         histogram=tuple(bins),
     )
+
+
+def _markers(values: NDArray[np.float64]) -> tuple[float, ...]:
+    """The lowest and the highest of different rewards, ascending (M,), if they stand apart like a −999.
+
+    Apart is a hundred times further from the next one than all others are from one another: where a marker
+    is in the data, standard deviations are its own, and can't find it.
+    """
+    found = []
+    for end, rest in ((values[0], values[1:]), (values[-1], values[:-1])):
+        if len(rest) > 1 and np.abs(rest - end).min() > FAR_APART * np.ptp(rest):
+            found.append(float(end))
+    return tuple(found)
 
 
 def find_duplicates(rows: Sequence[Row]) -> Duplicates:
@@ -181,6 +203,7 @@ def find_duplicates(rows: Sequence[Row]) -> Duplicates:
         responses=len(rows) - len(rewards),
         conflicting=sum(len(scores) > 1 for scores in rewards.values()),
         prompts=sum(len(names) > 1 for names in ids.values()),
+        near=len(ids) - len({alike(prompt) for prompt in ids}),
     )
 
 

@@ -1,12 +1,15 @@
 """Which prompts are trained on and which are held out: by prompt, never by row."""
 
 import hashlib
-from collections.abc import Callable, Sequence
+import logging
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from rpo_bench.data.conversation import alike, identity
 from rpo_bench.data.row import Row
 from rpo_bench.errors import UserError
 
+log = logging.getLogger(__name__)
 SIDES = ("train", "test")
 
 
@@ -23,8 +26,8 @@ def split_rows(rows: Sequence[Row], test_fraction: float, seed: int) -> Split:
 
     A row's own ``split`` is honoured. The prompts without one are ranked by a hash of the seed and the
     prompt's text, and the first ``test_fraction`` of them (rounded, at least one on either side where the
-    rows decide alone) are held out: the order of the rows plays no part, and equal prompts under different
-    ids stay together.
+    rows decide alone) are held out: the order of the rows plays no part. Prompts that are nearly equal (see
+    ``alike``), or equal under different ids, count as one and stay together.
 
     Args:
         rows: all rows.
@@ -34,20 +37,25 @@ def split_rows(rows: Sequence[Row], test_fraction: float, seed: int) -> Split:
     Raises:
         UserError: an unknown split, a prompt on both sides, or a side without any prompt.
     """
-    sides = _own_sides(rows)
-    undivided = sorted({row.prompt for row in rows if row.prompt not in sides}, key=_rank(seed))
-    n_test = round(test_fraction * len(undivided))
+    keys = {row.prompt: alike(row.prompt) for row in rows}
+    own = _own_sides(rows)
+    sides = _kept_sides(own, keys)
+    undivided: dict[str, str] = {}  # what nearly equal prompts have in common → the one that stands for them
+    for prompt, key in keys.items():
+        if key not in sides:
+            undivided[key] = min(identity(prompt), undivided.get(key, identity(prompt)))
+    ranked = sorted(undivided, key=lambda key: _rank(seed, undivided[key]))
+    n_test = round(test_fraction * len(ranked))
     if not sides:
-        n_test = min(max(n_test, 1), len(undivided) - 1)
-    sides |= {prompt: "test" if i < n_test else "train" for i, prompt in enumerate(undivided)}
-    split = Split(
-        train=[row for row in rows if sides[row.prompt] == "train"],
-        test=[row for row in rows if sides[row.prompt] == "test"],
-    )
+        n_test = min(max(n_test, 1), len(ranked) - 1)
+    sides |= {key: "test" if i < n_test else "train" for i, key in enumerate(ranked)}
+    parts: dict[str, list[Row]] = {side: [] for side in SIDES}
+    for row in rows:
+        parts[own.get(row.prompt) or sides[keys[row.prompt]]].append(row)
     for side in SIDES:
-        if not getattr(split, side):
+        if not parts[side]:
             raise UserError(_one_sided(rows, side))
-    return split
+    return Split(**parts)
 
 
 def _own_sides(rows: Sequence[Row]) -> dict[str, str]:
@@ -71,11 +79,28 @@ def _own_sides(rows: Sequence[Row]) -> dict[str, str]:
     return {prompt: str(row.split) for prompt, row in first.items()}
 
 
-def _rank(seed: int) -> Callable[[str], bytes]:
-    def key(prompt: str) -> bytes:
-        return hashlib.sha256(f"{seed}\n{prompt}".encode()).digest()
+def _kept_sides(own: Mapping[str, str], keys: Mapping[str, str]) -> dict[str, str]:
+    """What nearly equal prompts have in common → the side that one of them asks for.
 
-    return key
+    A division of the data's own that has them on both sides is kept, and said.
+    """
+    sides: dict[str, str] = {}
+    straddling = set()
+    for prompt, side in own.items():
+        if sides.setdefault(keys[prompt], side) != side:
+            straddling.add(keys[prompt])
+            sides[keys[prompt]] = "train"  # what has no side of its own isn't held out then
+    if straddling:
+        log.warning(
+            "%s prompts are in 'train' and, but for spacing, case or Unicode form, in 'test' too: what is "
+            "held out is partly trained on.",
+            f"{len(straddling):,}",
+        )
+    return sides
+
+
+def _rank(seed: int, prompt: str) -> bytes:
+    return hashlib.sha256(f"{seed}\n{prompt}".encode()).digest()
 
 
 def _place(row: Row) -> str:
@@ -89,4 +114,7 @@ def _one_sided(rows: Sequence[Row], empty: str) -> str:
             f"The rows' own 'split' puts every prompt in '{full}' and none in '{empty}': "
             f"mark some as '{empty}', or leave the division to the seed with --split {full}."
         )
-    return "The rows have only one prompt: at least two are needed, one to train on and one to hold out."
+    return (
+        "The rows have only one prompt (spacing, case and Unicode form aside): at least two are needed, one "
+        "to train on and one to hold out."
+    )

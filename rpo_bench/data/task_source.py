@@ -9,6 +9,7 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
+from rpo_bench.data.conversation import alike
 from rpo_bench.data.hub import hub_records, saved_records
 from rpo_bench.data.row import Row
 from rpo_bench.data.sources import HUB, Record, read_records
@@ -68,18 +69,18 @@ class DatasetSource(RecordShape):
         return self
 
     def parts(self, task: str, folder: Path) -> "SourceParts":
-        """Everything, divided: no prompt is in two parts, and what is held out goes first."""
+        """Everything, divided: no prompt, nor one nearly equal, is in two; what is held out goes first."""
         heldout = self._chosen(self.rows(self.heldout, task, folder))
-        measured = {row.prompt_id for row in heldout}
+        measured = {alike(row.prompt) for row in heldout}
         rows = self.rows(self.train, task, folder)
-        train = [row for row in rows if row.prompt_id not in measured]
-        prompts = list(dict.fromkeys(row.prompt_id for row in train))
+        train = [row for row in rows if alike(row.prompt) not in measured]
+        prompts = list(dict.fromkeys(alike(row.prompt) for row in train))
         probes = min(self.probe_prompts, len(prompts) // 2)
         followed = set(prompts[len(prompts) - probes :])
         kept: list[Row] = []
         probe: list[Row] = []
         for row in train:
-            (probe if row.prompt_id in followed else kept).append(row)
+            (probe if alike(row.prompt) in followed else kept).append(row)
         return SourceParts(tuple(kept), tuple(heldout), tuple(probe))
 
     def _chosen(self, rows: list[Row]) -> list[Row]:

@@ -93,6 +93,7 @@ def _data(data: DataSpec) -> list[str]:
     default = DataSpec()
     values = {
         "data": data.file,
+        **{f"{name}-column": theirs for name, theirs in data.columns.items()},
         "split": data.split,
         "data-variant": data.variant if data.variant != default.variant else None,
         "responses-per-prompt": data.responses_per_prompt,

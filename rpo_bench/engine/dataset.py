@@ -7,8 +7,9 @@ from pathlib import Path
 import yaml
 
 from rpo_bench.atomic import atomic_folder
+from rpo_bench.data.conversation import alike
 from rpo_bench.data.convert import prompts_of
-from rpo_bench.data.readers import read_rows
+from rpo_bench.data.readers import OnBad, read_rows
 from rpo_bench.data.row import Prompt, Row
 from rpo_bench.data.split import split_rows
 from rpo_bench.engine.rewards import source_content
@@ -113,11 +114,13 @@ def read_training_data(spec: RunSpec, task: Task, model: str) -> TrainingData:
     rows = first_responses(rows, spec.data.responses_per_prompt)
     if not rows:
         raise UserError(f"{where} has no rows to train on: all belong to its test split.")
-    overlap = {row.prompt for row in rows} & {prompt.text for prompt in task.heldout}
+    measured = {alike(prompt.text) for prompt in task.heldout}
+    overlap = {row.prompt for row in rows if alike(row.prompt) in measured}
     if overlap:
         raise UserError(
-            f"{where} has {len(overlap):,} prompts that the task '{task.spec.name}' holds out for measuring, "
-            f"such as {sorted(overlap)[0][:60]!r}: take them out."
+            f"{where} has {len(overlap):,} prompts that the task '{task.spec.name}' holds out for measuring "
+            "(spacing, case and Unicode form aside), "
+            f"such as {min(overlap)[:60]!r}: take them out."
         )
     return TrainingData.of(rows, where)
 
@@ -130,7 +133,8 @@ def task_identity(task: Task, evaluation: EvaluationSpec) -> str:
 
 def _file_rows(data: DataSpec) -> list[Row]:
     assert data.file is not None
-    return read_rows(data.file, split=data.split, on_bad="skip" if data.skip_bad else "fail")
+    on_bad: OnBad = "skip" if data.skip_bad else "fail"
+    return read_rows(data.file, split=data.split, on_bad=on_bad, columns=data.columns)
 
 
 def _write_prompts(file: Path, prompts: Sequence[Prompt]) -> None:

@@ -1,10 +1,13 @@
 """The texts that a base model is pretrained on: from rows, preference pairs or plain text."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from rpo_bench.data.columns import ColumnName
+from rpo_bench.data.conversation import Conversation
 from rpo_bench.data.readers import read_rows
 from rpo_bench.data.row import Row
 from rpo_bench.data.split import split_rows
@@ -28,7 +31,9 @@ class Texts:
     heldout: list[TextPair]
 
 
-def read_texts(source: str, heldout_fraction: float, seed: int) -> Texts:
+def read_texts(
+    source: str, heldout_fraction: float, seed: int, columns: Mapping[ColumnName, str] | None = None
+) -> Texts:
     """Reads what a base model learns from, and holds out a share of the prompts.
 
     A ``.txt`` file holds documents separated by empty lines (one per line where there are none). Each is cut
@@ -39,12 +44,19 @@ def read_texts(source: str, heldout_fraction: float, seed: int) -> Texts:
         source: A text file, or what ``read_rows`` takes.
         heldout_fraction: Share of the prompts, in (0, 1); rows that name their split are held to it.
         seed: Picks the cuts and the held-out prompts.
+        columns: What the source calls columns of ours: see ``read_rows``.
 
     Raises:
         UserError: The source can't be read, or holds too little.
     """
     plain = source.endswith((".txt", ".txt.gz"))
-    rows = _documents(Path(source), seed) if plain else read_rows(source)
+    rows = _documents(Path(source), seed) if plain else read_rows(source, columns=columns)
+    turns = [row for row in rows if isinstance(row.prompt, Conversation)]
+    if turns:
+        raise UserError(
+            f"{turns[0].source}: a conversation of several turns (as {len(turns):,} of {len(rows):,} rows "
+            "have), which a base model without a chat template can't be shown: write each prompt as one text."
+        )
     parts = split_rows(rows, heldout_fraction, seed)
     return Texts(_pairs(parts.train), _pairs(parts.test))
 

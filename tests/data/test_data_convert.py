@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from rpo_bench.data.convert import desirable_labels, group_ids, prompts_of, rewards_of, zscore
+from rpo_bench.data.convert import desirable_labels, group_ids, labels_in, prompts_of, rewards_of, zscore
 from rpo_bench.data.row import Row
 from rpo_bench.errors import UserError
+from rpo_bench.metrics.references import references_of
 
 
 def row(prompt, reward, response="x", **more):
@@ -81,3 +82,40 @@ class TestZscore:
     def test_of_equal_rewards_means_nothing(self, values):
         with pytest.raises(UserError, match=r"^All rewards are .*: there is nothing to learn from them\.$"):
             zscore(np.array(values))
+
+
+@pytest.mark.parametrize("marker", [-1e12, 1e12, -1e9, 999.0])
+@pytest.mark.parametrize("scale", [1.0, 1e-6])
+def test_labels_of_a_prompt_depend_on_its_own_rewards(marker, scale):
+    """Under "above the prompt's mean"; a failed generation of another prompt has its marker."""
+    rewards, groups = scale * np.array([0.2, 0.8, 0.5, 0.1, 0.0, 0.0]), np.array([0, 0, 1, 1, 2, 2])
+    clean = desirable_labels(rewards, groups)[:4].tolist()
+    assert clean == [False, True, True, False]
+    rewards[4] = marker
+    assert desirable_labels(rewards, groups)[:4].tolist() == clean
+
+
+@pytest.mark.parametrize("rule", ["prompt_mean", "global_mean", "positive"])
+def test_a_label_of_the_data_stands_whatever_the_rule(rule):
+    """All desirable: no rule on equal rewards could say so."""
+    rows = [row("A", 1.0, label=True), row("B", 1.0, label=True), row("C", 0.0)]
+    labels = desirable_labels(rewards_of(rows), group_ids(rows), rule, labels_in(rows))
+    assert labels.tolist() == [True, True, False]
+    assert labels_in(rows[2:]) is None
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "expected"),
+    [
+        ({"reference": "x"}, {"reference": None}, ["x"]),
+        ({"references": None, "reference": "x"}, {}, ["x"]),
+        ({"references": ["x", "y"]}, {"references": None}, ["x", "y"]),
+        ({"reference": "x"}, {"reference": "y"}, ["x", "y"]),
+        ({"references": ["x"], "reference": "y"}, {"references": ["z"]}, ["y", "x", "z"]),
+        ({"references": [], "reference": 42}, {}, ["42"]),
+        ({"reference": " "}, {"reference": None}, []),
+    ],
+)
+def test_references_of_a_prompt_are_those_of_all_its_rows(first, second, expected):
+    (prompt,) = prompts_of([row("A", 1.0, metadata=first), row("A", 0.0, metadata=second)])
+    assert references_of(prompt) == expected

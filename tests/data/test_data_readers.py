@@ -1,5 +1,6 @@
 """Reading rows: what is whole and consistent goes through; the first mistake ends it, or is counted."""
 
+import csv
 import json
 import logging
 
@@ -129,3 +130,35 @@ def test_shapes_may_be_mixed_in_one_file(tmp_path):
         "I.",
         "You.",
     ]
+
+
+def test_columns_of_ones_own_are_read_under_our_names(tmp_path):
+    """The one called 'prompt' gives way; what wasn't named stays metadata."""
+    value = {"question": "Why?", "answer": "So.", "score": 1, "prompt": "other", "day": 3}
+    columns = {"prompt": "question", "response": "answer", "reward": "score"}
+    (tmp_path / "rows.jsonl").write_text(json.dumps(value) + "\n")
+    (row,) = read_rows(tmp_path / "rows.jsonl", min_prompts=1, columns=columns)
+    assert (row.prompt, row.response, row.reward, row.metadata) == ("Why?", "So.", 1.0, {"day": 3})
+    sentence = (
+        "line 1: the column 'points', which --reward-column names, is missing; there are question, answer"
+    )
+    with pytest.raises(UserError, match=sentence):
+        read_rows(tmp_path / "rows.jsonl", columns=columns | {"reward": "points"})
+
+
+@pytest.mark.parametrize("spell", [json.dumps, str], ids=["json", "as pandas writes it"])
+@pytest.mark.parametrize(
+    ("column", "listed"), [("reference_rewards", [0.5, 1.0]), ("references", ["Paris", "It's Paris"])]
+)
+def test_a_list_in_a_cell_is_read_alike_in_every_column_of_lists(tmp_path, spell, column, listed):
+    with (tmp_path / "rows.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([("prompt", "response", "reward", column), ("a", "b", 1, spell(listed))])
+    (row,) = read_rows(tmp_path / "rows.csv", min_prompts=1)
+    assert list(row.reference_rewards or row.metadata["references"]) == listed
+
+
+@pytest.mark.parametrize("column", ["reference_rewards", "references"])
+def test_a_cell_that_spells_no_list_is_refused(tmp_path, column):
+    (tmp_path / "rows.csv").write_text(f"prompt,response,reward,{column}\na,b,1,[Paris]\n")
+    with pytest.raises(UserError, match=f"line 2: '{column}' is '\\[Paris\\]', not JSON"):
+        read_rows(tmp_path / "rows.csv")

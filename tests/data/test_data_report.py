@@ -171,3 +171,29 @@ class TestWarnings:
         assert sentence(rows, "prompt_in_response").startswith(
             "1 of 401 responses begin with their whole prompt"
         )
+
+
+@pytest.mark.parametrize(
+    ("rewards", "markers"),
+    [
+        ([0.2, 0.8, 0.5, -999.0], (-999.0,)),
+        ([0.2, 0.8, 0.5, 1e9], (1e9,)),
+        ([-1e12, 0.2, 0.8, 1e3], (-1e12,)),
+        ([0.0, 1.0], ()),
+        ([0.0, 0.5, 1.0, 9.0], ()),
+        ([3.0], ()),
+    ],
+)
+def test_a_value_far_from_all_others_is_called_a_marker(rewards, markers):
+    rows = [row(f"p{i}", reward) for i, reward in enumerate(rewards)]
+    report = describe(rows, "x")
+    assert report.reward.markers == markers
+    assert ("sentinel_rewards" in [w.code for w in warnings_of(report, rows)]) == bool(markers)
+
+
+def test_prompts_that_are_nearly_equal_are_counted():
+    rows = [row(text, 1.0) for text in ("Why ?", "why ?", " Why  ? ", "Why ？", "Who ?")]
+    report = describe(rows, "x")
+    assert report.duplicates.near == 3
+    sentence = next(w.sentence for w in warnings_of(report, rows) if w.code == "near_equal_prompts")
+    assert sentence.startswith("3 of 5 prompts are like another one but for spacing, case or Unicode form")

@@ -5,6 +5,7 @@ import random
 import pytest
 
 from rpo_bench.data.row import Row
+from rpo_bench.data.shapes import prompt_id_of
 from rpo_bench.data.split import split_rows
 from rpo_bench.errors import UserError
 
@@ -121,3 +122,45 @@ def test_what_cannot_be_divided_is_one_sentence(rows, sentence):
     with pytest.raises(UserError) as raised:
         split_rows(rows, 0.2, 0)
     assert sentence in str(raised.value)
+
+
+def spellings(i: int) -> list[str]:
+    """One prompt in spellings that a model sees next to the same tokens of."""
+    return [
+        f"what is number {i} ?",
+        f" what  is\tnumber {i} ? ",
+        f"What Is Number {i} ?",
+        f"what is number {i} ？",
+    ]
+
+
+@pytest.mark.parametrize("fraction", [0.1, 0.5])
+def test_prompts_that_are_nearly_equal_are_on_one_side(fraction):
+    rows = [
+        Row(prompt=text, response="", reward=0, prompt_id=prompt_id_of(text))
+        for i in range(20)
+        for text in spellings(i)
+    ]
+    split = split_rows(rows, fraction, 0)
+    assert {len({row.prompt for row in side if row.prompt in spellings(i)})
+            for side in (split.train, split.test) for i in range(20)} == {0, 4}  # fmt: skip
+    assert len(split.test) == 4 * round(20 * fraction)
+    again = split_rows(rows[::-1], fraction, 0)
+    assert {row.prompt for row in again.test} == {row.prompt for row in split.test}, "the order has no say"
+
+
+def test_a_prompt_like_one_with_a_side_of_its_own_goes_there():
+    texts = [(text, "test" if text == spellings(0)[0] else None) for i in range(9) for text in spellings(i)]
+    rows = [Row(prompt=t, response="", reward=0, prompt_id=prompt_id_of(t), split=s) for t, s in texts]
+    assert {row.prompt for row in split_rows(rows, 0.01, 0).test} == set(spellings(0))
+
+
+def test_a_division_of_the_datas_own_is_kept_and_said(caplog):
+    one, other = spellings(0)[:2]
+    rows = [
+        Row(prompt=t, response="", reward=0, prompt_id=prompt_id_of(t), split=s)
+        for t, s in ((one, "train"), (other, "test"))
+    ]
+    split = split_rows(rows, 0.5, 0)
+    assert ([r.prompt for r in split.train], [r.prompt for r in split.test]) == ([one], [other])
+    assert "1 prompts are in 'train' and, but for spacing, case or Unicode form, in 'test' too" in caplog.text
