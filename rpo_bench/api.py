@@ -4,6 +4,7 @@ import time
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
@@ -105,6 +106,23 @@ class Run:
     page: Path
     failures: tuple[str, ...]
 
+    def __repr__(self) -> str:
+        return f"Run({str(self.output)!r}: {self._said()}; page {str(self.page)!r})"
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: a sentence, the verdicts and the way to the page."""
+        verdicts = [] if self.board is None else [section.verdict.text for section in self.board.sections]
+        lines = [f"<b>{escape(str(self.output))}</b>: {escape(self._said())}"]
+        lines += map(escape, verdicts)
+        lines.append(f'<a href="{escape(self.page.resolve().as_uri())}">{escape(str(self.page))}</a>')
+        return "<br>".join(lines)
+
+    def _said(self) -> str:
+        """How many checkpoints, and what failed."""
+        cells = 0 if self.board is None else sum(len(section.rows) for section in self.board.sections)
+        rows = f"{cells} row" + ("" if cells == 1 else "s")
+        return rows + (f", {len(self.failures)} without a result" if self.failures else "")
+
     def results(self) -> "pd.DataFrame":
         """One row per cell: see ``load_results``."""
         return load_results(self.output)
@@ -155,7 +173,7 @@ def train_and_eval(
 def evaluate(
     checkpoints: Paths,
     *,
-    task: str = "civil_qa",
+    task: str | None = None,
     reference: str | Path | None = None,
     evaluation: Mapping[str, Any] | None = None,
     models: Mapping[str, Any] | None = None,
@@ -167,7 +185,7 @@ def evaluate(
 
     Args:
         checkpoints: folders that ``from_pretrained`` reads, or LoRA adapters.
-        task: a task by name or folder.
+        task: a task by name or folder; None: that of the earlier run in the output folder, else civil_qa.
         reference: the base model that KL is measured against: the task's own by name, or a folder; None:
             the one that a checkpoint was trained from, or the task's with the same tokenizer.
         evaluation: fields of EvaluationSpec that differ.

@@ -5,6 +5,8 @@ import os
 import platform
 import shutil
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -16,6 +18,7 @@ from rpo_bench.errors import UserError
 
 DISTRIBUTION = "rpo-bench"
 EMBEDDED_TASK = "civil_qa"
+_HUB_SECONDS = 5.0
 LITTLE_DISK = 2 * 10**9  # bytes: a standard run keeps checkpoints and samples of this order
 HF_VARIABLES = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_DATASETS_OFFLINE", "HF_HOME", "HF_ENDPOINT")
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
@@ -80,9 +83,14 @@ def check_packages() -> Iterator[Check]:
         requirements = [Requirement(text) for text in requires(DISTRIBUTION) or []]
     except PackageNotFoundError:
         return
+    seen: set[tuple[str, str]] = set()
     for requirement in requirements:
         extra = _extra_of(requirement)
-        if extra != "dev" and (extra or requirement.marker is None or requirement.marker.evaluate()):
+        if extra == "dev" or not (extra or requirement.marker is None or requirement.marker.evaluate()):
+            continue
+        same = (requirement.name.lower().replace("_", "-"), str(requirement.specifier))
+        if same[0] != DISTRIBUTION and same not in seen:  # an extra made of others lists them once more
+            seen.add(same)
             yield _package(requirement, extra)
 
 
@@ -204,9 +212,23 @@ def _playwright_browser() -> str | None:
 
 
 def check_hub() -> Iterator[Check]:
-    """The variables that decide whether and where models and data sets are fetched."""
-    set_ones = [f"{name}={os.environ[name]}" for name in HF_VARIABLES if name in os.environ]
-    yield Check("hugging face", Status.OK, ", ".join(set_ones) or "online, no variables set")
+    """Whether the hub can be reached, and the variables that decide where models and data sets come from."""
+    from huggingface_hub import constants
+
+    said = "".join(f", {name}={os.environ[name]}" for name in HF_VARIABLES if name in os.environ)
+    if constants.HF_HUB_OFFLINE:
+        yield Check("hugging face", Status.OK, f"not asked: it is switched off{said}")
+        return
+    address = constants.ENDPOINT
+    try:
+        with urllib.request.urlopen(address, timeout=_HUB_SECONDS) as answer:
+            yield Check("hugging face", Status.OK, f"{address} answers ({answer.status}){said}")
+    except urllib.error.HTTPError as error:
+        yield Check("hugging face", Status.OK, f"{address} answers ({error.code}){said}")
+    except (OSError, ValueError) as error:  # no network, no such host, a wrong address
+        why = _line(getattr(error, "reason", error) if isinstance(error, OSError) else error)
+        detail = f"{address} can't be reached ({why}): only local models and data can be used{said}"
+        yield Check("hugging face", Status.NOTE, detail)
 
 
 def check_embedded_task() -> Iterator[Check]:

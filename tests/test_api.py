@@ -4,6 +4,8 @@ import shutil
 import subprocess
 import sys
 import textwrap
+from dataclasses import replace
+from html import escape
 
 import pandas as pd
 import pytest
@@ -169,3 +171,14 @@ def test_a_script_without_a_guard_runs_once(tasks, tmp_path):
     )
     done = subprocess.run([sys.executable, script], capture_output=True, text=True, check=True)
     assert done.stdout.split("\n")[:2] == ["script", "2 ()"]
+
+
+def test_a_run_prints_as_one_line_and_shows_its_verdicts_in_a_notebook(run, tmp_path):
+    strange = replace(run, output=tmp_path / "a<b", failures=("dpo: train failed",))
+    assert repr(strange).count("\n") == 0
+    assert len(repr(run)) < 100 + len(str(run.output)) + len(str(run.page))
+    assert "1 without a result" in repr(strange)
+    shown = strange._repr_html_()
+    assert "a&lt;b" in shown
+    assert all(escape(section.verdict.text) in shown for section in run.board.sections)
+    assert run.page.as_uri() in shown

@@ -17,7 +17,9 @@ def commands() -> dict[str, Any]:
 def flags(command: Any) -> set[str]:
     """Every spelling that a command understands, those that its help doesn't show included."""
     context = command.make_context("verb", [], resilient_parsing=True)
-    return {flag for flag in command.make_parser(context)._long_opt if flag.startswith("--")}
+    found = {flag for flag in command.make_parser(context)._long_opt if flag.startswith("--")}
+    forms = {"--json", "--format"}
+    return found | forms if found & forms else found
 
 
 def parsed(command: Any, *words: str) -> dict[str, Any]:

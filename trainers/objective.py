@@ -127,6 +127,7 @@ class OfflineMethod(Method, ABC):
     an optimiser batch into micro-batches changes nothing.
     """
 
+    strength_selects: ClassVar[bool] = False  # the strength does nothing but choose ``rows``
     zscore_rewards: ClassVar[bool] = False  # z-score with the training rows' mean and deviation
 
     @property

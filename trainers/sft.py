@@ -28,6 +28,7 @@ class SFT(OfflineMethod):
     equation: ClassVar[str] = "L = −E log π_θ(y*|x),  y* the best of k logged responses"
     axes: ClassVar[Axes] = Axes("prompts of the data", "best of k logged responses", "1")
     strength_name: ClassVar[str] = "k"
+    strength_selects: ClassVar[bool] = True
     default_strengths: ClassVar[tuple[float, ...]] = (1, 2, 4, 8)
 
     @property

@@ -20,9 +20,15 @@ class MeasureFlags:
         list[Path],
         typer.Argument(help="Checkpoint folders, as save_pretrained writes them.", metavar="CHECKPOINT…"),
     ]
-    task: Annotated[str, flag("--task", "A task by name or folder.", "Task", aliases=("--tasks",))] = (
-        "civil_qa"
-    )
+    task: Annotated[
+        str | None,
+        flag(
+            "--task",
+            "A task by name or folder; by default that of the earlier run in --output-path, else civil_qa.",
+            "Task",
+            aliases=("--tasks",),
+        ),
+    ] = None
     reference: Annotated[
         str | None,
         flag(

@@ -3,12 +3,15 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from rpo_bench.cli.console import err
 from rpo_bench.errors import UserError
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
 
 OutputPath = Annotated[
     Path,
@@ -44,4 +47,11 @@ def loss_bar(what: str, steps: int, quiet: bool) -> Iterator[Callable[[int, floa
     columns = (what, BarColumn(), MofNCompleteColumn(), TextColumn("loss {task.fields[loss]}"))
     with Progress(*columns, TimeRemainingColumn(), console=console) as bar:
         task = bar.add_task("", total=steps, loss="–")
-        yield lambda step, loss: bar.update(task, completed=step, loss=f"{loss:.3f}")
+        yield lambda step, loss: advance(bar, task, step, loss=f"{loss:.3f}")
+
+
+def advance(bar: "Progress", task: "TaskID", step: int, **shown: Any) -> None:
+    """Moves a bar to a step; the first may be any, and the pace of a run that goes on is its own."""
+    if step and not bar.tasks[task].completed:
+        bar.reset(task, completed=step - 1)
+    bar.update(task, completed=step, **shown)

@@ -9,6 +9,7 @@ import typer
 
 from rpo_bench.cli.console import err, out
 from rpo_bench.cli.knobs import KnobFlags
+from rpo_bench.cli.making import advance
 from rpo_bench.cli.measuring_flags import EvaluationFlags
 from rpo_bench.cli.options import flag, with_flags
 from rpo_bench.cli.run_flags import DataFlags, ModelFlags, TrainingFlags, TrustFlags
@@ -147,7 +148,7 @@ def _fit(root: Path, work: "CellWork", flags: CheckpointFlags) -> "FitResult":
         def report(progress: Progress) -> None:
             nonlocal spoken
             loss = "" if progress.loss is None else f", loss {progress.loss:.4g}"
-            bar.update(task, completed=progress.step or 0, description=f"training{loss}")
+            advance(bar, task, progress.step or 0, description=f"training{loss}")
             if bar.disable and not flags.quiet and time.monotonic() - spoken > _LINE_EVERY:
                 spoken = time.monotonic()
                 console.print(f"step {progress.step}/{progress.steps}{loss}")

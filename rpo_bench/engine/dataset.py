@@ -12,6 +12,7 @@ from rpo_bench.data.convert import prompts_of
 from rpo_bench.data.readers import OnBad, read_rows
 from rpo_bench.data.row import Prompt, Row
 from rpo_bench.data.split import split_rows
+from rpo_bench.engine.output import Output, read_identity
 from rpo_bench.engine.rewards import source_content
 from rpo_bench.errors import UserError
 from rpo_bench.hashing import hash_json
@@ -97,6 +98,25 @@ def write_ad_hoc(
                 yaml.safe_dump(spec.model_dump(mode="json"), sort_keys=False)
             )
     return load_task(str(folder))
+
+
+def earlier_task(output: Output, spec: RunSpec) -> str:
+    """The task of the run that began an output folder: its name, or the folder that was made of a file.
+
+    Raises:
+        UserError: that folder is gone.
+    """
+    if not spec.task.startswith(AD_HOC):
+        return spec.task
+    made = sorted((output.work / "tasks").glob(f"{spec.task.removeprefix(AD_HOC)}-*/task.yaml"))
+    wanted = read_identity(output).task_hash
+    for file in made:
+        if task_identity(load_task(str(file.parent)), spec.evaluation) == wanted:
+            return str(file.parent)
+    raise UserError(
+        f"The task of {output.root} was made of {spec.data.file}, and {output.work / 'tasks'} has it no "
+        f"more: rpo-bench train-and-eval --config {output.spec} --output-path {output.root} makes it anew."
+    )
 
 
 def read_training_data(spec: RunSpec, task: Task, model: str) -> TrainingData:

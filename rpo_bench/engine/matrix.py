@@ -11,7 +11,7 @@ from rich.console import Console
 from rpo_bench.capability.schema import Asked
 from rpo_bench.engine.base_models import Trust
 from rpo_bench.engine.capability import check_harness, harness_run
-from rpo_bench.engine.dataset import AD_HOC
+from rpo_bench.engine.dataset import AD_HOC, earlier_task
 from rpo_bench.engine.finished import Finished, plan_evaluation
 from rpo_bench.engine.graph import has_result
 from rpo_bench.engine.jobs import Outcome
@@ -23,6 +23,8 @@ from rpo_bench.engine.run import Runner, RunReport, run_plan, start_workers_earl
 from rpo_bench.engine.sampling_checks import check_within_reach
 from rpo_bench.engine.tokens import collected_warnings
 from rpo_bench.spec import RunSpec
+
+DEFAULT_TASK = "civil_qa"
 
 
 @dataclass(frozen=True)
@@ -148,13 +150,13 @@ def default_output(spec: RunSpec, preset: str | None, config: Path | None) -> Pa
     return Path("runs") / f"{Path(spec.task.removeprefix(AD_HOC)).name}-{name}"
 
 
-def default_evaluation_output(task: str) -> Path:
+def default_evaluation_output(task: str | None) -> Path:
     """``runs/eval-<task>``."""
-    return Path("runs") / f"eval-{Path(task).name}"
+    return Path("runs") / f"eval-{Path(task or DEFAULT_TASK).name}"
 
 
 def evaluation_spec(
-    task: str,
+    task: str | None,
     output: Output,
     changes: Callable[[dict[str, Any]], Mapping[str, Any]],
     models: Mapping[str, Any] | None = None,
@@ -162,7 +164,7 @@ def evaluation_spec(
     """The spec of a run that measures finished checkpoints, as an earlier run in the folder did.
 
     Args:
-        task: its name or folder.
+        task: its name or folder; None: that of the earlier run, else ``civil_qa``.
         output: where results go, and perhaps are.
         changes: fields of EvaluationSpec that differ, given the decoding below them.
         models: fields of RunSpec that say how base models are used.
@@ -170,9 +172,16 @@ def evaluation_spec(
     below: dict[str, Any] = {}
     if output.spec.exists():
         kept = {"evaluation", "prompt_format", "system_prompt", "loading", "generation"}
-        below = read_run_spec(output.spec).model_dump(include=kept)
+        earlier = read_run_spec(output.spec)
+        below = earlier.model_dump(include=kept)
+        task = task or earlier_task(output, earlier)
     evaluation = changes(below.get("evaluation", {}).get("decoding", {}))
-    asked = {"task": task, "methods": [{"name": "reference"}], "evaluation": evaluation, **(models or {})}
+    asked = {
+        "task": task or DEFAULT_TASK,
+        "methods": [{"name": "reference"}],
+        "evaluation": evaluation,
+        **(models or {}),
+    }
     settings = merged([below, asked])
     return run_spec(settings, "The settings can't be used")
 

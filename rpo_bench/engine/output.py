@@ -105,15 +105,22 @@ def check_same_run(output: Output, spec: RunSpec, identity: Identity, trains: bo
     earlier = read_run_spec(output.spec)
     there, here = _fixed(earlier, trains), _fixed(spec, trains)
     if output.identity.exists():
-        known = Identity.model_validate(read_yaml(output.identity))
+        known = read_identity(output)
         there = {"the task": known.task, **there, **_contents(known, identity)}
         here = {"the task": identity.task, **here, **_contents(identity, known)}
     found = difference(there, here)
     if found is not None:
-        raise UserError(
-            f"{output.root} belongs to another run: {found}. Give another "
-            f"--output-path, or --config {output.spec} to go on with that one."
+        how = (
+            f"or --config {output.spec} to go on with that one"
+            if trains
+            else "or leave out --task and what differs: checkpoints are then measured as that run was"
         )
+        raise UserError(f"{output.root} belongs to another run: {found}. Give another --output-path, {how}.")
+
+
+def read_identity(output: Output) -> Identity:
+    """What names stood for when the folder was begun; raises UserError when it can't be read."""
+    return Identity.model_validate(read_yaml(output.identity))
 
 
 def read_run_spec(file: Path) -> RunSpec:
@@ -137,7 +144,7 @@ def begin(output: Output, spec: RunSpec, identity: Identity) -> None:
 def write_identity(output: Output, identity: Identity) -> None:
     """Writes what names stand for, beside what earlier runs in the folder wrote; the folder is then begun."""
     if output.identity.exists():
-        known = Identity.model_validate(read_yaml(output.identity))
+        known = read_identity(output)
         added = {
             name: {**getattr(known, name), **getattr(identity, name)}
             for name in ("models", "data", "formats")

@@ -5,6 +5,7 @@ import itertools
 import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from rpo_bench.atomic import atomic_file
@@ -30,10 +31,12 @@ from rpo_bench.engine.rewards import (
     try_source,
 )
 from rpo_bench.engine.sampling_checks import check_backend
+from rpo_bench.engine.strengths import distinct_strengths
 from rpo_bench.engine.tokens import (
     check_heldout,
     collected_warnings,
     examples_file,
+    load_examples,
     make_examples,
     save_examples,
     tokenizer_of,
@@ -142,7 +145,12 @@ def plan_run(spec: RunSpec, surroundings: Surroundings) -> Plan:
     task_hash = task_identity(task, spec.evaluation)
     cells = [reference_cell(spec, task, task_hash, model) for model in models]
     for model, choice in itertools.product(models, choices):
-        cells += planned_cells(spec, task, task_hash, data[model.name], model, choice)
+        rows = data[model.name]
+        own, notes = distinct_strengths(
+            choice, partial(load_examples, _examples(spec, rows, model, surroundings))
+        )
+        warnings += notes
+        cells += planned_cells(spec, task, task_hash, rows, model, own)
     return Plan(
         spec, task, data, tuple(models), tuple(choices), tuple(cells), tuple(dict.fromkeys(warnings)),
         surroundings,
@@ -185,9 +193,14 @@ def _materials(spec: RunSpec, around: Surroundings) -> tuple[Task, dict[str, Tra
     return task, dict.fromkeys((model.name for model in models), data), models
 
 
+def _examples(spec: RunSpec, data: TrainingData, model: BaseModel, around: Surroundings) -> Path:
+    """Where the tokenised rows of a model are."""
+    return examples_file(around.work / "cache", model.hash, data.hash, spec.data.long, model.prompt_format)
+
+
 def _tokenise(spec: RunSpec, task: Task, data: TrainingData, model: BaseModel, around: Surroundings) -> None:
     """Makes the tokenised rows of a model, and checks that its prompts fit, unless both were done before."""
-    file = examples_file(around.work / "cache", model.hash, data.hash, spec.data.long, model.prompt_format)
+    file = _examples(spec, data, model, around)
     limit = new_tokens(spec, task)
     key = [model.hash, task.hash, limit, *([] if model.prompt_format is None else [model.prompt_format.hash])]
     fits = file.with_name(f"fits-{hash_json(key)[:32]}")

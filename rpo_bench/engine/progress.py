@@ -26,6 +26,7 @@ class Tally:
         jobs: everything there is to do.
         workers: how many do it.
         already: cells whose results were there before.
+        skipped: job → the share of it that an earlier run had done, where it goes on in the middle.
     """
 
     jobs: Sequence[Job]
@@ -34,13 +35,16 @@ class Tally:
     running: dict[str, tuple[Job, Progress | None, float]] = field(default_factory=dict)
     outcomes: list[Outcome] = field(default_factory=list)
     begun: float = field(default_factory=time.monotonic)
+    skipped: dict[str, float] = field(default_factory=dict)
 
     def started(self, job: Job) -> None:
         """Notes a job as running."""
         self.running[job.key] = (job, None, time.monotonic())
 
     def progress(self, job: Job, progress: Progress) -> None:
-        """Notes how far it is."""
+        """Notes how far it is, and at its first step where it went on."""
+        if progress.step and progress.steps:
+            self.skipped.setdefault(job.key, (progress.step - 1) / progress.steps)
         self.running[job.key] = (job, progress, self.running[job.key][2])
 
     def ended(self, outcome: Outcome) -> None:
@@ -54,24 +58,39 @@ class Tally:
     @property
     def total(self) -> int:
         """All cells of the run, those that were there already included."""
-        return len({job.cell for job in self._own}) + self.already
+        return len({job.cell for job in self._counted}) + self.already
 
     @property
     def done(self) -> int:
         """Cells that have a result."""
-        left = Counter(job.cell for job in self._own)
-        left.subtract(o.job.cell for o in self.outcomes if o.status == "done" and o.job.kind != "shared")
+        counted = {job.key for job in self._counted}
+        left = Counter(job.cell for job in self._counted)
+        left.subtract(o.job.cell for o in self.outcomes if o.status == "done" and o.job.key in counted)
         return sum(count == 0 for count in left.values()) + self.already
 
     @property
     def failed(self) -> int:
         """Cells that won't have one."""
-        return len({o.job.cell for o in self.outcomes if o.status != "done" and o.job.kind != "shared"})
+        counted = {job.key for job in self._counted}
+        return len({o.job.cell for o in self.outcomes if o.status != "done" and o.job.key in counted})
 
     @property
-    def _own(self) -> list[Job]:
-        """The jobs that belong to one cell alone."""
-        return [job for job in self.jobs if job.kind != "shared"]
+    def unit(self) -> str:
+        """What is counted: cells, or jobs where no cell is to be made (a judge, lm-eval on base models)."""
+        return "cells" if self.already or any(job.kind != "shared" for job in self.jobs) else "jobs"
+
+    @property
+    def share(self) -> float:
+        """How much of what is counted is done; jobs without a cell count by their steps."""
+        running = 0.0
+        if self.unit == "jobs":
+            running = sum(_share(progress) for _, progress, _ in self.running.values())
+        return (self.done + running) / max(1, self.total)
+
+    @property
+    def _counted(self) -> list[Job]:
+        """The jobs that belong to one cell alone, or all where none does."""
+        return [job for job in self.jobs if job.kind != "shared" or self.unit == "jobs"]
 
     @property
     def elapsed(self) -> float:
@@ -82,15 +101,25 @@ class Tally:
     def seconds_left(self) -> float | None:
         """An estimate from the jobs done so far and the lengths expected; None before there is any."""
         done = [outcome for outcome in self.outcomes if outcome.status == "done"]
-        expected = sum(outcome.job.seconds for outcome in done)
+        expected = sum(o.job.seconds * (1 - self.skipped.get(o.job.key, 0.0)) for o in done)
         if not expected:
             return None
         pace = sum(outcome.busy_seconds for outcome in done) / expected
         ended = {outcome.job.key for outcome in self.outcomes}
         left = sum(job.seconds for job in self.jobs if job.key not in ended) * pace
-        now = time.monotonic()
-        left -= sum(min(now - since, job.seconds * pace) for job, _, since in self.running.values())
+        left -= sum(pace * job.seconds * self._share_of(job, pace) for job in self._running_jobs)
         return max(0.0, left / self.workers)
+
+    @property
+    def _running_jobs(self) -> list[Job]:
+        return [job for job, _, _ in self.running.values()]
+
+    def _share_of(self, job: Job, pace: float) -> float:
+        """How much of a running job is done: by its steps, or else by the time that it has taken."""
+        _, progress, since = self.running[job.key]
+        if progress is not None and progress.steps:
+            return _share(progress)
+        return min(1.0, (time.monotonic() - since) / max(job.seconds * pace, 1e-9))
 
 
 @dataclass
@@ -159,7 +188,7 @@ def headline(tally: Tally) -> str:
     """How far the run is, in one line."""
     left = tally.seconds_left
     parts = [
-        f"{tally.done}/{tally.total} cells done",
+        f"{tally.done}/{tally.total} {tally.unit} done",
         *([f"{tally.failed} failed"] if tally.failed else []),
         f"{clock(tally.elapsed)} so far",
         f"about {clock(left)} left" if left is not None else "time left not known yet",
@@ -180,7 +209,7 @@ def render(tally: Tally) -> RenderableType:
     if not tally.running and not tally.outcomes:
         rows.add_row(Text("starting the workers …", style="dim"))
     head = Table.grid(padding=(0, 2))
-    bar = ProgressBar(total=max(1, tally.total), completed=tally.done, width=30)
+    bar = ProgressBar(total=1.0, completed=tally.share, width=30)
     head.add_row(bar, Text(headline(tally)))
     return Group(head, rows)
 
@@ -198,6 +227,12 @@ def clock(seconds: float) -> str:
 def _short(job: Job, progress: Progress | None) -> str:
     inside = " ".join(part for part in (job.phase, _steps(progress), _loss(progress)) if part)
     return f"{job.cell} ({inside})"
+
+
+def _share(progress: Progress | None) -> float:
+    return (
+        progress.step / progress.steps if progress is not None and progress.step and progress.steps else 0.0
+    )
 
 
 def _steps(progress: Progress | None) -> str:

@@ -1,6 +1,7 @@
 """A task made of a file: how long a response may be where nobody says."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -66,3 +67,10 @@ def test_a_model_made_of_the_file_can_be_trained_on_it_by_the_next_command(tmp_p
     assert done.exit_code == 0, done.output
     assert "more don't fit a context behind the longest prompt" in " ".join(done.output.split())
     assert len(stored(tmp_path / "run")) == 2
+    further = ("eval", base, "--reference", base, "--output-path", tmp_path / "run")
+    joined = invoke(*further, "--workers", "1")  # the task of the run, whose file needn't be named again
+    assert joined.exit_code == 0, joined.output
+    assert {one.record.spec.task for one in stored(tmp_path / "run")} == {"rows"}
+    shutil.rmtree(tmp_path / "run/work/tasks")
+    gone = invoke(*further)
+    assert "rpo-bench train-and-eval --config" in gone.stderr

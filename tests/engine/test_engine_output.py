@@ -53,7 +53,7 @@ def test_what_could_not_be_compared_is_refused_by_name(output, spec, identity, m
 def test_finished_checkpoints_may_have_been_trained_in_any_way(output):
     other = changed(training=TrainingSpec(steps=7))
     check_same_run(output, other, IDENTITY.model_copy(update={"data": {}}), trains=False)
-    with pytest.raises(UserError, match=r"evaluation\.limit"):
+    with pytest.raises(UserError, match=r"evaluation\.limit.*or leave out --task"):
         check_same_run(output, changed(evaluation=EvaluationSpec(limit=3)), IDENTITY, trains=False)
 
 

@@ -38,7 +38,7 @@ def refused(message, tasks, tmp_path, **changes):
 
 
 def test_every_method_strength_and_seed_and_the_reference_once(tasks, tmp_path):
-    made = plan(tasks, tmp_path, ("sft", "rpo"), seeds=(0, 1), n_strengths=3)
+    made = plan(tasks, tmp_path, ("dro", "rpo"), seeds=(0, 1), n_strengths=3)
     assert [c.spec.strength for c in made.cells if c.spec.method.name == "rpo" and c.spec.seed == 1] == [
         2,
         0.5,
@@ -48,6 +48,14 @@ def test_every_method_strength_and_seed_and_the_reference_once(tasks, tmp_path):
     assert [c.spec.method.name for c in made.cells if not c.trained] == ["reference"]
     assert len({c.spec.hash for c in made.cells}) == len(made.cells)
     assert len({c.spec.training_hash for c in made.cells}) == len(made.cells)
+
+
+def test_strengths_that_come_to_one_checkpoint_are_one_cell(tasks, tmp_path):
+    made = plan(tasks, tmp_path, strengths={"sft": (4.0, 8.0)})
+    assert [c.spec.strength for c in made.cells if c.trained] == [4.0]
+    assert any(
+        note.startswith("sft at k = 8 would be the same checkpoint as at k = 4") for note in made.warnings
+    )
 
 
 def test_the_learning_rate_is_the_flags_then_the_tasks_then_the_methods(tasks, tmp_path):
@@ -60,7 +68,7 @@ def test_the_learning_rate_is_the_flags_then_the_tasks_then_the_methods(tasks, t
 
 def test_a_sweep_makes_every_cell_at_each_learning_rate(tasks, tmp_path):
     """2 methods × 2 strengths × 3 rates; each a checkpoint of its own."""
-    made = plan(tasks, tmp_path, ("sft", "dro"), n_strengths=2, learning_rates=(1e-3, 1e-4, 1e-5))
+    made = plan(tasks, tmp_path, ("rpo", "dro"), n_strengths=2, learning_rates=(1e-3, 1e-4, 1e-5))
     trained = [c.spec for c in made.cells if c.trained]
     assert len(trained) == 12
     assert {spec.training.learning_rate for spec in trained} == {1e-3, 1e-4, 1e-5}

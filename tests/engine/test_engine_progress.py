@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 from rich.console import Console
+from rich.progress import Progress as Progress_
 
+from rpo_bench.cli.making import advance
 from rpo_bench.engine.jobs import Job, Outcome
 from rpo_bench.engine.progress import Lines, Tally, clock, headline, render, watching
 from rpo_bench.engine.worker import Progress
@@ -45,6 +47,45 @@ def test_time_left_follows_the_pace_so_far():
     tally.ended(ended(JOBS[0], busy=2.0))
     tally.ended(ended(JOBS[1], busy=16.0))
     assert tally.seconds_left == pytest.approx(12.0)
+
+
+@pytest.mark.parametrize("steps", [Progress("train", 0, 100), Progress("train", 75, 100)])
+def test_time_left_counts_no_step_that_an_earlier_run_made(steps):
+    """Two training jobs of 8 s: one went on at step 75 and took 4 s, so that a whole one takes 16."""
+    jobs = [job("a", "train", 8.0), job("b", "train", 8.0)]
+    tally = Tally(jobs, workers=1)
+    tally.started(jobs[0])
+    tally.progress(jobs[0], Progress("train", 0, 100))
+    tally.progress(jobs[0], Progress("train", 76, 100))
+    tally.ended(ended(jobs[0], busy=4.0))
+    assert tally.seconds_left == pytest.approx(16.0)
+    tally.started(jobs[1])
+    tally.progress(jobs[1], steps)
+    assert tally.seconds_left == pytest.approx(16.0 * (1 - steps.step / 100))
+
+
+def test_the_bar_of_one_command_goes_on_at_its_own_pace():
+    now = iter(range(1000))
+    bar = Progress_(console=Console(file=io.StringIO()), get_time=lambda: float(next(now)))
+    task = bar.add_task("training", total=1000)
+    for step in range(901, 911):  # an earlier run made 900 of the steps
+        advance(bar, task, step)
+    seconds_for_a_step = bar.tasks[0].time_remaining / (1000 - 910)
+    assert 0.5 < seconds_for_a_step < 20
+
+
+@pytest.mark.parametrize("kind", ["judge", "lm-eval"])
+def test_jobs_without_a_cell_are_counted_too(kind):
+    """A judge's one job, or lm-eval's on base models: the bar isn't full from the start."""
+    alone = [job(kind, kind, kind="shared")]
+    tally = Tally(alone, workers=1)
+    assert headline(tally).startswith("0/1 jobs done")
+    tally.started(alone[0])
+    tally.progress(alone[0], Progress(kind, 30, 120))
+    assert tally.share == 0.25
+    tally.ended(ended(alone[0]))
+    assert headline(tally).startswith("1/1 jobs done")
+    assert tally.share == 1.0
 
 
 def test_the_screen_shows_step_and_loss_of_what_runs():
