@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from trainers.errors import UserError
+from trainers.batch_check import needs_equal_lengths
 from trainers.logps import pad
 
 
@@ -24,7 +24,7 @@ class Encoded:
     segments: Sequence[int] | None = None
 
 
-def sequence_scores(model: Any, rows: Sequence[Encoded]) -> Tensor:
+def sequence_scores(model: Any, rows: Sequence[Encoded], equal_lengths: bool = False) -> Tensor:
     """One score for each row; (B,) float32, with gradient where it is enabled.
 
     The classifiers of transformers find the token that they read the score from by its id: a decoder the last
@@ -35,10 +35,11 @@ def sequence_scores(model: Any, rows: Sequence[Encoded]) -> Tensor:
     Args:
         model: a transformers sequence classifier with one label.
         rows: B rows, none of them empty.
+        equal_lengths: whether only equally long rows share a batch.
     """
     found: list[Tensor] = []
     places: list[int] = []
-    for part in _compatible(model, rows):
+    for part in _compatible(model, rows, equal_lengths):
         found.append(_forward(model, [rows[i] for i in part]))
         places += part
     order = torch.tensor(places, device=found[0].device).argsort()  # (B,)
@@ -46,48 +47,39 @@ def sequence_scores(model: Any, rows: Sequence[Encoded]) -> Tensor:
 
 
 @torch.no_grad()
-def all_scores(model: Any, rows: Sequence[Encoded], batch_size: int) -> Tensor:
+def all_scores(model: Any, rows: Sequence[Encoded], batch_size: int, equal_lengths: bool = False) -> Tensor:
     """Scores of N rows, rows of similar length together; (N,) float32 on the CPU."""
     order = sorted(range(len(rows)), key=lambda i: len(rows[i].ids))  # stable
     scores = torch.zeros(len(rows))
     for start in range(0, len(order), batch_size):
         part = order[start : start + batch_size]
-        scores[part] = sequence_scores(model, [rows[i] for i in part]).cpu()
+        scores[part] = sequence_scores(model, [rows[i] for i in part], equal_lengths).cpu()
     return scores
 
 
-def check_padding(model: Any, rows: Sequence[Encoded], tolerance: float = 1e-3) -> None:
-    """Checks that padding leaves the scores as they are.
+def reads_padding(model: Any, rows: Sequence[Encoded], what: str) -> bool:
+    """Whether a row's score changes with padding, so that only equally long rows may share a batch.
 
     Args:
         model: the classifier.
-        rows: at least two rows of different lengths.
-        tolerance: of the difference, relative to the score's size above 1.
+        rows: a few rows; two of one length at least, and one of another.
+        what: names the model, for the message.
 
     Raises:
-        UserError: a row's score depends on the rows beside it.
+        UserError: a row's score depends on the rows beside it even without padding.
     """
-    with torch.no_grad():
-        together = sequence_scores(model, rows)
-        alone = torch.cat([sequence_scores(model, [row]) for row in rows])
-    worst = float(((together - alone).abs() / alone.abs().clamp(min=1.0)).max())
-    if not worst <= tolerance:
-        raise UserError(
-            f"A response's score changes by {worst:.2g} with the responses that share its batch: the model "
-            "reads its padding. Check pad_token_id in its config."
-        )
+    lengths = [len(row.ids) for row in rows]
+    return needs_equal_lengths(lambda part: list(sequence_scores(model, part)), rows, lengths, what)
 
 
-def _compatible(model: Any, rows: Sequence[Encoded]) -> Iterator[list[int]]:
+def _compatible(model: Any, rows: Sequence[Encoded], equal_lengths: bool) -> Iterator[list[int]]:
     """Indices of rows that can share a batch."""
     config = model.config
-    groups: dict[int, list[int]] = {}
+    groups: dict[tuple[int, int], list[int]] = {}
     for i, row in enumerate(rows):
-        key = 0
-        if pad_id(model) is None:
-            key = len(row.ids)
-        elif config.is_encoder_decoder:
-            key = sum(token == config.eos_token_id for token in row.ids)
+        length = len(row.ids) if equal_lengths or pad_id(model) is None else 0
+        ends = sum(token == config.eos_token_id for token in row.ids) if config.is_encoder_decoder else 0
+        key = (length, ends)
         groups.setdefault(key, []).append(i)
     yield from groups.values()
 

@@ -42,9 +42,10 @@ def detoxify(name: str, allow_pickle: bool = False) -> Classifier:
     if absent:
         raise UserError(f"{what}: the weights lack {absent[0]}: it isn't a whole checkpoint.")
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    parts = Loaded(model.to(device).eval(), tokenizer, loaded.label, independent=True)
+    parts = Loaded(model.to(device).eval(), tokenizer, loaded.label, "sigmoid")
     shown = name if name in _variants() else file.name
-    return Classifier(parts, f"Detoxify {version('detoxify')} {shown}#{LABEL} ({hash_file(file)[:8]})")
+    content = f"{hash_file(file)[:8]}, {parts.activation}"
+    return Classifier(parts, f"Detoxify {version('detoxify')} {shown}#{LABEL} ({content})")
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from rpo_bench.models.plain_text import encode
 from rpo_bench.models.positions import token_limit
 from rpo_bench.models.prompting import chat_ids, prompt_ids, response_ids
 from rpo_bench.models.quiet import quiet
-from trainers.sequence_scores import Encoded, all_scores, check_padding
+from trainers.sequence_scores import Encoded, all_scores, reads_padding
 
 #: How prompt and response become one sequence. "appended": the prompt as a policy is given it, the response,
 #: end-of-sequence. "pair": the tokenizer's own way with two texts. "chat": its chat template.
@@ -32,6 +32,8 @@ LAYOUT_KEY, CENTRE_KEY = "reward_layout", "reward_centre"
 _BATCH = 64
 _UNLIMITED = 10**6  # tokenizers without a limit name a number far beyond this
 _KEPT = 2
+#: Prompts and responses by which it is found out whether a score depends on its batch.
+_PROBES = (("a", "b"), ("c", "d"), ("a", "e"), ("a b c d", "e f g h"))
 
 log = logging.getLogger(__name__)
 
@@ -54,6 +56,7 @@ class RewardModel:
         self.tokenizer = tokenizer
         self._layout: Layout = layout
         self._centre = centre
+        self._equal_lengths = False
         self._limit = _length_limit(model.config, tokenizer)
         self._last: tuple[tuple[str, ...], tuple[str, ...], list[float]] = ((), (), [])
 
@@ -96,7 +99,8 @@ class RewardModel:
         layout = getattr(model.config, LAYOUT_KEY, None) or usual_layout(model.config, tokenizer)
         name = f"{shown_name(folder)} ({hash_folder(folder)[:8]})"
         found = cls(model.to(device), tokenizer, name, layout, centre)
-        check_padding(found.model, [found.encode("a", "b"), found.encode("a b c d", "e f g h")])
+        probes = [found.encode(*pair) for pair in _PROBES]
+        found._equal_lengths = reads_padding(found.model, probes, what or f"The reward model {name}")
         return found
 
     def __call__(self, prompts: Sequence[Prompt], responses: Sequence[str]) -> list[float]:
@@ -114,7 +118,8 @@ class RewardModel:
         if not responses:
             return np.zeros(0)
         rows = self.encoded(prompts, responses)
-        scores: NDArray[np.float64] = all_scores(self.model, rows, batch_size).double().numpy()
+        found = all_scores(self.model, rows, batch_size, self._equal_lengths)
+        scores: NDArray[np.float64] = found.double().numpy()
         return scores - self._centre
 
     def encoded(self, prompts: Sequence[str], responses: Sequence[str]) -> list[Encoded]:

@@ -45,7 +45,7 @@ def test_it_is_recorded_by_name_version_and_weights(checkpoint: Path, build, pro
         [toxicity_metric(f"detoxify:{checkpoint}")], prompts, build([["who ?", ""]]), "id"
     ).metrics["toxicity"]
     content = hash_file(checkpoint)[:8]
-    assert value.backend == f"Detoxify {version('detoxify')} tiny.ckpt#toxicity ({content})"
+    assert value.backend == f"Detoxify {version('detoxify')} tiny.ckpt#toxicity ({content}, sigmoid)"
     assert (value.scored, value.unscored) == (1, {"empty text": 1})
 
 
@@ -151,7 +151,7 @@ def test_hate_speech_has_the_numbers_of_evaluates_measurement(tmp_path: Path, bu
     )
     expected = [next(e["score"] for e in one if e["label"] == "hate") for one in asked(list(TEXTS))]
     assert metric.score([], build([TEXTS])) == pytest.approx(expected, abs=1e-6)
-    assert metric.backend == f"hate speech by roberta-hate#hate ({hash_folder(folder)[:8]})"
+    assert metric.backend == f"hate speech by roberta-hate#hate ({hash_folder(folder)[:8]}, softmax)"
     with pytest.raises(UserError, match="one of calm, angry"):
         toxicity_metric(f"hate-speech:{tiny_classifier(tmp_path / 'other', ['calm', 'angry'])}")
 

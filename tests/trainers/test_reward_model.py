@@ -18,7 +18,7 @@ from trainers.reward_model import (
     preference_loss,
     zero_head,
 )
-from trainers.sequence_scores import Encoded, all_scores, check_padding, sequence_scores
+from trainers.sequence_scores import Encoded, all_scores, reads_padding, sequence_scores
 
 KINDS = ("llama", "gpt2", "t5", "bart")
 
@@ -89,7 +89,7 @@ def test_a_score_is_the_same_alone_and_in_any_batch(tmp_path, kind):
     assert len(set(alone.tolist())) == 3
     torch.testing.assert_close(sequence_scores(model, ROWS), alone, atol=1e-5, rtol=1e-5)
     torch.testing.assert_close(all_scores(model, ROWS, 2), alone.detach(), atol=1e-5, rtol=1e-5)
-    check_padding(model, ROWS)
+    assert not reads_padding(model, ROWS, "it")
 
 
 @pytest.mark.parametrize("padding", [None, EOS])
@@ -108,14 +108,15 @@ def test_an_encoder_decoder_reads_texts_with_different_numbers_of_ends(tmp_path)
     torch.testing.assert_close(sequence_scores(model, rows), alone, atol=1e-5, rtol=1e-5)
 
 
-def test_a_model_that_reads_its_padding_is_refused(tmp_path):
+def test_a_model_that_reads_its_padding_gets_equally_long_rows(tmp_path):
     model = classifier(tmp_path / "base")
     broken = model.forward
     model.forward = lambda **inputs: broken(
         input_ids=torch.where(inputs["input_ids"] == PAD, 7, inputs["input_ids"])
     )
-    with pytest.raises(UserError, match="responses that share its batch"):
-        check_padding(model, ROWS)
+    assert reads_padding(model, ROWS, "it")
+    alone = torch.cat([sequence_scores(model, [one]) for one in ROWS])
+    torch.testing.assert_close(sequence_scores(model, ROWS, True), alone, atol=1e-5, rtol=1e-5)
 
 
 # --- training ---
