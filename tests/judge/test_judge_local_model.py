@@ -1,5 +1,7 @@
 """A local model as a judge: label log-probabilities, for both architectures."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -7,7 +9,7 @@ from judge_worlds import pair
 from tiny_models import tiny_decoder, tiny_encoder_decoder
 
 from rpo_bench.errors import UserError
-from rpo_bench.judge.backends.hf import HFJudge, label_probabilities
+from rpo_bench.judge.backends.hf import HFJudge, label_logps, label_probabilities
 from rpo_bench.judge.prompts import load_template
 from rpo_bench.judge.running import plan_of, run_judge
 from rpo_bench.judge.storage import open_store
@@ -45,3 +47,11 @@ def test_a_question_that_does_not_fit_the_context_is_refused_with_what_to_do(tmp
         pytest.raises(UserError, match="shorter --judge-template"),
     ):
         run_judge(judge, plan_of([pair(0, "red cat " * 40, "blue dog")]), store)
+
+
+def test_the_embedded_judge_is_read_as_it_was():
+    """Its tokenizer knows no line's end, and its labels have one spelling each: nothing is added to it."""
+    model = HFModel.load(Path(__file__).resolve().parents[2] / "tasks/civil_qa/models/judge")
+    texts = [load_template("embedded").render("what is a wolf ?", "an animal .", "a fool .")]
+    ids = [model.tokenizer(label, add_special_tokens=False).input_ids[0] for label in ("A", "B")]
+    np.testing.assert_array_equal(label_logps(model, texts), model.next_token_logps(texts, ids, 32))

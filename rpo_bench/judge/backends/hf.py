@@ -41,25 +41,30 @@ def label_logps(
         UserError: The tokenizer doesn't tell the labels apart, or a prompt doesn't fit the context.
     """
     ids = [list(model.tokenizer(label, add_special_tokens=False).input_ids) for label in labels]
-    spellings = [_single_tokens(model.tokenizer, label) for label in labels]
-    if not all(ids) or ids[0] == ids[1] or set(spellings[0]) & set(spellings[1]):
+    if not all(ids) or ids[0] == ids[1]:
         raise UserError(
             f"{model.path} can't judge: its tokenizer doesn't tell '{labels[0]}' from '{labels[1]}'."
         )
-    if all(spellings):  # one forward pass tells both
+    if len(ids[0]) == len(ids[1]) == 1:  # one forward pass tells both
+        spellings = _spellings(model.tokenizer, labels)
         logps = model.next_token_logps(prompts, [*spellings[0], *spellings[1]], batch_size)
-        cut = len(spellings[0])
-        parts = (logps[:, :cut], logps[:, cut:])
+        parts = np.split(logps, 2, axis=1)
         return np.stack([np.logaddexp.reduce(part, axis=1) for part in parts], axis=1)
     texts = [text for text in prompts for _ in labels]
     found = model.token_logps(texts, ids * len(prompts), batch_size)
     return np.array([float(np.sum(logps, dtype=np.float64)) for logps in found]).reshape(len(prompts), 2)
 
 
-def _single_tokens(tokenizer: Any, label: str) -> list[int]:
-    """The tokens that are a label by themselves, alone or behind a space or a line's end."""
-    spelled = [tokenizer(before + label, add_special_tokens=False).input_ids for before in ("", " ", "\n")]
-    return list(dict.fromkeys(ids[0] for ids in spelled if len(ids) == 1))
+def _spellings(tokenizer: Any, labels: tuple[str, str]) -> tuple[list[int], list[int]]:
+    """The tokens that are a label by themselves, alone or behind a space or a line's end, as many of each."""
+    found: tuple[list[int], list[int]] = ([], [])
+    for before in ("", " ", "\n"):
+        pair = [tokenizer(before + label, add_special_tokens=False).input_ids for label in labels]
+        known = {*found[0], *found[1]}
+        if len(pair[0]) == len(pair[1]) == 1 and pair[0] != pair[1] and not known & {*pair[0], *pair[1]}:
+            for own, ids in zip(found, pair, strict=True):
+                own += ids
+    return found
 
 
 def label_probabilities(
