@@ -32,7 +32,7 @@ def transformers_serving(folder: Path, log: Path) -> Iterator[str]:
 
 
 def _wait(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
-    until = time.monotonic() + 90
+    until = time.monotonic() + 240
     while True:
         try:
             urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=1).close()

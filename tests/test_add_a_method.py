@@ -73,7 +73,7 @@ def test_it_trains_on_our_engine(plugin, tmp_path, arch):
     log = [json.loads(line) for line in (tmp_path / "out" / "train_log.jsonl").read_text().splitlines()]
     losses = [line["loss"] for line in log if "loss" in line]
     assert len(losses) == 8
-    assert losses[-1] < losses[0]
+    assert losses[-1] < 0.9 * losses[0]
 
 
 @pytest.mark.slow

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
+from tiny_models import SEED
 from transformers import AutoTokenizer, GenerationConfig
 
 from rpo_bench.data.row import Prompt
@@ -30,7 +31,8 @@ def settings(architecture, **changes):
         "tokenizer": "word",
         "hidden_size": 32,
         "layers": 1,
-        "steps": 200,
+        "steps": 600,
+        "seed": SEED,
         "batch_size": 8,
         "learning_rate": 0.01,
     }
@@ -135,7 +137,7 @@ def test_a_trained_model_answers_and_stops(trained):
     right = [sample.text == f"It is {COLOURS[sample.prompt_id]}." for sample in samples]
     assert np.mean(right) > 0.8
     assert all(sample.finished for sample in samples if sample.text.endswith("."))
-    assert report.perplexity < 1.5
+    assert report.perplexity < 1.03
 
 
 def test_reported_perplexity_is_that_of_the_saved_model(trained):
@@ -169,7 +171,7 @@ def test_same_seed_same_bytes(architecture, tmp_path):
     for name in ("first", "second"):
         torch.rand(3)  # the global generator plays no part
         train_base(PAIRS, PAIRS[:4], settings(architecture, steps=5), tmp_path / name)
-    train_base(PAIRS, PAIRS[:4], settings(architecture, steps=5, seed=1), tmp_path / "other")
+    train_base(PAIRS, PAIRS[:4], settings(architecture, steps=5, seed=SEED + 1), tmp_path / "other")
     for file in ("model.safetensors", "tokenizer.json", "config.json", "generation_config.json"):
         assert (tmp_path / "first" / file).read_bytes() == (tmp_path / "second" / file).read_bytes()
     other = (tmp_path / "other" / "model.safetensors").read_bytes()

@@ -29,7 +29,7 @@ from rpo_bench.models.reward_training import (
 )
 from trainers.reward_model import RewardModelSettings
 
-SETTINGS = RewardModelSettings(steps=30, batch_size=4, learning_rate=5e-3)
+SETTINGS = RewardModelSettings(steps=60, batch_size=4, learning_rate=5e-3)
 
 
 @pytest.fixture(scope="module")

@@ -164,7 +164,9 @@ def test_equal_seeds_give_equal_weights_and_micro_batches_the_same_ones(tmp_path
     once = weights_after(tmp_path / "a", world(), short)
     assert torch.equal(once, weights_after(tmp_path / "b", world(), short))
     parts = RewardModelSettings(**{**vars(short), "micro_batch_size": 2})
-    torch.testing.assert_close(weights_after(tmp_path / "c", world(), parts), once, atol=2e-4, rtol=0)
+    # Adam divides small gradients by themselves: a weight's rounding may grow, that of all together doesn't.
+    moved = once - weights_after(tmp_path / "d", world(), RewardModelSettings(**{**vars(short), "steps": 1}))
+    assert (weights_after(tmp_path / "c", world(), parts) - once).norm() < 0.02 * moved.norm()
 
 
 def test_too_few_comparisons_are_refused(tmp_path):

@@ -67,14 +67,15 @@ def weights(model: Any) -> torch.Tensor:
 
 @pytest.mark.parametrize("method", METHODS, ids=repr)
 def test_the_reward_rises(folder: Path, method: OnlineMethod, tmp_path: Path):
+    """From one wanted token in thirty to three of four and more."""
     model = load(folder)
-    settings = dataclasses.replace(SETTINGS, steps=25)
+    settings = dataclasses.replace(SETTINGS, steps=25, learning_rate=3e-2)
     result = fit_online(method, model, world(model), settings, tmp_path)
     log = read_training_log(tmp_path / "train_log.jsonl")[1:]
     assert result.status == "completed"
     assert log[0]["kl"] == pytest.approx(0.0, abs=1e-4)
-    early, late = (sum(r["reward"] for r in part) / 5 for part in (log[:5], log[-5:]))
-    assert late > early + 0.05
+    late = sum(r["reward"] for r in log[-5:]) / 5
+    assert late > log[0]["reward"] + 0.3
     assert result.rollouts == log[-1]["rollouts"] >= 25 * 32
     assert 0 < log[-1]["generation_share"] < 1
     assert (tmp_path / "checkpoint" / "model.safetensors").is_file()
