@@ -8,12 +8,14 @@ from typing import Any
 
 import numpy as np
 
+from rpo_bench.data.convert import group_ids, pairs_in, rewards_of
 from rpo_bench.data.row import Row
 from rpo_bench.errors import UserError, did_you_mean
 from rpo_bench.hashing import hash_file, hash_json
 from rpo_bench.methods import METHODS, default_method, resolve_method
 from rpo_bench.spec import MethodSpec, RunSpec
 from trainers.objective import Method, Need
+from trainers.pairs import Pairing, pair_rows
 
 #: Modules of methods that are ours: a release tells them apart. Anybody else's are known by their content.
 _OURS = ("trainers", "rpo_bench")
@@ -124,6 +126,8 @@ def check_needs(choices: Sequence[Choice], rows: Sequence[Row], where: str) -> l
         at_all = {need for s in choice.strengths for need in choice.method.with_strength(s).needs}
         for need in sorted(at_all):
             _CHECKS.get(need, _nothing)(choice.spec.label, facts)
+        if Need.PAIR in at_all:
+            _check_pairs(choice, facts)
     return _warnings(choices, facts)
 
 
@@ -160,6 +164,18 @@ def _check_pair(label: str, facts: _Facts) -> None:
         raise UserError(
             f"{label} needs two responses to a prompt; in {facts.where} every prompt has one. Leave the "
             "method out, or give data with more."
+        )
+
+
+def _check_pairs(choice: Choice, facts: _Facts) -> None:
+    """Two responses to a prompt may be no pair: rewarded alike, or each of a pair that lost the other one."""
+    rows = facts.rows
+    pairing: Pairing = getattr(choice.method, "pairing", "adjacent")
+    if not len(pair_rows(rewards_of(rows), group_ids(rows), pairing, pairs_in(rows))):
+        raise UserError(
+            f"{choice.spec.label} needs pairs of responses to a prompt; {facts.where} has none whose rewards "
+            "differ (or every preference pair has lost one of its two rows). Leave the method out, or give "
+            "data with pairs."
         )
 
 

@@ -11,6 +11,7 @@ from rpo_bench.data.limits import Limits
 from rpo_bench.data.row import Row
 from rpo_bench.data.tokenize import tokenize_rows
 from rpo_bench.errors import UserError
+from trainers.pairs import make_pairs
 
 UNK, EOS, BOS = 0, 1, 2
 WORDS = [f"w{i}" for i in range(20)]  # w0 is token 3, w1 is 4, …
@@ -165,3 +166,15 @@ def test_whatever_is_kept_fits_and_kept_sizes_are_stable(is_encoder_decoder):
             assert total <= context
             assert limits.kept(kept_prompt, kept_response) == (kept_prompt, kept_response)
             assert limits.fits(kept_prompt, kept_response)
+
+
+def test_rows_whose_partner_is_left_out_are_counted(caplog):
+    """Two pairs of one prompt; the first loses its better response, which is too long."""
+    rows = [
+        Row(prompt="w1", response=words(0, n), reward=reward, prompt_id="a", pair=pair)
+        for n, reward, pair in ((9, 1.0, "1"), (1, 0.0, "1"), (2, 1.0, "2"), (1, 0.0, "2"))
+    ]
+    with caplog.at_level(logging.WARNING):
+        found = tokenize_rows(rows, tokenizer(), 6, is_encoder_decoder=False, long="drop")
+    assert make_pairs(found, "best_worst").tolist() == [[1, 2]]
+    assert "1 rows of preference pairs have lost the other response of their pair" in caplog.text

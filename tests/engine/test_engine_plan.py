@@ -198,6 +198,22 @@ def test_data_that_a_method_can_not_use(tasks, tmp_path):
     assert "the reward cancels" in made.warnings[0]
 
 
+def test_responses_that_make_no_pair_are_found_when_planning(tasks, tmp_path):
+    """Two to a prompt, rewarded alike: neighbours are a pair even so, best and worst are none."""
+    file = tmp_path / "ties.jsonl"
+    rows = [
+        {"prompt": f"what is {t} ?", "response": r, "reward": i}
+        for i, t in enumerate(TOPICS)
+        for r in ("yes", "no")
+    ]
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    data = DataSpec(file=str(file))
+    refused(
+        "dpo needs pairs of responses to a prompt; .* has none", tasks, tmp_path, data=data, chosen=("dpo",)
+    )
+    assert plan(tasks, tmp_path, ("rebel",), data=data)
+
+
 def varied(tmp_path):
     file = tmp_path / "varied.jsonl"
     rows = [{"prompt": f"what is {t} ?", "response": "yes .", "reward": i} for i, t in enumerate(TOPICS)]

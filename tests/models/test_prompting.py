@@ -13,7 +13,7 @@ from rpo_bench.data.tokenize import tokenize_rows
 from rpo_bench.errors import UserError
 from rpo_bench.models.hf import HFModel
 from rpo_bench.models.prompt_formats import resolve_format
-from rpo_bench.models.prompting import check_turns, end_ids, prompt_ids
+from rpo_bench.models.prompting import chat_ids, check_turns, end_ids, prompt_ids
 from rpo_bench.spec import Decoding, PromptFormat
 
 ALPACA = "### Question:\n{prompt}\n\n### Answer:\n"
@@ -213,3 +213,11 @@ def test_what_cannot_show_turns_says_so(tmp_path: Path):
             prompt_ids(tokenizer, talk, False, form)
         with pytest.raises(UserError, match=re.escape(said)):
             check_turns(tokenizer, [talk], form)
+
+
+@pytest.mark.parametrize("kind", ["qwen2", "llama-chat"])
+def test_a_reward_model_with_a_chat_template_reads_all_turns(kind: str):
+    tokenizer, talk = family_tokenizer(kind), Conversation(Turn(*turn) for turn in TALK)
+    turns = [*talk.messages, {"role": "assistant", "content": "good"}]
+    theirs = tokenizer.apply_chat_template(turns, return_dict=True).input_ids
+    assert chat_ids(tokenizer, talk, "good") == theirs
