@@ -48,7 +48,7 @@ def _parts(inputs: "ModelInputs") -> Iterator[tuple[list[int], "ModelInputs"]]:
         widths = dict.fromkeys(inputs.forward, length)
         kept = inputs.kept
         if encoded:
-            columns = answers[places[0]]
+            columns = answers[places[0]] + int(inputs.offsets[places[0]])
             widths |= {name: columns for name in widths if name.startswith("decoder_")}
         else:
             assert kept is not None

@@ -62,7 +62,7 @@ def fit(
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     model.to(device)
     dtype = resolve_dtype(settings.dtype, model)
-    layout = TokenLayout.of(model, None if tokenizer is None else tokenizer.pad_token_id)
+    layout = TokenLayout.of(model, None if tokenizer is None else tokenizer.pad_token_id, tokenizer)
     layout = checked_layout(model, layout)
     data = prepare(method, model, examples, settings, cache or ReferenceCache(), layout, dtype)
 

@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
+from trainers.beginning import target_beginning
 from trainers.equal_lengths import by_length
 from trainers.errors import UserError
 
@@ -23,16 +24,24 @@ class TokenLayout:
     Attributes:
         pad_id: fills up shorter rows; masked everywhere.
         decoder_start_id: first decoder input of an encoder-decoder model; None for a decoder-only model.
+        beginning: the decoder's inputs between that and the response, such as a language's code.
         equal_lengths: the rows of a batch have to be equally long, as the model reads its padding.
     """
 
     pad_id: int
     decoder_start_id: int | None = None
+    beginning: tuple[int, ...] = ()
     equal_lengths: bool = False
 
     @classmethod
-    def of(cls, model: Any, pad_id: int | None = None) -> "TokenLayout":
-        """The layout of a transformers model; ``pad_id`` overrides the config's."""
+    def of(cls, model: Any, pad_id: int | None = None, tokenizer: Any = None) -> "TokenLayout":
+        """The layout of a transformers model.
+
+        Args:
+            model: The model.
+            pad_id: Overrides the config's.
+            tokenizer: Says what the targets of an encoder-decoder model begin with.
+        """
         config = model.config
         pad = pad_id if pad_id is not None else config.pad_token_id
         if pad is None:
@@ -46,7 +55,7 @@ class TokenLayout:
             start = model.generation_config.decoder_start_token_id
         if start is None:
             raise UserError("The encoder-decoder model's config has no decoder_start_token_id: set it there.")
-        return cls(pad, int(start))
+        return cls(pad, int(start), beginning=target_beginning(model, tokenizer, int(start)))
 
 
 @dataclass(frozen=True)
@@ -90,8 +99,10 @@ def collate(
     response_mask = torch.arange(longest)[None, :] < response_lengths[:, None]  # (B, T)
     if layout.decoder_start_id is not None:
         input_ids, attention_mask = pad(prompts, layout.pad_id)
-        labels, _ = pad(responses, _IGNORED)
-        shifted = [[layout.decoder_start_id, *response[:-1]] for response in responses]
+        unseen = [_IGNORED] * len(layout.beginning)
+        labels, _ = pad([[*unseen, *response] for response in responses], _IGNORED)
+        start = (layout.decoder_start_id, *layout.beginning)
+        shifted = [[*start, *response[:-1]] for response in responses]
         decoder_input_ids, _ = pad(shifted, layout.pad_id)
         # Passing decoder inputs rather than labels keeps the model from computing a loss of its own.
         forward = {
@@ -99,7 +110,7 @@ def collate(
             "attention_mask": attention_mask,
             "decoder_input_ids": decoder_input_ids,
         }
-        offsets = torch.zeros(len(prompts), dtype=torch.long)
+        offsets = torch.full((len(prompts),), len(layout.beginning))
         return ModelInputs(forward, labels, offsets, response_mask, None, layout.equal_lengths)
 
     prompt_lengths = torch.tensor([len(prompt) for prompt in prompts])

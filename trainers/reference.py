@@ -47,7 +47,7 @@ class ReferenceCache:
         """
         if self.folder is None:
             return compute_logps(model, prompts, responses, layout, dtype)
-        file = self.folder / f"{self._key(prompts, responses, dtype)}.npy"
+        file = self.folder / f"{self._key(prompts, responses, layout, dtype)}.npy"
         if not file.is_file():
             values = compute_logps(model, prompts, responses, layout, dtype)
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -59,8 +59,16 @@ class ReferenceCache:
             raise UserError(f"The reference cache {file} is damaged or lacks rows: delete it and run again.")
         return cached
 
-    def _key(self, prompts: Sequence[Sequence[int]], responses: Sequence[Sequence[int]], dtype: DType) -> str:
+    def _key(
+        self,
+        prompts: Sequence[Sequence[int]],
+        responses: Sequence[Sequence[int]],
+        layout: TokenLayout,
+        dtype: DType,
+    ) -> str:
         digest = hashlib.sha256(f"{self.model_hash} {dtype} {len(prompts)}".encode())
+        if layout.beginning:
+            digest.update(f"behind {layout.beginning}".encode())
         for rows in (prompts, responses):
             flat = np.concatenate([np.asarray(row, dtype=np.int64) for row in rows])
             digest.update(np.array([len(row) for row in rows], dtype=np.int64).tobytes())

@@ -112,7 +112,8 @@ def _cached(model: Any, prompts: Sequence[Sequence[int]], count: int, layout: To
     if layout.decoder_start_id is not None:
         encoded = model.get_encoder()(input_ids=ids, attention_mask=mask)
         encoded.last_hidden_state = encoded.last_hidden_state[copies]
-        start = torch.full((len(copies), 1), layout.decoder_start_id, device=device)
+        begun = torch.tensor([[layout.decoder_start_id, *layout.beginning]], device=device)
+        start = begun.expand(len(copies), -1)
         given = {"encoder_outputs": encoded}
         output = model(**given, attention_mask=mask[copies], decoder_input_ids=start, use_cache=True)
         return _Cached(output, mask[copies], None, given, output.logits[:, -1])

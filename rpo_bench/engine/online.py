@@ -56,7 +56,7 @@ def make_world(
                 raise UserError(f"The reward has no score for a response to the prompt {prompt.prompt_id}.")
         return [float(found) for found in scores if found is not None]
 
-    layout = TokenLayout.of(model.model, model.pad_id)
+    layout = TokenLayout.of(model.model, model.pad_id, model.tokenizer)
     prompt_ids, start = [ids for _, ids in fitting], _reward_start(model, reward)
     ends = model.end_ids
     eos = ends[0] if len(ends) == 1 else ends

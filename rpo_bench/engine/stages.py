@@ -34,6 +34,7 @@ from rpo_bench.engine.work import CellWork
 from rpo_bench.engine.worker import Progress
 from rpo_bench.errors import UserError
 from rpo_bench.methods import resolve_method
+from rpo_bench.models.beginnings import check_beginnings
 from rpo_bench.models.hf import HFModel
 from rpo_bench.results.card import CARD, write_card
 from rpo_bench.results.json_lines import write_json_lines
@@ -143,10 +144,17 @@ def reference_pass(work: CellWork, report: Report) -> float:
     report(Progress("reference"))
     begun = time.monotonic()
     base = load_model(work, Path(work.spec.model_path), training=True)
-    layout = checked_layout(base.model, TokenLayout.of(base.model, base.tokenizer.pad_token_id))
+    layout = checked_layout(
+        base.model, TokenLayout.of(base.model, base.tokenizer.pad_token_id, base.tokenizer)
+    )
     dtype = resolve_dtype(work.spec.training.dtype, base.model)
+    check_beginnings(base.model, examples_of(work), layout, str(work.spec.model_path))
     reference_logps(reference_cache_of(work), base.model, examples_of(work), layout, dtype)
     return time.monotonic() - begun
+
+
+def _layout(base: HFModel) -> TokenLayout:
+    return checked_layout(base.model, TokenLayout.of(base.model, base.tokenizer.pad_token_id, base.tokenizer))
 
 
 def partner_pass(work: CellWork, report: Report) -> float:
@@ -155,7 +163,9 @@ def partner_pass(work: CellWork, report: Report) -> float:
     begun = time.monotonic()
     base = load_model(work, Path(work.spec.model_path), training=True)
     method = resolve_method(work.spec.method, work.spec.strength)
-    layout = checked_layout(base.model, TokenLayout.of(base.model, base.tokenizer.pad_token_id))
+    layout = checked_layout(
+        base.model, TokenLayout.of(base.model, base.tokenizer.pad_token_id, base.tokenizer)
+    )
     settings = training_settings(work.spec.training, work.spec.seed)
     dtype = resolve_dtype(settings.dtype, base.model)
     rows = labelled(examples_of(work), method)

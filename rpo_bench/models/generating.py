@@ -130,7 +130,8 @@ class Sampler:
     ) -> list[list[int]]:
         """As ``_extend`` for models whose cache is of another kind: each step reads all that there is."""
         state = Whole(self.model, prompts, self.layout, so_far)
-        start = [] if self.layout.decoder_start_id is None else [self.layout.decoder_start_id]
+        first = self.layout.decoder_start_id
+        start = [] if first is None else [first, *self.layout.beginning]
         draws = torch.from_numpy(uniform).to(state.device)
         pickers = processors(self.decoding, draws, 0)
         new = torch.zeros(len(prompts), 0, dtype=torch.long, device=state.device)  # (b, t)
@@ -154,7 +155,8 @@ class Sampler:
         states = self.model.get_encoder()(input_ids=ids, attention_mask=mask)  # each prompt once
         where = torch.tensor([distinct[tuple(prompt)] for prompt in prompts], device=ids.device)  # (b,)
         states.last_hidden_state = states.last_hidden_state[where]
-        decoder = torch.tensor([[self.layout.decoder_start_id, *tokens] for tokens in so_far])
+        begun = [self.layout.decoder_start_id, *self.layout.beginning]
+        decoder = torch.tensor([[*begun, *tokens] for tokens in so_far])
         inputs = {
             "encoder_outputs": states,
             "attention_mask": mask[where],

@@ -108,7 +108,11 @@ class HFModel:
     @property
     def positions(self) -> Positions:
         """How many tokens the model takes."""
-        return positions_of(self.model.config)
+        limits = positions_of(self.model.config)
+        if not self.is_encoder_decoder or limits.response is None:
+            return limits
+        begun = TokenLayout.of(self._inner, self.pad_id, self.tokenizer).beginning
+        return replace(limits, response=limits.response - len(begun))
 
     @property
     def context(self) -> int | None:
@@ -256,7 +260,9 @@ class HFModel:
     @property
     def _layout(self) -> TokenLayout:
         """How rows are laid out, checked by the model's own numbers at the first use."""
-        return checked_layout(self._inner, TokenLayout.of(self._inner, self.pad_id), self.path)
+        return checked_layout(
+            self._inner, TokenLayout.of(self._inner, self.pad_id, self.tokenizer), self.path
+        )
 
     def _generation(self, prompt: Prompt, sample: int, tokens: list[int], text: str) -> Generation:
         finished = tokens[-1] in self.end_ids

@@ -121,7 +121,7 @@ def check_fit(model: Any, tokenizer: Any, path: str) -> None:
         raise UserError(
             f"The padding token in {path} has the id {tokenizer.pad_token_id}, the model {rows} ids."
         )
-    TokenLayout.of(model)  # an encoder-decoder model must say what its decoder starts with
+    TokenLayout.of(model, None, tokenizer)  # an encoder-decoder model must say what its decoder starts with
 
 
 def check_attention(path: str, implementation: str, trust_remote_code: bool = False) -> None:
