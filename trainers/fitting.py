@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from transformers import TrainingArguments
 
+from trainers.adapters import changes_base, trial_logps
+from trainers.errors import UserError
 from trainers.examples import Examples
 from trainers.layouts import checked_layout
 from trainers.logps import TokenLayout
@@ -155,7 +157,11 @@ def _arguments(settings: TrainingSettings, learning_rate: float, folder: Path) -
 
 
 def with_adapters(model: Any, lora: Lora) -> Any:
-    """The model with trainable low-rank adapters in it; its own weights are frozen."""
+    """The model with trainable low-rank adapters in it; its own weights are frozen.
+
+    Raises:
+        UserError: with them switched off it isn't the model any more, which is the reference.
+    """
     from peft import LoraConfig, get_peft_model
 
     seq2seq = model.config.is_encoder_decoder
@@ -169,7 +175,14 @@ def with_adapters(model: Any, lora: Lora) -> Any:
     )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # of transformers, about what peft asks it
-        return get_peft_model(model, config)
+        before = trial_logps(model)
+        adapted = get_peft_model(model, config)
+    if changes_base(adapted, before):
+        raise UserError(
+            "The model with its adapters switched off isn't the model that they were put on, which is the "
+            "reference: name other target_modules, or train all weights."
+        )
+    return adapted
 
 
 def _save_checkpoint(policy: Any, tokenizer: Any, out_dir: Path) -> None:

@@ -16,6 +16,7 @@ from trainers.drawing import GroupSource, World
 from trainers.groups import Group, ReplayBuffer, padded
 from trainers.logps import ModelInputs, collate, token_logps
 from trainers.offline import DivergedError
+from trainers.on_policy import Mismatch, rescored
 from trainers.online import Minibatch, OnlineMethod, Rollouts
 from trainers.precision import DType, autocast
 from trainers.settings import TrainingSettings
@@ -55,6 +56,7 @@ class OnlineTrainer:
             value_rate = settings.value_learning_rate or rate
             self.optimisers.append(self._optimiser(critic.trained_parameters(), value_rate))
         self._inputs: ModelInputs | None = None
+        self._mismatch, self._compares = Mismatch(), False
 
     # --- one iteration ---
 
@@ -64,14 +66,37 @@ class OnlineTrainer:
         self.policy.eval()
         fresh, drawn, entropy = self.source.effective_groups(iteration)
         sampled = time.perf_counter()
+        self._mismatch = Mismatch()
+        self._compares = self.dtype == "float32"  # the first step's pass with the sampled log-probs
+        if not self._compares:  # single steps round otherwise than whole passes: one source for both
+            fresh = self._rescored(fresh, iteration)
         groups = self.buffer.replace(fresh, iteration) if self.buffer.size else fresh
         rollouts = self._assemble(groups, iteration)
         advantages, returns = self._advantages(rollouts)
         record = self._describe(drawn, rollouts) | {"entropy": entropy}
         record |= self._inner_epochs(rollouts, advantages, returns, iteration)
+        record |= self._mismatch.record()
         self._adapt_kl(record["kl"])
         seconds = time.perf_counter() - started
         return record | {"generation_share": (sampled - started) / seconds} | self.source.counts
+
+    def _rescored(self, fresh: list[Group], iteration: int) -> list[Group]:
+        """Fresh groups with the log-probs that a training pass gives them."""
+        prompts = [group.prompt for group in fresh for _ in group.responses]
+        responses = [response for group in fresh for response in group.responses]
+        self._inputs = collate(prompts, responses, self.world.layout).to(self.device)
+        with torch.no_grad(), autocast(self.dtype, self.device):
+            logps = self._in_chunks(list(self._chunks(torch.arange(len(responses)))), self._policy_logps)
+        found = rescored(fresh, logps, self._mismatch)
+        if iteration == 0:
+            self._mismatch.check(self.dtype)
+        return found
+
+    def _compare(self, rollouts: Rollouts, part: Tensor, logps: Tensor) -> None:
+        """Adds how far the policy's pass before its first step is from what sampling said."""
+        if self._compares:
+            fresh = (rollouts.age[part] == 0)[:, None]
+            self._mismatch.add(rollouts.behaviour_logps[part], logps, rollouts.mask[part] & fresh)
 
     def _assemble(self, groups: list[Group], iteration: int) -> Rollouts:
         """The groups as tensors, with what policy, reference and critic say of them now."""
@@ -131,6 +156,7 @@ class OnlineTrainer:
             with autocast(self.dtype, self.device):
                 logps = self._policy_logps(inputs)
                 values = None if self.critic is None else self.critic(inputs)
+            self._compare(rollouts, part, logps)
             longest = self.world.max_new_tokens
             batch = Minibatch(
                 rollouts.take(part),
@@ -148,6 +174,9 @@ class OnlineTrainer:
                 logged[name] = logged.get(name, 0.0) + float(number)
         if not math.isfinite(logged["loss"]):
             raise DivergedError(f"the loss became {logged['loss']} in iteration {iteration + 1}")
+        if self._compares and iteration == 0:
+            self._mismatch.check(self.dtype)
+        self._compares = False
         return logged | self._update(iteration)
 
     def _update(self, iteration: int) -> dict[str, float]:

@@ -36,7 +36,8 @@ class HFModel:
         model: The transformers model (or peft model), in evaluation mode while it is used.
         tokenizer: Its tokenizer.
         path: Where it came from, for messages.
-        adapter_of: The base model's path when ``model`` carries an adapter: that is the reference.
+        adapter_of: The base model's path when ``model`` carries an adapter and is the base without it: that
+            is the reference. None where the adapter changed the base itself.
         adapter_on: Whether that adapter takes part.
         prompt_format: What is written around prompts; None: nothing.
     """
@@ -122,7 +123,9 @@ class HFModel:
     def without_adapter(self) -> Self:
         """The reference of an adapter: the same weights with the adapter switched off."""
         if self.adapter_of is None:
-            raise UserError(f"{self.path} is not an adapter: it has no reference of its own.")
+            raise UserError(
+                f"{self.path} is not an adapter, or one that changed its base: it has no own reference."
+            )
         return replace(self, adapter_on=False)
 
     def check(self) -> None:

@@ -12,6 +12,7 @@ from rpo_bench.models.adapters import adapter_base
 from rpo_bench.models.architecture import check_architecture
 from rpo_bench.models.folder import check_model_folder, has_tokenizer, is_adapter
 from rpo_bench.models.half_precision import refuse_dtype
+from trainers.adapters import changes_base, trial_logps
 from trainers.logps import TokenLayout
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -25,7 +26,7 @@ class Loaded:
 
     model: Any
     tokenizer: Any
-    adapter_of: str | None = None  # the base model, when what was loaded is an adapter
+    adapter_of: str | None = None  # the base model, when that is what is left with an adapter switched off
 
 
 @dataclass(frozen=True)
@@ -178,6 +179,7 @@ def _load_adapter(folder: Path, options: LoadOptions) -> Loaded:
 
     base_path = adapter_base(folder, options.allow_pickle)
     base = load_checkpoint(base_path, options)
+    before = trial_logps(base.model)
     try:
         model = PeftModel.from_pretrained(base.model, str(folder))
     except Exception as error:
@@ -187,7 +189,8 @@ def _load_adapter(folder: Path, options: LoadOptions) -> Loaded:
     own = has_tokenizer(folder)
     tokenizer = load_tokenizer(str(folder), options.trust_remote_code) if own else base.tokenizer
     check_fit(model.get_base_model(), tokenizer, str(folder))
-    return Loaded(model.eval(), tokenizer, adapter_of=base_path)
+    # Where the adapter changed the base itself, the reference has to be loaded anew.
+    return Loaded(model.eval(), tokenizer, None if changes_base(model, before) else base_path)
 
 
 def _explained(path: str, what: str, error: Exception) -> str:

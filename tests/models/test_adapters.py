@@ -1,15 +1,20 @@
 """Adapters whose base model they don't suit are refused by shapes alone, before anything is loaded."""
 
+import functools
 import json
 from pathlib import Path
 
 import pytest
+import torch
 from family_models import family
 from peft import LoraConfig, get_peft_model
 from transformers import AutoModelForCausalLM, LlamaForCausalLM
 
 from rpo_bench.errors import UserError
 from rpo_bench.models.adapters import adapter_base, check_adapter_fits
+from rpo_bench.models.hf import HFModel
+from trainers.fitting import with_adapters
+from trainers.settings import Lora
 
 
 @pytest.fixture
@@ -46,3 +51,48 @@ def test_a_base_model_that_moved_is_named(adapter: Path):
     (adapter / "adapter_config.json").write_text(json.dumps(config))
     with pytest.raises(UserError, match=r"was trained on .*gone, which isn't there"):
         adapter_base(adapter, allow_pickle=False)
+
+
+KEEP = {"plain": {}, "modules": {"modules_to_save": ["lm_head"]}, "dora": {"use_dora": True}}
+CHANGE = {
+    "bias": {"bias": "lora_only"},
+    "all-bias": {"bias": "all"},
+    "pissa": {"init_lora_weights": "pissa"},
+    "olora": {"init_lora_weights": "olora"},
+}
+
+
+@pytest.mark.parametrize("kind", [*KEEP, *CHANGE])
+def test_the_reference_of_an_adapter_is_its_base_whatever_the_adapter_changed(kind: str, tmp_path: Path):
+    """Trained ones: what can be trained is moved far away, and the reference stays the folder's model."""
+    source = AutoModelForCausalLM.from_pretrained(family("llama", tmp_path / "llama"))
+    source.config.attention_bias = True  # so that there are biases to train
+    torch.manual_seed(0)
+    LlamaForCausalLM(source.config).save_pretrained(tmp_path / "llama")
+    model = AutoModelForCausalLM.from_pretrained(tmp_path / "llama")
+    settings = {"r": 2, "target_modules": ["q_proj", "v_proj"], "task_type": "CAUSAL_LM"}
+    adapted = get_peft_model(model, LoraConfig(**settings, **(KEEP | CHANGE)[kind]))
+    with torch.no_grad():
+        for parameter in adapted.parameters():
+            if parameter.requires_grad:
+                parameter.add_(0.5)
+    adapted.save_pretrained(tmp_path / "adapter")
+    loaded = HFModel.load(tmp_path / "adapter")
+    prompts, said = ["what is the city ?"], [[5, 6, 7]]
+    base = HFModel.load(tmp_path / "llama").token_logps(prompts, said, 1)[0]
+    assert (loaded.token_logps(prompts, said, 1)[0] != base).any()
+    if kind in KEEP:
+        assert loaded.without_adapter().token_logps(prompts, said, 1)[0].tolist() == base.tolist()
+    else:  # the base has to be loaded
+        assert loaded.adapter_of is None
+        with pytest.raises(UserError, match="changed its base"):
+            loaded.without_adapter()
+
+
+def test_training_refuses_adapters_that_change_the_model_beneath_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    model = AutoModelForCausalLM.from_pretrained(family("llama", tmp_path / "llama"))
+    monkeypatch.setattr("peft.LoraConfig", functools.partial(LoraConfig, init_lora_weights="pissa"))
+    with pytest.raises(UserError, match="isn't the model that they were put on"):
+        with_adapters(model, Lora(rank=2))

@@ -17,6 +17,7 @@ from trainers.groups import Group, ReplayBuffer
 from trainers.logps import TokenLayout, token_logps
 from trainers.online import OnlineMethod
 from trainers.rollout import OnlineTrainer
+from trainers.sampling import sample
 from trainers.settings import Lora
 from trainers.training_log import read_training_log
 
@@ -220,6 +221,37 @@ def test_an_offset_of_the_rewards_leaves_the_advantages(
     assert found[0].dtype == torch.float32
     assert bool((found[0][[0, 2, 3]] != 0).all())
     torch.testing.assert_close(found[1], found[0], atol=1e-6 * max(1.0, scale), rtol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize(
+    "method", [GRPO(group_size=4), RLOO(), POPO(group_size=4)], ids=["grpo", "rloo", "popo"]
+)
+def test_a_first_step_is_on_policy_in_any_number_format(
+    folder: Path, method: OnlineMethod, dtype: str, tmp_path: Path
+):
+    """No ratio is off 1, no KL comes from rounding, and the difference of sampling is in the log."""
+    model = load(folder)
+    settings = dataclasses.replace(SETTINGS, steps=2, dtype=dtype, batch_size=8)
+    fit_online(
+        dataclasses.replace(method, clip_low=1e-3, clip_high=1e-3), model, world(model), settings, tmp_path
+    )
+    first, second = read_training_log(tmp_path / "train_log.jsonl")[1:]
+    assert first["clip_fraction"] == 0.0
+    assert first["kl"] == pytest.approx(0.0, abs=1e-4)
+    bound = {"float32": 1e-4, "bfloat16": 0.3}[dtype]
+    for record in (first, second):
+        assert 0 <= record["logp_mismatch"] <= record["logp_mismatch_max"] < bound
+
+
+def test_rollouts_of_another_policy_are_found_out_before_the_first_step(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """As if sampling and training disagreed on the temperature."""
+    model = load(folder)
+    monkeypatch.setattr("trainers.drawing.sample", lambda *given: sample(*given[:-1], 3.0))
+    with pytest.raises(UserError, match=r"Before the first step .* aren't on-policy"):
+        fit_online(RLOO(), model, world(model), SETTINGS, tmp_path)
 
 
 def raising(prompts: Sequence[int], responses: Sequence[Sequence[int]]) -> list[float]:
