@@ -1,6 +1,7 @@
 """A run's own judge: it compares what was measured, once, and only what it is asked for."""
 
 import json
+import shlex
 
 import pytest
 import yaml
@@ -81,6 +82,20 @@ def test_a_further_method_asks_of_it_alone(run, done):
     assert now[: len(old)] == old
     keys = [json.loads(line)["key"] for line in now]
     assert len(set(keys)) == len(keys) > len(old)
+
+
+def test_the_command_of_a_record_makes_its_win_rates_again(run, tmp_path):
+    """With the number of judged prompts, and the SFT baseline that the other win rate is against."""
+    ended, out = run("judged", "--judge-prompts", "3", "--strengths", "sft=4;dro=0.5")
+    assert ended.exit_code == 0, ended.output
+    record = next(one.record for one in stored(out) if one.record.spec.method.name == "dro")
+    told = {name: value for name, value in record.metrics.items() if name.startswith("win_rate")}
+    assert told["win_rate"].interval.n == told["win_rate_sft"].interval.n == 3
+    again = invoke(*shlex.split(record.command)[1:], "--output-path", tmp_path / "again")
+    assert again.exit_code == 0, again.output
+    made = next(one.record for one in stored(tmp_path / "again") if one.record.cell == record.cell)
+    assert {name: made.metrics[name] for name in told} == told
+    assert made.command == record.command
 
 
 def test_none_means_nobody(run):
