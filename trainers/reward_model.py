@@ -14,6 +14,7 @@ from torch import Tensor
 from trainers.batches import plan_batches
 from trainers.errors import UserError
 from trainers.precision import autocast, resolve_dtype
+from trainers.resuming import Resume
 from trainers.sequence_scores import Encoded, sequence_scores
 
 #: Told after each step: its number, and what the log has of it.
@@ -98,7 +99,11 @@ def zero_head(model: Any) -> None:
 
 
 def fit_reward_model(
-    model: Any, data: Comparisons, settings: RewardModelSettings, progress: Progress | None = None
+    model: Any,
+    data: Comparisons,
+    settings: RewardModelSettings,
+    progress: Progress | None = None,
+    resume: Resume | None = None,
 ) -> list[dict[str, float]]:
     """Trains a classifier with one label on comparisons, in place.
 
@@ -110,6 +115,7 @@ def fit_reward_model(
         data: what to learn from.
         settings: everything else.
         progress: told of every step.
+        resume: where it goes on after it was stopped.
 
     Returns:
         The log: step, loss (nats per pair), accuracy, grad_norm and lr of each step.
@@ -122,8 +128,9 @@ def fit_reward_model(
     optimiser = torch.optim.AdamW(model.parameters(), lr=rate, weight_decay=settings.weight_decay, fused=True)
     dtype = resolve_dtype(settings.dtype, model)
     model.eval()  # no dropout
-    log = []
-    for step in range(settings.steps):
+    resume = resume or Resume()
+    begun, log = resume.start(model, optimiser)
+    for step in range(begun, settings.steps):
         lr = rate * min(1.0, (step + 1) / max(1, settings.warmup_steps)) * (1 - step / settings.steps)
         optimiser.param_groups[0]["lr"] = lr
         loss = right = 0.0
@@ -147,6 +154,7 @@ def fit_reward_model(
         log.append({"step": step + 1, "loss": loss, "accuracy": right, "grad_norm": norm, "lr": lr})
         if progress is not None:
             progress(step + 1, log[-1])
+        resume.step(step + 1, log, model, optimiser)
     return log
 
 

@@ -5,17 +5,21 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rpo_bench.atomic import atomic_folder
 from rpo_bench.errors import UserError
+from rpo_bench.hashing import hash_json
 from rpo_bench.models.base_shape import BaseSettings, build_model, generation_settings
 from rpo_bench.models.base_texts import TextPair
 from rpo_bench.models.base_tokenizer import Architecture, train_tokenizer
 from rpo_bench.models.quiet import quiet
+
+if TYPE_CHECKING:
+    from trainers.resuming import Resume
 
 #: Called after each step with (steps done, steps in all, training loss in nats per token).
 Progress = Callable[[int, int, float], None]
@@ -84,6 +88,8 @@ def train_base(
     """
     import torch
 
+    from trainers.resuming import Resume
+
     if len(train) < 2 or not heldout:
         raise UserError(
             f"A base model needs at least two texts to learn from and one held out: {len(train)}."
@@ -100,12 +106,16 @@ def train_base(
         model = build_model(settings, tokenizer, context)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     model.to(device)
-    tokens = _pretrain(model, encoded, settings, progress)
+    content = [encoded.prompts, encoded.responses, settings.model_dump(mode="json"), context]
+    where = [torch.get_num_threads(), str(torch.__version__), str(device)]
+    resume = Resume.beside(out, hash_json([*content, *where]))
+    tokens = _pretrain(model, encoded, settings, progress, resume)
     loss, count = mean_loss(model, fit_context(held, settings.architecture, context))
     model.generation_config = generation_settings(model, max(map(len, encoded.responses)))
     with atomic_folder(out) as folder, quiet():
         model.to("cpu").save_pretrained(folder)
         tokenizer.save_pretrained(folder)
+    resume.done()
     return BaseReport(
         parameters=sum(p.numel() for p in model.parameters()),
         vocabulary=len(tokenizer),
@@ -166,7 +176,9 @@ def mean_loss(model: Any, encoded: Encoded) -> tuple[float, int]:
     return total / count, count
 
 
-def _pretrain(model: Any, encoded: Encoded, settings: BaseSettings, progress: Progress | None) -> int:
+def _pretrain(
+    model: Any, encoded: Encoded, settings: BaseSettings, progress: Progress | None, resume: "Resume"
+) -> int:
     """Minimises the loss in place; returns the number of tokens seen."""
     import torch
     from transformers import get_cosine_schedule_with_warmup
@@ -186,7 +198,8 @@ def _pretrain(model: Any, encoded: Encoded, settings: BaseSettings, progress: Pr
     # short responses more weight per token, so that the model would learn to be brief.
     typical = float(np.mean([len(response) for response in encoded.responses])) * plan.batches.shape[1]
     model.train()  # there is no dropout in it
-    for step, batch in enumerate(plan.batches, start=1):
+    begun, log = resume.start(model, optimizer, schedule)
+    for step, batch in enumerate(plan.batches[begun:], start=begun + 1):
         inputs = collate([encoded.prompts[i] for i in batch], [encoded.responses[i] for i in batch], layout)
         inputs = inputs.to(model.device)
         loss = -token_logps(model, inputs).sum() / typical
@@ -197,6 +210,7 @@ def _pretrain(model: Any, encoded: Encoded, settings: BaseSettings, progress: Pr
         optimizer.zero_grad()
         if progress is not None:
             progress(step, settings.steps, float(loss.detach()) * typical / int(inputs.response_mask.sum()))
+        resume.step(step, log, model, optimizer, schedule)
     return int(encoded.lengths[plan.batches].sum())
 
 

@@ -31,6 +31,7 @@ from rpo_bench.stats.bootstrap import mean_over_prompts as mean_interval
 from rpo_bench.stats.seeding import generator
 from trainers.calibration import pair_accuracy, pair_quality
 from trainers.pairs import pair_rows
+from trainers.resuming import Resume
 from trainers.reward_model import (
     Comparisons,
     Progress,
@@ -88,7 +89,10 @@ def train_reward_model(
     unshifted = RewardModel(model, tokenizer, base.name, "appended")
     train = comparisons(data.train, unshifted, data.where)
     heldout = comparisons(data.heldout, unshifted, f"the held-out part of {data.where}")
-    log = fit_reward_model(model, train, settings, progress)
+    rows = [row.model_dump(mode="json") for row in (*data.train, *data.heldout)]
+    fixed = [hash_folder(base), dataclasses.asdict(settings), torch.get_num_threads(), str(torch.__version__)]
+    resume = Resume.beside(out, hash_json([*fixed, str(model.device), rows]))
+    log = fit_reward_model(model, train, settings, progress, resume)
     model.to(dtype).float()
     scores = _scores(unshifted, data.train)
     centre = mean_over_prompts(scores, train.prompts)
@@ -97,7 +101,7 @@ def train_reward_model(
         base=base.resolve().name,
         base_hash=hash_folder(base),
         data=data.where,
-        data_hash=hash_json([row.model_dump(mode="json") for row in (*data.train, *data.heldout)]),
+        data_hash=hash_json(rows),
         settings=dataclasses.asdict(settings) | {"dtype_saved": str(dtype).removeprefix("torch.")},
         train_prompts=len(np.unique(train.prompts[train.pairs[:, 0]])),
         train_pairs=len(train.pairs),
@@ -109,6 +113,7 @@ def train_reward_model(
         tokenizer.save_pretrained(folder)
         (folder / _LOG_FILE).write_text("".join(json.dumps(line) + "\n" for line in log))
         write_reward_record(folder, record)
+    resume.done()
     return record
 
 

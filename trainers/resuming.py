@@ -1,0 +1,63 @@
+"""Training that goes on where it was stopped: what it keeps, in one file beside the model folder."""
+
+import os
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+SAVE_EVERY = 15.0  # seconds
+
+
+@dataclass
+class Resume:
+    """Where a training keeps what it goes on with; does nothing without a file.
+
+    The model must have no state beyond weights, optimiser and schedule (no dropout, batches planned ahead).
+    The result is then the same to the bit as that of a training that wasn't stopped.
+
+    Attributes:
+        file: kept while the training goes on; ``done`` takes it away.
+        key: of everything that the weights depend on; what another training left is not used.
+    """
+
+    file: Path | None = None
+    key: str = ""
+    _saved: float = field(default_factory=time.monotonic)
+
+    @classmethod
+    def beside(cls, out: Path, key: str) -> "Resume":
+        """For the training that makes the folder ``out``."""
+        return cls(out.with_name(f".{out.name}.part"), key)
+
+    def start(self, *parts: Any) -> tuple[int, list[dict[str, float]]]:
+        """Brings model, optimiser and the like to where they were; returns the steps done, and their log."""
+        if self.file is None or not self.file.is_file():
+            return 0, []
+        try:
+            state = torch.load(self.file, map_location="cpu", weights_only=True)
+        except Exception:  # cut short, or of something else: then from the start
+            return 0, []
+        if state.get("key") != self.key:
+            return 0, []
+        for part, values in zip(parts, state["parts"], strict=True):
+            part.load_state_dict(values)
+        return int(state["step"]), list(state["log"])
+
+    def step(self, step: int, log: list[dict[str, float]], *parts: Any) -> None:
+        """Keeps the state behind a step, whenever enough time has passed."""
+        if self.file is None or time.monotonic() - self._saved < SAVE_EVERY:
+            return
+        states = [part.state_dict() for part in parts]
+        self.file.parent.mkdir(parents=True, exist_ok=True)
+        temporary = self.file.with_name(f"{self.file.name}.{os.getpid()}")
+        torch.save({"key": self.key, "step": step, "log": log, "parts": states}, temporary)
+        temporary.replace(self.file)
+        self._saved = time.monotonic()
+
+    def done(self) -> None:
+        """The model is saved: what was kept isn't needed any more."""
+        if self.file is not None:
+            self.file.unlink(missing_ok=True)
