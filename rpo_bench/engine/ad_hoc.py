@@ -11,6 +11,7 @@ from rpo_bench.engine.base_models import BaseModel, Trust
 from rpo_bench.engine.dataset import AD_HOC_NEW_TOKENS, AdHocParts, TrainingData, read_ad_hoc, write_ad_hoc
 from rpo_bench.engine.tokens import tokenizer_of, too_long_prompts
 from rpo_bench.errors import UserError
+from rpo_bench.models.cutting import cut_prompt
 from rpo_bench.models.prompting import prompt_ids, response_ids
 from rpo_bench.spec import PromptFormat, RunSpec
 from rpo_bench.tasks import Task
@@ -39,6 +40,8 @@ def ad_hoc_task(
     own = response_limit(parts, list(zip(models, tokenizers, strict=True)))
     limit = asked or own
     for model, tokenizer in zip(models, tokenizers, strict=True):
+        if spec.data.long == "truncate":
+            parts = _shortened(parts, model, tokenizer, limit)
         if spec.data.long != "fail":
             parts = _without(parts, too_long_prompts(parts.heldout, model, tokenizer, limit), model)
         unfit = too_long_prompts(probe, model, tokenizer, limit)
@@ -85,6 +88,28 @@ def _room(parts: AdHocParts, model: BaseModel, tokenizer: Any) -> int | None:
 def _longest_response(parts: AdHocParts, tokenizer: Any, form: PromptFormat | None) -> int:
     """Tokens of the longest logged response, with the one that ends it."""
     return max(map(len, response_ids(tokenizer, [row.response for row in parts.train], form)))
+
+
+def _shortened(parts: AdHocParts, model: BaseModel, tokenizer: Any, limit: int) -> AdHocParts:
+    """Cuts held-out prompts to leave room for a response, and says so."""
+    too_long = too_long_prompts(parts.heldout, model, tokenizer, limit)
+    if not too_long or model.context is None:
+        return parts
+    room = model.context - (0 if model.is_encoder_decoder else limit)
+    cut = {
+        prompt.prompt_id: cut_prompt(
+            tokenizer, prompt.text, room, model.is_encoder_decoder, model.prompt_format
+        )
+        for prompt in parts.heldout
+        if prompt.prompt_id in too_long
+    }
+    log.warning(
+        "%d of %d held-out prompts don't fit the context of %s and are cut at their beginning.",
+        sum(text is not None for text in cut.values()), len(parts.heldout), model.name,
+    )  # fmt: skip
+    shown = [(prompt, cut.get(prompt.prompt_id)) for prompt in parts.heldout]
+    heldout = [p if text is None else p.model_copy(update={"text": text}) for p, text in shown]
+    return replace(parts, heldout=tuple(heldout))
 
 
 def _without(parts: AdHocParts, too_long: Mapping[str, int], model: BaseModel) -> AdHocParts:
