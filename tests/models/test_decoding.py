@@ -63,4 +63,4 @@ def test_tokenizers_are_loaded_and_responses_decoded_in_one_place():
     loads += [name for name, text in sources.items() if "return AutoTokenizer.from_pretrained(" in text]
     assert loads == ["models/loading.py"]
     decodes = [name for name, text in sources.items() if re.search(r"\btokenizer\.(batch_)?decode\(", text)]
-    assert decodes == ["models/prompting.py"]
+    assert decodes == ["models/plain_text.py"]
