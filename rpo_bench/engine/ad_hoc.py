@@ -37,7 +37,8 @@ def ad_hoc_task(
     probe = prompts_of(parts.train)
     asked = spec.evaluation.decoding.max_new_tokens
     tokenizers = [tokenizer_of(model, trust) for model in models]
-    own = response_limit(parts, list(zip(models, tokenizers, strict=True)))
+    both = list(zip(models, tokenizers, strict=True))
+    own = response_limit(parts if spec.data.long == "fail" else _without_long(parts, both), both)
     limit = asked or own
     for model, tokenizer in zip(models, tokenizers, strict=True):
         if spec.data.long == "truncate":
@@ -88,6 +89,22 @@ def _room(parts: AdHocParts, model: BaseModel, tokenizer: Any) -> int | None:
 def _longest_response(parts: AdHocParts, tokenizer: Any, form: PromptFormat | None) -> int:
     """Tokens of the longest logged response, with the one that ends it."""
     return max(map(len, response_ids(tokenizer, [row.response for row in parts.train], form)))
+
+
+def _without_long(parts: AdHocParts, models: Sequence[tuple[BaseModel, Any]]) -> AdHocParts:
+    """The file without the prompts that leave no room for its longest response: they will be cut or left out.
+
+    One long prompt would otherwise decide how long all responses may be.
+    """
+    for model, tokenizer in models:
+        needed = _longest_response(parts, tokenizer, model.prompt_format)
+        prompts = [*parts.heldout, *prompts_of(parts.train)]
+        long = too_long_prompts(prompts, model, tokenizer, needed)
+        train = tuple(row for row in parts.train if row.prompt_id not in long)
+        heldout = tuple(prompt for prompt in parts.heldout if prompt.prompt_id not in long)
+        if train:
+            parts = replace(parts, train=train, heldout=heldout)
+    return parts
 
 
 def _shortened(parts: AdHocParts, model: BaseModel, tokenizer: Any, limit: int) -> AdHocParts:

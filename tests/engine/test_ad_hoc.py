@@ -9,7 +9,7 @@ from family_models import family
 from run_cli import SMALL, invoke, stored
 
 from rpo_bench.data.row import Prompt, Row
-from rpo_bench.engine.ad_hoc import _shortened, response_limit
+from rpo_bench.engine.ad_hoc import _shortened, _without_long, response_limit
 from rpo_bench.engine.base_models import BaseModel
 from rpo_bench.engine.dataset import AD_HOC_NEW_TOKENS, AdHocParts
 from rpo_bench.engine.tokens import too_long_prompts
@@ -86,3 +86,13 @@ def test_a_long_held_out_prompt_is_cut_and_counted(tokenizer, caplog):
     assert cut.heldout[0] == given.heldout[0]
     assert long.text.endswith(cut.heldout[1].text)
     assert "1 of 2 held-out prompts don't fit the context of m and are cut" in caplog.text
+
+
+def test_one_long_prompt_does_not_decide_how_long_responses_may_be(tokenizer):
+    """It is cut or left out, so that the others' room counts."""
+    usual = parts("yes")
+    long = Prompt(prompt_id="long", text="where is the big green garden ? " * 9)
+    models = [(model(40), tokenizer)]
+    fitting = _without_long(AdHocParts("mine", usual.train, (*usual.heldout, long)), models)
+    assert fitting == usual
+    assert response_limit(fitting, models) == response_limit(usual, models) < AD_HOC_NEW_TOKENS
