@@ -13,6 +13,7 @@ import yaml
 from pydantic import Field, ValidationError
 
 from rpo_bench.atomic import atomic_file, explained
+from rpo_bench.engine.scoring_advice import only_scoring
 from rpo_bench.errors import UserError
 from rpo_bench.hashing import hash_json
 from rpo_bench.spec import CellSpec, Frozen, RunSpec
@@ -110,6 +111,13 @@ def check_same_run(output: Output, spec: RunSpec, identity: Identity, trains: bo
         here = {"the task": identity.task, **here, **_contents(identity, known)}
     found = difference(there, here)
     if found is not None:
+        scoring = only_scoring(earlier, spec, there, here)
+        if trains and scoring is not None:
+            raise UserError(
+                f"{output.root} belongs to another run: {found}. Nothing need be trained again for that: "
+                f"`rpo-bench score {output.root} {scoring}` measures what is there, and `rpo-bench "
+                f"leaderboard {output.root}` makes its page anew."
+            )
         how = (
             f"or --config {output.spec} to go on with that one"
             if trains

@@ -76,7 +76,7 @@ def _obstacle(panel: Panel) -> str:
     if not any(stored.record.metrics for stored in trained):
         return "no checkpoint has a KL and a reward for its samples"
     if not any(map(_rewarded, trained)):
-        return "there is no reward to compare by (--reward gives one)"
+        return "there is no reward to compare by (rpo-bench score RESULTS --reward … --as reward adds one)"
     if not any(_rewarded(stored) for stored in panel.reference.stored):
         return "the untrained reference policy has no reward"
     kls = [

@@ -121,7 +121,7 @@ def test_why_nothing_can_be_compared(tmp_path, cells, reason):
 @pytest.mark.parametrize(
     ("rewarded", "reason"),
     [
-        ((), "there is no reward to compare by (--reward gives one)"),
+        ((), "there is no reward to compare by (rpo-bench score RESULTS --reward … --as reward adds one)"),
         (("a",), "the untrained reference policy has no reward"),
     ],
 )
