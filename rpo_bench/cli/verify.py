@@ -13,6 +13,7 @@ from rpo_bench.errors import UserError, did_you_mean
 
 if TYPE_CHECKING:
     from rpo_bench.spec import MethodSpec
+    from rpo_bench.tabular.kept import Kept
     from rpo_bench.tabular.truth import Condition
     from rpo_bench.tabular.verify import Questions, Verification
     from trainers.objective import OfflineMethod
@@ -67,17 +68,33 @@ def verify(
     resolved = [(spec, _resolved(spec)) for spec in chosen]
     by_name = _strengths([spec for spec, _ in resolved], strengths, knobs)
     plans = _questions([spec for spec, _ in resolved], by_name, _whole_numbers(ks), seed, noise)
+    kept = _kept(resolved, plans)
     found = []
-    for (spec, method), questions in zip(resolved, plans, strict=True):
-        found.append(_verified(spec, method, questions))
+    for number, ((spec, method), questions) in enumerate(zip(resolved, plans, strict=True)):
+        earlier = kept.read(number)
+        found.append(earlier or _verified(spec, method, questions))
+        kept.write(number, found[-1])
         if form is not Format.json:
             _show(found[-1], form)
     if form is Format.json:
         from rpo_bench.tabular.report import as_dict
 
         typer.echo(json.dumps([as_dict(one) for one in found], indent=2, ensure_ascii=False))
+    kept.done(len(found))
     if any(not (one.contract.coefficient_holds and one.contract.split_holds) for one in found):
         raise typer.Exit(1)
+
+
+def _kept(
+    methods: "list[tuple[MethodSpec, OfflineMethod | OnlineMethod]]", plans: "list[Questions]"
+) -> "Kept":
+    """Where findings are kept until the command is done; a plug-in's code is part of what is asked."""
+    from rpo_bench.engine.choices import source_of
+    from rpo_bench.methods import METHODS
+    from rpo_bench.tabular.kept import Kept
+
+    sources = [source_of(METHODS.get(spec.name), method) for spec, method in methods]
+    return Kept.of([repr(one) for one in (methods, plans, sources)])
 
 
 def _all() -> "list[MethodSpec]":

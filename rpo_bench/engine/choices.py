@@ -59,7 +59,7 @@ def _choice(given: MethodSpec, spec: RunSpec) -> Choice:
         for name in given.options
         if name != method.strength_name and getattr(method, name) != getattr(default, name)
     }
-    canonical = MethodSpec(name=given.name, options=kept, source=_source(METHODS.get(given.name), method))
+    canonical = MethodSpec(name=given.name, options=kept, source=source_of(METHODS.get(given.name), method))
     return Choice(canonical, method, strengths)
 
 
@@ -100,7 +100,7 @@ def _check_strength(given: MethodSpec, method: Method, strength: float) -> None:
         raise UserError(f"{where}: {error}") from error
 
 
-def _source(factory: Callable[[], Method], method: Method) -> str | None:
+def source_of(factory: Callable[[], Method], method: Method) -> str | None:
     """The content hash of the files that a method comes from, when they aren't ours."""
     modules = {type(method).__module__, getattr(factory, "__module__", None) or type(method).__module__}
     foreign = sorted(name for name in modules if name.partition(".")[0] not in _OURS)

@@ -103,3 +103,26 @@ def test_a_plugin_that_is_not_whole_is_one_sentence(tmp_path, monkeypatch, verb,
     assert done.exit_code == 2
     assert done.stderr.startswith(sentence)
     assert done.stderr.count("\n") == 1
+
+
+def test_stopped_between_two_methods_it_goes_on_with_the_second(tmp_path, monkeypatch):
+    """What is printed in the end is what an uninterrupted command prints; another command starts anew."""
+    from rpo_bench.cli import verify as module
+
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    asked = ("verify", "sft,dro", "--ks", "2", "--strengths", "1", "--json")
+    whole = invoke(*asked)
+    verified, seen = module._verified, []
+
+    def watched(spec, *rest):
+        seen.append(spec.label)
+        if len(seen) == 2:
+            raise KeyboardInterrupt
+        return verified(spec, *rest)
+
+    monkeypatch.setattr(module, "_verified", watched)
+    assert invoke(*asked).exit_code == 130
+    again = invoke(*asked)
+    assert seen == ["sft", "dro", "dro"]
+    assert again.stdout == whole.stdout
+    assert not [file for file in tmp_path.rglob("*") if file.is_file()]
