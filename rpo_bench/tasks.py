@@ -25,6 +25,10 @@ from rpo_bench.verifier import Verifier
 RewardFunction = Callable[[Sequence[Prompt], Sequence[str]], Sequence[float | None]]
 
 
+#: The file of held-out prompts that were made to fit a run's models.
+HELDOUT = "heldout.jsonl"
+
+
 class TaskSpec(Frozen):
     """task.yaml. Paths are relative to its folder."""
 
@@ -65,14 +69,24 @@ class TaskSpec(Frozen):
 
 @dataclass(frozen=True)
 class Task:
-    """A task with its folder."""
+    """A task with its folder.
+
+    Attributes:
+        spec: what its ``task.yaml`` says.
+        folder: where that is.
+        heldout_folder: a folder with other held-out prompts than its own: those that a run's models have room
+            for.
+    """
 
     spec: TaskSpec
     folder: Path
+    heldout_folder: Path | None = None
 
     @cached_property
     def heldout(self) -> list[Prompt]:
         """The prompts that checkpoints are measured on."""
+        if self.heldout_folder is not None:
+            return read_prompts(self.heldout_folder / HELDOUT)
         if self.spec.heldout is None:
             return prompts_of(self._parts.heldout)
         return read_prompts(self.folder / self.spec.heldout)

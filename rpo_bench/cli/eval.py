@@ -9,7 +9,7 @@ import typer
 
 from rpo_bench.cli.measuring_flags import EvaluationFlags, GenerationFlags, HarnessFlags, JudgingFlags
 from rpo_bench.cli.options import flag, with_flags
-from rpo_bench.cli.run_flags import ModelFlags, RunnerFlags, TrustFlags
+from rpo_bench.cli.run_flags import LongFlags, ModelFlags, RunnerFlags, TrustFlags
 
 
 @dataclass(frozen=True)
@@ -60,6 +60,7 @@ def eval_(
     judge: JudgingFlags,
     harness: HarnessFlags,
     models: ModelFlags,
+    long: LongFlags,
     runner: RunnerFlags,
     trust: TrustFlags,
 ) -> None:
@@ -79,8 +80,9 @@ def eval_(
     site = replace(
         site_of(root, runner, trust, judge, begun), harness=harness.asked(), include_path=measure.include_path
     )
+    long_changes = {} if long.long is None else {"data": {"long": long.long}}
     spec = evaluation_spec(
-        measure.task, site.output, evaluation.changes, models.changes() | generation.changes()
+        measure.task, site.output, evaluation.changes, models.changes() | generation.changes() | long_changes
     )
     finished = Finished(tuple(measure.checkpoints), measure.reference)
     done = run_evaluation(spec, finished, site, voice_of(runner.quiet))

@@ -170,7 +170,27 @@ class RunnerFlags:
 
 
 @dataclass(frozen=True)
-class DataFlags(ColumnFlags):
+class LongFlags:
+    """What becomes of rows and held-out prompts that don't fit the model's context."""
+
+    truncate: Annotated[
+        bool,
+        flag("--truncate", "Cut rows and prompts that don't fit the model's context.", "Task and data"),
+    ] = False
+    drop_long: Annotated[bool, flag("--drop-long", "Leave such rows and prompts out.", "Task and data")] = (
+        False
+    )
+
+    @property
+    def long(self) -> str | None:
+        """The field ``data.long``; None where nothing was said."""
+        if self.truncate and self.drop_long:
+            raise UserError("--truncate and --drop-long exclude each other: give one of them.")
+        return "truncate" if self.truncate else "drop" if self.drop_long else None
+
+
+@dataclass(frozen=True)
+class DataFlags(ColumnFlags, LongFlags):
     """What is trained on and measured."""
 
     task: Annotated[
@@ -214,17 +234,11 @@ class DataFlags(ColumnFlags):
     skip_bad_lines: Annotated[
         bool, flag("--skip-bad-lines", "Leave out rows that can't be used.", "Task and data")
     ] = False
-    truncate: Annotated[
-        bool, flag("--truncate", "Cut rows that don't fit the model's context.", "Task and data")
-    ] = False
-    drop_long: Annotated[bool, flag("--drop-long", "Leave such rows out.", "Task and data")] = False
 
     def changes(self) -> dict[str, Any]:
         """The fields of DataSpec that were given."""
         if self.data_files is not None:
             name_files(self.data_files)
-        if self.truncate and self.drop_long:
-            raise UserError("--truncate and --drop-long exclude each other: give one of them.")
         values = {
             "file": self.data,
             "variant": self.data_variant,
@@ -233,6 +247,6 @@ class DataFlags(ColumnFlags):
             "test_fraction": self.test_fraction,
             "skip_bad": self.skip_bad_lines or None,
             "columns": self.columns or None,
-            "long": "truncate" if self.truncate else "drop" if self.drop_long else None,
+            "long": self.long,
         }
         return {name: value for name, value in values.items() if value is not None}

@@ -1,7 +1,7 @@
 """The task that a run makes of a user's file, cut to what its models have room for."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,9 +9,8 @@ from typing import Any
 from rpo_bench.data.convert import prompts_of
 from rpo_bench.engine.base_models import BaseModel, Trust
 from rpo_bench.engine.dataset import AD_HOC_NEW_TOKENS, AdHocParts, TrainingData, read_ad_hoc, write_ad_hoc
+from rpo_bench.engine.heldout import fitting
 from rpo_bench.engine.tokens import tokenizer_of, too_long_prompts
-from rpo_bench.errors import UserError
-from rpo_bench.models.cutting import cut_prompt
 from rpo_bench.models.prompting import prompt_ids, response_ids
 from rpo_bench.spec import PromptFormat, RunSpec
 from rpo_bench.tasks import Task
@@ -41,10 +40,9 @@ def ad_hoc_task(
     own = response_limit(parts if spec.data.long == "fail" else _without_long(parts, both), both)
     limit = asked or own
     for model, tokenizer in zip(models, tokenizers, strict=True):
-        if spec.data.long == "truncate":
-            parts = _shortened(parts, model, tokenizer, limit)
         if spec.data.long != "fail":
-            parts = _without(parts, too_long_prompts(parts.heldout, model, tokenizer, limit), model)
+            cut = spec.data.long == "truncate"
+            parts = replace(parts, heldout=fitting(parts.heldout, model, tokenizer, limit, cut))
         unfit = too_long_prompts(probe, model, tokenizer, limit)
         probe = [prompt for prompt in probe if prompt.prompt_id not in unfit]
     if asked is None and own < AD_HOC_NEW_TOKENS:
@@ -105,39 +103,3 @@ def _without_long(parts: AdHocParts, models: Sequence[tuple[BaseModel, Any]]) ->
         if train:
             parts = replace(parts, train=train, heldout=heldout)
     return parts
-
-
-def _shortened(parts: AdHocParts, model: BaseModel, tokenizer: Any, limit: int) -> AdHocParts:
-    """Cuts held-out prompts to leave room for a response, and says so."""
-    too_long = too_long_prompts(parts.heldout, model, tokenizer, limit)
-    if not too_long or model.context is None:
-        return parts
-    room = model.context - (0 if model.is_encoder_decoder else limit)
-    cut = {
-        prompt.prompt_id: cut_prompt(
-            tokenizer, prompt.text, room, model.is_encoder_decoder, model.prompt_format
-        )
-        for prompt in parts.heldout
-        if prompt.prompt_id in too_long
-    }
-    log.warning(
-        "%d of %d held-out prompts don't fit the context of %s and are cut at their beginning.",
-        sum(text is not None for text in cut.values()), len(parts.heldout), model.name,
-    )  # fmt: skip
-    shown = [(prompt, cut.get(prompt.prompt_id)) for prompt in parts.heldout]
-    heldout = [p if text is None else p.model_copy(update={"text": text}) for p, text in shown]
-    return replace(parts, heldout=tuple(heldout))
-
-
-def _without(parts: AdHocParts, too_long: Mapping[str, int], model: BaseModel) -> AdHocParts:
-    """Leaves out held-out prompts without room for a response, and says so."""
-    if not too_long:
-        return parts
-    kept = tuple(prompt for prompt in parts.heldout if prompt.prompt_id not in too_long)
-    if not kept:
-        raise UserError(f"No held-out prompt leaves room for a response in the context of {model.name}.")
-    log.warning(
-        "%d of %d held-out prompts don't fit the context of %s and are left out.",
-        len(too_long), len(parts.heldout), model.name,
-    )  # fmt: skip
-    return replace(parts, heldout=kept)

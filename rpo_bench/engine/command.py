@@ -30,6 +30,7 @@ class Given:
         trust: what was allowed.
         prompt_format: ``--prompt-format``.
         data_files: ``--data-files``; "" without.
+        long: what becomes of what doesn't fit a context, as ``DataSpec`` has it.
     """
 
     task: str
@@ -38,6 +39,7 @@ class Given:
     trust: Trust
     prompt_format: str | None = None
     data_files: str = ""
+    long: str = "fail"
 
 
 def train_and_eval_command(spec: CellSpec, given: Given) -> str:
@@ -60,9 +62,13 @@ def eval_command(spec: CellSpec, checkpoint: str, given: Given) -> str:
     """The ``eval`` that measures this one checkpoint."""
     parts = ["rpo-bench", "eval", checkpoint]
     parts += _options({"task": given.task, "include-path": given.include_path, "reference": given.model})
-    parts += _options({"data-files": given.data_files or None})
+    parts += [*_options({"data-files": given.data_files or None}), *_long(given.long)]
     parts += [*_evaluation(spec.evaluation), *_models(spec, given), *_trust(given.trust)]
     return shlex.join(parts)
+
+
+def _long(long: str) -> list[str]:
+    return {"truncate": ["--truncate"], "drop": ["--drop-long"]}.get(long, [])
 
 
 def _models(spec: CellSpec, given: Given) -> list[str]:
@@ -99,9 +105,8 @@ def _data(data: DataSpec) -> list[str]:
         "responses-per-prompt": data.responses_per_prompt,
         "test-fraction": data.test_fraction if data.test_fraction != default.test_fraction else None,
     }
-    flags = {"--skip-bad-lines": data.skip_bad, "--truncate": data.long == "truncate"}
-    flags["--drop-long"] = data.long == "drop"
-    return _options(values) + [flag for flag, given in flags.items() if given]
+    skip = ["--skip-bad-lines"] if data.skip_bad else []
+    return [*_options(values), *skip, *_long(data.long)]
 
 
 def _training(training: TrainingSpec) -> list[str]:

@@ -8,6 +8,7 @@ from pydantic import ValidationError
 
 from rpo_bench.engine.base_models import BaseModel, Use, find_model
 from rpo_bench.engine.dataset import task_identity
+from rpo_bench.engine.heldout import fitting_task
 from rpo_bench.engine.output import read_yaml
 from rpo_bench.engine.plan import (
     Plan,
@@ -20,14 +21,14 @@ from rpo_bench.engine.plan import (
 )
 from rpo_bench.engine.rewards import check_proxy
 from rpo_bench.engine.sampling_checks import check_backend
-from rpo_bench.engine.tokens import check_heldout
+from rpo_bench.engine.tokens import check_heldout, collected_warnings, tokenizer_of
 from rpo_bench.errors import UserError
 from rpo_bench.hashing import hash_file, hash_folder
 from rpo_bench.methods import resolve_method
 from rpo_bench.models.fetching import model_folder, shown_name
 from rpo_bench.models.folder import check_adapter_folder, check_model_folder, has_tokenizer, is_adapter
 from rpo_bench.models.hub import is_hub_name
-from rpo_bench.spec import CellSpec, GenerationSpec, MethodSpec, PromptFormat, RunSpec
+from rpo_bench.spec import CellSpec, GenerationSpec, MethodSpec, RunSpec
 from rpo_bench.tasks import Task, load_task
 
 
@@ -53,9 +54,7 @@ def plan_evaluation(spec: RunSpec, finished: Finished, around: Surroundings) -> 
     check_evaluation(spec, around.trust)
     task = load_task(spec.task, around.include_path)
     check_proxy(task, around.trust)
-    task_hash = task_identity(task, spec.evaluation)
-    cells: list[PlannedCell] = []
-    models: dict[tuple[str, PromptFormat | None], BaseModel] = {}
+    found: list[tuple[Path, CellSpec | None, BaseModel]] = []
     warnings: list[str] = []
     for given in finished.checkpoints:
         checkpoint = _folder(given)
@@ -69,9 +68,15 @@ def plan_evaluation(spec: RunSpec, finished: Finished, around: Surroundings) -> 
         model = find_model(name, own_models(task), around.trust, around.work / "cache", use)
         if kept is not None:
             model = replace(model, prompt_format=kept.prompt_format)
-        _check_fits(checkpoint, model, spec, task, around)
-        models.setdefault((model.hash, model.prompt_format), model)
-        cells.append(_cell(checkpoint, origin, reference_cell(spec, task, task_hash, model), spec.generation))
+        _check_tokens(checkpoint, model, around)
+        found.append((checkpoint, origin, model))
+    models = {(model.hash, model.prompt_format): model for _, _, model in reversed(found)}
+    task = _fitting(task, tuple(models.values()), spec, around, warnings)
+    task_hash = task_identity(task, spec.evaluation)
+    cells = [
+        _cell(checkpoint, origin, reference_cell(spec, task, task_hash, model), spec.generation)
+        for checkpoint, origin, model in found
+    ]
     check_backend(spec, {model.name: model.architecture for model in models.values()}, trains=False)
     references = [reference_cell(spec, task, task_hash, model) for model in models.values()]
     distinct = {cell.spec.hash: cell for cell in [*references, *cells]}
@@ -171,8 +176,21 @@ def _kind(folder: Path) -> Any:
     return read_yaml(file).get("is_encoder_decoder", False) if file.is_file() else None
 
 
-def _check_fits(checkpoint: Path, model: BaseModel, spec: RunSpec, task: Task, around: Surroundings) -> None:
-    """Checks that both speak in the same tokens, that an adapter suits its base, and that the prompts fit."""
+def _fitting(
+    task: Task, models: tuple[BaseModel, ...], spec: RunSpec, around: Surroundings, warnings: list[str]
+) -> Task:
+    """The task with the prompts that the models have room for; raises UserError where one has none."""
+    limit = new_tokens(spec, task)
+    with collected_warnings() as said:
+        task = fitting_task(task, models, limit, spec.data.long, (around.trust, around.work))
+        for model in models:
+            check_heldout(task.heldout, model, tokenizer_of(model, around.trust), limit, task.spec.name)
+    warnings += said
+    return task
+
+
+def _check_tokens(checkpoint: Path, model: BaseModel, around: Surroundings) -> None:
+    """Checks that both speak in the same tokens, and that an adapter suits its base."""
     from rpo_bench.models.loading import load_tokenizer
 
     trust = around.trust.trust_remote_code
@@ -183,7 +201,6 @@ def _check_fits(checkpoint: Path, model: BaseModel, spec: RunSpec, task: Task, a
             f"{checkpoint} has another tokenizer than its reference {model.path}: KL is measured on the "
             "tokens that were sampled, so both must have the same. Give the right one with --reference."
         )
-    check_heldout(task.heldout, model, theirs, new_tokens(spec, task), task.spec.name)
 
 
 def _tokenizer_folder(checkpoint: Path, model: BaseModel, around: Surroundings) -> Path:

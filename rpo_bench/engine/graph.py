@@ -132,6 +132,7 @@ def cell_work(plan: Plan, cell: PlannedCell, output: Output, threads: int) -> Ce
         threads=threads,
         checkpoint=cell.checkpoint,
         command=_command(plan, cell),
+        heldout_folder=plan.task.heldout_folder,
     )
 
 
@@ -142,7 +143,8 @@ def _command(plan: Plan, cell: PlannedCell) -> str:
     around = plan.surroundings
     named = named_files() if plan.task.spec.source is not None else {}
     files = ",".join(f"{split}={file}" for split, file in named.items())
-    given = Given(task, model, around.include_path, around.trust, plan.spec.prompt_format, files)
+    long = plan.spec.data.long
+    given = Given(task, model, around.include_path, around.trust, plan.spec.prompt_format, files, long)
     if cell.checkpoint is not None:
         return eval_command(cell.spec, from_here(cell.checkpoint), given)
     return train_and_eval_command(cell.spec, given)

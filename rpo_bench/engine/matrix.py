@@ -171,9 +171,9 @@ def evaluation_spec(
     """
     below: dict[str, Any] = {}
     if output.spec.exists():
-        kept = {"evaluation", "prompt_format", "system_prompt", "loading", "generation"}
+        kept = ("evaluation", "prompt_format", "system_prompt", "loading", "generation")
         earlier = read_run_spec(output.spec)
-        below = earlier.model_dump(include=kept)
+        below = earlier.model_dump(include={**dict.fromkeys(kept, True), "data": {"long"}})
         task = task or earlier_task(output, earlier)
     evaluation = changes(below.get("evaluation", {}).get("decoding", {}))
     asked = {

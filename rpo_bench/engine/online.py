@@ -1,11 +1,11 @@
 """What an online method acts in: a cell's prompts, tokenised, and the reward of what is answered."""
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 
 from rpo_bench.atomic import atomic_file
-from rpo_bench.data.convert import prompts_of
-from rpo_bench.data.row import Prompt, Row
+from rpo_bench.data.row import Prompt
 from rpo_bench.errors import UserError
 from rpo_bench.models.hf import HFModel
 from rpo_bench.models.reward import CENTRE_KEY, LAYOUT_KEY, RewardModel
@@ -14,16 +14,18 @@ from trainers.critic import RewardStart
 from trainers.drawing import World
 from trainers.logps import TokenLayout
 
+log = logging.getLogger(__name__)
+
 
 def prompts_file(examples: Path) -> Path:
     """Where the prompts of a file of tokenised rows are kept, as text."""
     return examples.with_suffix(".prompts.jsonl")
 
 
-def save_prompts(examples: Path, rows: Sequence[Row]) -> None:
-    """Writes each prompt of the rows once."""
+def save_prompts(examples: Path, prompts: Sequence[Prompt]) -> None:
+    """Writes the prompts that online methods answer."""
     with atomic_file(prompts_file(examples)) as temporary:
-        lines = [prompt.model_dump_json() for prompt in prompts_of(rows)]
+        lines = [prompt.model_dump_json() for prompt in prompts]
         temporary.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
 
 
@@ -44,6 +46,10 @@ def make_world(
     room = 0 if model.is_encoder_decoder else max_new_tokens
     encoded = [(prompt, model.encode(prompt.text)) for prompt in prompts]
     fitting = [(p, ids) for p, ids in encoded if model.context is None or len(ids) + room <= model.context]
+    if len(fitting) < len(prompts):
+        log.warning(
+            "%d of %d prompts leave no room for a response.", len(prompts) - len(fitting), len(prompts)
+        )
     if not fitting:
         raise UserError(f"No prompt leaves room for {max_new_tokens} new tokens in the model's context.")
 

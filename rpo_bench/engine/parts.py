@@ -3,6 +3,7 @@
 What the next cell is likely to need as well is kept.
 """
 
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -24,22 +25,26 @@ from trainers.settings import FitResult
 _KEPT_BYTES = 500_000_000  # base models up to this size stay loaded in a worker
 
 
+def task_of(work: CellWork) -> Task:
+    """The cell's task, kept for the next cell."""
+    return _task(work.task_folder, work.heldout_folder)
+
+
 @lru_cache(maxsize=4)
-def task_of(folder: Path) -> Task:
-    """The task in a folder, kept for the next cell."""
-    return load_task(str(folder))
+def _task(folder: Path, heldout: Path | None) -> Task:
+    return replace(load_task(str(folder)), heldout_folder=heldout)
 
 
 def dataset_of(work: CellWork) -> str | None:
     """The name on the hub of what the cell is trained on; None for other rows."""
-    source = task_of(work.task_folder).spec.source
+    source = task_of(work).spec.source
     return None if source is None or work.spec.data.file is not None else source.dataset
 
 
 def decoding_of(work: CellWork) -> Decoding:
     """The decoding with its length limit filled in."""
     decoding = work.spec.evaluation.decoding
-    limit = decoding.max_new_tokens or task_of(work.task_folder).spec.max_new_tokens
+    limit = decoding.max_new_tokens or task_of(work).spec.max_new_tokens
     return decoding.model_copy(update={"max_new_tokens": limit})
 
 

@@ -3,12 +3,14 @@
 import importlib.util
 import itertools
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
 from rpo_bench.atomic import atomic_file
+from rpo_bench.data.convert import prompts_of
+from rpo_bench.data.row import Prompt
 from rpo_bench.engine.ad_hoc import ad_hoc_task
 from rpo_bench.engine.base_models import BaseModel, Trust, Use, find_models
 from rpo_bench.engine.choices import Choice, check_needs, choose
@@ -19,6 +21,7 @@ from rpo_bench.engine.dataset import (
     read_training_data,
     task_identity,
 )
+from rpo_bench.engine.heldout import fitting_task, shortened
 from rpo_bench.engine.online import prompts_file, save_prompts
 from rpo_bench.engine.output import Identity
 from rpo_bench.engine.rewards import (
@@ -187,7 +190,9 @@ def _materials(spec: RunSpec, around: Surroundings) -> tuple[Task, dict[str, Tra
     if not spec.task.startswith(AD_HOC):
         task = load_task(spec.task, around.include_path)
         models = find_models(spec.models, own_models(task), around.trust, cache, Use.of(spec))
-        return task, {model.name: read_training_data(spec, task, model.name) for model in models}, models
+        rows = {model.name: read_training_data(spec, task, model.name) for model in models}
+        limits = (new_tokens(spec, task), spec.data.long)
+        return fitting_task(task, models, *limits, (around.trust, around.work)), rows, models
     models = find_models(spec.models, {}, around.trust, cache, Use.of(spec))
     task, data = ad_hoc_task(spec, models, around.trust, around.work)
     return task, dict.fromkeys((model.name for model in models), data), models
@@ -208,7 +213,10 @@ def _tokenise(spec: RunSpec, task: Task, data: TrainingData, model: BaseModel, a
         return
     tokenizer = tokenizer_of(model, around.trust)
     check_heldout(task.heldout, model, tokenizer, limit, task.spec.name)
-    save_prompts(file, data.rows)
+    prompts: Sequence[Prompt] = prompts_of(data.rows)
+    if spec.data.long == "truncate":
+        prompts = shortened(prompts, model, tokenizer, limit, "training")
+    save_prompts(file, prompts)
     save_examples(file, make_examples(data, model, spec.data, tokenizer))
     with atomic_file(fits) as mark:
         mark.touch()

@@ -64,7 +64,7 @@ def _score_samples(work: CellWork, folder: Path) -> dict[str, MetricValue]:
     """Scores the stored samples into ``folder``, beside a copy of them; returns the metrics."""
     samples = read_json_lines(work.output.samples(work.spec) / SAMPLES_FILE, StoredSample)
     evaluation = work.spec.evaluation
-    task = task_of(work.task_folder)
+    task = task_of(work)
     prompts = task.heldout[: evaluation.limit]
     measured = measure(
         prompts,
@@ -94,7 +94,7 @@ def _training_log(work: CellWork, folder: Path) -> list[dict[str, Any]]:
         return []
     log = read_objects(trained / "train_log.jsonl")
     kept = trained / PROBE_REWARD
-    if not kept.is_file() or kept.read_text() != str(reward_identity(work, task_of(work.task_folder))):
+    if not kept.is_file() or kept.read_text() != str(reward_identity(work, task_of(work))):
         log = [{key: value for key, value in row.items() if key != "probe_reward"} for row in log]
     write_json_lines(folder / TRAIN_LOG_FILE, log)
     return log
@@ -144,7 +144,7 @@ def _record(
 
 def _hashes(work: CellWork, folder: Path) -> dict[str, str]:
     """Content hashes of the prompts, of what lies in the result folder, and of the weights."""
-    prompts = task_of(work.task_folder).heldout[: work.spec.evaluation.limit]
+    prompts = task_of(work).heldout[: work.spec.evaluation.limit]
     names = {"samples": SAMPLES_FILE, "scores": SCORES_FILE, "train_log": TRAIN_LOG_FILE}
     found = {name: hash_file(folder / file) for name, file in names.items() if (folder / file).is_file()}
     found["prompts"] = hash_json([prompt.model_dump(mode="json") for prompt in prompts])

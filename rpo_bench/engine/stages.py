@@ -93,7 +93,7 @@ def _fit_into(folder: Path, work: CellWork, report: Report) -> FitResult:
     settings = replace(settings, run_config=run_config(work))
     report(Progress("train", 0, settings.steps))
     base = load_model(work, Path(work.spec.model_path), training=True)
-    task = task_of(work.task_folder)
+    task = task_of(work)
     with explained(folder):
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "spec.yaml").write_text(yaml.safe_dump(work.spec.model_dump(mode="json"), sort_keys=False))
@@ -179,7 +179,7 @@ def generate(work: CellWork, report: Report) -> float:
     if (folder / "samples.jsonl.gz").is_file() or diverged(work):
         return 0.0
     evaluation = work.spec.evaluation
-    prompts, decoding = task_of(work.task_folder).heldout[: evaluation.limit], decoding_of(work)
+    prompts, decoding = task_of(work).heldout[: evaluation.limit], decoding_of(work)
     backend = other_backend(work)
     begun = time.monotonic()
     if backend is not None:  # before the policy is loaded, as it wants the GPU's memory

@@ -80,8 +80,7 @@ def check_heldout(
             f"{len(too_long):,} of {len(prompts):,} held-out prompts of {where} don't fit the context of "
             f"{model.name} ({model.context:,} tokens) with {new_tokens:,} new tokens; the longest, {worst}, "
             f"has {too_long[worst]:,}: lower --gen-kwargs max_new_tokens=…, pass --drop-long or --truncate "
-            "to leave out or cut what is too long of a file given with --data, or take a model with a longer "
-            "context."
+            "to leave out or cut what is too long, or take a model with a longer context."
         )
 
 

@@ -40,6 +40,7 @@ class CellWork:
         strength_name: what its strength is called.
         architecture: "decoder" or "encoder-decoder".
         task_folder: where the task is.
+        heldout_folder: where other held-out prompts than the task's own are; see ``Task``.
         output: where everything goes.
         trust: what is allowed when models are loaded.
         threads: of torch.
@@ -56,6 +57,7 @@ class CellWork:
     threads: int
     checkpoint: Path | None
     command: str
+    heldout_folder: Path | None = None
 
     @property
     def policy(self) -> Path:

@@ -9,9 +9,10 @@ from family_models import family
 from run_cli import SMALL, invoke, stored
 
 from rpo_bench.data.row import Prompt, Row
-from rpo_bench.engine.ad_hoc import _shortened, _without_long, response_limit
+from rpo_bench.engine.ad_hoc import _without_long, response_limit
 from rpo_bench.engine.base_models import BaseModel
 from rpo_bench.engine.dataset import AD_HOC_NEW_TOKENS, AdHocParts
+from rpo_bench.engine.heldout import shortened
 from rpo_bench.engine.tokens import too_long_prompts
 from rpo_bench.models.loading import load_tokenizer
 
@@ -79,12 +80,12 @@ def test_a_model_made_of_the_file_can_be_trained_on_it_by_the_next_command(tmp_p
 
 def test_a_long_held_out_prompt_is_cut_and_counted(tokenizer, caplog):
     long = Prompt(prompt_id="long", text="where is the big green garden ? " * 9 + "why ?")
-    given = AdHocParts("mine", (), (*parts("yes").heldout, long))
-    assert set(too_long_prompts(given.heldout, model(40), tokenizer, 8)) == {"long"}
-    cut = _shortened(given, model(40), tokenizer, 8)
-    assert not too_long_prompts(cut.heldout, model(40), tokenizer, 8)
-    assert cut.heldout[0] == given.heldout[0]
-    assert long.text.endswith(cut.heldout[1].text)
+    given = (*parts("yes").heldout, long)
+    assert set(too_long_prompts(given, model(40), tokenizer, 8)) == {"long"}
+    cut = shortened(given, model(40), tokenizer, 8)
+    assert not too_long_prompts(cut, model(40), tokenizer, 8)
+    assert cut[0] == given[0]
+    assert long.text.endswith(cut[1].text)
     assert "1 of 2 held-out prompts don't fit the context of m and are cut" in caplog.text
 
 

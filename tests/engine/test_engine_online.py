@@ -5,6 +5,7 @@ from run_cli import invoke, stored
 from tiny_models import tiny_decoder
 from tiny_task import tiny_task, write_rows
 
+from rpo_bench.data.convert import prompts_of
 from rpo_bench.data.readers import read_rows
 from rpo_bench.data.row import Prompt
 from rpo_bench.engine.online import load_prompts, make_world, save_prompts
@@ -14,7 +15,7 @@ from rpo_bench.models.hf import HFModel
 
 def test_prompts_are_kept_once_in_the_order_of_the_rows(tmp_path):
     rows = read_rows(write_rows(tmp_path / "rows.jsonl"))
-    save_prompts(tmp_path / "examples.npz", rows)
+    save_prompts(tmp_path / "examples.npz", prompts_of(rows))
     kept = load_prompts(tmp_path / "examples.npz")
     assert [prompt.text for prompt in kept] == list(dict.fromkeys(row.prompt for row in rows))
 

@@ -1,0 +1,68 @@
+"""One long prompt among the held-out ones of a task: refused, or cut or left out where that is asked for."""
+
+import json
+import shlex
+from pathlib import Path
+
+import pytest
+from run_cli import SMALL, invoke, stored
+from tiny_task import tiny_task
+
+from rpo_bench.results.store import read_samples
+
+LONG = "what is the " + "big " * 400 + "river ?"
+
+
+@pytest.fixture(scope="module")
+def tasks(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("long")
+    folder = tiny_task(root / "tiny", encoder_decoder=True)
+    file = folder / "heldout.jsonl"
+    lines = file.read_text().splitlines()
+    row = json.loads(lines[0])
+    key = "text" if "text" in row else "prompt"
+    file.write_text("\n".join([*lines, json.dumps({**row, "prompt_id": "long", key: LONG})]) + "\n")
+    return root
+
+
+def run(tasks: Path, output: Path, *more: str):
+    where = ("--task", "tiny", "--include-path", tasks, "--output-path", output, "--models", "decoder")
+    return invoke("train-and-eval", *where, "--methods", "sft", "--strengths", "2", *SMALL, *more)
+
+
+def prompts_of(output: Path) -> dict[str, str]:
+    sets = [{s.prompt_id: s.prompt for s in read_samples(r.folder)} for r in stored(output)]
+    assert all(one == sets[0] for one in sets)
+    return sets[0]
+
+
+def test_without_a_flag_the_sentence_names_both(tasks: Path, tmp_path: Path):
+    ended = run(tasks, tmp_path)
+    assert ended.exit_code == 2
+    assert "pass --drop-long or --truncate to leave out or cut what is too long" in " ".join(
+        ended.output.split()
+    )
+
+
+@pytest.mark.parametrize(("flag", "done"), [("--drop-long", "left out"), ("--truncate", "cut at their")])
+def test_every_verb_that_measures_does_as_it_is_asked(tasks: Path, tmp_path: Path, flag: str, done: str):
+    ended = run(tasks, tmp_path / "run", flag)
+    assert ended.exit_code == 0, ended.output
+    assert f"held-out prompts don't fit the context of decoder and are {done}" in " ".join(
+        ended.output.split()
+    )
+    measured = prompts_of(tmp_path / "run")
+    assert ("long" in measured) == (flag == "--truncate")
+    if flag == "--truncate":
+        assert LONG.endswith(measured["long"])
+        assert len(measured["long"]) < len(LONG)
+    record = next(r.record for r in stored(tmp_path / "run") if r.record.spec.strength is not None)
+    assert flag in shlex.split(record.command or "")
+    checkpoint = next((tmp_path / "run").rglob("checkpoint"))
+    again = invoke(
+        "eval", checkpoint, "--task", "tiny", "--include-path", tasks, "--output-path", tmp_path / "eval",
+        "--n-samples", "2", "--workers", "1", flag,
+    )  # fmt: skip
+    assert again.exit_code == 0, again.output
+    assert prompts_of(tmp_path / "eval") == measured
+    assert {r.record.spec.task_hash for r in stored(tmp_path / "eval")} == {record.spec.task_hash}
