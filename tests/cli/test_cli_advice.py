@@ -18,6 +18,7 @@ OTHERS = {"--log-samples", "--use-cache", "--sizes"}
 #: What a module's messages are read by.
 READERS = {
     "rpo_bench/engine/reference_rewards.py": ("oracle",),
+    "rpo_bench/engine/scoring_advice.py": ("score", "train-and-eval"),
     "rpo_bench/engine": ("train-and-eval", "train", "eval"),
     "rpo_bench/judge": (
         "judge run",
