@@ -108,10 +108,15 @@ def by_module(folder, name, site):
 
 
 @pytest.mark.parametrize(
-    ("start", "kind"),
-    [(by_script, "file"), (by_command, "file"), (by_module, "file"), (by_script, "folder")],
+    ("start", "kind", "name"),
+    [
+        *((start, "file", name) for start in (by_script, by_command, by_module) for name in OURS),
+        *((by_script, "folder", name) for name in OURS),
+        (by_script, "file", "datasets"),
+        (by_command, "file", "evaluate"),
+        (by_module, "file", "yaml"),
+    ],
 )
-@pytest.mark.parametrize("name", [*OURS, "datasets", "evaluate", "yaml"])
 def test_a_file_of_a_packages_name_changes_nothing(name, kind, start, mine):
     if name == "evaluate" and importlib.util.find_spec("evaluate") is None:
         pytest.skip("needs evaluate")
@@ -122,7 +127,7 @@ def test_a_file_of_a_packages_name_changes_nothing(name, kind, start, mine):
     assert "fine" in done.stdout or "train-and-eval" in done.stdout
 
 
-@pytest.mark.parametrize("start", [by_script, by_command, by_module])
+@pytest.mark.parametrize("start", [by_script, by_module])
 @pytest.mark.parametrize("name", OURS)
 def test_nor_where_the_project_is_installed(name, start, mine, installed):
     shadow(mine, name)
@@ -144,7 +149,7 @@ def test_every_package_that_is_needed_is_found_behind_a_file_of_its_name(mine):
     assert done.stdout == "[]\n", done.stderr
 
 
-@pytest.mark.parametrize("name", [*OURS, "rpo_bench", "random", "torch"])
+@pytest.mark.parametrize("name", [*OURS, "rpo_bench", "random"])
 def test_workers_find_what_their_parent_finds(name, mine):
     """The parent doesn't look in its current folder; multiprocessing lets the workers' server do so."""
     (mine.parent / "shadow_job.py").write_text(JOB)

@@ -31,10 +31,8 @@ RUN = ("train-and-eval", "--preset", "smoke")
     [
         ("command", "rpo_bench.cli.main", ["--help"]),
         ("command", "typer", ["--help"]),
-        ("command", "pydantic", RUN),
         ("command", "torch", RUN),
         ("command", "transformers", RUN),
-        ("server", "rpo_bench.engine.cell", RUN),
         ("server", "torch", RUN),
     ],
 )
