@@ -19,13 +19,13 @@ from typing import Any
 OURS = ("trainers", "tasks")
 #: Packages that it can't do without: those that pyproject.toml names.
 NEEDED = (
-    "accelerate", "datasets", "jinja2", "numpy", "openai", "pandas", "peft", "pyarrow", "pydantic", "rich",
-    "safetensors", "scipy", "tokenizers", "torch", "transformers", "typer", "yaml",
+    "accelerate", "datasets", "jinja2", "numpy", "openai", "pandas", "peft", "pyarrow", "pydantic", "regex",
+    "rich", "safetensors", "scipy", "tokenizers", "torch", "transformers", "typer", "yaml",
 )  # fmt: skip
 #: Packages that some of it uses, or that those use.
 USED = (
     "bert_score", "detoxify", "evaluate", "filelock", "fsspec", "httpx", "huggingface_hub", "lm_eval", "nltk",
-    "packaging", "profanity_check", "psutil", "ray", "regex", "requests", "rouge_score", "sacrebleu",
+    "packaging", "profanity_check", "psutil", "ray", "requests", "rouge_score", "sacrebleu",
     "sklearn", "tqdm", "trl", "vllm",
 )  # fmt: skip
 _HOME = Path(__file__).resolve().parent.parent

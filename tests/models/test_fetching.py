@@ -48,7 +48,7 @@ def test_a_reward_model_of_the_hub_is_recorded_by_name_revision_and_weights(hub:
 
 def test_a_toxicity_classifier_of_the_hub_too(hub: Path):
     tiny_classifier(hub, ["fine", "toxic"])
-    expected = f"org/scorer@0123456789ab#toxic ({hash_folder(hub)[:8]})"
+    expected = f"org/scorer@0123456789ab#toxic ({hash_folder(hub)[:8]}, softmax)"
     assert toxicity_metric("hf:org/scorer").backend == expected
 
 
