@@ -92,8 +92,8 @@ def write_ad_hoc(
             max_new_tokens=new_tokens,
         )
         with atomic_folder(folder) as temporary:
-            _write_prompts(temporary / "heldout.jsonl", parts.heldout)
-            _write_prompts(temporary / "probe.jsonl", probe)
+            write_prompts(temporary / "heldout.jsonl", parts.heldout)
+            write_prompts(temporary / "probe.jsonl", probe)
             (temporary / "task.yaml").write_text(
                 yaml.safe_dump(spec.model_dump(mode="json"), sort_keys=False)
             )
@@ -157,5 +157,6 @@ def _file_rows(data: DataSpec) -> list[Row]:
     return read_rows(data.file, split=data.split, on_bad=on_bad, columns=data.columns)
 
 
-def _write_prompts(file: Path, prompts: Sequence[Prompt]) -> None:
+def write_prompts(file: Path, prompts: Sequence[Prompt]) -> None:
+    """Writes prompts, a line of JSON each."""
     file.write_text("".join(prompt.model_dump_json() + "\n" for prompt in prompts), encoding="utf-8")

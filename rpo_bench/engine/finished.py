@@ -28,7 +28,7 @@ from rpo_bench.methods import resolve_method
 from rpo_bench.models.fetching import model_folder, shown_name
 from rpo_bench.models.folder import check_adapter_folder, check_model_folder, has_tokenizer, is_adapter
 from rpo_bench.models.hub import is_hub_name
-from rpo_bench.spec import CellSpec, GenerationSpec, MethodSpec, RunSpec
+from rpo_bench.spec import CellSpec, GenerationSpec, MethodSpec, PromptFormat, RunSpec
 from rpo_bench.tasks import Task, load_task
 
 
@@ -70,7 +70,9 @@ def plan_evaluation(spec: RunSpec, finished: Finished, around: Surroundings) -> 
             model = replace(model, prompt_format=kept.prompt_format)
         _check_tokens(checkpoint, model, around)
         found.append((checkpoint, origin, model))
-    models = {(model.hash, model.prompt_format): model for _, _, model in reversed(found)}
+    models: dict[tuple[str, PromptFormat | None], BaseModel] = {}
+    for _, _, model in found:
+        models.setdefault((model.hash, model.prompt_format), model)
     task = _fitting(task, tuple(models.values()), spec, around, warnings)
     task_hash = task_identity(task, spec.evaluation)
     cells = [

@@ -1,6 +1,5 @@
 """Held-out prompts that leave no room for a response: cut or left out, as rows are, or refused."""
 
-import json
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
@@ -10,6 +9,7 @@ from typing import Any, Literal
 from rpo_bench.atomic import atomic_folder
 from rpo_bench.data.row import Prompt
 from rpo_bench.engine.base_models import BaseModel, Trust
+from rpo_bench.engine.dataset import write_prompts
 from rpo_bench.engine.tokens import tokenizer_of, too_long_prompts
 from rpo_bench.errors import UserError
 from rpo_bench.hashing import hash_json
@@ -98,6 +98,5 @@ def _written(task: Task, prompts: Sequence[Prompt], work: Path) -> Path:
     folder = work / "tasks" / f"{task.spec.name}-{hash_json(rows)[:12]}"
     if not (folder / HELDOUT).is_file():
         with atomic_folder(folder) as temporary:
-            lines = "".join(f"{json.dumps(row)}\n" for row in rows)
-            (temporary / HELDOUT).write_text(lines, encoding="utf-8")
+            write_prompts(temporary / HELDOUT, prompts)
     return folder.resolve()
