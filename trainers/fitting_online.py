@@ -57,7 +57,7 @@ def fit_online(
     world = replace(world, layout=checked_layout(model, world.layout))
     critic = _critic(method, model, world)
     if settings.lora is None:
-        frozen, policy = copy.deepcopy(model).requires_grad_(False), model
+        frozen, policy = copy.deepcopy(model), model  # scored alike: by the kernels of weights that train
     else:
         policy = frozen = with_adapters(model, settings.lora)
 

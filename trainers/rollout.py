@@ -4,6 +4,7 @@ import dataclasses
 import math
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,10 +15,11 @@ from trainers.advantages import degenerate_groups
 from trainers.critic import Critic, values_of
 from trainers.drawing import GroupSource, World
 from trainers.groups import Group, ReplayBuffer, padded
-from trainers.logps import ModelInputs, collate, token_logps
+from trainers.logps import ModelInputs, token_logps
 from trainers.offline import DivergedError
 from trainers.on_policy import Mismatch, rescored
 from trainers.online import Minibatch, OnlineMethod, Rollouts
+from trainers.passes import Passes
 from trainers.precision import DType, autocast
 from trainers.settings import TrainingSettings
 
@@ -55,7 +57,7 @@ class OnlineTrainer:
         if critic is not None:
             value_rate = settings.value_learning_rate or rate
             self.optimisers.append(self._optimiser(critic.trained_parameters(), value_rate))
-        self._inputs: ModelInputs | None = None
+        self._passes: Passes | None = None
         self._mismatch, self._compares = Mismatch(), False
 
     # --- one iteration ---
@@ -82,12 +84,7 @@ class OnlineTrainer:
 
     def _rescored(self, fresh: list[Group], iteration: int) -> list[Group]:
         """Fresh groups with the log-probs that a training pass gives them."""
-        prompts = [group.prompt for group in fresh for _ in group.responses]
-        responses = [response for group in fresh for response in group.responses]
-        self._inputs = collate(prompts, responses, self.world.layout).to(self.device)
-        with torch.no_grad(), autocast(self.dtype, self.device):
-            logps = self._in_chunks(list(self._chunks(torch.arange(len(responses)))), self._policy_logps)
-        found = rescored(fresh, logps, self._mismatch)
+        found = rescored(fresh, self._passes_over(fresh).score(self._policy_logps), self._mismatch)
         if iteration == 0:
             self._mismatch.check(self.dtype)
         return found
@@ -100,25 +97,17 @@ class OnlineTrainer:
 
     def _assemble(self, groups: list[Group], iteration: int) -> Rollouts:
         """The groups as tensors, with what policy, reference and critic say of them now."""
-        prompts = [group.prompt for group in groups for _ in group.responses]
-        responses = [response for group in groups for response in group.responses]
-        self._inputs = collate(prompts, responses, self.world.layout).to(self.device)
-        mask = self._inputs.response_mask
+        self._passes = passes = self._passes_over(groups)
+        mask = passes.inputs.response_mask
         behaviour = padded([row for g in groups for row in g.behaviour_logps], mask.shape[1])
         behaviour = behaviour.to(self.device)
         age = torch.tensor([iteration - g.born for g in groups for _ in g.responses])
-        chunks = list(self._chunks(torch.arange(len(responses))))
-        with torch.no_grad(), autocast(self.dtype, self.device):
-            reference = self._in_chunks(chunks, self.reference)
-            proximal = behaviour
-            replayed = (age > 0).to(self.device)
-            if bool(replayed.any()):  # the proximal policy isn't the one that sampled these
-                proximal = self._in_chunks(chunks, self._policy_logps)
-                proximal = torch.where(replayed[:, None], proximal, behaviour)
-            values = None
-            if self.critic is not None:
-                critic = self.critic
-                values = self._in_chunks(chunks, lambda inputs: values_of(critic, inputs))
+        reference, proximal, values = passes.score(self.reference), behaviour, None
+        replayed = (age > 0).to(self.device)
+        if bool(replayed.any()):  # the proximal policy isn't the one that sampled these
+            proximal = torch.where(replayed[:, None], passes.score(self._policy_logps), behaviour)
+        if self.critic is not None:
+            values = passes.score(partial(values_of, self.critic))
         rewards = torch.tensor([r for g in groups for r in g.rewards], dtype=torch.float64)
         owner = torch.arange(len(groups)).repeat_interleave(self.method.group_size)
         finished = torch.tensor([done for g in groups for done in g.finished])
@@ -151,8 +140,9 @@ class OnlineTrainer:
         """One optimiser step on the rollouts at ``rows``."""
         logged: dict[str, float] = {}
         tokens = int(rollouts.mask[rows].sum())
-        for part in self._chunks(rows):
-            inputs = self._select(part)
+        assert self._passes is not None
+        for part in self._passes.parts(rows):
+            inputs = self._passes.select(part)
             with autocast(self.dtype, self.device):
                 logps = self._policy_logps(inputs)
                 values = None if self.critic is None else self.critic(inputs)
@@ -200,28 +190,9 @@ class OnlineTrainer:
     def _policy_logps(self, inputs: ModelInputs) -> Tensor:
         return token_logps(self.policy, inputs, self.method.temperature)
 
-    def _chunks(self, rows: Tensor) -> Sequence[Tensor]:
-        """Rows in micro-batches of whole groups."""
-        size = self.method.group_size
-        micro = self.settings.micro_batch_size or len(rows)
-        parts: Sequence[Tensor] = rows.split(max(1, micro // size) * size)
-        return parts
-
-    def _in_chunks(self, chunks: list[Tensor], function: Callable[[ModelInputs], Tensor]) -> Tensor:
-        return torch.cat([function(self._select(rows)) for rows in chunks])
-
-    def _select(self, rows: Tensor) -> ModelInputs:
-        """The iteration's inputs at ``rows``."""
-        inputs = self._inputs
-        assert inputs is not None
-        rows = rows.to(self.device)
-        return dataclasses.replace(
-            inputs,
-            forward={name: tensor[rows] for name, tensor in inputs.forward.items()},
-            labels=inputs.labels[rows],
-            offsets=inputs.offsets[rows],
-            response_mask=inputs.response_mask[rows],
-        )
+    def _passes_over(self, groups: Sequence[Group]) -> Passes:
+        micro, minibatches = self.settings.micro_batch_size, self.method.minibatches
+        return Passes.of(groups, self.world.layout, self.device, self.dtype, micro, minibatches)
 
     def _describe(self, drawn: list[Group], rollouts: Rollouts) -> dict[str, float]:
         """Reward, KL and the state of the groups, before learning from them.

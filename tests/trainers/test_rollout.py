@@ -223,16 +223,20 @@ def test_an_offset_of_the_rewards_leaves_the_advantages(
     torch.testing.assert_close(found[1], found[0], atol=1e-6 * max(1.0, scale), rtol=1e-5)
 
 
+@pytest.mark.parametrize("lora", [None, Lora(rank=2)], ids=["all", "lora"])
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 @pytest.mark.parametrize(
     "method", [GRPO(group_size=4), RLOO(), POPO(group_size=4)], ids=["grpo", "rloo", "popo"]
 )
 def test_a_first_step_is_on_policy_in_any_number_format(
-    folder: Path, method: OnlineMethod, dtype: str, tmp_path: Path
+    folder: Path, method: OnlineMethod, dtype: str, lora: Lora | None, tmp_path: Path
 ):
-    """No ratio is off 1, no KL comes from rounding, and the difference of sampling is in the log."""
+    """No ratio is off 1, no KL comes from rounding, and the difference of sampling is in the log.
+
+    Whole T5 is a case of its own: it trains its position bias, and torch attends by another kernel then.
+    """
     model = load(folder)
-    settings = dataclasses.replace(SETTINGS, steps=2, dtype=dtype, batch_size=8)
+    settings = dataclasses.replace(SETTINGS, steps=2, dtype=dtype, batch_size=8, lora=lora)
     fit_online(
         dataclasses.replace(method, clip_low=1e-3, clip_high=1e-3), model, world(model), settings, tmp_path
     )

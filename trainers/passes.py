@@ -1,0 +1,77 @@
+"""Passes of the policy and the reference over the rollouts of one iteration."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from trainers.groups import Group
+from trainers.logps import ModelInputs, TokenLayout, collate
+from trainers.precision import DType, autocast
+
+
+@dataclass(frozen=True)
+class Passes:
+    """An iteration's inputs (N rows, whole groups after each other) and how they are cut for memory.
+
+    Attributes:
+        inputs: of all N rows.
+        dtype: the number format of a pass.
+        group_size: rows of a group.
+        micro_batch: most rows of a pass, at least one group; None for all rows of a step.
+        minibatches: steps that share the rows.
+    """
+
+    inputs: ModelInputs
+    dtype: DType
+    group_size: int
+    micro_batch: int | None
+    minibatches: int
+
+    @classmethod
+    def of(
+        cls,
+        groups: Sequence[Group],
+        layout: TokenLayout,
+        device: torch.device,
+        dtype: DType,
+        micro_batch: int | None,
+        minibatches: int,
+    ) -> "Passes":
+        """Collates the groups' prompts and responses."""
+        prompts = [group.prompt for group in groups for _ in group.responses]
+        responses = [response for group in groups for response in group.responses]
+        inputs = collate(prompts, responses, layout).to(device)
+        return cls(inputs, dtype, len(groups[0].responses), micro_batch, min(minibatches, len(groups)))
+
+    def score(self, function: Callable[[ModelInputs], Tensor]) -> Tensor:
+        """What the function says of all rows, without gradients; (N, …).
+
+        In bfloat16 the pass records gradients as a step does, and drops them: torch chooses other kernels
+        without (for T5's trained position bias, say), and their rounding would move the ratio off 1.
+        """
+        device = self.inputs.labels.device
+        groups = len(self.inputs.labels) // self.group_size
+        rows = self.group_size * -(-groups // self.minibatches)
+        steps = torch.arange(len(self.inputs.labels)).split(rows)
+        with torch.set_grad_enabled(self.dtype != "float32"), autocast(self.dtype, device):
+            found = [function(self.select(part)).detach() for step in steps for part in self.parts(step)]
+        return torch.cat(found)
+
+    def parts(self, rows: Tensor) -> Sequence[Tensor]:
+        """Rows in micro-batches of whole groups."""
+        size = self.group_size
+        found: Sequence[Tensor] = rows.split(max(1, (self.micro_batch or len(rows)) // size) * size)
+        return found
+
+    def select(self, rows: Tensor) -> ModelInputs:
+        """The inputs at ``rows``."""
+        rows = rows.to(self.inputs.labels.device)
+        return replace(
+            self.inputs,
+            forward={name: tensor[rows] for name, tensor in self.inputs.forward.items()},
+            labels=self.inputs.labels[rows],
+            offsets=self.inputs.offsets[rows],
+            response_mask=self.inputs.response_mask[rows],
+        )
