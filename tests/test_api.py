@@ -13,7 +13,7 @@ from tiny_task import tiny_task
 
 import rpo_bench as rb
 
-TRAINING = {"steps": 2, "batch_size": 4, "warmup_steps": 0, "probe_every": 0}
+TRAINING = {"steps": 4, "batch_size": 4, "warmup_steps": 0, "probe_every": 0, "learning_rate": 0.05}
 EVALUATION = {"n_samples": 2, "toxicity": "none"}
 
 

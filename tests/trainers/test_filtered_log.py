@@ -12,9 +12,9 @@ PROMPTS = [[5, 6, 7, 1], [9, 1], [10, 11, 1], [12, 1]]
 
 
 def always_right_about_two(prompts, responses):
-    """1 for prompts 0 and 1 whatever is said; the share of one token elsewhere."""
+    """1 for prompts 0 and 1 whatever is said; elsewhere under 0.01, another for almost every response."""
     return [
-        1.0 if prompt < 2 else response.count(20) / len(response)
+        1.0 if prompt < 2 else sum(response) % 97 / 1e4
         for prompt, response in zip(prompts, responses, strict=True)
     ]
 
@@ -30,4 +30,4 @@ def test_the_groups_that_filtering_throws_away_are_counted(tmp_path):
     for entry in log:
         assert entry["without_gradient"] == 0.0
         assert 0.2 < entry["zero_variance"] < 0.9
-        assert entry["reward"] == pytest.approx(entry["zero_variance"], abs=0.2)
+        assert entry["reward"] == pytest.approx(entry["zero_variance"], abs=0.01)

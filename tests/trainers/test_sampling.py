@@ -24,17 +24,18 @@ def model(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
     return AutoModelForCausalLM.from_pretrained(tiny_decoder(tmp_path, kind=request.param, scale=5.0)).eval()
 
 
-def draw(model: Any, count: int, limit: int = 24, temperature: float = 1.0, seed: int = 0):
+def draw(model: Any, count: int, limit: int = 24, temperature: float = 1.0, seed: int = 0, end: int = EOS):
     uniforms = torch.as_tensor(np.random.default_rng(seed).random((len(PROMPTS) * count, limit)))
-    return sample(model, PROMPTS, count, TokenLayout.of(model), EOS, uniforms, temperature)
+    return sample(model, PROMPTS, count, TokenLayout.of(model), end, uniforms, temperature)
 
 
 @torch.no_grad()
 @pytest.mark.parametrize("temperature", [1.0, 0.6])
 def test_log_probs_are_those_of_a_full_forward_pass(model: Any, temperature: float):
     """Caches, left padding and dropped rows leave no trace in the numbers."""
-    found = draw(model, 8, temperature=temperature)
-    assert any(found.finished)
+    endless = draw(model, 8, temperature=temperature, end=-1)
+    found = draw(model, 8, temperature=temperature, end=endless.responses[3][2])
+    assert len(found.responses[3]) <= 3, "some rows are dropped early, whatever the weights"
     prompts = [prompt for prompt in PROMPTS for _ in range(8)]
     inputs = collate(prompts, found.responses, TokenLayout.of(model))
     expected = token_logps(model, inputs, temperature)
