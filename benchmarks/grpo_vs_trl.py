@@ -26,12 +26,12 @@ def run_ours(steps: int) -> Figures:
     from rpo_bench.data.convert import prompts_of
     from rpo_bench.engine.online import make_world
     from rpo_bench.models.hf import HFModel
-    from rpo_bench.tasks import load_task
+    from rpo_bench.tasks import known_task
     from trainers import TrainingSettings
     from trainers.fitting_online import fit_online
     from trainers.grpo import GRPO
 
-    task = load_task("civil_qa")
+    task = known_task("civil_qa")
     base = HFModel.load(task.folder / task.spec.models["decoder"])
     assert task.reward is not None
     world = make_world(base, prompts_of(task.train_rows("on_policy", "decoder")), task.reward, NEW_TOKENS)
@@ -63,9 +63,9 @@ def run_trl(steps: int) -> Figures:
     from trl import GRPOConfig, GRPOTrainer
 
     from rpo_bench.data.convert import prompts_of
-    from rpo_bench.tasks import load_task
+    from rpo_bench.tasks import known_task
 
-    task = load_task("civil_qa")
+    task = known_task("civil_qa")
     asked = {prompt.text: prompt for prompt in prompts_of(task.train_rows("on_policy", "decoder"))}
     marks: list[float] = []
     lengths: list[int] = []

@@ -201,7 +201,7 @@ def evaluate(
     from rpo_bench.engine.matrix import default_evaluation_output, evaluation_spec, run_evaluation
 
     site = _site(Path(place.get("output_path") or default_evaluation_output(task)), place, begun)
-    spec = evaluation_spec(task, site.output, lambda _: dict(evaluation or {}), models)
+    spec = evaluation_spec(task, site.output, lambda _: dict(evaluation or {}), models, site.include_path)
     finished = Finished(_paths(checkpoints), None if reference is None else str(reference))
     return _ended(run_evaluation(spec, finished, site, _voice()))
 

@@ -235,10 +235,10 @@ def check_embedded_task() -> Iterator[Check]:
     """Loads each of the embedded task's base models, lets it answer a prompt, and scores the answer."""
     from rpo_bench.models.hf import HFModel
     from rpo_bench.spec import Decoding
-    from rpo_bench.tasks import load_task
+    from rpo_bench.tasks import known_task
 
     try:
-        task = load_task(EMBEDDED_TASK)
+        task = known_task(EMBEDDED_TASK)
         decoding = Decoding(max_new_tokens=task.spec.max_new_tokens)
         for name in task.spec.models:
             started = time.perf_counter()

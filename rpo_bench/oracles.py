@@ -1,5 +1,6 @@
 """Where a task's oracle comes from: reference samples that ship with it, or are stored beside results."""
 
+import io
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,8 +11,9 @@ from rpo_bench.atomic import atomic_file
 from rpo_bench.errors import UserError
 from rpo_bench.hashing import hash_json
 from rpo_bench.oracle import Floats, Oracle, estimate_oracle
+from rpo_bench.reading import read_archive
 from rpo_bench.spec import CellSpec
-from rpo_bench.tasks import Task, load_task, task_folders
+from rpo_bench.tasks import Task, known_task, task_folders
 
 #: Folder of results in which stored reference samples lie: <results>/<task>/<model>/oracle/<name>.npz.
 ORACLE_FOLDER = "oracle"
@@ -41,7 +43,7 @@ def _of_task(spec: CellSpec, include_path: Path | None) -> Oracle | str:
         return "the reward is not the task's own"
     if spec.task not in task_folders(include_path):
         return "the task isn't at hand, or has no reference samples"
-    task = load_task(spec.task, include_path)
+    task = known_task(spec.task, include_path)
     if spec.model not in task.spec.reference_samples:
         return "the task has no reference samples for this model"
     if task.hash != spec.task_hash:
@@ -77,12 +79,13 @@ def read_rewards(file: Path, name: str) -> tuple[Floats, tuple[str, ...]]:
         UserError: It can't be read, or holds something else.
     """
     try:
-        with np.load(file, allow_pickle=False) as arrays:
+        data = read_archive(file)
+        with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
             rewards = np.asarray(arrays["rewards"], dtype=np.float64)
             prompts = tuple(map(str, arrays["prompt_ids"])) if "prompt_ids" in arrays else ()
-    except OSError as error:
-        raise UserError(f"{name} can't be read: {error.strerror or 'it is damaged'}.") from error
-    except (ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+    except UserError as error:
+        raise UserError(str(error).replace(str(file), name)) from error
+    except (OSError, ValueError, KeyError, TypeError, EOFError, MemoryError, zipfile.BadZipFile) as error:
         raise UserError(f"{name} can't be read: it doesn't hold an array 'rewards' of numbers.") from error
     if rewards.ndim != 2 or rewards.size == 0 or not np.isfinite(rewards).all():
         raise UserError(f"{name}: wanted finite rewards, prompts by samples; found {rewards.shape}.")
@@ -106,7 +109,12 @@ def oracle_file(results: Path, task: str, model: str, identity: str) -> Path:
         model: The base model's name.
         identity: Hash of what they are samples of.
     """
-    return results / Path(task).name / Path(model).name / ORACLE_FOLDER / f"{identity[:16]}.npz"
+    return results / _last(task) / _last(model) / ORACLE_FOLDER / f"{identity[:16]}.npz"
+
+
+def _last(name: str) -> str:
+    """The last part of a name, which may come from a record, as a folder that stays in its place."""
+    return Path(name.replace("\0", "_")).name.strip(".") or "_"
 
 
 def stored_rewards(spec: CellSpec, roots: Sequence[Path]) -> Path | None:

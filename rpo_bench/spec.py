@@ -1,11 +1,15 @@
 """What a run is: frozen, validated, hashable."""
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, NewType, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from rpo_bench.data.columns import ColumnName, flag_of
 from rpo_bench.hashing import hash_json
+
+#: A task as a user names it: a known one, or a folder, whose code is then run. The name of a task in a record
+#: is a plain string, which :func:`rpo_bench.tasks.load_task` doesn't take.
+GivenTask = NewType("GivenTask", str)
 
 
 class Frozen(BaseModel):
@@ -254,7 +258,7 @@ def without_later_defaults(settings: dict[str, Any]) -> dict[str, Any]:
 class RunSpec(Frozen):
     """What ``train-and-eval`` is asked for; the plan turns it into cells."""
 
-    task: str = "civil_qa"
+    task: GivenTask = GivenTask("civil_qa")
     data: DataSpec = DataSpec()
     models: tuple[str, ...] = Field(("decoder",), min_length=1, description="the task's names, or folders")
     methods: tuple[MethodSpec, ...] = Field(min_length=1)

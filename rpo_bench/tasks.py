@@ -18,7 +18,7 @@ from rpo_bench.data.task_source import DatasetSource, SourceParts
 from rpo_bench.data.text_files import numbered_lines, whole_text
 from rpo_bench.errors import UserError, did_you_mean
 from rpo_bench.hashing import hash_file, hash_folder, hash_json
-from rpo_bench.spec import Frozen
+from rpo_bench.spec import Frozen, GivenTask
 from rpo_bench.verifier import Verifier
 
 #: Scores responses: (prompts, responses) → one number each, or None where there is nothing to score.
@@ -57,6 +57,11 @@ class TaskSpec(Frozen):
         default_factory=dict, description="by method; '*' for all others"
     )
     max_new_tokens: int = Field(ge=1)
+
+    @property
+    def only_data(self) -> bool:
+        """Whether it names nothing but rows and prompts: no code, no models and no dataset."""
+        return not (self.source or self.reward or self.proxy or self.judge or self.models)
 
     @model_validator(mode="after")
     def _has_data(self) -> Self:
@@ -172,12 +177,33 @@ def task_folders(include_path: Path | None = None) -> dict[str, Path]:
     return {f.parent.name: f.parent for root in roots for f in sorted(root.glob("*/task.yaml"))}
 
 
-def load_task(name: str, include_path: Path | None = None) -> Task:
-    """The task called ``name``, or in the folder ``name``; raises UserError when there is none."""
+def load_task(given: GivenTask, include_path: Path | None = None) -> Task:
+    """The task that a user names: a known one, or the one in that folder, whose code is trusted.
+
+    A known name means the known task, whatever the working folder holds; ``./NAME`` is the folder.
+
+    Raises:
+        UserError: There is no such task.
+    """
+    if given not in task_folders(include_path) and (Path(given) / "task.yaml").is_file():
+        return load_folder(Path(given))
+    return known_task(given, include_path)
+
+
+def known_task(name: str, include_path: Path | None = None) -> Task:
+    """The task of a name that stands in a stored file: one of the known ones, never one in a folder.
+
+    Raises:
+        UserError: There is no such task.
+    """
     folders = task_folders(include_path)
-    folder = Path(name) if (Path(name) / "task.yaml").is_file() else folders.get(name)
-    if folder is None:
+    if name not in folders:
         raise UserError(f"Unknown task '{name}'.{did_you_mean(name, folders)}")
+    return load_folder(folders[name])
+
+
+def load_folder(folder: Path) -> Task:
+    """The task in a folder that the program itself chose; raises UserError when it can't be read."""
     file = folder / "task.yaml"
     try:
         return Task(TaskSpec.model_validate(yaml.safe_load(whole_text(file))), folder)

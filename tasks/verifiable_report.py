@@ -14,7 +14,7 @@ from rpo_bench.models.hf import HFModel
 from rpo_bench.models.protocol import Generation
 from rpo_bench.oracle import default_taus, oracle_curve
 from rpo_bench.spec import Decoding
-from rpo_bench.tasks import Task, load_task
+from rpo_bench.tasks import Task, known_task
 
 _BUDGETS = (0.25, 0.5, 1.0, 1.5)  # nats
 _GROUP = 8  # responses whose rewards are compared, as by the group-relative methods
@@ -67,7 +67,7 @@ def report(name: str, aspect: str, readable: Callable[[str], bool], samples: int
         samples: n per held-out prompt, a multiple of eight.
         seed: Of the sampling.
     """
-    task = load_task(name)
+    task = known_task(name)
     behaviours = {}
     for model in task.spec.models:
         behaviours[model] = behave(task, load_model(task, model), readable, samples, seed)

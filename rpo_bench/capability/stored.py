@@ -1,6 +1,7 @@
 """lm-eval's results of a checkpoint, beside its other results."""
 
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from rpo_bench.capability.schema import (
 from rpo_bench.capability.values import alignment_tax, harness_metrics
 from rpo_bench.errors import UserError
 from rpo_bench.hashing import hash_json
+from rpo_bench.reading import LARGE, read_json
 from rpo_bench.results.command_line import with_flags
 from rpo_bench.results.json_lines import read_json_lines, write_json_lines
 from rpo_bench.results.schema import Record
@@ -30,19 +32,19 @@ from rpo_bench.results.store import StoredRecord, write_record
 def read_docs(folder: Path) -> list[DocScore]:
     """The stored documents' scores; none where lm-eval wasn't run."""
     file = folder / DOCS_FILE
-    return read_json_lines(file, DocScore) if file.is_file() else []
+    return read_json_lines(file, DocScore) if os.path.lexists(file) else []
 
 
 def read_parts(folder: Path) -> dict[str, dict[str, Any]]:
     """The stored parts of lm-eval's results, empty where it wasn't run; a damaged file raises UserError."""
     file = folder / RESULTS_FILE
-    if not file.is_file():
+    if not os.path.lexists(file):
         return {part: {} for part in PARTS}
-    try:
-        found: dict[str, dict[str, Any]] = json.loads(file.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise UserError(f"{file} is not JSON: {error}.") from error
-    return {part: found.get(part, {}) for part in PARTS}
+    found = read_json(file, LARGE)
+    parts = {part: found.get(part, {}) for part in PARTS} if isinstance(found, dict) else {}
+    if not parts or not all(isinstance(part, dict) for part in parts.values()):
+        raise UserError(f"{file} doesn't hold lm-eval's results: measure the checkpoint again.")
+    return parts
 
 
 def missing(record: Record, tasks: Sequence[str], asked: Asked) -> list[str]:

@@ -82,7 +82,11 @@ def eval_(
     )
     long_changes = {} if long.long is None else {"data": {"long": long.long}}
     spec = evaluation_spec(
-        measure.task, site.output, evaluation.changes, models.changes() | generation.changes() | long_changes
+        measure.task,
+        site.output,
+        evaluation.changes,
+        models.changes() | generation.changes() | long_changes,
+        measure.include_path,
     )
     finished = Finished(tuple(measure.checkpoints), measure.reference)
     done = run_evaluation(spec, finished, site, voice_of(runner.quiet))

@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from rpo_bench.cli.console import err, out
+from rpo_bench.cli.console import out
+from rpo_bench.cli.stored import read_stored, skipped
 from rpo_bench.errors import UserError
 
 
@@ -29,17 +30,20 @@ def export(
 ) -> None:
     """Write results as lm-eval does: results_*.json and samples_*.jsonl in a folder per checkpoint."""
     from rpo_bench.capability.export import export_lm_eval
-    from rpo_bench.results.store import read_results
 
     *sources, into = results if output_path is None else [*results, output_path]
     if not sources:
         raise UserError(f"export needs RESULTS and a folder to write to: rpo-bench export {results[0]} DIR.")
-    found = read_results(sources)
+    found = read_stored(sources)
     if not found.records:
         raise UserError(f"{', '.join(map(str, sources))}: there are no results here that can be used.")
-    for broken in found.broken:
-        err().print(f"Skipped: {broken.folder}: {broken.reason}.", markup=False, soft_wrap=True)
-    written = [export_lm_eval(stored, into) for stored in found.records]
-    out().print(f"{len(written)} results in {to.value}'s shape in {into}.", markup=False, soft_wrap=True)
-    if found.broken:
+    written = 0
+    for stored in found.records:
+        try:
+            export_lm_eval(stored, into)
+            written += 1
+        except UserError as error:
+            skipped(stored.folder, str(error))
+    out().print(f"{written} results in {to.value}'s shape in {into}.", markup=False, soft_wrap=True)
+    if written < len(found.records) + len(found.broken):
         raise typer.Exit(1)

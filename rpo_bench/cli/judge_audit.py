@@ -11,10 +11,10 @@ from rpo_bench.cli.judge_asking import ask, output_of
 from rpo_bench.cli.judge_flags import CostFlags, JudgeFlags
 from rpo_bench.cli.options import flag, with_flags
 from rpo_bench.cli.run_flags import TrustFlags
+from rpo_bench.cli.stored import read_judged
 
 if TYPE_CHECKING:
     from rpo_bench.judge.card import JudgeCard
-    from rpo_bench.results.store import StoredRecord
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ def audit(what: AuditFlags, who: JudgeFlags, cost: CostFlags, trust: TrustFlags)
     from rpo_bench.judge.audit import audit_of, audited
     from rpo_bench.judge.card import write_card
 
-    shown = audit_of(_records(what.results), what.pairs, what.include_path)
+    shown = audit_of(read_judged(what.results, who, what.include_path), what.pairs, what.include_path)
     judge = who.judge_of(shown.pairs, trust, what.include_path)
     asked = ask(judge, shown.pairs, what.output_path or output_of(what.results[0]), cost)
     if asked is None:
@@ -63,15 +63,6 @@ def audit(what: AuditFlags, who: JudgeFlags, cost: CostFlags, trust: TrustFlags)
     if asked.account.failed or asked.account.stopped:
         err().print("Calls are missing; the same command makes them.", markup=False)
         raise typer.Exit(1)
-
-
-def _records(roots: list[Path]) -> "tuple[StoredRecord, ...]":
-    from rpo_bench.results.store import read_results
-
-    found = read_results(roots)
-    for broken in found.broken:
-        err().print(f"Skipped: {broken.folder}: {broken.reason}.", markup=False, soft_wrap=True)
-    return found.records
 
 
 def _print(card: "JudgeCard", folder: Path) -> None:

@@ -107,13 +107,18 @@ class JudgeFlags:
     )
     batch_size: Annotated[int, flag("--judge-batch-size", "Of a local model.", "Judge", min=1)] = 32
 
+    @property
+    def of_task(self) -> bool:
+        """Whether the judge is one that the task of the results brings."""
+        return self.judge in ("gold", "embedded")
+
     def judge_of(self, pairs: "Sequence[Pair]", trust: TrustFlags, include_path: Path | None) -> "Judge":
         """The judge that is asked about pairs; those that a task brings are taken from the pairs' tasks."""
         from rpo_bench.judge.choosing import make_judge
-        from rpo_bench.tasks import load_task
+        from rpo_bench.tasks import known_task
 
-        needed = {pair.task for pair in pairs} if self.judge in ("gold", "embedded") else set[str]()
-        tasks = [load_task(name, include_path) for name in sorted(needed)]
+        needed = {pair.task for pair in pairs} if self.of_task else set[str]()
+        tasks = [known_task(name, include_path) for name in sorted(needed)]
         return make_judge(self.judge, self.options(trust), tasks)
 
     def options(self, trust: TrustFlags) -> "JudgeOptions":

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rpo_bench.cli.console import err, print_table
+from rpo_bench.cli.console import print_table
 from rpo_bench.cli.judge_asking import ask, made_again, output_of, print_account
 from rpo_bench.cli.judge_flags import CostFlags, JudgeFlags, WhatFlags
 from rpo_bench.cli.options import given_flags, with_flags
 from rpo_bench.cli.run_flags import TrustFlags
-from rpo_bench.errors import UserError
+from rpo_bench.cli.stored import read_judged, read_judges
 
 if TYPE_CHECKING:
     from rpo_bench.judge.games import Game
@@ -31,7 +31,7 @@ def run(what: WhatFlags, who: JudgeFlags, cost: CostFlags, trust: TrustFlags) ->
     from rpo_bench.judge.commands import note_command
     from rpo_bench.judge.storage import write_verdicts
 
-    pairs = _pairs(what)
+    pairs = _pairs(what, who)
     judge = who.judge_of(pairs, trust, what.include_path)
     asked = ask(judge, pairs, what.output_path or output_of(what.results[0]), cost)
     if asked is None:
@@ -48,17 +48,12 @@ def parse(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Read the stored replies anew, and rewrite their verdicts; no judge is called."""
-    from rpo_bench.judge.storage import judge_folders, load_games, read_identity, write_verdicts
+    from rpo_bench.judge.storage import FOLDER, write_verdicts
 
-    folders = judge_folders(output_of(results))
-    if not folders:
-        raise UserError(f"{results}: there are no judgements here; make them by 'rpo-bench judge run'.")
     rows = []
-    for folder in folders:
-        games = load_games(folder)
-        write_verdicts(folder, games)
-        identity = read_identity(folder)
-        rows.append((folder.name, f"{identity['backend']}:{identity['model']}", *_counts(games)))
+    for name, (identity, games) in read_judges(results).items():
+        write_verdicts(output_of(results) / FOLDER / name, games)
+        rows.append((name, f"{identity['backend']}:{identity['model']}", *_counts(games)))
     names = ("Folder", "Judge", "Games", "Model", "Baseline", "Tie", "Unscored")
     if as_json:
         typer.echo(json.dumps([dict(zip(names, row, strict=True)) for row in rows], indent=2))
@@ -71,14 +66,10 @@ def _counts(games: "list[Game]") -> tuple[int, ...]:
     return len(games), verdicts["model"], verdicts["baseline"], verdicts["tie"], verdicts[None]
 
 
-def _pairs(what: WhatFlags) -> "list[Pair]":
+def _pairs(what: WhatFlags, who: JudgeFlags) -> "list[Pair]":
     from rpo_bench.judge.pairing import Selection, pairs_of
     from rpo_bench.parsing import split_list
-    from rpo_bench.results.store import read_results
 
-    found = read_results(what.results)
-    for broken in found.broken:
-        err().print(f"Skipped: {broken.folder}: {broken.reason}.", markup=False, soft_wrap=True)
     selection = Selection(
         against=what.against,
         methods=tuple(split_list(what.methods or "")),
@@ -86,7 +77,7 @@ def _pairs(what: WhatFlags) -> "list[Pair]":
         limit=what.limit,
         include_path=what.include_path,
     )
-    return pairs_of(found.records, selection)
+    return pairs_of(read_judged(what.results, who, what.include_path), selection)
 
 
 def _command(what: WhatFlags, who: JudgeFlags, trust: TrustFlags) -> str:

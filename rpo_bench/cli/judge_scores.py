@@ -10,6 +10,7 @@ import typer
 
 from rpo_bench.cli.console import err, out, print_table
 from rpo_bench.cli.judge_asking import made_again, output_of
+from rpo_bench.cli.stored import read_judges, read_stored, read_whole
 from rpo_bench.errors import UserError
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def scores(
     from rpo_bench.judge.agreement import win_matrix
     from rpo_bench.judge.scores import metrics_of
 
-    records = _records(results)
+    records = read_stored(results).records
     judges = _judges(results, which)
     if write and which is not None and len(judges) > 1:
         known = ", ".join(f"--judge {folder}" for folder in judges)
@@ -80,14 +81,14 @@ def _write(
     from rpo_bench.judge.storage import FOLDER
     from rpo_bench.judge.writing import board_judge, write_metrics
 
-    records, place = _records(root), made_again(output_of(root))
+    records, place = read_stored(root).records, made_again(output_of(root))
     how: dict[str, Any] | None = None
     if asked := read_commands(output_of(root) / FOLDER / folder):
         which = ["--judge", name.rpartition(" ")[0]] if first else []
         last = shlex.join(["rpo-bench", "judge", "scores", place, *which, "--write"])
         how = {"flags": {"--output-path": place}, "commands": [*asked, last]}
     changed = write_metrics(records, found, name, first=first, how=how)
-    board = board_judge(_records(root))
+    board = board_judge(read_stored(root).records)
     shown = "as win_rate …, which the board shows" if board == name else f"as win_rate@{short_name(name)} …"
     err().print(
         f"{name}: {changed} of {len(records)} records changed, {shown}.", markup=False, soft_wrap=True
@@ -106,43 +107,35 @@ def ranking(results: Results, which: Which = None, as_json: Json = False) -> Non
     from rpo_bench.judge.ranking import rankings
     from rpo_bench.judge.standard import stored_rewards
 
-    records = _records(results)
+    records = read_whole(results)
     told: dict[str, Any] = {}
+    unranked: list[str] = []
     for folder, (name, questions) in _judges(results, which).items():
         found = rankings(records, questions, stored_rewards(records, questions))
         if not found:
-            raise UserError(
-                f"{results}: {name} has judged fewer than two methods against the reference policy, or there "
-                "are no gold rewards."
-            )
+            unranked.append(name)
+            continue
         told[folder] = {"judge": name, "rankings": [_as_json(one) for one in found]}
         if not as_json:
             for one in found:
                 _print_ranking(name, one)
+    few = "judged fewer than two methods against the reference policy, or there are no gold rewards"
+    if not told:
+        raise UserError(f"{results}: {', '.join(unranked)}: {few}.")
+    for name in unranked:
+        err().print(f"Skipped: {name}: {few}.", markup=False, soft_wrap=True)
     if as_json:
         typer.echo(json.dumps(told, indent=2))
-
-
-def _records(root: Path) -> "tuple[StoredRecord, ...]":
-    from rpo_bench.results.store import read_results
-
-    found = read_results([root])
-    for broken in found.broken:
-        err().print(f"Skipped: {broken.folder}: {broken.reason}.", markup=False, soft_wrap=True)
-    return found.records
 
 
 def _judges(root: Path, which: str | None) -> "dict[str, tuple[str, list[Question]]]":
     """Folder → the judge's name and its questions."""
     from rpo_bench.judge.naming import chosen, judge_name
     from rpo_bench.judge.questions import questions_of
-    from rpo_bench.judge.storage import judge_folders, load_games, read_identity
 
-    folders = {folder.name: folder for folder in judge_folders(output_of(root))}
-    if not folders:
-        raise UserError(f"{root}: there are no judgements here; make them by 'rpo-bench judge run'.")
-    names = {name: judge_name(read_identity(folder)) for name, folder in folders.items()}
-    return {one: (names[one], questions_of(load_games(folders[one]))) for one in chosen(names, which)}
+    judges = read_judges(root)
+    names = {folder: judge_name(identity) for folder, (identity, _) in judges.items()}
+    return {one: (names[one], questions_of(judges[one][1])) for one in chosen(names, which)}
 
 
 def _rows(records: "tuple[StoredRecord, ...]", found: Any) -> list[dict[str, Any]]:

@@ -61,9 +61,10 @@ def oracle(flags: OracleFlags, trust: TrustFlags) -> None:
     from rpo_bench.engine.reference_rewards import Asked, reference_rewards
     from rpo_bench.oracle_report import oracle_report
     from rpo_bench.oracles import results_folder
+    from rpo_bench.spec import GivenTask
     from rpo_bench.tasks import load_task
 
-    task = load_task(flags.task, flags.include_path)
+    task = load_task(GivenTask(flags.task), flags.include_path)
     asked = Asked(
         flags.model,
         results_folder(flags.results),

@@ -5,8 +5,9 @@ from typing import Annotated
 
 import typer
 
-from rpo_bench.cli.console import err, out
+from rpo_bench.cli.console import out
 from rpo_bench.cli.judge_asking import output_of
+from rpo_bench.cli.stored import read_stored, skipped
 from rpo_bench.errors import UserError
 
 
@@ -33,15 +34,19 @@ def publish(
     Results that are there already are replaced; broken ones are named and left out, and make it exit with 1.
     """
     from rpo_bench.judge.publish import publish_cards
+    from rpo_bench.reading import Unreadable
     from rpo_bench.results import publish as publishing
-    from rpo_bench.results.store import read_results
 
-    found = read_results(run)
+    found = read_stored(run)
     if not found.records:
         raise UserError(f"{', '.join(map(str, run))}: there are no results here that can be used.")
-    for broken in found.broken:
-        err().print(f"Skipped: {broken.folder}: {broken.reason}.", markup=False, soft_wrap=True)
-    written = [publishing.publish(stored, into) for stored in found.records]
+    written, left_out = [], len(found.broken)
+    for stored in found.records:
+        try:
+            written.append(publishing.publish(stored, into))
+        except Unreadable as error:
+            left_out += 1
+            skipped(stored.folder, str(error))
     for root in run:
         publish_cards(output_of(root), into)
     size = sum(file.stat().st_size for file in into.rglob("*") if file.is_file()) / 1e6
@@ -53,5 +58,5 @@ def publish(
         raise UserError(
             f"{into} has {size:.1f} MB, more than --max-mb {max_mb:g}: publish fewer results there."
         )
-    if found.broken:
+    if left_out:
         raise typer.Exit(1)

@@ -138,6 +138,7 @@ def _materials(source: SourceFlags, model: str, seed: int) -> "tuple[RewardData,
 def _rows(source: SourceFlags, model: str) -> "tuple[list[Row], str, dict[str, Path]]":
     """All rows, what they are called, and the task's models."""
     from rpo_bench.data.readers import read_rows
+    from rpo_bench.spec import GivenTask
     from rpo_bench.tasks import load_task
 
     if source.data is not None:
@@ -145,7 +146,7 @@ def _rows(source: SourceFlags, model: str) -> "tuple[list[Row], str, dict[str, P
         rows = read_rows(source.data, split=source.split, on_bad=bad, columns=source.columns)  # type: ignore[arg-type]
         return rows, source.data, {}
     assert source.task is not None
-    task = load_task(source.task, source.include_path)
+    task = load_task(GivenTask(source.task), source.include_path)
     file = task.train_file(source.data_variant, model)
     own = {name: task.folder / folder for name, folder in task.spec.models.items()}
     return read_rows(file), f"{task.spec.name} ({source.data_variant})", own

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rpo_bench.cli.console import err, out
+from rpo_bench.cli.console import out
 from rpo_bench.cli.options import flag, with_flags
 from rpo_bench.cli.run_flags import TrustFlags
+from rpo_bench.cli.stored import read_stored, skipped
 from rpo_bench.errors import UserError
 
 if TYPE_CHECKING:
@@ -56,15 +57,12 @@ class ScoreFlags:
 def score(flags: ScoreFlags, trust: TrustFlags) -> None:
     """Add metrics to stored samples, in place. Old records are brought to the present schema."""
     from rpo_bench.metrics.rescore import rescore
-    from rpo_bench.results.store import read_results
 
-    found = read_results(flags.results)
+    found = read_stored(flags.results)
     if not found.records:
         where = ", ".join(map(str, flags.results))
         raise UserError(f"{where}: there are no results here that can be used.")
     failed = len(found.broken)
-    for broken in found.broken:
-        err().print(f"Skipped: {broken.folder}: {broken.reason}.", markup=False, soft_wrap=True)
     changed = 0
     for stored in found.records:
         metrics = _metrics(flags, trust, stored)
@@ -72,7 +70,7 @@ def score(flags: ScoreFlags, trust: TrustFlags) -> None:
             done = rescore(stored, metrics, overwrite=flags.overwrite, include_path=flags.include_path)
         except UserError as error:
             failed += 1
-            err().print(f"Skipped: {stored.folder}: {error}", markup=False, soft_wrap=True)
+            skipped(stored.folder, str(error))
             continue
         changed += bool(done.added)
         if done.added:

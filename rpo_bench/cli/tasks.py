@@ -7,7 +7,8 @@ import typer
 
 from rpo_bench.cli.console import out, print_facts, print_table
 from rpo_bench.data.task_source import VARIABLE, DatasetSource
-from rpo_bench.tasks import Task, TaskSpec, load_task, task_folders
+from rpo_bench.spec import GivenTask
+from rpo_bench.tasks import Task, TaskSpec, known_task, load_task, task_folders
 
 app = typer.Typer(help="List the tasks, or show one.")
 IncludePath = Annotated[
@@ -21,7 +22,7 @@ def tasks(context: typer.Context, include_path: IncludePath = None) -> None:
     """List the tasks, or show one."""
     if context.invoked_subcommand is not None:
         return
-    found = [load_task(name, include_path) for name in sorted(task_folders(include_path))]
+    found = [known_task(name, include_path) for name in sorted(task_folders(include_path))]
     rows = [
         (t.spec.name, t.spec.title, _heldout(t), ", ".join(variants(t.spec)), ", ".join(t.spec.models))
         for t in found
@@ -48,7 +49,7 @@ def show(
     include_path: IncludePath = None,
 ) -> None:
     """Show a task: its description, data, reward, base models and an example prompt."""
-    task = load_task(name, include_path)
+    task = load_task(GivenTask(name), include_path)
     spec, console = task.spec, out()
     console.print(f"{spec.name}: {spec.title} (version {spec.version})", style="bold", markup=False)
     console.print(f"\n{spec.description.strip()}\n", markup=False)

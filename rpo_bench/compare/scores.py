@@ -75,10 +75,15 @@ def read_record_scores(records: Iterable[StoredRecord]) -> PanelScores:
 
 def read_document_scores(records: Iterable[StoredRecord]) -> PanelScores:
     """The scores of lm-eval's documents, which stand in the prompts' place."""
-    read = {stored.record.cell: by_metric(read_docs(stored.folder)) for stored in records}
+    read, missing = {}, {}
+    for stored in records:
+        try:
+            read[stored.record.cell] = by_metric(read_docs(stored.folder))
+        except UserError as error:
+            missing[stored.record.cell] = str(error).replace(f"{stored.folder}/", "")
     documents = sorted({document for of in read.values() for scores in of.values() for document in scores})
     cells = {cell: {metric: _column(of[metric], documents) for metric in of} for cell, of in read.items()}
-    return PanelScores(tuple(documents), cells, {})
+    return PanelScores(tuple(documents), cells, missing)
 
 
 def _column(by_prompt: Mapping[str, float], prompts: Sequence[str]) -> Floats:

@@ -167,11 +167,16 @@ def _arrival(stored: StoredRecord, threshold: float) -> int | None:
 
 def first_step(log: Sequence[Mapping[str, Any]], threshold: float) -> int | None:
     """The first step whose ``probe_reward`` is at least the threshold."""
-    for entry in sorted(log, key=lambda one: one.get("step", 0)):
+    for entry in sorted(log, key=_step):
         reward = entry.get("probe_reward")
         if isinstance(reward, int | float) and reward >= threshold:
-            return int(entry.get("step", 0))
+            return _step(entry)
     return None
+
+
+def _step(entry: Mapping[str, Any]) -> int:
+    step = entry.get("step", 0)
+    return int(step) if isinstance(step, int | float) else 0
 
 
 def _point(stored: StoredRecord, metric: str) -> float | None:

@@ -16,8 +16,8 @@ from rpo_bench.engine.output import Output, read_identity
 from rpo_bench.engine.rewards import source_content
 from rpo_bench.errors import UserError
 from rpo_bench.hashing import hash_json
-from rpo_bench.spec import DataSpec, EvaluationSpec, RunSpec
-from rpo_bench.tasks import Task, TaskSpec, first_responses, load_task
+from rpo_bench.spec import DataSpec, EvaluationSpec, GivenTask, RunSpec
+from rpo_bench.tasks import Task, TaskSpec, first_responses, load_folder, task_folders
 
 #: A run's task is called so when it is made of ``--data FILE``: ``data:<name>``.
 AD_HOC = "data:"
@@ -97,22 +97,30 @@ def write_ad_hoc(
             (temporary / "task.yaml").write_text(
                 yaml.safe_dump(spec.model_dump(mode="json"), sort_keys=False)
             )
-    return load_task(str(folder))
+    return load_folder(folder)
 
 
-def earlier_task(output: Output, spec: RunSpec) -> str:
+def earlier_task(output: Output, spec: RunSpec, include_path: Path | None = None) -> GivenTask:
     """The task of the run that began an output folder: its name, or the folder that was made of a file.
 
+    The folder may be a stranger's: a task of theirs, whose code would run, has to be named by the user.
+
     Raises:
-        UserError: that folder is gone.
+        UserError: the folder made of the file is gone, or the task is no known one.
     """
-    if not spec.task.startswith(AD_HOC):
+    if spec.task in task_folders(include_path):
         return spec.task
+    if not spec.task.startswith(AD_HOC):
+        raise UserError(
+            f"{output.spec} names the task '{spec.task}', whose code would run: if you trust it, give it "
+            f"again with --task {spec.task}."
+        )
     made = sorted((output.work / "tasks").glob(f"{spec.task.removeprefix(AD_HOC)}-*/task.yaml"))
     wanted = read_identity(output).task_hash
     for file in made:
-        if task_identity(load_task(str(file.parent)), spec.evaluation) == wanted:
-            return str(file.parent)
+        task = load_folder(file.parent)
+        if task.spec.only_data and task_identity(task, spec.evaluation) == wanted:
+            return GivenTask(str(file.parent))
     raise UserError(
         f"The task of {output.root} was made of {spec.data.file}, and {output.work / 'tasks'} has it no "
         f"more: rpo-bench train-and-eval --config {output.spec} --output-path {output.root} makes it anew."

@@ -19,7 +19,7 @@ from rpo_bench.hashing import hash_folder
 from rpo_bench.judge.naming import judge_name
 from rpo_bench.judge.standard import PROMPTS, judge_results, unjudged
 from rpo_bench.results.store import read_results
-from rpo_bench.tasks import Task, load_task
+from rpo_bench.tasks import Task, load_folder
 
 EMBEDDED, NONE = "embedded", "none"
 FLAG = "--judge"
@@ -82,7 +82,7 @@ def judge_stage(work: JudgeWork, report: Callable[[Progress], None]) -> Done:
 
     begun = time.monotonic()
     report(Progress("judge"))
-    task = load_task(str(work.task_folder))
+    task = load_folder(work.task_folder)
     judge = make_judge(EMBEDDED, JudgeOptions(batch_size=64, trust=work.trust), [task])
     judged = judge_results(
         work.output.root,

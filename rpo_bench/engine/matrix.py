@@ -22,6 +22,7 @@ from rpo_bench.engine.presets import merged, run_spec
 from rpo_bench.engine.run import Runner, RunReport, run_plan, start_workers_early
 from rpo_bench.engine.sampling_checks import check_within_reach
 from rpo_bench.engine.tokens import collected_warnings
+from rpo_bench.errors import UserError
 from rpo_bench.spec import RunSpec
 
 DEFAULT_TASK = "civil_qa"
@@ -160,6 +161,7 @@ def evaluation_spec(
     output: Output,
     changes: Callable[[dict[str, Any]], Mapping[str, Any]],
     models: Mapping[str, Any] | None = None,
+    include_path: Path | None = None,
 ) -> RunSpec:
     """The spec of a run that measures finished checkpoints, as an earlier run in the folder did.
 
@@ -168,14 +170,20 @@ def evaluation_spec(
         output: where results go, and perhaps are.
         changes: fields of EvaluationSpec that differ, given the decoding below them.
         models: fields of RunSpec that say how base models are used.
+        include_path: a folder of further tasks.
+
+    Raises:
+        UserError: what the earlier run says would run code or reach a server, and nobody asks for it now.
     """
     below: dict[str, Any] = {}
     if output.spec.exists():
         kept = ("evaluation", "prompt_format", "system_prompt", "loading", "generation")
         earlier = read_run_spec(output.spec)
         below = earlier.model_dump(include={**dict.fromkeys(kept, True), "data": {"long"}})
-        task = task or earlier_task(output, earlier)
+        task = task or earlier_task(output, earlier, include_path)
     evaluation = changes(below.get("evaluation", {}).get("decoding", {}))
+    if below:
+        _check_asked_again(output.spec, earlier, evaluation, models or {})
     asked = {
         "task": task or DEFAULT_TASK,
         "methods": [{"name": "reference"}],
@@ -184,6 +192,23 @@ def evaluation_spec(
     }
     settings = merged([below, asked])
     return run_spec(settings, "The settings can't be used")
+
+
+def _check_asked_again(
+    file: Path, earlier: RunSpec, evaluation: Mapping[str, Any], models: Mapping[str, Any]
+) -> None:
+    """Checks that a stored spec runs no code and reaches no server by itself: the folder may be anybody's."""
+    reward = earlier.evaluation.reward
+    if reward is not None and reward.startswith("python:") and "reward" not in evaluation:
+        raise UserError(
+            f"{file} names the reward {reward}, whose code would run: if you trust it, give it again with "
+            f"--reward {reward}."
+        )
+    if earlier.generation.backend == "openai" and "generation" not in models:
+        raise UserError(
+            f"{file} names a server, which would get your key: if you trust it, give it again with "
+            "--generation-backend openai --generation-args base_url=…."
+        )
 
 
 def _tell(plan: Plan, voice: Voice) -> None:

@@ -16,6 +16,7 @@ from rpo_bench.atomic import atomic_file, explained
 from rpo_bench.engine.scoring_advice import only_scoring
 from rpo_bench.errors import UserError
 from rpo_bench.hashing import hash_json
+from rpo_bench.reading import read_text
 from rpo_bench.spec import CellSpec, Frozen, RunSpec
 
 
@@ -244,8 +245,6 @@ def difference(there: dict[str, Any], here: dict[str, Any]) -> str | None:
 def read_yaml(file: Path) -> Any:
     """What a YAML file holds; raises UserError when it can't be read."""
     try:
-        return yaml.safe_load(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError(f"{file} can't be read: {error.strerror}.") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        return yaml.safe_load(read_text(file))
+    except (yaml.YAMLError, RecursionError) as error:
         raise UserError(f"{file} is not YAML: {str(error).splitlines()[0]}.") from error

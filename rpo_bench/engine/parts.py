@@ -17,7 +17,7 @@ from rpo_bench.hashing import hash_json
 from rpo_bench.models.hf import HFModel
 from rpo_bench.models.quiet import quiet
 from rpo_bench.spec import CellSpec, Decoding, LoadingSpec, PromptFormat
-from rpo_bench.tasks import RewardFunction, Task, load_task
+from rpo_bench.tasks import RewardFunction, Task, load_folder
 from trainers.examples import Examples
 from trainers.reference import ReferenceCache
 from trainers.settings import FitResult
@@ -32,7 +32,7 @@ def task_of(work: CellWork) -> Task:
 
 @lru_cache(maxsize=4)
 def _task(folder: Path, heldout: Path | None) -> Task:
-    return replace(load_task(str(folder)), heldout_folder=heldout)
+    return replace(load_folder(folder), heldout_folder=heldout)
 
 
 def dataset_of(work: CellWork) -> str | None:

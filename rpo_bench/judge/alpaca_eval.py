@@ -1,14 +1,13 @@
 """Judgements in AlpacaEval's format: ``annotations.json``, plain or gzipped."""
 
-import gzip
 import json
 import math
-import zlib
 from pathlib import Path
 from typing import Any
 
 from rpo_bench.errors import UserError
 from rpo_bench.judge.judgements import Judgement, Judgements
+from rpo_bench.reading import LARGE, read_bytes, unpacked
 
 _FIELDS = ("instruction", "output_1", "output_2", "generator_1", "generator_2", "preference")
 
@@ -33,16 +32,14 @@ def read_alpaca_eval(file: Path) -> Judgements:
 
 
 def _records(file: Path) -> list[dict[str, Any]]:
+    raw = read_bytes(file, LARGE)
+    if raw[:2] == b"\x1f\x8b":
+        try:
+            raw = unpacked(raw)
+        except ValueError as error:
+            raise UserError(f"{file} {error}.") from error
     try:
-        raw = file.read_bytes()
-        text = gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw
-        value = json.loads(text)
-    except FileNotFoundError:
-        raise UserError(f"{file}: there is no such file.") from None
-    except OSError as error:
-        raise UserError(f"{file} can't be read: {error.strerror or error}.") from error
-    except (EOFError, zlib.error) as error:
-        raise UserError(f"{file} is damaged: {str(error).rstrip('.')}.") from error
+        value = json.loads(raw)  # theirs may have NaN
     except (ValueError, RecursionError) as error:
         raise UserError(f"{file} is not JSON: {error}.") from error
     if not isinstance(value, list) or not value or not all(isinstance(one, dict) for one in value):

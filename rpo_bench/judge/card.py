@@ -1,5 +1,7 @@
 """The judge card: how far a judge can be believed, measured on its own games."""
 
+import json
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ from rpo_bench.errors import UserError
 from rpo_bench.judge.cautions import warnings_of
 from rpo_bench.judge.games import Game
 from rpo_bench.judge.questions import Outcome, Question, first_won, questions_of
+from rpo_bench.reading import read_json
 from rpo_bench.results.schema import Interval
 from rpo_bench.spec import Frozen
 from rpo_bench.stats.bootstrap import mean_over_prompts
@@ -126,11 +129,11 @@ def write_card(folder: Path, card: JudgeCard) -> None:
 def read_card(folder: Path) -> JudgeCard | None:
     """The card in a judge's folder; None where there is none. Raises UserError when it is damaged."""
     file = folder / CARD_FILE
-    if not file.is_file():
+    if not os.path.lexists(file):
         return None
     try:
-        return JudgeCard.model_validate_json(file.read_text(encoding="utf-8"))
-    except (ValidationError, ValueError) as error:
+        return JudgeCard.model_validate_json(json.dumps(read_json(file)))
+    except ValidationError as error:
         raise UserError(f"{file} is no judge card: {str(error).splitlines()[0]}.") from error
 
 

@@ -4,6 +4,8 @@ import json
 from pathlib import Path
 
 from rpo_bench.atomic import atomic_file
+from rpo_bench.errors import UserError
+from rpo_bench.reading import read_json
 
 COMMANDS_FILE = "commands.json"
 
@@ -20,7 +22,7 @@ def note_command(folder: Path, command: str) -> None:
 def read_commands(folder: Path) -> list[str]:
     """The commands by which a judge was asked; none where a run asked it, or an earlier version."""
     try:
-        known = json.loads((folder / COMMANDS_FILE).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        known = read_json(folder / COMMANDS_FILE)
+    except UserError:
         return []
     return [str(one) for one in known] if isinstance(known, list) else []

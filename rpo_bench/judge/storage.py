@@ -18,6 +18,7 @@ from rpo_bench.hashing import hash_json
 from rpo_bench.judge.games import Game
 from rpo_bench.judge.parsing import Answer, read_attempt
 from rpo_bench.judge.protocol import Judge, Mode, StoredReply
+from rpo_bench.reading import LARGE, parse_json, read_bytes, read_json, suspicious
 from rpo_bench.results.json_lines import write_json_lines
 from rpo_bench.spec import Frozen
 
@@ -58,12 +59,12 @@ def judge_folders(output: Path) -> list[Path]:
 def read_identity(folder: Path) -> dict[str, Any]:
     """Who judged; raises UserError when ``judge.json`` can't be used."""
     file = folder / IDENTITY_FILE
-    try:
-        value = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UserError(f"{file} can't be read: {error}.") from error
+    value = read_json(file)
     if not isinstance(value, dict) or value.get("mode") not in ("verdict", "logprobs"):
         raise UserError(f"{file} doesn't describe a judge: it needs 'mode', verdict or logprobs.")
+    for name in ("backend", "model"):
+        if not isinstance(value.get(name), str):
+            raise UserError(f"{file} doesn't describe a judge: it needs '{name}', a text.")
     return value
 
 
@@ -197,7 +198,7 @@ def _lock(file: TextIO, folder: Path) -> None:
 
 
 def _mend(file: Path) -> None:
-    raw = file.read_bytes()
+    raw = read_bytes(file, LARGE)
     whole = raw.rfind(b"\n") + 1
     if whole < len(raw):
         os.truncate(file, whole)
@@ -205,12 +206,14 @@ def _mend(file: Path) -> None:
 
 def _lines(file: Path, model: type[M]) -> list[M]:
     """All whole lines; a torn last one, still being written or lost in a crash, is no line yet."""
-    raw = file.read_bytes() if file.is_file() else b""
+    raw = read_bytes(file, LARGE) if os.path.lexists(file) else b""
     found = []
     for number, line in enumerate(raw[: raw.rfind(b"\n") + 1].splitlines(), start=1):
         try:
+            if suspicious(line):
+                parse_json(line)
             found.append(model.model_validate_json(line))
-        except ValidationError as error:
-            what = error.errors()[0]["msg"]
+        except ValueError as error:  # of pydantic too
+            what = error.errors()[0]["msg"] if isinstance(error, ValidationError) else error
             raise UserError(f"{file}, line {number}: {what}; mend the line or take it out.") from error
     return found

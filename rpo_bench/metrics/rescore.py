@@ -14,7 +14,7 @@ from rpo_bench.results.samples import ScoreLine, StoredSample
 from rpo_bench.results.schema import Record
 from rpo_bench.results.store import SCORES_FILE, StoredRecord, read_samples, read_scores, write_record
 from rpo_bench.spec import CellSpec
-from rpo_bench.tasks import load_task, task_folders
+from rpo_bench.tasks import known_task, task_folders
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ def prompts_of(
     """The task's own prompts, with their metadata, where they are at hand and unchanged; else their texts."""
     if spec.task in task_folders(include_path):
         try:
-            task = load_task(spec.task, include_path)
+            task = known_task(spec.task, include_path)
             known = {prompt.prompt_id: prompt for prompt in task.heldout}
             if all(one.prompt_id in known and known[one.prompt_id].text == one.prompt for one in samples):
                 return list(known.values())

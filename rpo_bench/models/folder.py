@@ -6,6 +6,7 @@ from typing import Any
 
 from rpo_bench.errors import UserError
 from rpo_bench.models.safetensors_file import check_whole
+from rpo_bench.reading import read_text
 
 ADAPTER_CONFIG = "adapter_config.json"
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
@@ -80,8 +81,8 @@ def check_adapter_folder(folder: Path, allow_pickle: bool) -> str:
 def read_json(file: Path) -> dict[str, Any]:
     """A JSON object out of a file; raises UserError when it isn't one."""
     try:
-        value = json.loads(file.read_text(encoding="utf-8"))
-    except (ValueError, OSError) as error:
+        value = json.loads(read_text(file))
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{file} can't be read as JSON: {error}.") from error
     if not isinstance(value, dict):
         raise UserError(f"{file} holds no JSON object.")
@@ -105,7 +106,10 @@ def _check_pickle(folder: Path, safe: tuple[str, ...], pickled: tuple[str, ...],
 
 
 def _check_shards(folder: Path, index: str) -> None:
-    shards = sorted(set(read_json(folder / index).get("weight_map", {}).values()))
+    named = read_json(folder / index).get("weight_map")
+    shards = sorted(set(map(str, named.values()))) if isinstance(named, dict) else []
+    if not shards:
+        raise UserError(f"{folder / index} names no file of weights: its 'weight_map' is empty or missing.")
     absent = [name for name in shards if not (folder / name).is_file()]
     if absent:
         raise UserError(f"{folder / index} lists {_listed(absent)}, which isn't in the folder.")

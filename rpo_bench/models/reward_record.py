@@ -1,5 +1,7 @@
 """What a reward model's folder says of it, beside weights and tokenizer: how good it is, and its units."""
 
+import json
+import os
 from pathlib import Path
 from typing import Any, Literal
 
@@ -7,6 +9,7 @@ from pydantic import Field, ValidationError
 
 from rpo_bench.atomic import atomic_file
 from rpo_bench.errors import UserError
+from rpo_bench.reading import read_json
 from rpo_bench.results.schema import Interval
 from rpo_bench.spec import Frozen
 
@@ -87,9 +90,9 @@ def write_reward_record(folder: Path, record: RewardRecord) -> None:
 def read_reward_record(folder: Path) -> RewardRecord | None:
     """Reads it; None where there is none. Raises UserError when it is damaged."""
     file = folder / RECORD_FILE
-    if not file.is_file():
+    if not os.path.lexists(file):
         return None
     try:
-        return RewardRecord.model_validate_json(file.read_text(encoding="utf-8"))
-    except (ValidationError, ValueError) as error:
+        return RewardRecord.model_validate_json(json.dumps(read_json(file)))
+    except ValidationError as error:
         raise UserError(f"{file} is no record of a reward model: {str(error).splitlines()[0]}.") from error

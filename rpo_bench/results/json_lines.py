@@ -3,17 +3,15 @@
 import gzip
 import json
 import math
-import zlib
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
-from pydantic_core import from_json
 
 from rpo_bench.atomic import atomic_file
-from rpo_bench.errors import UserError
+from rpo_bench.reading import Unreadable, parse_json, read_lines, suspicious
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -50,20 +48,6 @@ def _without_non_finite(value: Any) -> Any:
     return value
 
 
-def _raw_lines(file: Path) -> list[tuple[int, bytes]]:
-    """The non-empty lines with their numbers; raises UserError when the file can't be read to its end."""
-    try:
-        data = file.read_bytes()
-        text = gzip.decompress(data) if file.suffix == ".gz" else data
-    except FileNotFoundError:
-        raise UserError(f"{file}: there is no such file.") from None
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise UserError(f"{file} is damaged: {str(error).rstrip('.')}.") from error
-    except OSError as error:
-        raise UserError(f"{file} can't be read: {error.strerror or error}.") from error
-    return [(number, line) for number, line in enumerate(text.split(b"\n"), start=1) if line.strip()]
-
-
 def _as_list(lines: list[tuple[int, bytes]]) -> bytes:
     """All lines as one JSON array: read at once they take a fraction of the time."""
     return b"[" + b",".join(line for _, line in lines) + b"]"
@@ -76,9 +60,13 @@ def _list_of(model: type[M]) -> TypeAdapter[list[M]]:
 
 def read_json_lines(file: Path, model: type[M]) -> list[M]:
     """Every line as ``model``; raises UserError that names file, line and field of what doesn't fit."""
-    lines = _raw_lines(file)
+    lines = read_lines(file)
+    whole = _as_list(lines)
+    if suspicious(whole):
+        for number, line in lines:
+            _value(file, number, line)
     try:
-        found = _list_of(model).validate_json(_as_list(lines))
+        found = _list_of(model).validate_json(whole)
     except ValidationError:
         found = []
     return found if len(found) == len(lines) else _line_by_line(file, lines, model)
@@ -92,32 +80,28 @@ def _line_by_line(file: Path, lines: list[tuple[int, bytes]], model: type[M]) ->
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join(str(part) for part in first["loc"]) or "the line"
-            raise UserError(f"{file}, line {number}: {where}: {first['msg']}.") from error
+            raise Unreadable(f"{file}, line {number}: {where}: {first['msg']}.") from error
     return found
 
 
 def read_objects(file: Path) -> list[dict[str, Any]]:
     """Every line as a JSON object; raises UserError that names file and line of what isn't one."""
-    lines = _raw_lines(file)
+    lines = read_lines(file)
     found: list[Any]
     try:
-        found = from_json(_as_list(lines), allow_inf_nan=False)
-    except ValueError:  # what it is, or whether it is what Python alone takes, is told line by line
+        found = parse_json(_as_list(lines))
+    except ValueError:  # what it is, is told line by line
         found = []
     if len(found) != len(lines):
         found = [_value(file, number, line) for number, line in lines]
     for (number, _), value in zip(lines, found, strict=True):
         if not isinstance(value, dict):
-            raise UserError(f"{file}, line {number} is not a JSON object.")
+            raise Unreadable(f"{file}, line {number} is not a JSON object.")
     return found
 
 
 def _value(file: Path, number: int, line: bytes) -> Any:
     try:
-        return json.loads(line, parse_constant=_refuse)
+        return parse_json(line)
     except ValueError as error:
-        raise UserError(f"{file}, line {number} is not JSON: {error}.") from error
-
-
-def _refuse(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is not JSON")
+        raise Unreadable(f"{file}, line {number} is not JSON: {error}.") from error

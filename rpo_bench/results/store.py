@@ -5,13 +5,14 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, NoReturn
+from typing import Any, Literal
 
 from pydantic import ValidationError
 from pydantic_core import PydanticSerializationError
 
 from rpo_bench.atomic import atomic_file
 from rpo_bench.errors import UserError
+from rpo_bench.reading import Missing, read_json
 from rpo_bench.results.command_line import whole
 from rpo_bench.results.json_lines import read_json_lines, read_objects
 from rpo_bench.results.samples import ScoreLine, StoredSample
@@ -129,14 +130,11 @@ def _read(folder: Path) -> tuple[Record, bool]:
             "unfinished: the run that was writing it is still going or was stopped", "unfinished"
         )
     try:
-        text = (folder / RECORD_FILE).read_text(encoding="utf-8")
-        value = json.loads(text, parse_constant=_refuse)
-    except FileNotFoundError:
+        value = read_json(folder / RECORD_FILE)
+    except Missing:
         raise BrokenRecord(f"unfinished: it has no {RECORD_FILE}", "unfinished") from None
-    except OSError as error:
-        raise BrokenRecord(f"{RECORD_FILE} can't be read: {error.strerror or error}") from error
-    except (ValueError, RecursionError) as error:
-        raise BrokenRecord(f"{RECORD_FILE} is not JSON: {error}") from error
+    except UserError as error:
+        raise BrokenRecord(str(error).replace(f"{folder}/", "").rstrip(".")) from error
     _check_version(value)
     try:
         record = whole(Record.model_validate_json(json.dumps(upgraded(value))))
@@ -167,10 +165,6 @@ def _first_error(error: ValidationError) -> str:
     where = ".".join(str(part) for part in errors[0]["loc"])
     more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
     return f"field '{where}': {errors[0]['msg']}{more}"
-
-
-def _refuse(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is not JSON")
 
 
 def read_results(roots: Path | Sequence[Path]) -> Results:
@@ -231,7 +225,7 @@ def _result_folders(roots: Sequence[Path]) -> Iterator[tuple[Path, Path]]:
             if "results" in folders and (folder == root or SPEC_FILE in files):
                 folders[:] = ["results"]  # a run's output: its work folder holds no results
             folders.sort()
-            if {RECORD_FILE, SAMPLES_FILE, SCORES_FILE}.isdisjoint(files):
+            if {RECORD_FILE, SAMPLES_FILE, SCORES_FILE}.isdisjoint([*files, *folders]):
                 continue
             folders.clear()  # a result holds no results
             if (resolved := folder.resolve()) not in seen:
@@ -256,4 +250,4 @@ def read_train_log(folder: Path) -> list[dict[str, Any]]:
         UserError: Naming file and line of what is wrong.
     """
     file = folder / TRAIN_LOG_FILE
-    return read_objects(file) if file.exists() else []
+    return read_objects(file) if os.path.lexists(file) else []

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from rpo_bench.errors import UserError
+from rpo_bench.reading import read_bytes
 from rpo_bench.results.places import ABSOLUTE
 from rpo_bench.results.store import RECORD_FILE, SPEC_FILE, StoredRecord, read_train_log
 from rpo_bench.submit.report import Check, ruled
@@ -49,8 +50,10 @@ def privacy(records: Sequence[StoredRecord], root: Path, names: Sequence[str] | 
 def _texts(stored: StoredRecord) -> Iterator[tuple[str, str]]:
     for name in (RECORD_FILE, SPEC_FILE):
         file = stored.folder / name
-        if file.is_file():
-            yield name, file.read_text(encoding="utf-8", errors="replace")
+        try:
+            yield name, read_bytes(file).decode(errors="replace")
+        except UserError:  # told elsewhere
+            continue
     try:
         log = read_train_log(stored.folder)
     except UserError:  # told elsewhere

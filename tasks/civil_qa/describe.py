@@ -17,7 +17,7 @@ from rpo_bench.models.hf import HFModel
 from rpo_bench.models.protocol import Generation
 from rpo_bench.oracle import oracle_curve
 from rpo_bench.spec import Decoding
-from rpo_bench.tasks import Task, load_task
+from rpo_bench.tasks import Task, known_task
 from tasks.civil_qa.questions import asked
 from tasks.civil_qa.reading import Reading, read
 from tasks.civil_qa.reward import gold_reward
@@ -34,7 +34,7 @@ def main(
     import torch
 
     torch.set_num_threads(1)
-    task = load_task("civil_qa")
+    task = known_task("civil_qa")
     for lines in (
         models_table(task),
         behaviour_table(task, samples, seed),
