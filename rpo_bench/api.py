@@ -14,10 +14,11 @@ from rpo_bench.compare.frame import comparisons_frame
 from rpo_bench.compare.report import Report
 from rpo_bench.compare.section import Options
 from rpo_bench.data.task_source import name_files
-from rpo_bench.errors import UserError
+from rpo_bench.errors import UserError, bounded
 from rpo_bench.results.frame import results_frame
 from rpo_bench.results.store import read_results
 from rpo_bench.site.build import PAGE, build_leaderboard
+from rpo_bench.visible import visible_lines
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -257,10 +258,7 @@ def load_results(path: Paths = "results") -> "pd.DataFrame":
         raise UserError(f"{', '.join(map(str, roots))}: there are no results here that can be used{why}.")
     if found.broken:
         first = found.broken[0]
-        warnings.warn(
-            f"{len(found.broken)} results can't be used; the first, {first.folder}: {first.reason}.",
-            stacklevel=2,
-        )
+        _warn(f"{len(found.broken)} results can't be used; the first, {first.folder}: {first.reason}.", 2)
     return results_frame(found)
 
 
@@ -357,11 +355,11 @@ def _site(root: Path, place: Place, begun: float) -> "Site":
 
 
 def _voice() -> "Voice":
-    from rich.console import Console
 
     from rpo_bench.engine.matrix import Voice
+    from rpo_bench.screen import SafeConsole
 
-    return Voice(Console(stderr=True, highlight=False), lambda text: warnings.warn(text, stacklevel=4))
+    return Voice(SafeConsole(stderr=True), lambda text: _warn(text, 4))
 
 
 def _ended(done: "Execution") -> Run:
@@ -373,6 +371,11 @@ def _ended(done: "Execution") -> Run:
     if done.judgement is not None and done.judgement.status != "done":
         failures += (f"The judge failed: {done.judgement.reason}",)
     if failures:
-        warnings.warn("\n".join(failures), stacklevel=3)
+        _warn("\n".join(map(bounded, failures)), 3)
     board = build_leaderboard([output.results], output.leaderboard) if output.results.is_dir() else None
     return Run(output.root, board, output.leaderboard / PAGE, failures)
+
+
+def _warn(text: str, level: int) -> None:
+    """A warning in whose text nothing commands a terminal; ``level`` as ``warnings.warn`` counts it here."""
+    warnings.warn(visible_lines(text), stacklevel=level + 1)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rpo_bench.cli.console import err, out
+from rpo_bench.cli.console import err, out, say, say_notes
 from rpo_bench.cli.knobs import KnobFlags
 from rpo_bench.cli.making import advance
 from rpo_bench.cli.measuring_flags import EvaluationFlags
@@ -113,11 +113,10 @@ def _train(spec: "RunSpec", flags: CheckpointFlags, data: DataFlags, trust: Trus
         cell = plan.cells[-1]
         _check_same(root, cell.spec.model_dump(mode="json"))
         write_identity(output, plan.identity)
-        for warning in plan.warnings:
-            err().print(f"Note: {warning}", markup=False, soft_wrap=True)
+        say_notes(plan.warnings)
         result = _fit(root, cell_work(plan, cell, output, flags.threads), flags)
     if result.status == "diverged":
-        err().print(f"Training diverged: {result.reason}. Its log is {root / 'train_log.jsonl'}.")
+        say(f"Training diverged: {result.reason}. Its log is {root / 'train_log.jsonl'}.")
         raise typer.Exit(1)
     out().print(
         f"{root / 'checkpoint'}: {result.steps} steps in {clock(result.seconds)}, "
@@ -128,7 +127,7 @@ def _train(spec: "RunSpec", flags: CheckpointFlags, data: DataFlags, trust: Trus
         from rpo_bench.results.push import push_to_hub
 
         address = push_to_hub(root / "checkpoint", flags.push_to_hub)
-        out().print(f"Pushed to {address}", markup=False, soft_wrap=True)
+        out().print(f"Pushed to {address}", soft_wrap=True)
 
 
 def _fit(root: Path, work: "CellWork", flags: CheckpointFlags) -> "FitResult":
