@@ -142,8 +142,10 @@ def make_spec(
     Raises:
         UserError: names the field that is wrong.
     """
-    from rpo_bench.engine.presets import layers_of, spec_over
+    from rpo_bench.engine.presets import WRONG, layers_of, spec_over
+    from rpo_bench.plain_data import check_plain
 
+    check_plain([preset, None if config is None else str(config), settings], WRONG)
     return spec_over(layers_of(preset, None if config is None else Path(config)), _changes(settings))
 
 
@@ -200,9 +202,12 @@ def evaluate(
     begun = time.monotonic()
     from rpo_bench.engine.finished import Finished
     from rpo_bench.engine.matrix import default_evaluation_output, evaluation_spec, run_evaluation
+    from rpo_bench.engine.presets import part_of
 
     site = _site(Path(place.get("output_path") or default_evaluation_output(task)), place, begun)
-    spec = evaluation_spec(task, site.output, lambda _: dict(evaluation or {}), models, site.include_path)
+    given = {"evaluation": evaluation, "models": models}
+    changes, used = part_of(given, "evaluation"), part_of(given, "models")
+    spec = evaluation_spec(task, site.output, lambda _: changes, used, site.include_path)
     finished = Finished(_paths(checkpoints), None if reference is None else str(reference))
     return _ended(run_evaluation(spec, finished, site, _voice()))
 
@@ -310,7 +315,8 @@ def _changes(settings: SpecSettings) -> dict[str, Any]:
         changes["data"] = {"file": str(changes["data"])}
     if "models" in changes:
         models = changes["models"]
-        changes["models"] = [str(m) for m in ([models] if isinstance(models, str | Path) else models)]
+        several = models if isinstance(models, list | tuple) else [models]
+        changes["models"] = [str(one) if isinstance(one, Path) else one for one in several]
     if isinstance(changes.get("seeds"), int):
         changes["seeds"] = [changes["seeds"]]
     return changes
@@ -318,6 +324,7 @@ def _changes(settings: SpecSettings) -> dict[str, Any]:
 
 def _methods(given: Any) -> list[dict[str, Any]]:
     from rpo_bench.parsing import parse_methods
+    from rpo_bench.plain_data import shown
     from rpo_bench.spec import MethodSpec
 
     found: list[dict[str, Any]] = []
@@ -330,7 +337,7 @@ def _methods(given: Any) -> list[dict[str, Any]]:
             found.append(dict(one))
         else:
             raise UserError(
-                f"methods: {one!r} is no method: give texts such as 'rpo(tau=0.3)', or mappings such as "
+                f"methods: {shown(one)} is no method: give texts such as 'rpo(tau=0.3)', or mappings such as "
                 "{'name': 'rpo', 'options': {'tau': 0.3}}."
             )
     return found

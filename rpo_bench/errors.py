@@ -13,6 +13,9 @@ __all__ = ["LONGEST_QUOTE", "UserError", "bounded", "did_you_mean", "located"]
 LONGEST_QUOTE = 300
 
 
+_LONGEST = 200  # characters of a word that are compared
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """A trailing hint for an unknown name.
 
@@ -22,7 +25,7 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     names = sorted(known)
     if not names:
         return ""
-    near = difflib.get_close_matches(word, names, n=1, cutoff=0.6)
+    near = difflib.get_close_matches(word[:_LONGEST], names, n=1, cutoff=0.6)
     return f" Did you mean '{near[0]}'?" if near else f" Known: {', '.join(names)}."
 
 

@@ -16,6 +16,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup, TyperOption
 
 from rpo_bench.cli.devices import use_device
+from rpo_bench.cli.flag_values import check_values
 from rpo_bench.cli.spellings import add_spellings
 from rpo_bench.cli.stopping import INTERRUPTED, stop
 from rpo_bench.errors import UserError, bounded, did_you_mean
@@ -120,6 +121,7 @@ def _equip(command: Any) -> None:
     if _MODELS & {flag for parameter in command.params for flag in parameter.opts}:
         command.params.append(_single_command(_with_device).params[0])
     add_spellings(command)
+    check_values(command)
     for sub in getattr(command, "commands", {}).values():
         _equip(sub)
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 from rpo_bench.cli.console import err, out, print_json, print_table
 from rpo_bench.cli.options import flag, with_flags
 from rpo_bench.cli.run_flags import TrustFlags
+from rpo_bench.plain_data import MAX_SEED
 
 if TYPE_CHECKING:
     from rpo_bench.oracle_report import OracleReport
@@ -43,7 +44,7 @@ class OracleFlags:
             metavar="DIR",
         ),
     ] = Path("results")
-    seed: Annotated[int, flag("--seed", "Of the sampling.", "Samples", min=0)] = 0
+    seed: Annotated[int, flag("--seed", "Of the sampling.", "Samples", min=0, max=MAX_SEED)] = 0
     threads: Annotated[int, flag("--threads", "Threads of torch.", "Samples", min=1)] = 1
     as_json: Annotated[bool, flag("--json", "Print JSON.", "Output")] = False
 

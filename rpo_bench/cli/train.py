@@ -15,6 +15,7 @@ from rpo_bench.cli.options import flag, with_flags
 from rpo_bench.cli.run_flags import DataFlags, ModelFlags, TrainingFlags, TrustFlags
 from rpo_bench.engine.output import difference, flat, read_yaml
 from rpo_bench.errors import UserError
+from rpo_bench.plain_data import MAX_SEED
 
 if TYPE_CHECKING:
     from rpo_bench.engine.work import CellWork
@@ -33,7 +34,7 @@ class CheckpointFlags:
         float | None,
         flag("--strength", "τ, β or k: where on the method's frontier; its default.", "What to train"),
     ] = None
-    seed: Annotated[int, flag("--seed", "Of the batches.", "What to train", min=0)] = 0
+    seed: Annotated[int, flag("--seed", "Of the batches.", "What to train", min=0, max=MAX_SEED)] = 0
     model: Annotated[
         str, flag("--model", "The base model: one of the task's by name, or a folder.", "What to train")
     ] = "decoder"

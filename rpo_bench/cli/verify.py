@@ -9,6 +9,7 @@ from rpo_bench.cli.console import err, out, print_exact, print_json, print_table
 from rpo_bench.cli.knobs import KnobFlags
 from rpo_bench.cli.options import with_flags
 from rpo_bench.errors import UserError, did_you_mean
+from rpo_bench.plain_data import MAX_SEED
 
 if TYPE_CHECKING:
     from rpo_bench.spec import MethodSpec
@@ -39,7 +40,7 @@ def verify(
     ks: Annotated[
         str, typer.Option("--ks", help="Responses to a prompt; K → ∞ is always looked at.")
     ] = "1,2,4,16",
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Of the world and its data.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", min=0, max=MAX_SEED, help="Of the world and its data.")] = 0,
     noise: Annotated[
         float | None,
         typer.Option(

@@ -140,7 +140,7 @@ def spelt_list(found: str, field: str) -> Any:
 def _parsed(found: str, field: str) -> Any:
     try:
         return json.loads(found)
-    except (json.JSONDecodeError, RecursionError):
+    except (ValueError, RecursionError):
         raise BadRecordError(f"'{field}' is '{found[:40]}', not JSON") from None
 
 

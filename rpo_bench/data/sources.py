@@ -93,6 +93,8 @@ def _json_record(line: Line) -> Record:
         value = json.loads(line.text.rstrip("\r\n"))
     except json.JSONDecodeError as error:
         return Record(line.number, "line", {}, f"not JSON ({error.msg} at column {error.colno})")
+    except ValueError:  # Python reads no more digits
+        return Record(line.number, "line", {}, "a number of more than 4,300 digits")
     except RecursionError:
         return Record(line.number, "line", {}, "JSON nested too deeply")
     return _record(line.number, "line", value)
@@ -110,6 +112,8 @@ def _json(path: Path) -> Iterator[Record]:
         raise UserError(
             f"{path} line {error.lineno}: not JSON ({error.msg} at column {error.colno})."
         ) from None
+    except ValueError:  # Python reads no more digits
+        raise UserError(f"{path}: it has a number of more than 4,300 digits.") from None
     except RecursionError:
         raise UserError(f"{path}: its JSON is nested too deeply.") from None
     for number, item in enumerate(items, start=1):
