@@ -72,7 +72,7 @@ def read_bytes(file: Path, limit: int | None = None) -> bytes:
         Unreadable: It can't be read, is no regular file, or has more than ``limit`` bytes.
     """
     limit = SMALL if limit is None else limit
-    with _opened(file) as stream:
+    with opened(file) as stream:
         data = stream.read(min(limit, os.fstat(stream.fileno()).st_size) + 1)
         data += stream.read(limit + 1 - len(data)) if len(data) <= limit else b""
     if len(data) > limit:
@@ -192,8 +192,13 @@ def _refuse(constant: str) -> NoReturn:
 
 
 @contextmanager
-def _opened(file: Path) -> Iterator[BinaryIO]:
-    """A regular file, opened without waiting for anybody at the other end of it."""
+def opened(file: Path) -> Iterator[BinaryIO]:
+    """A regular file, opened without waiting for anybody at the other end of it.
+
+    Raises:
+        Missing: There is no such file.
+        Unreadable: It can't be read, or is no regular file.
+    """
     try:
         _check_regular(file, file.stat().st_mode)  # devices aren't even opened
         handle = os.open(file, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0))

@@ -1,19 +1,11 @@
 """What a run is: frozen, validated, hashable."""
 
-from collections.abc import Iterator
-from functools import cache
-from typing import Annotated, Any, Literal, NewType, Self, get_args
+from typing import Annotated, Any, Literal, NewType, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from rpo_bench.data.columns import ColumnName, flag_of
 from rpo_bench.hashing import hash_json
-from rpo_bench.plain_data import MAX_SEED, plain_problem, values_in
-
-Seed = Annotated[int, Field(ge=0, le=MAX_SEED)]
-MAX_NAME = 1000  # characters
-Name = Annotated[str, Field(max_length=MAX_NAME)]
-Strength = Annotated[float, Field(gt=0)]
 
 #: A task as a user names it: a known one, or a folder, whose code is then run. The name of a task in a record
 #: is a plain string, which :func:`rpo_bench.tasks.load_task` doesn't take.
@@ -21,48 +13,12 @@ GivenTask = NewType("GivenTask", str)
 
 
 class Frozen(BaseModel):
-    """The base of all records: immutable, and an unknown key is an error."""
+    """The base of all specs: immutable, and an unknown key is an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Settings(Frozen):
-    """The base of all specs: what somebody sets, through whatever door it comes.
-
-    Every number is finite and fits into 64 bits, every text is Unicode without NUL, and true and false are no
-    numbers.
-    """
-
-    model_config = ConfigDict(allow_inf_nan=False)
-
-    @field_validator("*", mode="before")
-    @classmethod
-    def _plain(cls, value: Any, info: ValidationInfo) -> Any:
-        nested, takes_switch = _kinds(cls, str(info.field_name))
-        if nested:  # its own fields are looked at
-            return value
-        if (problem := plain_problem(value)) is not None:
-            raise ValueError(problem)
-        if not takes_switch and any(isinstance(item, bool) for item in values_in(value)):
-            raise ValueError("true and false are no numbers or texts")
-        return value
-
-
-@cache
-def _kinds(model: type[Settings], field: str) -> tuple[bool, bool]:
-    """Whether a field holds further settings, and whether it takes true and false."""
-    kinds = list(_mentioned(model.model_fields[field].annotation))
-    nested = any(isinstance(kind, type) and issubclass(kind, BaseModel) for kind in kinds)
-    return nested, bool in kinds or Any in kinds
-
-
-def _mentioned(annotation: Any) -> Iterator[Any]:
-    yield annotation
-    for part in get_args(annotation):
-        yield from _mentioned(part)
-
-
-class Decoding(Settings):
+class Decoding(Frozen):
     """How responses are sampled. The default is ancestral sampling, of which KL is a statement."""
 
     temperature: float = Field(1.0, gt=0)
@@ -83,15 +39,15 @@ RPO_PAPER_DECODING = Decoding(
 )
 
 
-class LoraSpec(Settings):
+class LoraSpec(Frozen):
     """Low-rank adapters through peft; the adapter-free model is then the reference."""
 
     rank: int = Field(8, ge=1)
     alpha: float = Field(16.0, gt=0)
-    target_modules: tuple[str, ...] | None = Field(None, min_length=1, description="None: every linear layer")
+    target_modules: tuple[str, ...] | None = Field(None, description="None: every linear layer")
 
 
-class TrainingSpec(Settings):
+class TrainingSpec(Frozen):
     """The part of training that is the same for every method: only the loss may differ."""
 
     steps: int = Field(300, ge=1, description="optimiser steps")
@@ -118,13 +74,13 @@ class TrainingSpec(Settings):
         return "+".join(map(str, value)) if isinstance(value, list | tuple) else value
 
 
-class EvaluationSpec(Settings):
+class EvaluationSpec(Frozen):
     """How every checkpoint is measured."""
 
     n_samples: int = Field(4, ge=1, description="samples per held-out prompt")
     limit: int | None = Field(None, ge=1, description="only the first so many prompts")
     batch_size: int = Field(256, ge=1, description="sequences generated at a time; part of the identity")
-    seed: Seed = 0
+    seed: int = Field(0, ge=0)
     decoding: Decoding = Decoding()
     toxicity: str = Field(
         "profanity",
@@ -133,7 +89,7 @@ class EvaluationSpec(Settings):
     reward: str | None = Field(None, description="None: the task's; 'python:FILE:FUNCTION' or 'hf:FOLDER'")
 
 
-class DataSpec(Settings):
+class DataSpec(Frozen):
     """Which rows are trained on."""
 
     file: str | None = Field(None, description="None: the task's own data")
@@ -160,7 +116,7 @@ class DataSpec(Settings):
         return self
 
 
-class PromptFormat(Settings):
+class PromptFormat(Frozen):
     """How a prompt is laid out around its text before it is tokenised; the response follows it."""
 
     kind: Literal["chat", "template"]
@@ -169,7 +125,7 @@ class PromptFormat(Settings):
     hash: str = Field(description="content hash of the template that is used, and of the system turn")
 
 
-class LoadingSpec(Settings):
+class LoadingSpec(Frozen):
     """How models are loaded to be measured."""
 
     dtype: Literal["float32", "bfloat16", "float16"] = Field(
@@ -182,7 +138,7 @@ class LoadingSpec(Settings):
     )
 
 
-class VllmSettings(Settings):
+class VllmSettings(Frozen):
     """How vLLM's offline engine runs; None leaves a setting to vLLM."""
 
     tensor_parallel_size: int = Field(1, ge=1, description="GPUs that share the model")
@@ -191,7 +147,7 @@ class VllmSettings(Settings):
     enforce_eager: bool = Field(False, description="no CUDA graphs: a quicker start, slower sampling")
 
 
-class ServerSettings(Settings):
+class ServerSettings(Frozen):
     """Where a server of OpenAI-compatible completions is, and how it is asked."""
 
     base_url: str | None = Field(None, description="such as http://localhost:8000/v1")
@@ -201,7 +157,7 @@ class ServerSettings(Settings):
     timeout: float = Field(120.0, gt=0, description="seconds of one request")
 
 
-class GenerationSpec(Settings):
+class GenerationSpec(Frozen):
     """What samples from checkpoints when they are measured; probes and rollouts are always transformers'."""
 
     backend: Literal["hf", "vllm", "openai"] = Field("hf", description="part of a cell's identity")
@@ -214,10 +170,10 @@ class GenerationSpec(Settings):
         return GenerationSpec() if self.backend == "openai" else self
 
 
-class MethodSpec(Settings):
+class MethodSpec(Frozen):
     """A registered method with the options that differ from its defaults."""
 
-    name: Name
+    name: str
     options: dict[str, Any] = Field(default_factory=dict)
     source: str | None = Field(None, description="content hash of the plug-in that defines it; None: ours")
 
@@ -228,7 +184,7 @@ class MethodSpec(Settings):
         return f"{self.name}({options})" if options else self.name
 
 
-class CellSpec(Settings):
+class CellSpec(Frozen):
     """One training run and its evaluation: (task, base model, method, strength, seed) and how."""
 
     task: str
@@ -243,7 +199,7 @@ class CellSpec(Settings):
     model_hash: str = Field(description="content hash of the base model's folder")
     method: MethodSpec
     strength: float | None = Field(description="None: the reference policy itself, not trained")
-    seed: Seed
+    seed: int = Field(ge=0)
     training: TrainingSpec
     evaluation: EvaluationSpec
     prompt_format: PromptFormat | None = Field(None, description="None: prompts go in as they are")
@@ -299,18 +255,18 @@ def without_later_defaults(settings: dict[str, Any]) -> dict[str, Any]:
     return kept
 
 
-class RunSpec(Settings):
+class RunSpec(Frozen):
     """What ``train-and-eval`` is asked for; the plan turns it into cells."""
 
-    task: Annotated[GivenTask, Field(max_length=MAX_NAME)] = GivenTask("civil_qa")
+    task: GivenTask = GivenTask("civil_qa")
     data: DataSpec = DataSpec()
-    models: tuple[Name, ...] = Field(("decoder",), min_length=1, description="the task's names, or folders")
+    models: tuple[str, ...] = Field(("decoder",), min_length=1, description="the task's names, or folders")
     methods: tuple[MethodSpec, ...] = Field(min_length=1)
-    strengths: dict[str, Annotated[tuple[Strength, ...], Field(min_length=1)]] = Field(
+    strengths: dict[str, tuple[float, ...]] = Field(
         default_factory=dict, description="by method name; '*' for all; the method's own otherwise"
     )
     n_strengths: int | None = Field(None, ge=1, description="how many of a method's own strengths to run")
-    seeds: tuple[Seed, ...] = Field((0, 1, 2), min_length=1)
+    seeds: tuple[int, ...] = Field((0, 1, 2), min_length=1)
     learning_rates: tuple[Annotated[float, Field(gt=0)], ...] = Field(
         (), description="a sweep: every cell at each of them, in place of the training's one"
     )

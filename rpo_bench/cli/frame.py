@@ -16,11 +16,9 @@ import typer
 from typer.core import TyperCommand, TyperGroup, TyperOption
 
 from rpo_bench.cli.devices import use_device
-from rpo_bench.cli.flag_values import check_values
 from rpo_bench.cli.spellings import add_spellings
 from rpo_bench.cli.stopping import INTERRUPTED, stop
-from rpo_bench.errors import UserError, bounded, did_you_mean
-from rpo_bench.guard import guarded
+from rpo_bench.errors import UserError, did_you_mean
 from rpo_bench.registry import PLUGINS_VARIABLE, load_plugins
 from rpo_bench.shadows import shadowed_in
 
@@ -121,7 +119,6 @@ def _equip(command: Any) -> None:
     if _MODELS & {flag for parameter in command.params for flag in parameter.opts}:
         command.params.append(_single_command(_with_device).params[0])
     add_spellings(command)
-    check_values(command)
     for sub in getattr(command, "commands", {}).values():
         _equip(sub)
 
@@ -163,10 +160,6 @@ class Frame(TyperGroup):
         settings = (args, prog_name, complete_var, False, windows_expand_args)
         if not standalone_mode:
             return super().main(*settings, **extra)
-        with guarded():
-            return self._run_to_its_end(*settings, **extra)
-
-    def _run_to_its_end(self, *settings: Any, **extra: Any) -> NoReturn:
         try:
             code = super().main(*settings, **extra)
         except (KeyboardInterrupt, typer.Abort):
@@ -196,7 +189,7 @@ def _end_of(error: Exception) -> NoReturn:
         _end(f"{where}{error.strerror}.", 2)
     if (shadowed := shadowed_in(error)) is not None:
         _end(str(shadowed), 2)
-    sys.stderr.write(f"{traceback.format_exc()}\n")
+    typer.echo(traceback.format_exc(), err=True)
     _end(BUG, 1)
 
 
@@ -230,5 +223,5 @@ def _from_environment(context: Any, parameter: Any) -> str:
 
 
 def _end(sentence: str, code: int) -> NoReturn:
-    sys.stderr.write(f"{bounded(sentence)}\n")
+    typer.echo(sentence, err=True)
     sys.exit(code)

@@ -1,5 +1,6 @@
 """Asking a judge from the command line: what it would take, how far it is, what became of its calls."""
 
+import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -7,7 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rpo_bench.cli.console import err, out, print_facts, print_json, say
+import typer
+
+from rpo_bench.cli.console import err, out, print_facts
 from rpo_bench.cli.judge_flags import CostFlags
 
 if TYPE_CHECKING:
@@ -101,7 +104,7 @@ def _print_plan(judge: "Judge", plan: "Plan", paid: set[str], budget: "Budget", 
         "cost": price if cost.priced else None,
     }
     if cost.as_json:
-        print_json(facts)
+        typer.echo(json.dumps(facts, indent=2))
         return
     told = {
         "games": f"{len(plan.games):,}, of which {facts['identical']:,} are between identical responses",
@@ -121,7 +124,7 @@ def print_account(asked: Asked, cost: CostFlags) -> None:
     facts = {name: value for name, value in vars(account).items() if not isinstance(value, Counter)}
     if cost.as_json:
         why = {"unscored": dict(account.unscored), "failed": dict(account.failed)}
-        print_json({**facts, **why, "judge": asked.name, "folder": str(folder)})
+        typer.echo(json.dumps({**facts, **why, "judge": asked.name, "folder": str(folder)}, indent=2))
         return
     unscored, failed = account.unscored.total(), account.failed.total()
     told = {
@@ -142,8 +145,8 @@ def print_account(asked: Asked, cost: CostFlags) -> None:
     print_facts(told)
     for what, reasons in (("unscored", account.unscored), ("failed", account.failed)):
         for reason, n in reasons.most_common():
-            out().print(f"{n:,} {what}: {reason}", soft_wrap=True)
+            out().print(f"{n:,} {what}: {reason}", markup=False, soft_wrap=True)
     if account.stopped:
-        say("Stopped by --judge-max-cost; the same command goes on from here.")
+        err().print("Stopped by --judge-max-cost; the same command goes on from here.", markup=False)
     elif failed:
-        say("The same command tries the failed calls again.")
+        err().print("The same command tries the failed calls again.", markup=False)

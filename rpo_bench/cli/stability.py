@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rpo_bench.cli.console import out, print_json, print_table, say_notes
+from rpo_bench.cli.console import err, out, print_table
 
 if TYPE_CHECKING:
     from rpo_bench.compare.steadiness import StabilityReport, Steadiness
@@ -42,10 +42,11 @@ def stability(
         raise UserError("There are no stored baselines here: name a folder of results.")
     report = stability_report(roots, Limits(kl_cap, threshold))
     if as_json:
-        print_json(report)
+        typer.echo(report.model_dump_json(indent=2))
     else:
         _print(report)
-    say_notes(report.notes)
+    for note in report.notes:
+        err().print(f"Note: {note}", markup=False, soft_wrap=True)
 
 
 def _print(report: "StabilityReport") -> None:

@@ -4,7 +4,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rpo_bench.data.conversation import Conversation, Turn
-from rpo_bench.data.fields import BadRecordError, kind_of, present, spelt_list, text
+from rpo_bench.data.excerpt import listed
+from rpo_bench.data.fields import BadRecordError, present, spelt_list, text
+from rpo_bench.data.numbers import kind_of
 
 ANSWERS = "assistant"
 #: What a template may show of a message beside its content, and what is not carried along.
@@ -27,7 +29,7 @@ def turns_in(value: Mapping[str, Any], field: str, textual: bool = False) -> tup
 
 def _turn(message: Mapping[str, Any], name: str) -> Turn:
     if "role" not in message or "content" not in message:
-        keys = ", ".join(map(str, message)) or "nothing"
+        keys = listed(message) or "nothing"
         raise BadRecordError(f"'{name}' has {keys}, where a message {{role, content}} is wanted")
     hidden = next((key for key in _NOT_READ if message.get(key)), None)
     if hidden is not None:
@@ -110,7 +112,7 @@ def _check_text(value: Mapping[str, Any], field: str, turns: Sequence[Turn] | No
 
 def _answer(turns: Sequence[Turn], field: str) -> str:
     if len(turns) != 1 or turns[0].role != ANSWERS:
-        roles = ", ".join(turn.role for turn in turns) or "nothing"
+        roles = listed(turn.role for turn in turns) or "nothing"
         raise BadRecordError(
             f"'{field}' has the turns {roles} behind the prompt, where one turn of the assistant is wanted"
         )

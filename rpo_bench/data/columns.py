@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Literal
 
+from rpo_bench.data.excerpt import listed
 from rpo_bench.data.sources import Record
 
 #: The columns that may go by another name, each with a flag ``--<name>-column``.
@@ -30,7 +31,7 @@ def renamed(record: Record, columns: Mapping[ColumnName, str]) -> Record:
     value = record.value
     for ours, theirs in columns.items():
         if theirs not in value:
-            there = ", ".join(map(str, value)) or "none"
+            there = listed(value) or "none"
             problem = f"the column '{theirs}', which {flag_of(ours)} names, is missing; there are {there}"
             return replace(record, value={}, problem=problem)
     gone = {*columns, *columns.values()}

@@ -5,7 +5,12 @@ import unicodedata
 from collections.abc import Iterable
 from typing import Annotated, Any, NamedTuple
 
+import regex  # type: ignore[import-untyped]
 from pydantic import Field, PlainSerializer, ValidatorFunctionWrapHandler, WrapValidator
+
+#: Python takes the square of the length to normalise a run of marks: long ones are parted, as Unicode's
+#: stream-safe format (UAX #15) parts them.
+_MARKS = regex.compile(r"\p{M}{100}(?=\p{M})")
 
 
 class Turn(NamedTuple):
@@ -67,7 +72,8 @@ def alike(prompt: str) -> str:
     """
     if isinstance(prompt, Conversation):
         return json.dumps([[turn.role, alike(turn.content)] for turn in prompt.turns])
-    return " ".join(unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", prompt).casefold()).split())
+    text = prompt if prompt.isascii() else _MARKS.sub("\\g<0>\u034f", prompt)
+    return " ".join(unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold()).split())
 
 
 def identity(prompt: str) -> str:

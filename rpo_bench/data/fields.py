@@ -1,21 +1,31 @@
 """The fields of a record: text, numbers and metadata, checked one by one."""
 
 import ast
-import json
 import math
 import re
+import warnings
 from collections.abc import Mapping
 from datetime import date, time, timedelta
 from decimal import Decimal
 from typing import Any
 
+from rpo_bench.data.excerpt import excerpt
+from rpo_bench.data.json_text import NotJSONError, parse_json, too_deep
+from rpo_bench.data.numbers import NotANumberError, as_number, kind_of
+
 #: Columns with what a response may be compared with: a text, and a list of texts.
 REFERENCE, REFERENCES = "reference", "references"
+#: Characters of a message about a record, and of a list as Python writes it: reading one takes much memory.
+MESSAGE = 600
+MAX_PYTHON_LIST = 1 << 20
 _BRACKETED = re.compile(r"\s*\[.*\]\s*", re.DOTALL)
 
 
 class BadRecordError(Exception):
-    """Why a record can't be used, without its place: the reader knows that."""
+    """Why a record can't be used, in a few hundred characters, without its place: the reader knows that."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(excerpt(reason, MESSAGE))
 
 
 def text(value: Mapping[str, Any], field: str, within: str = "") -> str:
@@ -26,10 +36,15 @@ def text(value: Mapping[str, Any], field: str, within: str = "") -> str:
         raise BadRecordError(f"'{name}' is missing")
     if not isinstance(found, str):
         raise BadRecordError(f"'{name}' is {kind_of(found)}, where text is wanted")
+    return unicode(found, f"'{name}'")
+
+
+def unicode(found: str, what: str) -> str:
+    """The text itself; raises BadRecordError where it isn't Unicode: JSON can spell half of a pair."""
     try:
         found.encode("utf-8")
     except UnicodeEncodeError as error:
-        raise BadRecordError(f"'{name}' has half a surrogate pair at character {error.start + 1}") from None
+        raise BadRecordError(f"{what} has half a surrogate pair at character {error.start + 1}") from None
     return found
 
 
@@ -50,27 +65,10 @@ def optional_number(
 
 
 def _finite(found: Any, name: str, textual: bool) -> float:
-    if isinstance(found, bool):
-        raise BadRecordError(f"'{name}' is {str(found).lower()}, where a number is wanted: write 1 and 0")
-    if textual and isinstance(found, str):
-        try:
-            result = float(found)
-        except ValueError:
-            raise BadRecordError(f"'{name}' is '{found[:40]}', not a number") from None
-    elif isinstance(found, int | float | Decimal):
-        result = _as_float(found)
-    else:
-        raise BadRecordError(f"'{name}' is {kind_of(found)}, where a number is wanted")
-    if not math.isfinite(result):
-        raise BadRecordError(f"'{name}' is {result}, it must be finite")
-    return result
-
-
-def _as_float(found: float | Decimal) -> float:
     try:
-        return float(found)
-    except OverflowError:  # an integer beyond 1.8e308
-        return math.inf
+        return as_number(found, textual)
+    except NotANumberError as error:
+        raise BadRecordError(f"'{name}' is {error}") from None
 
 
 def truth(value: Mapping[str, Any], field: str, textual: bool = False) -> bool:
@@ -106,7 +104,7 @@ def metadata(value: Mapping[str, Any], known: frozenset[str], textual: bool = Fa
         given = _parsed(given, "metadata")
     if given is not None and not isinstance(given, Mapping):
         raise BadRecordError(f"'metadata' is {kind_of(given)}, where an object is wanted")
-    others = {str(key): found for key, found in value.items() if key not in known}
+    others = {key: found for key, found in value.items() if key not in known}
     return kept(others | dict(given or {}), textual)
 
 
@@ -116,7 +114,10 @@ def kept(columns: Mapping[str, Any], textual: bool) -> dict[str, Any]:
     listed = found.get(REFERENCES)
     if textual and isinstance(listed, str) and _BRACKETED.fullmatch(listed):
         found[REFERENCES] = spelt_list(listed, REFERENCES)
-    return {key: _plain(one) for key, one in found.items()}
+    if too_deep(found):
+        raise BadRecordError("metadata nested too deeply")
+    plain: dict[str, Any] = _plain(found)
+    return plain
 
 
 def spelt_list(found: str, field: str) -> Any:
@@ -126,22 +127,37 @@ def spelt_list(found: str, field: str) -> Any:
     saved by pandas hold Python's spelling.
     """
     try:
-        return _parsed(found, field)
-    except BadRecordError:
-        try:
+        return parse_json(found)
+    except NotJSONError as error:
+        spelt = _python_list(found)
+        if spelt is None:
+            raise _no_json(found, field, error) from None
+        return spelt
+
+
+def _python_list(found: str) -> list[Any] | None:
+    """A list as Python writes it, or None where the text spells none that can be used."""
+    if len(found) > MAX_PYTHON_LIST:
+        return None
+    try:
+        with warnings.catch_warnings():  # of escapes that Python doesn't know
+            warnings.simplefilter("ignore")
             spelt = ast.literal_eval(found.strip())
-        except (ValueError, SyntaxError, MemoryError, RecursionError):
-            spelt = None
-        if not isinstance(spelt, list | tuple):
-            raise
-        return list(spelt)
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+        return None
+    return list(spelt) if isinstance(spelt, list | tuple) and not too_deep(spelt) else None
 
 
 def _parsed(found: str, field: str) -> Any:
     try:
-        return json.loads(found)
-    except (ValueError, RecursionError):
-        raise BadRecordError(f"'{field}' is '{found[:40]}', not JSON") from None
+        return parse_json(found)
+    except NotJSONError as error:
+        raise _no_json(found, field, error) from None
+
+
+def _no_json(found: str, field: str, error: NotJSONError) -> BadRecordError:
+    reason = str(error).partition(" (")[0]
+    return BadRecordError(f"'{field}' is '{excerpt(found)}', {reason}")
 
 
 def present(found: Any) -> Any:
@@ -152,7 +168,7 @@ def present(found: Any) -> Any:
 def _plain(value: Any) -> Any:
     """Metadata as JSON can hold it: dates and decimals as text, NaN and infinities as null."""
     if isinstance(value, Mapping):
-        return {str(key): _plain(found) for key, found in value.items()}
+        return {unicode(str(key), "a column's name"): _plain(found) for key, found in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(found) for found in value]
     if isinstance(value, float):
@@ -164,16 +180,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, str):
         return value.encode("utf-8", "replace").decode()
     return value if value is None or isinstance(value, int) else str(value)
-
-
-def kind_of(value: Any) -> str:
-    """What a value is, as a sentence says it: "a list", "the number 3"."""
-    if value is None:
-        return "missing"
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, int | float | Decimal):
-        return f"the number {value}"
-    if isinstance(value, str):
-        return f"the text '{value[:40]}'" if value else "an empty text"
-    return "a list" if isinstance(value, list | tuple) else "an object"

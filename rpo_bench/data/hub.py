@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from rpo_bench.data.excerpt import LONG, excerpt
 from rpo_bench.data.sources import HUB, Record
 from rpo_bench.errors import UserError, did_you_mean
 from rpo_bench.hub import explained, resolve_commit
@@ -51,27 +52,37 @@ def _rows(name: str, loaded: Any, split: str | None) -> Iterator[Record]:
     import datasets
 
     if not isinstance(loaded, datasets.DatasetDict):
-        return _numbered(loaded, None)
+        return _numbered(name, loaded, None)
     names = [str(key) for key in loaded]
     if split is not None:
         if split not in names:
             raise UserError(f"{name} has no split '{split}'.{did_you_mean(split, names)}")
-        return _numbered(loaded[split], None)
+        return _numbered(name, loaded[split], None)
     if len(names) == 1:
-        return _numbered(loaded[names[0]], None)
+        return _numbered(name, loaded[names[0]], None)
     if "train" not in names:
         raise UserError(f"{name} is divided into {', '.join(names)}: choose one with --split.")
     left_out = [key for key in names if key not in OUR_SPLITS]
     if left_out:
         log.warning("%s: reading the splits train and test; left out: %s", name, ", ".join(left_out))
-    return (r for key in OUR_SPLITS if key in names for r in _numbered(loaded[key], key))
+    return (r for key in OUR_SPLITS if key in names for r in _numbered(name, loaded[key], key))
 
 
-def _numbered(rows: Any, split: str | None) -> Iterator[Record]:
-    for number, value in enumerate(rows, start=1):
+def _numbered(name: str, rows: Any, split: str | None) -> Iterator[Record]:
+    number, values = 0, iter(rows)
+    while True:
+        try:
+            value = next(values, None)
+        except Exception as error:  # texts that aren't UTF-8, a damaged file …
+            raise UserError(
+                f"{name}: the row behind {number:,} can't be read: {_first_line(error)}."
+            ) from error
+        if value is None:
+            return
+        number += 1
         yield Record(number, "row", dict(value), split=split)
 
 
 def _first_line(error: Exception) -> str:
     lines = str(error).strip().splitlines() or [type(error).__name__]
-    return lines[0].rstrip(".")
+    return excerpt(lines[0], LONG).rstrip(".")

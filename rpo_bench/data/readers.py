@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from rpo_bench.data.columns import ColumnName, renamed
+from rpo_bench.data.excerpt import excerpt, listed
 from rpo_bench.data.fields import BadRecordError
 from rpo_bench.data.row import Row
 from rpo_bench.data.shapes import rows_of
@@ -135,7 +136,7 @@ class _Collector:
             first = self.prompts.get(row.prompt_id)
             if first is not None and first.prompt != row.prompt:
                 raise BadRecordError(
-                    f"'prompt_id' {row.prompt_id} stands for another prompt at {self._place(first)}"
+                    f"'prompt_id' {excerpt(row.prompt_id)} stands for another prompt at {self._place(first)}"
                 )
             scored = self.reference_rewards.get(row.prompt_id)
             if scored is None or row.reference_rewards is None:
@@ -153,8 +154,8 @@ def _of_split(source: str | Path, rows: list[Row], split: str) -> list[Row]:
     chosen = [row.model_copy(update={"split": None}) for row in rows if row.split == split]
     if not chosen:
         found = sorted({row.split for row in rows if row.split})
-        known = f"its splits are {', '.join(found)}" if found else "its rows have no 'split'"
-        raise UserError(f"{source} has no rows of the split '{split}': {known}.")
+        known = f"its splits are {listed(found)}" if found else "its rows have no 'split'"
+        raise UserError(f"{source} has no rows of the split '{excerpt(split)}': {known}.")
     return chosen
 
 

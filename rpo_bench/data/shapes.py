@@ -1,13 +1,14 @@
 """What a record means: the three shapes of scored responses, and what is wrong with one that has none."""
 
+import bisect
 from collections.abc import Mapping
 from typing import Any
 
 from rpo_bench.data.chat import asked, prompt_and_answers, turns_in
 from rpo_bench.data.conversation import plain
+from rpo_bench.data.excerpt import listed
 from rpo_bench.data.fields import (
     BadRecordError,
-    kind_of,
     metadata,
     number,
     numbers,
@@ -16,7 +17,9 @@ from rpo_bench.data.fields import (
     spelt_list,
     text,
     truth,
+    unicode,
 )
+from rpo_bench.data.numbers import kind_of
 from rpo_bench.data.row import Row
 from rpo_bench.data.sources import Record
 from rpo_bench.hashing import hash_json
@@ -51,7 +54,7 @@ def rows_of(record: Record, source: str) -> list[Row]:
             break
     if len(fitting) != 1:
         what = "none" if not fitting else "more than one"
-        columns = ", ".join(str(column) for column in value) or "nothing"
+        columns = listed(value) or "nothing"
         raise BadRecordError(
             f"it has the columns {columns}, which is {what} of the shapes {SHAPES}; name "
             "columns of your own by --prompt-column, --response-column, --reward-column and so on"
@@ -182,12 +185,7 @@ def common_prompt(chosen: str, rejected: str) -> str:
     Raises:
         BadRecordError: they have no such beginning in common, or nothing but it.
     """
-    end = chosen.rfind(ASSISTANT)
-    while end >= 0:
-        prompt = chosen[: end + len(ASSISTANT)]
-        if rejected.startswith(prompt):
-            break
-        end = chosen.rfind(ASSISTANT, 0, end)
+    end = chosen.rfind(ASSISTANT, 0, _in_common(chosen, rejected))
     if end < 0:
         raise BadRecordError(
             r"'chosen' and 'rejected' have no '\n\nAssistant:' turn in common to end the prompt: "
@@ -196,6 +194,12 @@ def common_prompt(chosen: str, rejected: str) -> str:
     if not chosen[:end].strip():
         raise BadRecordError(r"nothing comes before the '\n\nAssistant:' of 'chosen' and 'rejected'")
     return chosen[: end + len(ASSISTANT)]
+
+
+def _in_common(first: str, second: str) -> int:
+    """How many first characters are equal."""
+    ends = range(1, min(len(first), len(second)) + 1)
+    return bisect.bisect_left(ends, True, key=lambda end: first[:end] != second[:end])
 
 
 def prompt_of(value: Mapping[str, Any], textual: bool = False) -> str:
@@ -223,7 +227,7 @@ def _of_prompt(value: Mapping[str, Any], record: Record, prompt: str) -> dict[st
     if split is not None and not isinstance(split, str):
         raise BadRecordError(f"'split' is {kind_of(split)}, where a text is wanted")
     return {
-        "prompt_id": prompt_id_of(prompt) if given is None else str(given),
-        "split": split,
+        "prompt_id": prompt_id_of(prompt) if given is None else unicode(str(given), "'prompt_id'"),
+        "split": None if split is None else unicode(split, "'split'"),
         "reference_rewards": numbers(value, "reference_rewards", record.textual),
     }

@@ -1,16 +1,20 @@
 """From a file, a folder or the hub to records: one dictionary per line, item or row, with its place."""
 
 import csv
-import json
+import stat
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rpo_bench.data.text_files import Line, numbered_lines, whole_text
+from rpo_bench.data.excerpt import excerpt
+from rpo_bench.data.json_text import NotJSONError, parse_items, parse_json
+from rpo_bench.data.text_files import MAX_LINE, Line, first_character, numbered_lines, whole_text
 from rpo_bench.errors import UserError
 
 HUB = "hf:"
+_CARRIAGE_RETURNS = "a carriage return by itself, which ends no line: save it with line feeds"
 
 
 @dataclass(frozen=True)
@@ -55,13 +59,22 @@ def read_records(source: str | Path, split: str | None = None) -> Iterator[Recor
 
         return hub_records(str(source), split)
     path = Path(source)
-    if path.is_dir():
+    if _is_folder(path):
         from rpo_bench.data.hub import saved_records
 
         return saved_records(path, split)
-    if not path.exists():
-        raise UserError(f"{path}: there is no such file.")
     return _reader(path)(path)
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return stat.S_ISDIR(path.stat().st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        raise UserError(f"{path}: there is no such file.") from None
+    except OSError as error:
+        raise UserError(f"{path} can't be read: {error.strerror or error}.") from None
+    except ValueError as error:  # NUL, or half a surrogate pair, in the name
+        raise UserError(f"{str(path)!r} can't be the name of a file: {error}.") from None
 
 
 def _reader(path: Path) -> Callable[[Path], Iterator[Record]]:
@@ -90,46 +103,36 @@ def _json_record(line: Line) -> Record:
     if line.problem:
         return Record(line.number, "line", {}, line.problem)
     try:
-        value = json.loads(line.text.rstrip("\r\n"))
-    except json.JSONDecodeError as error:
-        return Record(line.number, "line", {}, f"not JSON ({error.msg} at column {error.colno})")
-    except ValueError:  # Python reads no more digits
-        return Record(line.number, "line", {}, "a number of more than 4,300 digits")
-    except RecursionError:
-        return Record(line.number, "line", {}, "JSON nested too deeply")
-    return _record(line.number, "line", value)
+        return _record(line.number, "line", parse_json(line.text.rstrip("\r\n")))
+    except NotJSONError as error:
+        hint = "; a carriage return ends no line" if "\r" in line.text.rstrip("\r\n") else ""
+        return Record(line.number, "line", {}, f"{error}{hint}")
 
 
 def _json(path: Path) -> Iterator[Record]:
     """A list of objects; or, as many a .json file is, one object per line."""
-    text = whole_text(path)
-    if not text.lstrip().startswith("["):
+    if first_character(path) != "[":
         yield from _jsonl(path)
         return
     try:
-        items = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise UserError(
-            f"{path} line {error.lineno}: not JSON ({error.msg} at column {error.colno})."
-        ) from None
-    except ValueError:  # Python reads no more digits
-        raise UserError(f"{path}: it has a number of more than 4,300 digits.") from None
-    except RecursionError:
-        raise UserError(f"{path}: its JSON is nested too deeply.") from None
-    for number, item in enumerate(items, start=1):
-        yield _record(number, "item", item)
+        for number, item in enumerate(parse_items(whole_text(path)), start=1):
+            yield _record(number, "item", item)
+    except NotJSONError as error:
+        raise UserError(f"{path} line {error.line}: {error}.") from None
 
 
 def _record(number: int, unit: str, value: Any) -> Record:
     if isinstance(value, dict):
         return Record(number, unit, value)
+    if isinstance(value, NotJSONError):
+        return Record(number, unit, {}, str(value))
     kind = {list: "a list", str: "a text", type(None): "null"}.get(type(value), "a number")
     return Record(number, unit, {}, f"{kind}, where an object {{…}} is wanted")
 
 
 def _delimited(path: Path, delimiter: str) -> Iterator[Record]:
     """Rows under a header; a quoted field may span lines, and the row is named by its first."""
-    previous_limit = csv.field_size_limit(2**31 - 1)  # whole dialogues exceed the default of 131,072
+    previous_limit = csv.field_size_limit(MAX_LINE)  # whole dialogues exceed the default of 131,072
     try:
         yield from _delimited_rows(path, delimiter)
     finally:
@@ -146,7 +149,8 @@ def _delimited_rows(path: Path, delimiter: str) -> Iterator[Record]:
         except StopIteration:
             return
         except csv.Error as error:
-            raise UserError(f"{path} line {start}: not {delimiter!r}-separated text ({error}).") from None
+            reason = _CARRIAGE_RETURNS if "new-line character" in str(error) else excerpt(error)
+            raise UserError(f"{path} line {start}: not {delimiter!r}-separated text ({reason}).") from None
         if header is None:
             header = _header(path, fields)
         elif fields and len(fields) != len(header):
@@ -166,24 +170,17 @@ def _strict_lines(path: Path) -> Iterator[str]:
 
 def _header(path: Path, fields: list[str]) -> list[str]:
     names = [field.strip() for field in fields]
-    double = sorted({name for name in names if names.count(name) > 1})
+    double = sorted(name for name, count in Counter(names).items() if count > 1)
     if double:
-        raise UserError(f"{path} line 1: the header has the column '{double[0]}' twice.")
+        raise UserError(f"{path} line 1: the header has the column '{excerpt(double[0])}' twice.")
     return names
 
 
 def _parquet(path: Path) -> Iterator[Record]:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
+    from rpo_bench.data.parquet import parquet_rows
 
-    number = 0
-    try:
-        with pq.ParquetFile(path) as file:
-            for batch in file.iter_batches(batch_size=4096):
-                for value in batch.to_pylist():
-                    number += 1
-                    yield Record(number, "row", value)
-    except (pa.ArrowException, OSError) as error:
-        raise UserError(
-            f"{path}: not a Parquet file, or a damaged one ({str(error).splitlines()[0]})."
-        ) from None
+    for number, found in enumerate(parquet_rows(path), start=1):
+        if isinstance(found, str):
+            yield Record(number, "row", {}, found)
+        else:
+            yield Record(number, "row", found)

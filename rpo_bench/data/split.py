@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from rpo_bench.data.conversation import alike, identity
+from rpo_bench.data.excerpt import excerpt
 from rpo_bench.data.row import Row
 from rpo_bench.errors import UserError
 
@@ -66,8 +67,8 @@ def _own_sides(rows: Sequence[Row]) -> dict[str, str]:
             continue
         if row.split not in SIDES:
             raise UserError(
-                f"{_place(row)}: the split is '{row.split}', but only 'train' and 'test' are known; "
-                f"rename it, or read that part alone with --split {row.split}."
+                f"{_place(row)}: the split is '{excerpt(row.split)}', but only 'train' and 'test' are known; "
+                "rename it, or read that part alone with --split."
             )
         other = first.setdefault(row.prompt, row)
         if other.split != row.split:
@@ -104,7 +105,7 @@ def _rank(seed: int, prompt: str) -> bytes:
 
 
 def _place(row: Row) -> str:
-    return row.source or f"prompt {row.prompt_id}"
+    return row.source or f"prompt {excerpt(row.prompt_id)}"
 
 
 def _one_sided(rows: Sequence[Row], empty: str) -> str:

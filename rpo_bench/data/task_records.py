@@ -6,12 +6,14 @@ from typing import Any, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from rpo_bench.data.fields import BadRecordError, kept
+from rpo_bench.data.excerpt import excerpt, listed
+from rpo_bench.data.fields import MESSAGE, BadRecordError, kept, unicode
+from rpo_bench.data.numbers import NotANumberError, as_number
 from rpo_bench.data.row import Row
 from rpo_bench.data.shapes import common_prompt, pair_of, prompt_id_of
 from rpo_bench.data.sources import Record
 from rpo_bench.errors import UserError
-from rpo_bench.spec import Settings
+from rpo_bench.spec import Frozen
 
 _DEMONSTRATION = 1.0  # the reward of a response that the dataset itself gives
 
@@ -20,7 +22,7 @@ class IncompleteError(Exception):
     """A record lacks a value that its neighbours have; its text says which."""
 
 
-class RecordShape(Settings):
+class RecordShape(Frozen):
     """How a record becomes a prompt and responses.
 
     Columns may lie deeper: ``prompt.text`` is ``text`` within ``prompt``. Templates hold columns in braces.
@@ -83,7 +85,7 @@ class RecordShape(Settings):
         """
         where = f"{place} {record.where}"
         if record.problem:
-            raise UserError(f"{where}: {record.problem}.")
+            raise _unusable(where, record.problem)
         if self.chosen is not None and self.rejected is not None:
             return self._pair(record, where, self._filled(self.chosen, record.value, where))
         prompt = self._prompt(self._filled(str(self.prompt), record.value, where), where)
@@ -110,7 +112,7 @@ class RecordShape(Settings):
             except BadRecordError as error:
                 if self.skip_incomplete:
                     raise IncompleteError(str(error)) from error
-                raise UserError(f"{where}: {error}.") from error
+                raise _unusable(where, str(error)) from error
             chosen, rejected = chosen[len(prompt) :], rejected[len(prompt) :]
         else:
             prompt = self._prompt(self._filled(self.prompt, record.value, where), where)
@@ -136,10 +138,9 @@ class RecordShape(Settings):
     def _items(self, value: Mapping[str, Any], where: str) -> list[Mapping[str, Any]]:
         found = self._column(value, str(self.responses), where)
         if isinstance(found, Mapping):  # a list of records that was stored by columns
-            columns = {key: list(column) for key, column in found.items()}
-            found = [dict(zip(columns, cells, strict=True)) for cells in zip(*columns.values(), strict=True)]
+            found = _turned_round(found)
         if not isinstance(found, list) or not all(isinstance(item, Mapping) for item in found):
-            raise UserError(f"{where}: the column '{self.responses}' is no list of records.")
+            raise _unusable(where, f"the column '{self.responses}' is no list of records")
         if not found:
             raise self._incomplete(f"{where}: the column '{self.responses}' is empty")
         return found
@@ -149,16 +150,16 @@ class RecordShape(Settings):
             return _DEMONSTRATION
         found = self._column(value, self.reward, where)
         try:
-            return float(found) * self.reward_scale
-        except (TypeError, ValueError):
-            raise UserError(f"{where}: the column '{self.reward}' is {found!r}, no number.") from None
+            return as_number(as_number(found, textual=True) * self.reward_scale)
+        except NotANumberError as error:
+            raise _unusable(where, f"the column '{self.reward}' is {error}") from None
 
     def _metadata(self, record: Record, where: str) -> dict[str, Any]:
         columns = {column: self._column(record.value, column, where) for column in self.keep}
         try:
             return kept(columns, record.textual)
         except BadRecordError as error:
-            raise UserError(f"{where}: {error}.") from error
+            raise _unusable(where, str(error)) from error
 
     def _filled(self, template: str, value: Mapping[str, Any], where: str) -> str:
         """A template with a record's columns in it."""
@@ -167,7 +168,12 @@ class RecordShape(Settings):
         )
 
     def _text(self, value: Mapping[str, Any], column: str | None, where: str) -> str:
-        return "" if column is None else str(self._column(value, column, where))
+        if column is None:
+            return ""
+        try:
+            return unicode(str(self._column(value, column, where)), f"the column '{column}'")
+        except BadRecordError as error:
+            raise _unusable(where, str(error)) from None
 
     def _column(self, value: Mapping[str, Any], column: str, where: str) -> Any:
         """A column's value, at the end of a path of names; the message names what is there instead."""
@@ -176,8 +182,8 @@ class RecordShape(Settings):
         for i, name in enumerate(path):
             if not isinstance(here, Mapping) or name not in here:
                 inner = f" within '{'.'.join(path[:i])}'" if i else ""
-                there = ", ".join(map(str, here)) if isinstance(here, Mapping) else f"no columns but {here!r}"
-                raise UserError(f"{where}: the column '{column}' is missing; there are{inner} {there}.")
+                there = listed(here) if isinstance(here, Mapping) else f"no columns but {excerpt(repr(here))}"
+                raise _unusable(where, f"the column '{column}' is missing; there are{inner} {there}")
             here = here[name]
             if here is None:
                 raise self._incomplete(f"{where}: the column '{column}' is empty")
@@ -185,6 +191,19 @@ class RecordShape(Settings):
 
     def _incomplete(self, reason: str) -> Exception:
         return IncompleteError(reason) if self.skip_incomplete else UserError(f"{reason}.")
+
+
+def _turned_round(columns: Mapping[str, Any]) -> list[dict[str, Any]] | None:
+    """A list of records that is stored by columns; None where the columns are no such list."""
+    if not all(isinstance(column, list) for column in columns.values()):
+        return None
+    if len({len(column) for column in columns.values()}) > 1:
+        return None
+    return [dict(zip(columns, cells, strict=True)) for cells in zip(*columns.values(), strict=True)]
+
+
+def _unusable(where: str, reason: str) -> UserError:
+    return UserError(f"{where}: {excerpt(reason, MESSAGE)}.")
 
 
 def _pieces(template: str) -> Iterator[tuple[str, str | None]]:

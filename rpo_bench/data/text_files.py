@@ -1,70 +1,88 @@
 """Text files, plain or gzipped, as UTF-8 lines that know their number."""
 
-import gzip
-import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, cast
 
+from rpo_bench.data.expanding import Readable, open_expanded
 from rpo_bench.errors import UserError
 
-_GZIP = b"\x1f\x8b"
+#: Bytes of a line, and of a text that is wanted whole. Parsing takes several times as much memory.
+MAX_LINE = 32 << 20
+MAX_TEXT = 512 << 20
+
 _UTF8_MARK = b"\xef\xbb\xbf"
 _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
+_CHUNK = 1 << 20
 
 
 @dataclass(frozen=True)
 class Line:
-    """A line, its end included, or why it can't be decoded."""
+    """A line, its end included, or why it can't be used."""
 
     number: int
     text: str
     problem: str | None = None
 
 
-def numbered_lines(path: Path) -> Iterator[Line]:
+def numbered_lines(path: Path, max_bytes: int = MAX_LINE) -> Iterator[Line]:
     """Lines 1, 2, … of a UTF-8 text file, gzipped or not, with a byte-order mark or not.
 
     Lines end at a line feed only, so that the other Unicode line separators stay inside JSON strings.
 
+    Args:
+        path: The file.
+        max_bytes: A line of more bytes is a problem.
+
     Raises:
-        UserError: the file can't be opened, is UTF-16, or its compression is damaged.
+        UserError: the file can't be opened, is UTF-16, or its compression is damaged or a bomb.
     """
-    with _readable(path) as file:
-        for number, raw in enumerate(file, start=1):
-            content = raw
+    with open_expanded(path) as file:
+        number = 0
+        while raw := file.readline(max_bytes + 1):
+            number += 1
             if number == 1:
                 if raw.startswith(_UTF16_MARKS):
                     raise UserError(f"{path} is UTF-16 text: save it as UTF-8.")
-                content = raw.removeprefix(_UTF8_MARK)
+                raw = raw.removeprefix(_UTF8_MARK)
+            if len(raw) > max_bytes:
+                _pass_over(raw, file)
+                yield Line(number, "", f"the line is longer than {max_bytes >> 20} MiB")
+                continue
             try:
-                yield Line(number, content.decode("utf-8"))
+                yield Line(number, raw.decode("utf-8"))
             except UnicodeDecodeError as error:
-                byte = content[error.start]
+                byte = raw[error.start]
                 yield Line(number, "", f"not UTF-8 (byte 0x{byte:02x} at column {error.start + 1})")
 
 
-def whole_text(path: Path) -> str:
-    """All of a UTF-8 text file; raises UserError, naming the line, where it isn't UTF-8."""
-    parts = []
-    for line in numbered_lines(path):
+def _pass_over(start: bytes, file: Readable) -> None:
+    """Reads on to the end of a line of which ``start`` was read."""
+    while start and not start.endswith(b"\n"):
+        start = file.readline(_CHUNK)
+
+
+def first_character(path: Path) -> str:
+    """The first byte of a text that is no white space, as a character; "" where there is none."""
+    with open_expanded(path) as file:
+        chunk = file.read(_CHUNK).removeprefix(_UTF8_MARK)
+        while chunk and not chunk.strip():
+            chunk = file.read(_CHUNK)
+    return chunk.strip()[:1].decode("latin-1")
+
+
+def whole_text(path: Path, max_bytes: int = MAX_TEXT) -> str:
+    """All of a UTF-8 text file.
+
+    Raises:
+        UserError: It holds more than ``max_bytes``, or isn't UTF-8; names the line.
+    """
+    parts, left = [], max_bytes
+    for line in numbered_lines(path, max_bytes):
         if line.problem:
             raise UserError(f"{path} line {line.number}: {line.problem}.")
         parts.append(line.text)
+        left -= len(line.text)
+        if left < 0:
+            raise UserError(f"{path} holds more than {max_bytes >> 20} MiB of text: divide it.")
     return "".join(parts)
-
-
-@contextmanager
-def _readable(path: Path) -> Iterator[IO[bytes]]:
-    """The file's bytes, decompressed when its first bytes say gzip, whatever its name."""
-    try:
-        with path.open("rb") as plain:
-            zipped = plain.read(2) == _GZIP
-            plain.seek(0)
-            yield cast(IO[bytes], gzip.GzipFile(fileobj=plain)) if zipped else plain
-    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise UserError(f"{path}: its gzip compression is damaged or cut short ({error}).") from None
-    except OSError as error:
-        raise UserError(f"{path} can't be read: {error.strerror or error}.") from None

@@ -55,12 +55,15 @@ def test_a_response_is_decoded_to_the_very_text_of_its_tokens(make, cleans: bool
 
 def test_tokenizers_are_loaded_and_responses_decoded_in_one_place():
     """A second place would have its own setting: there is none."""
-    root = Path(rpo_bench.__file__).parent
+    root = Path(rpo_bench.__file__).parents[1]
     sources = {
-        file.relative_to(root).as_posix(): file.read_text(encoding="utf-8") for file in root.rglob("*.py")
+        file.relative_to(root).as_posix(): file.read_text(encoding="utf-8")
+        for package in ("rpo_bench", "trainers", "tasks")
+        for file in (root / package).rglob("*.py")
     }
-    loads = [name for name, text in sources.items() if "= AutoTokenizer.from_pretrained(" in text]
-    loads += [name for name, text in sources.items() if "return AutoTokenizer.from_pretrained(" in text]
-    assert loads == ["models/loading.py"]
-    decodes = [name for name, text in sources.items() if re.search(r"\btokenizer\.(batch_)?decode\(", text)]
-    assert decodes == ["models/plain_text.py"]
+    loads = re.compile(r"(= |return )AutoTokenizer\.from_pretrained\(")
+    assert [file for file, text in sources.items() if loads.search(text)] == ["rpo_bench/models/loading.py"]
+    decodes = re.compile(r"batch_decode\(|tokenizer\.decode\(|convert_tokens_to_string\(")
+    assert [name for name, text in sources.items() if decodes.search(text)] == [
+        "rpo_bench/models/plain_text.py"
+    ]

@@ -1,8 +1,6 @@
 """Texts that spell special tokens stay texts on every way into a model, and come back as they were."""
 
 import logging
-import re
-from pathlib import Path
 
 import pytest
 from family_models import CHATML, FAMILIES, family_tokenizer
@@ -10,7 +8,6 @@ from tiny_models import tiny_tokenizer
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
-import rpo_bench
 from rpo_bench.data.caveats import warnings_of
 from rpo_bench.data.report import describe
 from rpo_bench.data.row import Row
@@ -186,18 +183,6 @@ def test_decoding_alters_nothing(asks: bool):
     )  # fmt: skip
     rows = response_ids(tokenizer, texts)
     assert response_texts(tokenizer, end_ids(tokenizer), rows) == texts
-
-
-def test_tokens_are_decoded_in_one_place_alone():
-    """A second one would need the same care."""
-    root = Path(rpo_bench.__file__).parent
-    calls = re.compile(r"batch_decode\(|tokenizer\.decode\(|convert_tokens_to_string\(")
-    files = [
-        *root.rglob("*.py"),
-        *(root.parent / "trainers").rglob("*.py"),
-        *(root.parent / "tasks").rglob("*.py"),
-    ]
-    assert [f.name for f in files if calls.search(f.read_text(encoding="utf-8"))] == ["plain_text.py"]
 
 
 def test_a_word_level_vocabulary_gives_no_special_token_either():
