@@ -15,12 +15,14 @@ from pathlib import Path
 from typing import Any
 
 from rpo_bench.errors import UserError
+from rpo_bench.urls import Address, without_secrets
 
 DISTRIBUTION = "rpo-bench"
 EMBEDDED_TASK = "civil_qa"
 _HUB_SECONDS = 5.0
 LITTLE_DISK = 2 * 10**9  # bytes: a standard run keeps checkpoints and samples of this order
-HF_VARIABLES = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_DATASETS_OFFLINE", "HF_HOME", "HF_ENDPOINT")
+_ENDPOINT = "HF_ENDPOINT"
+HF_VARIABLES = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_DATASETS_OFFLINE", "HF_HOME", _ENDPOINT)
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 
 
@@ -215,18 +217,21 @@ def check_hub() -> Iterator[Check]:
     """Whether the hub can be reached, and the variables that decide where models and data sets come from."""
     from huggingface_hub import constants
 
-    said = "".join(f", {name}={os.environ[name]}" for name in HF_VARIABLES if name in os.environ)
+    given = {name: os.environ[name] for name in HF_VARIABLES if name in os.environ}
+    if _ENDPOINT in given:
+        given[_ENDPOINT] = Address(given[_ENDPOINT])
+    said = "".join(f", {name}={value}" for name, value in given.items())
     if constants.HF_HUB_OFFLINE:
         yield Check("hugging face", Status.OK, f"not asked: it is switched off{said}")
         return
-    address = constants.ENDPOINT
+    address = Address(constants.ENDPOINT)
     try:
-        with urllib.request.urlopen(address, timeout=_HUB_SECONDS) as answer:
+        with urllib.request.urlopen(address.whole, timeout=_HUB_SECONDS) as answer:
             yield Check("hugging face", Status.OK, f"{address} answers ({answer.status}){said}")
     except urllib.error.HTTPError as error:
         yield Check("hugging face", Status.OK, f"{address} answers ({error.code}){said}")
     except (OSError, ValueError) as error:  # no network, no such host, a wrong address
-        why = _line(getattr(error, "reason", error) if isinstance(error, OSError) else error)
+        why = without_secrets(_line(getattr(error, "reason", error) if isinstance(error, OSError) else error))
         detail = f"{address} can't be reached ({why}): only local models and data can be used{said}"
         yield Check("hugging face", Status.NOTE, detail)
 

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from typing import Any, Literal
 
 from rpo_bench.errors import UserError
+from rpo_bench.urls import Address, without_secrets
 
 Kind = Literal["model", "dataset"]
 _TIMEOUT = 5.0  # seconds; libraries would try again for half a minute
@@ -52,11 +53,12 @@ def explained(name: str, kind: Kind, flag: str, revision: str | None, error: Exc
         RevisionNotFoundError,
     )
 
+    hub = Address(constants.ENDPOINT)
     where = f"{flag}{name}" if flag.endswith(":") else f"{flag} {name}".strip()
     status = getattr(getattr(error, "response", None), "status_code", None)
     if isinstance(error, GatedRepoError) or status == 403:
         return (
-            f"{where}: the {kind} is gated: ask for access on {constants.ENDPOINT}/{name}, then log in by "
+            f"{where}: the {kind} is gated: ask for access on {hub}/{name}, then log in by "
             "'hf auth login' or set HF_TOKEN."
         )
     if isinstance(error, RevisionNotFoundError):
@@ -72,16 +74,16 @@ def explained(name: str, kind: Kind, flag: str, revision: str | None, error: Exc
             "asked, as HF_HUB_OFFLINE is set: give a folder, or unset it."
         )
     if isinstance(error, HfHubHTTPError) and not isinstance(error, LocalEntryNotFoundError) and status:
-        return f"{where}: {constants.ENDPOINT} answered with {status}: try again later, or give a folder."
+        return f"{where}: {hub} answered with {status}: try again later, or give a folder."
     return (
-        f"{where}: there is no such folder, and {constants.ENDPOINT} can't be reached ({_reason(error)}): "
+        f"{where}: there is no such folder, and {hub} can't be reached ({_reason(error)}): "
         "give a folder, set HF_ENDPOINT to a mirror, or HF_HUB_OFFLINE=1 to use the copies on this machine."
     )
 
 
 def _reason(error: Exception) -> Any:
     lines = str(error).strip().splitlines() or [type(error).__name__]
-    return lines[0][:160].rstrip(" .:")
+    return without_secrets(lines[0])[:160].rstrip(" .:")
 
 
 def why_unreachable() -> str | None:

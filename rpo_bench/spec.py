@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from rpo_bench.data.columns import ColumnName, flag_of
 from rpo_bench.hashing import hash_json
+from rpo_bench.urls import Address
 
 #: A task as a user names it: a known one, or a folder, whose code is then run. The name of a task in a record
 #: is a plain string, which :func:`rpo_bench.tasks.load_task` doesn't take.
@@ -150,7 +151,9 @@ class VllmSettings(Frozen):
 class ServerSettings(Frozen):
     """Where a server of OpenAI-compatible completions is, and how it is asked."""
 
-    base_url: str | None = Field(None, description="such as http://localhost:8000/v1")
+    base_url: Address | None = Field(
+        None, description="such as http://localhost:8000/v1; kept without user, password and query"
+    )
     model: str | None = Field(None, description="what it calls the checkpoint; None: its folder's name")
     api_key_env: str = Field("OPENAI_API_KEY", description="the variable that holds the key, if it needs one")
     concurrency: int = Field(16, ge=1, description="requests in flight")

@@ -1,15 +1,160 @@
-"""Addresses as they may be recorded and shown."""
+"""Addresses of servers: what is stored or printed of one never holds what nobody else is to see."""
 
-from urllib.parse import parse_qsl, urlsplit, urlunsplit
+import os
+import re
+from collections.abc import Callable
+from typing import Annotated, Any, Self
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from pydantic import AfterValidator, GetCoreSchemaHandler
+from pydantic_core import CoreSchema, core_schema
+
+from rpo_bench.errors import UserError
+
+_SCHEME = re.compile(r"\s*[A-Za-z][A-Za-z0-9+.-]*://")
+_IN_TEXT = re.compile(r"\b[A-Za-z][A-Za-z0-9+.-]*:(?:/|\\/){2}[^\s\"'<>]+")
+_NO_SCHEME = re.compile(
+    r"(?<![\w/.:@%+-])[^\s\"'<>@/,=:]{1,99}:[^\s\"'<>@/,]{1,99}@(?=[\w.-]+(?::\d+)?/|localhost\b)"
+)
+_SECRET_NAME = re.compile(
+    r"key|token|secret|passw|pwd|auth|sig(?:nature)?$|cred|session|jwt|^(?:sas|code|pass|pat)$", re.IGNORECASE
+)
+_RANDOM = re.compile(r"(?=[^\d]*\d)(?=[^A-Za-z]*[A-Za-z])[\w.~+/=-]{20,}")
+_LONGEST_HOST, _LONGEST_LABEL = 253, 63
 
 
-def without_secrets(url: str) -> str:
-    """An address without user, password, query and final slash."""
-    parts = urlsplit(url)
-    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path.rstrip("/"), "", ""))
+class Address(str):
+    """An address whose text has no user info, no query and no fragment; ``whole`` has all of it.
+
+    It is a string of that text: it compares, hashes, prints and is written as such, so that no identity
+    depends on a secret. What a reader could take for a host but may be a part of a password, as in
+    ``user:a@b@host``, counts as the password's.
+
+    Attributes:
+        whole: As it was given: for the server, and nobody else.
+    """
+
+    __slots__ = ("whole",)
+    whole: str
+
+    def __new__(cls, given: str) -> Self:
+        """From what was given, another address or text of any kind; see ``checked``."""
+        whole = given.whole if isinstance(given, Address) else given
+        found = super().__new__(cls, _shown(whole))
+        found.whole = whole
+        return found
+
+    def __reduce__(self) -> tuple[type[Self], tuple[str]]:
+        return type(self), (self.whole,)
+
+    @property
+    def user_info(self) -> tuple[str, str] | None:
+        """User and password, decoded; None without."""
+        parts = urlsplit(self.whole)
+        if parts.username is None:
+            return None
+        return unquote(parts.username), unquote(parts.password or "")
+
+    @property
+    def query(self) -> str:
+        """What stands between ? and #, as it was given."""
+        return urlsplit(self.whole).query
+
+    def checked(self, flag: str) -> Self:
+        """The address, if a server can be asked at it.
+
+        Args:
+            flag: What named it, for the message.
+
+        Raises:
+            UserError: it can't be; the sentence doesn't repeat its secrets.
+        """
+        problem = _problem(self.whole)
+        if problem is not None:
+            raise UserError(f"{flag} {self}: {problem}.")
+        return self
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        def read(value: Any, of_text: Callable[[Any], str]) -> "Address":
+            return value if isinstance(value, cls) else cls(of_text(value))
+
+        return core_schema.no_info_wrap_validator_function(read, core_schema.str_schema())
 
 
-def credentials(url: str) -> list[str]:
-    """What an address holds that nobody else is to see: its password and its query's values."""
-    parts = urlsplit(url)
-    return [one for one in (parts.password, *(value for _, value in parse_qsl(parts.query))) if one]
+def api_key(variable: str) -> str | None:
+    """The key in an environment variable; None without.
+
+    Raises:
+        UserError: No header can carry it.
+    """
+    key = os.environ.get(variable, "").strip() or None
+    if key is not None and not (key.isascii() and key.isprintable()):
+        raise UserError(f"{variable} isn't a key: it has letters that aren't ASCII; set it anew.")
+    return key
+
+
+def without_secrets(text: str) -> str:
+    """Any text with all addresses in it as ``Address`` shows them."""
+    if "@" not in text and "?" not in text:
+        return text
+    found = _IN_TEXT.sub(lambda match: _shown_in_text(match[0]), text)
+    return _NO_SCHEME.sub("", found) if "@" in found else found
+
+
+#: A text that is kept, such as a command, without the secrets of addresses in it.
+Shown = Annotated[str, AfterValidator(without_secrets)]
+
+
+def token_like(name: str, value: str) -> bool:
+    """Whether a parameter of a query is likely to be a secret, by its name or by how random it looks."""
+    return _SECRET_NAME.search(name) is not None or _RANDOM.fullmatch(value) is not None
+
+
+def query_secrets(query: str) -> list[str]:
+    """The values of a query that are likely to be secrets, decoded."""
+    pairs = parse_qsl(query, keep_blank_values=False)
+    return [value for name, value in pairs if token_like(name, value)]
+
+
+def _shown(whole: str) -> str:
+    """Everything up to the last @ goes, and everything from the first ? or # behind it."""
+    scheme = _SCHEME.match(whole)
+    start = "" if scheme is None else scheme[0].strip()
+    rest = whole[0 if scheme is None else scheme.end() :].rpartition("@")[2]
+    return start + re.split(r"[?#]", rest, maxsplit=1)[0].strip().rstrip("/")
+
+
+def _shown_in_text(found: str) -> str:
+    """An address within a text: what isn't secret of its query stays, as it may be what the text is about."""
+    plain = found.replace("\\/", "/")
+    stays = "@" not in plain and not query_secrets(plain.partition("?")[2])
+    return found if stays else _shown(plain)
+
+
+def _problem(whole: str) -> str | None:
+    """Why no server can be asked at an address; None where one can."""
+    if any(not letter.isprintable() or letter.isspace() for letter in whole):
+        return "it has a space or a character that can't be seen: take that out"
+    if not whole.lower().startswith(("http://", "https://")):
+        return "it must begin with http:// or https://"
+    try:
+        parts = urlsplit(whole)
+        host, _ = parts.hostname or "", parts.port
+    except ValueError:
+        return "it isn't an address, such as http://localhost:8000/v1"
+    if "@" in parts.path + parts.query + parts.fragment:
+        return "it has an @ behind its host: in a password write %40 for @, %2F for / and %3F for ?"
+    return _host_problem(host)
+
+
+def _host_problem(host: str) -> str | None:
+    if not host:
+        return "it has no host, such as localhost:8000"
+    try:
+        ascii_host = host if ":" in host else host.encode("idna").decode()
+    except UnicodeError:
+        return "its host can't be one: a part of it is empty, too long or has letters that no host has"
+    if len(ascii_host) > _LONGEST_HOST or any(len(one) > _LONGEST_LABEL for one in ascii_host.split(".")):
+        return f"its host is longer than the {_LONGEST_HOST} characters that one may have"
+    return None

@@ -223,5 +223,7 @@ def _from_environment(context: Any, parameter: Any) -> str:
 
 
 def _end(sentence: str, code: int) -> NoReturn:
-    typer.echo(sentence, err=True)
+    from rpo_bench.urls import without_secrets
+
+    typer.echo(without_secrets(sentence), err=True)  # it may repeat what was given, or what a library says
     sys.exit(code)

@@ -82,8 +82,8 @@ def _pairs(what: WhatFlags, who: JudgeFlags) -> "list[Pair]":
 
 def _command(what: WhatFlags, who: JudgeFlags, trust: TrustFlags) -> str:
     """The command that asks the same of a run in the folder where records say that they are made again."""
-    from rpo_bench.urls import without_secrets
+    from rpo_bench.urls import Address
 
-    who = replace(who, base_url=None if who.base_url is None else without_secrets(who.base_url))
+    who = replace(who, base_url=None if who.base_url is None else Address(who.base_url))
     flags = given_flags(replace(what, output_path=None), who, trust)
     return shlex.join(["rpo-bench", "judge", "run", made_again(output_of(what.results[0])), *flags])

@@ -20,7 +20,7 @@ from rpo_bench.engine.plan import (
     reference_cell,
 )
 from rpo_bench.engine.rewards import check_proxy
-from rpo_bench.engine.sampling_checks import check_backend
+from rpo_bench.engine.sampling_checks import check_address, check_backend
 from rpo_bench.engine.tokens import check_heldout, collected_warnings, tokenizer_of
 from rpo_bench.errors import UserError
 from rpo_bench.hashing import hash_file, hash_folder
@@ -51,6 +51,7 @@ def plan_evaluation(spec: RunSpec, finished: Finished, around: Surroundings) -> 
     Raises:
         UserError: a checkpoint, its reference or the task can't be used.
     """
+    check_address(spec.generation)
     check_evaluation(spec, around.trust)
     task = load_task(spec.task, around.include_path)
     check_proxy(task, around.trust)

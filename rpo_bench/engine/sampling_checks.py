@@ -39,6 +39,14 @@ def check_backend(spec: RunSpec, architectures: Mapping[str, str], trains: bool)
         )
 
 
+def check_address(generation: GenerationSpec) -> None:
+    """Refuses a server that can't be asked, by its address or key, before anything is planned."""
+    if generation.backend == "openai" and generation.openai.base_url is not None:
+        from rpo_bench.models.backends.server import checked_address
+
+        checked_address(generation.openai)
+
+
 def check_within_reach(generation: GenerationSpec, checkpoints: Sequence[Path]) -> None:
     """Checks that the backend is there, before anything is sampled.
 

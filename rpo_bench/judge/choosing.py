@@ -63,7 +63,7 @@ def make_judge(source: str, options: JudgeOptions, tasks: Sequence[Task] = ()) -
 def _openai(model: str, options: JudgeOptions) -> Judge:
     from rpo_bench.judge.backends.openai import OpenAIJudge
 
-    return OpenAIJudge(
+    judge = OpenAIJudge(
         model=model,
         template=load_template(options.template or options.mode, options.max_chars),
         mode=options.mode,
@@ -76,6 +76,8 @@ def _openai(model: str, options: JudgeOptions) -> Judge:
         limit=options.limit,
         temperature=options.temperature,
     )
+    judge.check()
+    return judge
 
 
 def _hf(folder: Path, options: JudgeOptions, template: str, embedded: bool = False) -> Judge:

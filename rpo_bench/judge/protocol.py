@@ -2,13 +2,16 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Annotated, Any, Literal, Protocol
 
-from pydantic import Field, FiniteFloat
+from pydantic import BeforeValidator, Field, FiniteFloat
 
 from rpo_bench.data.row import Prompt
+from rpo_bench.scrubbing import well_formed
 from rpo_bench.spec import Frozen
 
+#: What anybody said, as a file can hold it.
+Said = Annotated[str, BeforeValidator(lambda text: well_formed(text) if isinstance(text, str) else text)]
 Mode = Literal["verdict", "logprobs"]
 
 REFUSED = "refusal"  # ``finish`` of a reply in which the judge declines to answer
@@ -64,12 +67,12 @@ class Call:
 class Attempt(Frozen):
     """What came back for a call: the raw reply, or why there is none."""
 
-    text: str | None = Field(None, description="as the judge wrote it; nothing is taken off")
-    finish: str | None = Field(None, description="why the judge stopped writing: stop, length …")
+    text: Said | None = Field(None, description="as the judge wrote it; nothing is taken off")
+    finish: Said | None = Field(None, description="why the judge stopped writing: stop, length …")
     label_logps: tuple[FiniteFloat | None, FiniteFloat | None] | None = Field(
         None, description="nats of the labels A and B; null for one that the server doesn't list"
     )
-    error: str | None = Field(None, description="the call failed; it is tried again by the next run")
+    error: Said | None = Field(None, description="the call failed; it is tried again by the next run")
     sent: dict[str, float | int | bool] | None = Field(
         None, description="the request's parameters as the server took them; null where there are none"
     )

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 from rpo_bench.errors import UserError
+from rpo_bench.urls import Address, without_secrets
 
 
 def push_to_hub(folder: str | Path, repo: str, *, private: bool = True) -> str:
@@ -36,7 +37,7 @@ def push_to_hub(folder: str | Path, repo: str, *, private: bool = True) -> str:
             "'hf auth login' or set HF_TOKEN, check that the hub is within reach (HF_HUB_OFFLINE, "
             "HF_ENDPOINT), and run the same again."
         ) from error
-    return str(address)
+    return str(Address(str(address)))
 
 
 def check_name(repo: str) -> None:
@@ -54,4 +55,4 @@ def check_name(repo: str) -> None:
 
 def _first_line(error: Exception) -> str:
     lines = str(error).strip().splitlines() or [type(error).__name__]
-    return lines[0].rstrip(".")
+    return without_secrets(lines[0]).rstrip(".")

@@ -5,6 +5,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from rpo_bench.spec import CellSpec, Frozen
+from rpo_bench.urls import Shown
 
 SCHEMA_VERSION: Literal[1] = 1
 
@@ -79,5 +80,5 @@ class Record(Frozen):
     cost: Cost
     environment: Environment
     hashes: dict[str, str] = Field(description="prompts, samples, scores, training log, checkpoint weights")
-    command: str = Field(description="reproduces this row")
+    command: Shown = Field(description="reproduces this row")
     extra: dict[str, Any] = Field(default_factory=dict)

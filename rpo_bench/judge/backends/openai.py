@@ -1,15 +1,12 @@
 """Any OpenAI-compatible server as a judge, through the openai package."""
 
-import json
 import math
 import os
-import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
-from urllib.parse import urlsplit
 
 from rpo_bench.errors import UserError
 from rpo_bench.judge.backends.parameters import (
@@ -23,14 +20,16 @@ from rpo_bench.judge.backends.parameters import (
 )
 from rpo_bench.judge.prompts import Template
 from rpo_bench.judge.protocol import REFUSED, Attempt, Call, Mode
-from rpo_bench.urls import credentials, without_secrets
+from rpo_bench.scrubbing import well_formed
+from rpo_bench.urls import Address, api_key
 
 MALFORMED = "malformed"  # ``finish`` of an answer that isn't a chat completion
 
 _LABELS = ("A", "B")
-_NO_KEY = "none"  # servers without keys get this; the package insists on one
+_FLAG = "--judge-base-url"
+_OPENAI = "https://api.openai.com/v1"
 _AGAIN = "\n\nReply with the JSON object alone."
-_KEY_LIKE = re.compile(r"\bsk-[\w-]{8,}|(?<=Bearer )\S+")
+_MOST_TOKENS = 10**9
 _CHARS_PER_TOKEN = 3  # few, so that estimates of English lie above
 _TOKENS_PER_TURN = 16
 _FATAL = {
@@ -51,12 +50,13 @@ class OpenAIJudge:
         base_url: None: the package's own, or OPENAI_BASE_URL.
         key_env: Name of the environment variable that holds the key; the key itself is nowhere kept.
         concurrency: Calls in flight.
-        timeout: Seconds of one HTTP request.
+        timeout: Seconds of one HTTP request, to the end of its answer.
         max_retries: Of connection errors, time-outs, 408, 409, 429 and 5xx; with back-off, or as long as
             Retry-After says.
         max_tokens: Of a reply.
         limit: Under which name that is sent; see ``Wanted``.
         temperature: See ``Wanted``.
+        reply_bytes: That an HTTP answer may have.
     """
 
     model: str
@@ -70,9 +70,14 @@ class OpenAIJudge:
     max_tokens: int = 256
     limit: Limit = AUTO
     temperature: Temperature = AUTO
+    reply_bytes: int = 2**20
 
     batch_size: int = 1
     asks_again: bool = True
+
+    def __post_init__(self) -> None:
+        if self.base_url is not None:  # so that nothing shows its secrets
+            object.__setattr__(self, "base_url", Address(self.base_url))
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -80,7 +85,7 @@ class OpenAIJudge:
         return {
             "backend": "openai",
             "model": self.model,
-            "base_url": without_secrets(str(self._client.base_url)),
+            "base_url": self._url,
             "mode": self.mode,
             **self._accepted.wanted.identity,
             "template": self.template.name,
@@ -98,23 +103,39 @@ class OpenAIJudge:
         return Accepted(Wanted(self.mode, self.max_tokens, self.limit, self.temperature))
 
     @cached_property
-    def _client(self) -> Any:
-        import openai
-
-        key = os.environ.get(self.key_env)
-        base_url = self.base_url or os.environ.get("OPENAI_BASE_URL")
-        if not key and base_url is None:
+    def _address(self) -> Address:
+        if self._given == _OPENAI and api_key(self.key_env) is None:
             raise UserError(
                 f"The judge needs a key: set {self.key_env}, name another variable by --judge-api-key-env, "
-                "or name a server that needs none by --judge-base-url."
+                f"or name a server that needs none by {_FLAG}."
             )
-        if base_url is not None and urlsplit(base_url).scheme not in ("http", "https"):
-            raise UserError(
-                f"--judge-base-url {without_secrets(base_url)}: it must begin with http:// or https://."
-            )
-        return openai.OpenAI(
-            api_key=key or _NO_KEY, base_url=base_url, timeout=self.timeout, max_retries=self.max_retries
+        return self._given.checked(_FLAG)
+
+    @property
+    def _given(self) -> Address:
+        own = self.base_url
+        return Address(os.environ.get("OPENAI_BASE_URL") or _OPENAI if own is None else own)
+
+    @cached_property
+    def _client(self) -> Any:
+        from rpo_bench.servers import connect
+
+        return connect(
+            self._address,
+            api_key(self.key_env),
+            timeout=self.timeout,
+            retries=self.max_retries,
+            size=self.reply_bytes,
         )
+
+    @property
+    def _url(self) -> str:
+        return str(self._client.base_url).rstrip("/")
+
+    def check(self) -> None:
+        """Raises UserError for an address that no server has, or a key that no header can carry."""
+        api_key(self.key_env)
+        self._given.checked(_FLAG)
 
     def ask(self, calls: Sequence[Call], again: bool = False) -> list[Attempt]:
         """One attempt per call; raises UserError for what would fail for every call."""
@@ -142,32 +163,47 @@ class OpenAIJudge:
         """What comes of a request; None where the server has refused a parameter that can be left out."""
         import openai
 
+        from rpo_bench.servers import requests_before
+
         shown = self.template.question(call) + (_AGAIN if again and self.mode == "verdict" else "")
-        asked = {"model": self.model, **sent, "messages": [{"role": "user", "content": shown}]}
-        retries = self.max_retries
+        asked = {"model": self.model, **sent, "messages": [{"role": "user", "content": well_formed(shown)}]}
         try:
             raw = self._client.chat.completions.with_raw_response.create(**asked)
-            found = self._read(raw.http_response.text)
-            seconds = time.perf_counter() - begun
-            return found.model_copy(update={"sent": sent, "seconds": seconds, "retries": raw.retries_taken})
-        except openai.APITimeoutError:
-            error = f"no answer within {self.timeout:g} s"
-        except openai.APIConnectionError as problem:
-            error = f"no connection ({type(problem.__cause__ or problem).__name__})"
+            found, retries = self._read(raw.http_response.text), raw.retries_taken
         except openai.APIStatusError as problem:
-            status, said = problem.status_code, self._without_key(sentence(problem.response.text))
+            status, said = problem.status_code, sentence(problem.response.text)
             if self._accepted.adapts(sent, status, said):
                 return None
-            self._check_fatal(sent, status, said)
-            error = f"HTTP {status}" + (f": {said}" if said else "")
-            refused = 400 <= status < 500 and status not in (408, 409, 429)
-            retries = 0 if refused else retries
-        return Attempt(error=error, sent=sent, seconds=time.perf_counter() - begun, retries=retries)
+            self._check_fatal(sent, problem, said)
+            found = Attempt(error=f"HTTP {status}" + (f": {said}" if said else ""))
+            retries = requests_before(problem)
+        except openai.OpenAIError as problem:
+            found, retries = Attempt(error=self._failure(problem)), requests_before(problem)
+        seconds = time.perf_counter() - begun
+        return found.model_copy(update={"sent": sent, "seconds": seconds, "retries": retries})
 
-    def _check_fatal(self, sent: dict[str, Any], status: int, said: str) -> None:
+    def _failure(self, problem: Exception) -> str:
+        """Why no answer came, in a few words."""
+        import openai
+
+        if isinstance(problem, openai.APITimeoutError):
+            return f"no answer within {self.timeout:g} s"
+        if isinstance(problem, openai.APIConnectionError):
+            return f"no connection ({type(problem.__cause__ or problem).__name__})"
+        return str(problem)
+
+    def _check_fatal(self, sent: dict[str, Any], problem: Any, said: str) -> None:
         """Raises UserError for what would fail for every call."""
+        from rpo_bench.servers import redirect
+
+        status, elsewhere = problem.status_code, redirect(problem)
         told = f" It says: {said.rstrip('.')}." if said else ""
-        who = f"The judge {self.model} at {without_secrets(str(self._client.base_url))}"
+        who = f"The judge {self.model} at {self._url}"
+        if elsewhere is not None:
+            raise UserError(
+                f"{who} sends its questions on to {elsewhere}, where they don't go: give the "
+                "judge's own address by --judge-base-url."
+            )
         if refuses_logprobs(sent, status, said):
             raise UserError(f"{who} gives no log-probabilities: leave out --judge-mode logprobs.{told}")
         if status in _FATAL:
@@ -175,8 +211,10 @@ class OpenAIJudge:
 
     def _read(self, answer: str) -> Attempt:
         """What an HTTP answer says; one that isn't a chat completion has no text and can't be read."""
+        from rpo_bench.servers import parsed
+
         try:
-            body = json.loads(self._without_key(answer))
+            body = parsed(answer)
             choice = body["choices"][0]
             text, refusal = choice["message"].get("content"), choice["message"].get("refusal")
             if not isinstance(text, str | None):
@@ -189,15 +227,8 @@ class OpenAIJudge:
                 prompt_tokens=_count(usage.get("prompt_tokens")),
                 completion_tokens=_count(usage.get("completion_tokens")),
             )
-        except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError):
+        except (ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError):
             return Attempt(finish=MALFORMED)
-
-    def _without_key(self, text: str) -> str:
-        """A server's words without the key, should it repeat it, and without what its address says of us."""
-        secrets = [os.environ.get(self.key_env), *credentials(str(self._client.base_url))]
-        for secret in secrets:
-            text = text.replace(secret, "***") if secret else text
-        return _KEY_LIKE.sub("***", text)
 
 
 def _labels(choice: dict[str, Any]) -> tuple[float | None, float | None] | None:
@@ -219,4 +250,4 @@ def _sum(logps: list[float]) -> float | None:
 
 
 def _count(value: Any) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+    return value if type(value) is int and 0 <= value <= _MOST_TOKENS else None

@@ -4,22 +4,21 @@ vLLM's server takes token ids as prompt and says which tokens it sampled (``retu
 know texts only are asked by text; their samples have no log-probabilities, so that KL stays unscored.
 """
 
-import os
+import math
+import operator
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from rpo_bench.errors import UserError
 from rpo_bench.models.backends.protocol import Answer, Request, Sampled
+from rpo_bench.scrubbing import well_formed
 from rpo_bench.spec import Decoding, ServerSettings
-from rpo_bench.urls import without_secrets
+from rpo_bench.urls import Address, api_key
 
-_NO_KEY = "none"  # servers without keys get this; the package insists on one
-_RETRIES = 5
 _FLAG = "--generation-args base_url"
 
 
@@ -30,10 +29,14 @@ class CompletionsServer:
     Attributes:
         settings: Where it is, and how it is asked.
         folder: The checkpoint that it is to serve, by whose name it is found among the served ones.
+        retries: Of connection errors, time-outs, 408, 409, 429 and 5xx.
+        reply_bytes: That an HTTP answer may have.
     """
 
     settings: ServerSettings
     folder: Path
+    retries: int = 5
+    reply_bytes: int = 2**22
 
     def sample(self, requests: Sequence[Request], decoding: Decoding, end_ids: Sequence[int]) -> Answer:
         """Samples one response per request, ``concurrency`` at a time; see ``Backend``."""
@@ -47,7 +50,7 @@ class CompletionsServer:
         with ThreadPoolExecutor(self.settings.concurrency) as pool:
             rest = pool.map(ask, requests[1:] if exact else requests)
             sampled = (*rest,) if first is None else (first, *rest)
-        where = {"url": without_secrets(str(self._client.base_url)), "model": model}
+        where = {"url": self._url, "model": model}
         return Answer(sampled, {"backend": "openai-compatible completions", **where, "token_exact": exact})
 
     def served(self) -> str:
@@ -57,7 +60,7 @@ class CompletionsServer:
             UserError: no server answers, or it has no such model.
         """
         models, given = self._models(), self.settings.model
-        where = f"The server at {without_secrets(str(self._client.base_url))}"
+        where = f"The server at {self._url}"
         if given is not None:
             if models and given not in models:
                 raise UserError(f"{where} has no model '{given}'; it has {_listed(models)}.")
@@ -75,30 +78,55 @@ class CompletionsServer:
         """What the server says that it has; empty where it doesn't say."""
         import openai
 
-        url = without_secrets(str(self._client.base_url))
+        from rpo_bench.servers import parsed, redirect
+
         try:
-            return [str(model.id) for model in self._client.with_options(max_retries=0).models.list()]
+            raw = self._client.with_options(max_retries=0).models.with_raw_response.list()
+            return [well_formed(str(model["id"])) for model in parsed(raw.http_response.text)["data"]]
         except openai.APIStatusError as error:
+            self._check_redirect(redirect(error))
             if error.status_code in (401, 403):
                 raise UserError(
-                    f"The server at {url} refuses the key: check {self.settings.api_key_env}."
+                    f"The server at {self._url} refuses the key: check {self.settings.api_key_env}, or give "
+                    f"user and password again by {_FLAG} (they aren't kept)."
                 ) from error
             return []
         except openai.OpenAIError as error:
-            raise UserError(f"No server answers at {url}: start it, or correct {_FLAG}.") from error
+            raise UserError(
+                f"No server answers at {self._url}{_why(error)}: start it, or correct {_FLAG}."
+            ) from error
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise UserError(
+                f"{self._url} isn't a server of completions (its list of models is no JSON of one): correct "
+                f"{_FLAG}, which often ends in /v1."
+            ) from error
+
+    @cached_property
+    def _address(self) -> Address:
+        return checked_address(self.settings)
 
     @cached_property
     def _client(self) -> Any:
-        import openai
+        from rpo_bench.servers import connect
 
-        url = self.settings.base_url
-        if url is None or urlsplit(url).scheme not in ("http", "https"):
-            said = "" if url is None else f" {without_secrets(url)} isn't one."
+        return connect(
+            self._address,
+            api_key(self.settings.api_key_env),
+            timeout=self.settings.timeout,
+            retries=self.retries,
+            size=self.reply_bytes,
+        )
+
+    @property
+    def _url(self) -> str:
+        return str(self._client.base_url).rstrip("/")
+
+    def _check_redirect(self, elsewhere: str | None) -> None:
+        if elsewhere is not None:
             raise UserError(
-                f"--generation-backend openai needs {_FLAG}=URL, such as http://localhost:8000/v1.{said}"
+                f"The server at {self._url} sends its reader on to {elsewhere}, where "
+                f"nothing is asked: give the server's own address by {_FLAG}."
             )
-        key = os.environ.get(self.settings.api_key_env) or _NO_KEY
-        return openai.OpenAI(api_key=key, base_url=url, timeout=self.settings.timeout, max_retries=_RETRIES)
 
     def _first(
         self, model: str, request: Request, decoding: Decoding, end_ids: Sequence[int]
@@ -120,9 +148,11 @@ class CompletionsServer:
         """One response; with ``end_ids`` by tokens, without by text."""
         import openai
 
+        from rpo_bench.servers import parsed, redirect, requests_before
+
         asked: dict[str, Any] = {
             "model": model,
-            "prompt": request.text if end_ids is None else list(request.token_ids),
+            "prompt": well_formed(request.text) if end_ids is None else list(request.token_ids),
             "max_tokens": decoding.max_new_tokens,
             "temperature": decoding.temperature,
             "top_p": decoding.top_p,
@@ -131,20 +161,60 @@ class CompletionsServer:
         if end_ids is not None:
             asked |= {"logprobs": 1, "extra_body": _exactly(end_ids)}
         try:
-            answer = self._client.completions.create(**asked)
+            raw = self._client.completions.with_raw_response.create(**asked)
+            return self._read(parsed(raw.http_response.text)["choices"][0])
         except openai.APIStatusError as error:
+            self._check_redirect(redirect(error))
             if end_ids is not None and error.status_code in (400, 422):
                 raise
-            raise self._failed(f"HTTP {error.status_code}") from error
+            raise self._failed(f"HTTP {error.status_code}", requests_before(error)) from error
         except openai.OpenAIError as error:
-            raise self._failed(type(error).__name__) from error
-        if not answer.choices:
-            raise self._failed("an answer without a choice")
-        return _read(answer.choices[0])
+            why = _why(error).strip(" ()") or "no connection"
+            raise self._failed(why, requests_before(error)) from error
+        except (ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError) as error:
+            raise self._failed("an answer that isn't a completion") from error
 
-    def _failed(self, what: str) -> UserError:
-        url = without_secrets(str(self._client.base_url))
-        return UserError(f"The server at {url} could not sample ({what}, after {_RETRIES} retries).")
+    def _read(self, choice: dict[str, Any]) -> Sampled:
+        """A response; raises ValueError or TypeError for what can't be one."""
+        finished = choice.get("finish_reason") == "stop"
+        tokens, found = choice.get("token_ids"), choice.get("logprobs")
+        logps = None if found is None else found.get("token_logprobs")
+        if tokens and logps and len(tokens) == len(logps):
+            ids, values = tuple(map(operator.index, tokens)), tuple(map(float, logps))
+            if min(ids) < 0 or not all(map(math.isfinite, values)):
+                raise ValueError("token ids below 0, or log-probabilities that aren't numbers")
+            return Sampled(ids, values, None, finished)
+        text = choice.get("text") or ""
+        if not isinstance(text, str):
+            raise TypeError("a text that isn't one")
+        return Sampled(None, None, well_formed(text), finished)
+
+    def _failed(self, what: str, retries: int = 0) -> UserError:
+        tried = f", after {retries} retries" if retries else ""
+        return UserError(f"The server at {self._url} could not sample ({what}{tried}).")
+
+
+def checked_address(settings: ServerSettings) -> Address:
+    """Where a server is, before it is asked.
+
+    Raises:
+        UserError: No address was given, or none that a server can have; or no header can carry the key.
+    """
+    if settings.base_url is None:
+        raise UserError(f"--generation-backend openai needs {_FLAG}=URL, such as http://localhost:8000/v1.")
+    api_key(settings.api_key_env)
+    return settings.base_url.checked(_FLAG)
+
+
+def _why(error: Exception) -> str:
+    """Why no answer came, in brackets; "" where nothing was there to connect to."""
+    import openai
+
+    from rpo_bench.servers import ReplyError
+
+    if isinstance(error, openai.APITimeoutError):
+        return " (it takes too long: see --generation-args timeout)"
+    return f" ({error})" if isinstance(error, ReplyError) else ""
 
 
 def _exactly(end_ids: Sequence[int]) -> dict[str, Any]:
@@ -159,14 +229,5 @@ def _exactly(end_ids: Sequence[int]) -> dict[str, Any]:
     }
 
 
-def _read(choice: Any) -> Sampled:
-    finished = choice.finish_reason == "stop"
-    tokens = getattr(choice, "token_ids", None)
-    logps = None if choice.logprobs is None else choice.logprobs.token_logprobs
-    if not tokens or not logps or len(tokens) != len(logps):
-        return Sampled(None, None, choice.text or "", finished)
-    return Sampled(tuple(tokens), tuple(logps), None, finished)
-
-
 def _listed(models: Sequence[str]) -> str:
-    return ", ".join(f"'{name}'" for name in models[:5]) + (" …" if len(models) > 5 else "")
+    return ", ".join(f"'{name[:80]}'" for name in models[:5]) + (" …" if len(models) > 5 else "")
