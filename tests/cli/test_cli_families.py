@@ -17,7 +17,13 @@ REWARD = (
 
 #: Of every kind: imitation, labels, a value network, a partition, pairs, groups, a critic.
 SOME = {"llama": "sft,kto", "t5": "dro,rpo,grpo", "qwen3": "dpo,popo", "gpt2": "rpo", "bart": "kto"}
-EVERY = ",".join(METHODS)
+WHOLE = ("llama", "t5")  # one of either architecture learns by every method
+OTHERS = tuple(kind for kind in FAMILIES if kind not in WHOLE)
+
+
+def turn(kind: str) -> str:
+    """The methods that a family learns by: the others share them, each takes every third from its own on."""
+    return ",".join(METHODS if kind in WHOLE else list(METHODS)[OTHERS.index(kind) % 3 :: 3])
 
 
 @pytest.fixture
@@ -93,9 +99,11 @@ def test_a_checkpoint_of_a_chat_model_is_evaluated_as_it_was_trained_and_compare
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", FAMILIES)
-def test_every_family_learns_by_every_method(around: Path, kind: str):
-    run(around, family(kind, around / kind), EVERY, "--steps", "1", "--probe-every", "0", "--limit", "1")
-    check(around, kind, EVERY)
+def test_every_family_learns_by_methods_and_every_method_on_families(around: Path, kind: str):
+    """Nothing but a model's architecture is told apart by methods, so that pairs need not all be run."""
+    methods = turn(kind)
+    run(around, family(kind, around / kind), methods, "--steps", "1", "--probe-every", "0", "--limit", "1")
+    check(around, kind, methods)
     done = invoke("compare", around / "out" / "results", "--resamples", "200")
     assert done.exit_code == 0, done.output
 

@@ -63,7 +63,7 @@ def test_ctrl_c_is_one_sentence_and_loses_nothing_that_is_done(tasks, tmp_path):
     process = spawn("train-and-eval", *flags(tasks, *cells))
     wait_for(lambda: list((tmp_path / "out/results").glob("*/*/[!.]*/result.json")), process)
     os.killpg(process.pid, signal.SIGINT)
-    _, errors = process.communicate(timeout=20)
+    _, errors = process.communicate(timeout=100)
     assert process.returncode == 130
     assert errors.strip() == "Stopped. Run the same command again to go on where it was."
     done = {s.folder: (s.folder / "result.json").stat().st_mtime_ns for s in stored(tmp_path / "out", True)}
