@@ -4,6 +4,7 @@ import sys
 
 from rpo_bench.cli.stopping import stop
 from rpo_bench.shadows import ShadowedError
+from rpo_bench.visible import visible_lines
 
 
 def main() -> None:
@@ -15,7 +16,7 @@ def main() -> None:
     except KeyboardInterrupt:
         stop()
     except ShadowedError as error:
-        sys.stderr.write(f"{error}\n")
+        sys.stderr.write(f"{visible_lines(str(error))}\n")
         sys.exit(2)
 
 

@@ -14,10 +14,11 @@ from rpo_bench.compare.frame import comparisons_frame
 from rpo_bench.compare.report import Report
 from rpo_bench.compare.section import Options
 from rpo_bench.data.task_source import name_files
-from rpo_bench.errors import UserError
+from rpo_bench.errors import UserError, bounded
 from rpo_bench.results.frame import results_frame
 from rpo_bench.results.store import read_results
 from rpo_bench.site.build import PAGE, build_leaderboard
+from rpo_bench.visible import visible_lines
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -141,8 +142,10 @@ def make_spec(
     Raises:
         UserError: names the field that is wrong.
     """
-    from rpo_bench.engine.presets import layers_of, spec_over
+    from rpo_bench.engine.presets import WRONG, layers_of, spec_over
+    from rpo_bench.plain_data import check_plain
 
+    check_plain([preset, None if config is None else str(config), settings], WRONG)
     return spec_over(layers_of(preset, None if config is None else Path(config)), _changes(settings))
 
 
@@ -199,9 +202,12 @@ def evaluate(
     begun = time.monotonic()
     from rpo_bench.engine.finished import Finished
     from rpo_bench.engine.matrix import default_evaluation_output, evaluation_spec, run_evaluation
+    from rpo_bench.engine.presets import part_of
 
     site = _site(Path(place.get("output_path") or default_evaluation_output(task)), place, begun)
-    spec = evaluation_spec(task, site.output, lambda _: dict(evaluation or {}), models, site.include_path)
+    given = {"evaluation": evaluation, "models": models}
+    changes, used = part_of(given, "evaluation"), part_of(given, "models")
+    spec = evaluation_spec(task, site.output, lambda _: changes, used, site.include_path)
     finished = Finished(_paths(checkpoints), None if reference is None else str(reference))
     return _ended(run_evaluation(spec, finished, site, _voice()))
 
@@ -257,10 +263,7 @@ def load_results(path: Paths = "results") -> "pd.DataFrame":
         raise UserError(f"{', '.join(map(str, roots))}: there are no results here that can be used{why}.")
     if found.broken:
         first = found.broken[0]
-        warnings.warn(
-            f"{len(found.broken)} results can't be used; the first, {first.folder}: {first.reason}.",
-            stacklevel=2,
-        )
+        _warn(f"{len(found.broken)} results can't be used; the first, {first.folder}: {first.reason}.", 2)
     return results_frame(found)
 
 
@@ -312,7 +315,8 @@ def _changes(settings: SpecSettings) -> dict[str, Any]:
         changes["data"] = {"file": str(changes["data"])}
     if "models" in changes:
         models = changes["models"]
-        changes["models"] = [str(m) for m in ([models] if isinstance(models, str | Path) else models)]
+        several = models if isinstance(models, list | tuple) else [models]
+        changes["models"] = [str(one) if isinstance(one, Path) else one for one in several]
     if isinstance(changes.get("seeds"), int):
         changes["seeds"] = [changes["seeds"]]
     return changes
@@ -320,6 +324,7 @@ def _changes(settings: SpecSettings) -> dict[str, Any]:
 
 def _methods(given: Any) -> list[dict[str, Any]]:
     from rpo_bench.parsing import parse_methods
+    from rpo_bench.plain_data import shown
     from rpo_bench.spec import MethodSpec
 
     found: list[dict[str, Any]] = []
@@ -332,7 +337,7 @@ def _methods(given: Any) -> list[dict[str, Any]]:
             found.append(dict(one))
         else:
             raise UserError(
-                f"methods: {one!r} is no method: give texts such as 'rpo(tau=0.3)', or mappings such as "
+                f"methods: {shown(one)} is no method: give texts such as 'rpo(tau=0.3)', or mappings such as "
                 "{'name': 'rpo', 'options': {'tau': 0.3}}."
             )
     return found
@@ -357,11 +362,11 @@ def _site(root: Path, place: Place, begun: float) -> "Site":
 
 
 def _voice() -> "Voice":
-    from rich.console import Console
 
     from rpo_bench.engine.matrix import Voice
+    from rpo_bench.screen import SafeConsole
 
-    return Voice(Console(stderr=True, highlight=False), lambda text: warnings.warn(text, stacklevel=4))
+    return Voice(SafeConsole(stderr=True), lambda text: _warn(text, 4))
 
 
 def _ended(done: "Execution") -> Run:
@@ -373,6 +378,11 @@ def _ended(done: "Execution") -> Run:
     if done.judgement is not None and done.judgement.status != "done":
         failures += (f"The judge failed: {done.judgement.reason}",)
     if failures:
-        warnings.warn("\n".join(failures), stacklevel=3)
+        _warn("\n".join(map(bounded, failures)), 3)
     board = build_leaderboard([output.results], output.leaderboard) if output.results.is_dir() else None
     return Run(output.root, board, output.leaderboard / PAGE, failures)
+
+
+def _warn(text: str, level: int) -> None:
+    """A warning in whose text nothing commands a terminal; ``level`` as ``warnings.warn`` counts it here."""
+    warnings.warn(visible_lines(text), stacklevel=level + 1)

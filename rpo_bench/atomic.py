@@ -1,14 +1,15 @@
 """Files and folders that exist whole or not at all."""
 
 import errno
+import fcntl
 import os
 import re
-import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from rpo_bench.errors import UserError
+from trainers.whole_files import whole_file, whole_folder
 
 _WRITE_ERRORS = {
     errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.EFBIG,
@@ -20,28 +21,40 @@ _WRITE_ERRORS = {
 def atomic_folder(target: Path) -> Iterator[Path]:
     """Yields a temporary folder beside ``target``, renamed to it when the block ends without an error.
 
-    A killed process leaves only the temporary folder, which the next attempt clears away.
+    A killed process leaves only the temporary folder, which the next attempt clears away. Of several writers
+    at once the last one's folder stays, whole.
     """
-    temporary = target.with_name(f".{target.name}.tmp")
     with explained(target):
-        shutil.rmtree(temporary, ignore_errors=True)
-        temporary.mkdir(parents=True)
-        yield temporary
-        shutil.rmtree(target, ignore_errors=True)
-        temporary.replace(target)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with whole_folder(target) as temporary:
+            yield temporary
 
 
 @contextmanager
 def atomic_file(target: Path) -> Iterator[Path]:
     """Yields a temporary path beside ``target``, renamed to it when the block ends without an error."""
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     with explained(target):
         target.parent.mkdir(parents=True, exist_ok=True)
-        try:
+        with whole_file(target) as temporary:
             yield temporary
-            temporary.replace(target)
-        finally:
-            temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def one_writer(folder: Path) -> Iterator[None]:
+    """Waits until no other process or thread writes several files of a folder that belong together.
+
+    The lock is the folder's own, so that none is left behind, and is given back when the process ends,
+    however. A file system without locks keeps nobody out.
+    """
+    with explained(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = os.open(folder, os.O_RDONLY)
+    try:
+        with suppress(OSError):
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(lock)
 
 
 @contextmanager

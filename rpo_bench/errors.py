@@ -5,9 +5,15 @@ import traceback
 from collections.abc import Iterable
 from pathlib import Path
 
-from trainers.errors import UserError
+from trainers.errors import UserError, bounded
 
-__all__ = ["UserError", "did_you_mean", "located"]
+__all__ = ["LONGEST_QUOTE", "UserError", "bounded", "did_you_mean", "located"]
+
+#: Characters of others' text that a sentence quotes.
+LONGEST_QUOTE = 300
+
+
+_LONGEST = 200  # characters of a word that are compared
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
@@ -19,12 +25,12 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     names = sorted(known)
     if not names:
         return ""
-    near = difflib.get_close_matches(word, names, n=1, cutoff=0.6)
+    near = difflib.get_close_matches(word[:_LONGEST], names, n=1, cutoff=0.6)
     return f" Did you mean '{near[0]}'?" if near else f" Known: {', '.join(names)}."
 
 
 def located(error: Exception) -> str:
     """Someone else's error in one line, with the place that raised it: "ValueError: no (x.py, line 3)"."""
     last = traceback.extract_tb(error.__traceback__)[-1]
-    text = " ".join(str(error).split())
+    text = bounded(" ".join(str(error).split()), LONGEST_QUOTE)
     return f"{type(error).__name__}: {text} ({Path(last.filename).name}, line {last.lineno})"

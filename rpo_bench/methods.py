@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from rpo_bench.errors import UserError, did_you_mean
+from rpo_bench.plain_data import number_problem, shown
 from rpo_bench.registry import Registry
 from rpo_bench.spec import MethodSpec
 from trainers.objective import Axes, Method
@@ -75,7 +76,9 @@ def resolve_method(spec: MethodSpec, strength: float | None = None) -> Method:
     fields = {field.name: field for field in dataclasses.fields(method)}
     for option in spec.options:
         if option not in fields:
-            raise UserError(f"Method '{spec.name}' has no option '{option}'.{did_you_mean(option, fields)}")
+            raise UserError(
+                f"Method '{spec.name}' has no option {shown(option)}.{did_you_mean(option, fields)}"
+            )
     hints = typing.get_type_hints(type(method))
     changes = {name: _cast(spec, name, hints[name], value) for name, value in spec.options.items()}
     method = dataclasses.replace(method, **changes)
@@ -89,17 +92,32 @@ def _cast(spec: MethodSpec, name: str, hint: Any, value: Any) -> Any:
         allowed = typing.get_args(hint)
         if value not in allowed:
             hint_text = did_you_mean(str(value), map(str, allowed))
-            raise UserError(f"Method '{spec.name}': '{value}' is no value of {name}.{hint_text}")
+            raise UserError(f"Method '{spec.name}': {shown(value)} is no value of {name}.{hint_text}")
         return value
     if origin in (types.UnionType, typing.Union):
         if value in (None, "none", "None"):
             return None
         hint = next(kind for kind in typing.get_args(hint) if kind is not type(None))
-    if hint is bool and isinstance(value, str):
-        if value.lower() not in ("true", "false"):
-            raise UserError(f"Method '{spec.name}': {name} is true or false, not '{value}'.")
-        return value.lower() == "true"
+    if hint is bool:
+        if str(value).lower() not in ("true", "false"):
+            raise UserError(f"Method '{spec.name}': {name} is true or false, not {shown(value)}.")
+        return str(value).lower() == "true"
     try:
-        return hint(value)
-    except (TypeError, ValueError):
-        raise UserError(f"Method '{spec.name}': {name} takes a {hint.__name__}, not '{value}'.") from None
+        found = _as(hint, value)
+    except (TypeError, ValueError, OverflowError):
+        kind = getattr(hint, "__name__", str(hint))
+        raise UserError(f"Method '{spec.name}': {name} takes a {kind}, not {shown(value)}.") from None
+    if isinstance(found, int | float) and number_problem(found) is not None:
+        raise UserError(f"Method '{spec.name}': {name} takes a finite number, not {shown(value)}.")
+    return found
+
+
+def _as(hint: Any, value: Any) -> Any:
+    """A value as a field's type; raises ValueError for what would be bent into it: true, 1.5, a list."""
+    if hint in (int, float, str) and not isinstance(value, int | float | str):
+        raise ValueError
+    if hint in (int, float) and isinstance(value, bool):
+        raise ValueError
+    if hint is int and isinstance(value, float) and not value.is_integer():
+        raise ValueError
+    return hint(value)

@@ -1,12 +1,20 @@
 """What a run is: frozen, validated, hashable."""
 
-from typing import Annotated, Any, Literal, NewType, Self
+from collections.abc import Iterator
+from functools import cache
+from typing import Annotated, Any, Literal, NewType, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from rpo_bench.data.columns import ColumnName, flag_of
 from rpo_bench.hashing import hash_json
+from rpo_bench.plain_data import MAX_SEED, plain_problem, values_in
 from rpo_bench.urls import Address
+
+Seed = Annotated[int, Field(ge=0, le=MAX_SEED)]
+MAX_NAME = 1000  # characters
+Name = Annotated[str, Field(max_length=MAX_NAME)]
+Strength = Annotated[float, Field(gt=0)]
 
 #: A task as a user names it: a known one, or a folder, whose code is then run. The name of a task in a record
 #: is a plain string, which :func:`rpo_bench.tasks.load_task` doesn't take.
@@ -14,12 +22,48 @@ GivenTask = NewType("GivenTask", str)
 
 
 class Frozen(BaseModel):
-    """The base of all specs: immutable, and an unknown key is an error."""
+    """The base of all records: immutable, and an unknown key is an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Decoding(Frozen):
+class Settings(Frozen):
+    """The base of all specs: what somebody sets, through whatever door it comes.
+
+    Every number is finite and fits into 64 bits, every text is Unicode without NUL, and true and false are no
+    numbers.
+    """
+
+    model_config = ConfigDict(allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _plain(cls, value: Any, info: ValidationInfo) -> Any:
+        nested, takes_switch = _kinds(cls, str(info.field_name))
+        if nested:  # its own fields are looked at
+            return value
+        if (problem := plain_problem(value)) is not None:
+            raise ValueError(problem)
+        if not takes_switch and any(isinstance(item, bool) for item in values_in(value)):
+            raise ValueError("true and false are no numbers or texts")
+        return value
+
+
+@cache
+def _kinds(model: type[Settings], field: str) -> tuple[bool, bool]:
+    """Whether a field holds further settings, and whether it takes true and false."""
+    kinds = list(_mentioned(model.model_fields[field].annotation))
+    nested = any(isinstance(kind, type) and issubclass(kind, BaseModel) for kind in kinds)
+    return nested, bool in kinds or Any in kinds
+
+
+def _mentioned(annotation: Any) -> Iterator[Any]:
+    yield annotation
+    for part in get_args(annotation):
+        yield from _mentioned(part)
+
+
+class Decoding(Settings):
     """How responses are sampled. The default is ancestral sampling, of which KL is a statement."""
 
     temperature: float = Field(1.0, gt=0)
@@ -40,15 +84,15 @@ RPO_PAPER_DECODING = Decoding(
 )
 
 
-class LoraSpec(Frozen):
+class LoraSpec(Settings):
     """Low-rank adapters through peft; the adapter-free model is then the reference."""
 
     rank: int = Field(8, ge=1)
     alpha: float = Field(16.0, gt=0)
-    target_modules: tuple[str, ...] | None = Field(None, description="None: every linear layer")
+    target_modules: tuple[str, ...] | None = Field(None, min_length=1, description="None: every linear layer")
 
 
-class TrainingSpec(Frozen):
+class TrainingSpec(Settings):
     """The part of training that is the same for every method: only the loss may differ."""
 
     steps: int = Field(300, ge=1, description="optimiser steps")
@@ -75,13 +119,13 @@ class TrainingSpec(Frozen):
         return "+".join(map(str, value)) if isinstance(value, list | tuple) else value
 
 
-class EvaluationSpec(Frozen):
+class EvaluationSpec(Settings):
     """How every checkpoint is measured."""
 
     n_samples: int = Field(4, ge=1, description="samples per held-out prompt")
     limit: int | None = Field(None, ge=1, description="only the first so many prompts")
     batch_size: int = Field(256, ge=1, description="sequences generated at a time; part of the identity")
-    seed: int = Field(0, ge=0)
+    seed: Seed = 0
     decoding: Decoding = Decoding()
     toxicity: str = Field(
         "profanity",
@@ -90,7 +134,7 @@ class EvaluationSpec(Frozen):
     reward: str | None = Field(None, description="None: the task's; 'python:FILE:FUNCTION' or 'hf:FOLDER'")
 
 
-class DataSpec(Frozen):
+class DataSpec(Settings):
     """Which rows are trained on."""
 
     file: str | None = Field(None, description="None: the task's own data")
@@ -117,7 +161,7 @@ class DataSpec(Frozen):
         return self
 
 
-class PromptFormat(Frozen):
+class PromptFormat(Settings):
     """How a prompt is laid out around its text before it is tokenised; the response follows it."""
 
     kind: Literal["chat", "template"]
@@ -126,7 +170,7 @@ class PromptFormat(Frozen):
     hash: str = Field(description="content hash of the template that is used, and of the system turn")
 
 
-class LoadingSpec(Frozen):
+class LoadingSpec(Settings):
     """How models are loaded to be measured."""
 
     dtype: Literal["float32", "bfloat16", "float16"] = Field(
@@ -139,7 +183,7 @@ class LoadingSpec(Frozen):
     )
 
 
-class VllmSettings(Frozen):
+class VllmSettings(Settings):
     """How vLLM's offline engine runs; None leaves a setting to vLLM."""
 
     tensor_parallel_size: int = Field(1, ge=1, description="GPUs that share the model")
@@ -148,7 +192,7 @@ class VllmSettings(Frozen):
     enforce_eager: bool = Field(False, description="no CUDA graphs: a quicker start, slower sampling")
 
 
-class ServerSettings(Frozen):
+class ServerSettings(Settings):
     """Where a server of OpenAI-compatible completions is, and how it is asked."""
 
     base_url: Address | None = Field(
@@ -160,7 +204,7 @@ class ServerSettings(Frozen):
     timeout: float = Field(120.0, gt=0, description="seconds of one request")
 
 
-class GenerationSpec(Frozen):
+class GenerationSpec(Settings):
     """What samples from checkpoints when they are measured; probes and rollouts are always transformers'."""
 
     backend: Literal["hf", "vllm", "openai"] = Field("hf", description="part of a cell's identity")
@@ -173,10 +217,10 @@ class GenerationSpec(Frozen):
         return GenerationSpec() if self.backend == "openai" else self
 
 
-class MethodSpec(Frozen):
+class MethodSpec(Settings):
     """A registered method with the options that differ from its defaults."""
 
-    name: str
+    name: Name
     options: dict[str, Any] = Field(default_factory=dict)
     source: str | None = Field(None, description="content hash of the plug-in that defines it; None: ours")
 
@@ -187,7 +231,7 @@ class MethodSpec(Frozen):
         return f"{self.name}({options})" if options else self.name
 
 
-class CellSpec(Frozen):
+class CellSpec(Settings):
     """One training run and its evaluation: (task, base model, method, strength, seed) and how."""
 
     task: str
@@ -202,7 +246,7 @@ class CellSpec(Frozen):
     model_hash: str = Field(description="content hash of the base model's folder")
     method: MethodSpec
     strength: float | None = Field(description="None: the reference policy itself, not trained")
-    seed: int = Field(ge=0)
+    seed: Seed
     training: TrainingSpec
     evaluation: EvaluationSpec
     prompt_format: PromptFormat | None = Field(None, description="None: prompts go in as they are")
@@ -258,18 +302,18 @@ def without_later_defaults(settings: dict[str, Any]) -> dict[str, Any]:
     return kept
 
 
-class RunSpec(Frozen):
+class RunSpec(Settings):
     """What ``train-and-eval`` is asked for; the plan turns it into cells."""
 
-    task: GivenTask = GivenTask("civil_qa")
+    task: Annotated[GivenTask, Field(max_length=MAX_NAME)] = GivenTask("civil_qa")
     data: DataSpec = DataSpec()
-    models: tuple[str, ...] = Field(("decoder",), min_length=1, description="the task's names, or folders")
+    models: tuple[Name, ...] = Field(("decoder",), min_length=1, description="the task's names, or folders")
     methods: tuple[MethodSpec, ...] = Field(min_length=1)
-    strengths: dict[str, tuple[float, ...]] = Field(
+    strengths: dict[str, Annotated[tuple[Strength, ...], Field(min_length=1)]] = Field(
         default_factory=dict, description="by method name; '*' for all; the method's own otherwise"
     )
     n_strengths: int | None = Field(None, ge=1, description="how many of a method's own strengths to run")
-    seeds: tuple[int, ...] = Field((0, 1, 2), min_length=1)
+    seeds: tuple[Seed, ...] = Field((0, 1, 2), min_length=1)
     learning_rates: tuple[Annotated[float, Field(gt=0)], ...] = Field(
         (), description="a sweep: every cell at each of them, in place of the training's one"
     )

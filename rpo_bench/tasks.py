@@ -6,19 +6,19 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
-import yaml
 from pydantic import Field, ValidationError, model_validator
 
 from rpo_bench.data.convert import prompts_of
 from rpo_bench.data.readers import read_rows
 from rpo_bench.data.row import Prompt, Row
 from rpo_bench.data.task_source import DatasetSource, SourceParts
-from rpo_bench.data.text_files import numbered_lines, whole_text
+from rpo_bench.data.text_files import numbered_lines
 from rpo_bench.errors import UserError, did_you_mean
 from rpo_bench.hashing import hash_file, hash_folder, hash_json
-from rpo_bench.spec import Frozen, GivenTask
+from rpo_bench.settings_text import read_settings
+from rpo_bench.spec import GivenTask, Settings
 from rpo_bench.verifier import Verifier
 
 #: Scores responses: (prompts, responses) → one number each, or None where there is nothing to score.
@@ -29,7 +29,7 @@ RewardFunction = Callable[[Sequence[Prompt], Sequence[str]], Sequence[float | No
 HELDOUT = "heldout.jsonl"
 
 
-class TaskSpec(Frozen):
+class TaskSpec(Settings):
     """task.yaml. Paths are relative to its folder."""
 
     name: str
@@ -53,7 +53,7 @@ class TaskSpec(Frozen):
     reference_samples: dict[str, str] = Field(
         default_factory=dict, description="model name → .npz with rewards (P, N) of reference samples"
     )
-    learning_rates: dict[str, float] = Field(
+    learning_rates: dict[str, Annotated[float, Field(gt=0)]] = Field(
         default_factory=dict, description="by method; '*' for all others"
     )
     max_new_tokens: int = Field(ge=1)
@@ -206,9 +206,7 @@ def load_folder(folder: Path) -> Task:
     """The task in a folder that the program itself chose; raises UserError when it can't be read."""
     file = folder / "task.yaml"
     try:
-        return Task(TaskSpec.model_validate(yaml.safe_load(whole_text(file))), folder)
-    except yaml.YAMLError as error:
-        raise UserError(f"{file}{_line_of(error)} is not YAML: {str(error).splitlines()[0]}.") from error
+        return Task(TaskSpec.model_validate(read_settings(file, str(file))), folder)
     except ValidationError as error:
         raise UserError(f"{file}: {_task_problem(error)}") from error
 
@@ -256,12 +254,6 @@ def read_prompts(file: Path) -> list[Prompt]:
         first[prompt.prompt_id] = line.number
         prompts.append(prompt)
     return prompts
-
-
-def _line_of(error: yaml.YAMLError) -> str:
-    """`` line 3``, where it is known."""
-    mark = getattr(error, "problem_mark", None)
-    return "" if mark is None else f" line {mark.line + 1}"
 
 
 def _task_problem(error: ValidationError) -> str:

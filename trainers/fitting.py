@@ -22,6 +22,7 @@ from trainers.reference import ReferenceCache
 from trainers.settings import FitResult, Lora, TrainingSettings
 from trainers.training_log import TrainingLog, read_training_log
 from trainers.value import ValueNetwork
+from trainers.whole_files import whole_folder
 
 __all__ = ["finish", "fit", "with_adapters"]
 
@@ -187,11 +188,8 @@ def with_adapters(model: Any, lora: Lora) -> Any:
 
 def _save_checkpoint(policy: Any, tokenizer: Any, out_dir: Path) -> None:
     """Writes ``out_dir/checkpoint``, whole or not at all."""
-    temporary = out_dir / ".checkpoint.tmp"
-    shutil.rmtree(temporary, ignore_errors=True)
-    policy.save_pretrained(temporary, safe_serialization=True)
-    (temporary / "README.md").unlink(missing_ok=True)  # peft's empty form, which would pass for a model card
-    if tokenizer is not None:
-        tokenizer.save_pretrained(temporary)
-    shutil.rmtree(out_dir / "checkpoint", ignore_errors=True)
-    temporary.rename(out_dir / "checkpoint")
+    with whole_folder(out_dir / "checkpoint") as temporary:
+        policy.save_pretrained(temporary, safe_serialization=True)
+        (temporary / "README.md").unlink(missing_ok=True)  # peft's form, which would pass for a model card
+        if tokenizer is not None:
+            tokenizer.save_pretrained(temporary)

@@ -23,6 +23,7 @@ from trainers.precision import resolve_dtype
 from trainers.rollout import OnlineTrainer
 from trainers.settings import FitResult, TrainingSettings
 from trainers.training_log import TrainingLog, read_training_log
+from trainers.whole_files import whole_file
 
 
 def fit_online(
@@ -135,9 +136,8 @@ def _run(trainer: OnlineTrainer, out_dir: Path, probe: Probe | None, progress: P
 
 def _save_state(trainer: OnlineTrainer, iteration: int, file: Path) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
-    temporary = file.with_suffix(".tmp")
-    torch.save({"iteration": iteration, "state": trainer.state()}, temporary)
-    temporary.replace(file)
+    with whole_file(file) as temporary:
+        torch.save({"iteration": iteration, "state": trainer.state()}, temporary)
 
 
 def _without_adapters(model: Any, adapters: bool) -> AbstractContextManager[Any]:

@@ -1,7 +1,6 @@
 """The reference's log-probabilities: computed once per (weights, rows, number format), then looked up."""
 
 import hashlib
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from trainers.errors import UserError
 from trainers.examples import Examples
 from trainers.logps import TokenLayout, collate, sequence_logps
 from trainers.precision import DType, autocast
+from trainers.whole_files import whole_file
 
 _TOKENS_PER_BATCH = 8192
 
@@ -51,9 +51,8 @@ class ReferenceCache:
         if not file.is_file():
             values = compute_logps(model, prompts, responses, layout, dtype)
             self.folder.mkdir(parents=True, exist_ok=True)
-            temporary = file.with_name(f".{file.stem}.{os.getpid()}.npy")
-            np.save(temporary, values)
-            temporary.replace(file)
+            with whole_file(file) as temporary, temporary.open("wb") as stream:
+                np.save(stream, values)
         cached: NDArray[np.float64] = np.load(file, allow_pickle=False)
         if cached.shape != (len(prompts),) or not np.isfinite(cached).all():
             raise UserError(f"The reference cache {file} is damaged or lacks rows: delete it and run again.")

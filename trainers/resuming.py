@@ -1,12 +1,13 @@
 """Training that goes on where it was stopped: what it keeps, in one file beside the model folder."""
 
-import os
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
+
+from trainers.whole_files import whole_file
 
 SAVE_EVERY = 15.0  # seconds
 
@@ -52,9 +53,8 @@ class Resume:
             return
         states = [part.state_dict() for part in parts]
         self.file.parent.mkdir(parents=True, exist_ok=True)
-        temporary = self.file.with_name(f"{self.file.name}.{os.getpid()}")
-        torch.save({"key": self.key, "step": step, "log": log, "parts": states}, temporary)
-        temporary.replace(self.file)
+        with whole_file(self.file) as temporary:
+            torch.save({"key": self.key, "step": step, "log": log, "parts": states}, temporary)
         self._saved = time.monotonic()
 
     def done(self) -> None:

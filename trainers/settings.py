@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from trainers.tracking import Tracked
+from trainers.whole_files import whole_file
 
 
 @dataclass(frozen=True)
@@ -97,9 +98,8 @@ class FitResult:
 
     def save(self, file: Path) -> None:
         """Writes it as JSON, whole or not at all."""
-        temporary = file.with_name(f".{file.name}.tmp")
-        temporary.write_text(json.dumps(dataclasses.asdict(self), indent=1) + "\n")
-        temporary.replace(file)
+        with whole_file(file) as temporary:
+            temporary.write_text(json.dumps(dataclasses.asdict(self), indent=1) + "\n")
 
     @classmethod
     def load(cls, file: Path) -> "FitResult":

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from trainers.tracking import Tracked, numbers_of, open_trackers
+from trainers.whole_files import whole_file
 
 
 class TrainingLog:
@@ -18,9 +19,8 @@ class TrainingLog:
         """
         kept = [line for line in _whole_lines(file) if json.loads(line)["step"] <= keep_steps]
         file.parent.mkdir(parents=True, exist_ok=True)
-        temporary = file.with_name(f".{file.name}.tmp")  # whatever happens now, the log is there
-        temporary.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
-        temporary.replace(file)
+        with whole_file(file) as temporary:  # whatever happens now, the log is there
+            temporary.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
         self._file = file.open("a", encoding="utf-8")
         self._trackers = [] if tracked is None else open_trackers(tracked, file.parent, keep_steps)
 

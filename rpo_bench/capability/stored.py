@@ -27,6 +27,7 @@ from rpo_bench.results.command_line import with_flags
 from rpo_bench.results.json_lines import read_json_lines, write_json_lines
 from rpo_bench.results.schema import Record
 from rpo_bench.results.store import StoredRecord, write_record
+from rpo_bench.results.updating import updating
 
 
 def read_docs(folder: Path) -> list[DocScore]:
@@ -64,7 +65,14 @@ def add_measured(
         asked: How.
         before: The base model's documents; None for the base model itself.
     """
-    record, folder, new = stored.record, stored.folder, set(measured.tasks)
+    with updating(stored) as record:
+        return _add(record, stored.folder, measured, asked, before)
+
+
+def _add(
+    record: Record, folder: Path, measured: Measured, asked: Asked, before: Sequence[DocScore] | None
+) -> Record:
+    new = set(measured.tasks)
     docs = [doc for doc in read_docs(folder) if doc.task not in new] + list(measured.docs)
     kept = read_parts(folder)
     parts = {part: dict(sorted({**kept[part], **measured.parts[part]}.items())) for part in PARTS}

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rpo_bench.cli.console import err, out, print_table
+from rpo_bench.cli.console import out, print_json, print_table, say_notes
 
 if TYPE_CHECKING:
     from rpo_bench.results.schema import Interval
@@ -37,7 +37,7 @@ def aggregate(
         raise UserError("There are no stored baselines here: name a folder of results.")
     report = aggregate_report(roots, baseline)
     if as_json:
-        typer.echo(report.model_dump_json(indent=2))
+        print_json(report)
     else:
         above = [f"Above {threshold:g}" for threshold in THRESHOLDS]
         head = ["Method", "Seeds", *report.places, "IQM", f"P(better than {report.baseline})", *above]
@@ -54,8 +54,7 @@ def aggregate(
         ]
         print_table(f"Share of the oracle's gain at {report.budget:g} nats of KL", head, rows)
         out().print("95 % intervals over training seeds.", style="dim")
-    for note in report.notes:
-        err().print(f"Note: {note}", markup=False, soft_wrap=True)
+    say_notes(report.notes)
 
 
 def _told(value: "Interval") -> str:

@@ -12,6 +12,7 @@ from rpo_bench.cli.console import print_facts
 from rpo_bench.cli.making import OutputPath, check_target, loss_bar
 from rpo_bench.cli.options import flag, with_flags
 from rpo_bench.errors import UserError
+from rpo_bench.plain_data import MAX_SEED
 
 if TYPE_CHECKING:
     from rpo_bench.models.base_lm import BaseReport
@@ -68,7 +69,9 @@ class PretrainingFlags:
     learning_rate: Annotated[
         float | None, flag("--learning-rate", "At its peak; 0.2 / hidden size by default.", "Training")
     ] = None
-    seed: Annotated[int, flag("--seed", "Of weights, batches and held-out texts.", "Training", min=0)] = 0
+    seed: Annotated[
+        int, flag("--seed", "Of weights, batches and held-out texts.", "Training", min=0, max=MAX_SEED)
+    ] = 0
     heldout_fraction: Annotated[
         float, flag("--heldout-fraction", "Share of the prompts that perplexity is measured on.", "Training")
     ] = 0.05

@@ -23,15 +23,15 @@ def print_map(console: Console, found: "CoefficientMap") -> None:
     labels = [_number(reward) for reward in found.rewards]
     columns = [_number(value) for value in found.log_ratios]
     width = max(len(text) for row in [columns, *cells] for text in row) + 1
-    console.print(f"Gradient coefficient by {_axes(found)}", style="bold", markup=False)
-    console.print(f"{'':>6}" + "".join(f"{text:>{width}}" for text in columns), markup=False)
+    console.print(f"Gradient coefficient by {_axes(found)}", style="bold")
+    console.print(f"{'':>6}" + "".join(f"{text:>{width}}" for text in columns))
     for i in reversed(range(len(labels))):
         line = Text(f"{labels[i]:>6}")
         for value, text in zip(found.values[i], cells[i], strict=True):
             style = f"black on {_colour(value, largest)}" if console.is_terminal else ""
             line.append(f"{text:>{width}}", style=style)
         console.print(line)
-    console.print(found.caption, style="dim", markup=False)
+    console.print(found.caption, style="dim")
 
 
 def svg_of(title: str, found: "CoefficientMap") -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rpo_bench.cli.console import err, out, print_table
+from rpo_bench.cli.console import out, print_exact, print_json, print_table, say, say_notes
 from rpo_bench.cli.options import flag, with_flags
 from rpo_bench.errors import UserError
 
@@ -147,20 +147,19 @@ def _print(report: "Report", form: Format) -> None:
     from rpo_bench.compare.render import as_csv, as_latex, as_markdown
 
     if form is Format.json:
-        typer.echo(report.model_dump_json(indent=2))
+        print_json(report)
     elif form is Format.table:
         for section in report.sections:
             _print_section(section)
     else:
         render = {Format.csv: as_csv, Format.latex: as_latex, Format.md: as_markdown}[form]
-        typer.echo(render(report), nl=False)
-    for note in report.notes:
-        err().print(f"Note: {note}", markup=False, soft_wrap=True)
+        print_exact(render(report))
+    say_notes(report.notes)
 
 
 def _print_section(section: "Section") -> None:
     console = out()
-    console.print(f"{section.task}, {section.model}: {section.prompts} prompts", style="bold", markup=False)
+    console.print(f"{section.task}, {section.model}: {section.prompts} prompts", style="bold")
     _print_standings(section)
     primary = [one for one in section.comparisons if one.primary]
     _print_comparisons(f"Primary: {section.family}; p adjusted by Holm", primary)
@@ -170,10 +169,10 @@ def _print_section(section: "Section") -> None:
     shown = rest if len(rest) <= _LONG else [one for one in rest if one.metric == "reward"]
     _print_comparisons("As given, or at equal strength; q-values", shown)
     if len(shown) < len(rest):
-        console.print(f"  {len(rest) - len(shown)} more, on other metrics, with --format csv.", markup=False)
+        console.print(f"  {len(rest) - len(shown)} more, on other metrics, with --format csv.")
     _print_prompts(section)
     for note in section.notes:
-        console.print(f"Note: {note}", markup=False, soft_wrap=True)
+        console.print(f"Note: {note}", soft_wrap=True)
 
 
 def _print_standings(section: "Section") -> None:
@@ -209,14 +208,13 @@ def _print_comparisons(title: str, comparisons: list["Comparison"]) -> None:
     for one in comparisons:
         noted |= dict.fromkeys(one.notes)
     for note in noted:
-        console.print(f"  {note}", markup=False, soft_wrap=True)
+        console.print(f"  {note}", soft_wrap=True)
     found = [one.detectable for one in comparisons if one.primary and one.detectable is not None]
     if found:
         console.print(
             f"  Found with a power of 80 %: differences of {min(found):.2g}"
             + (f" to {max(found):.2g}" if max(found) > min(found) else "")
             + ".",
-            markup=False,
         )
 
 
@@ -248,7 +246,7 @@ def _gate(report: "Report", metrics: list[str]) -> int:
             raise UserError(f"--fail-if-worse {metric}: neither more nor less of it is worse.")
         bad, untold = worse(report, metric)
         for one in bad:
-            err().print(f"Worse: {metric}, {one.first} than {one.second}.", markup=False, soft_wrap=True)
+            say(f"Worse: {metric}, {one.first} than {one.second}.")
         if not bad and untold:
             one = untold[0]
             why = "; ".join(one.notes) or "no interval can be had"

@@ -1,6 +1,9 @@
 """The two consoles: results go to standard output, everything said on the way to standard error."""
 
-from collections.abc import Mapping, Sequence
+import json
+import math
+import sys
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from rich import box
@@ -8,22 +11,52 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 
+from rpo_bench.errors import bounded
+from rpo_bench.guard import unguarded
+from rpo_bench.screen import err, out
+from rpo_bench.visible import visible, visible_json, visible_lines
 
-def out() -> Console:
-    """Standard output, for results; plain, and as wide as it needs, when it is not a terminal."""
-    return _console(stderr=False)
+__all__ = [
+    "err", "out", "print_exact", "print_facts", "print_json", "print_table", "say", "say_notes",
+]  # fmt: skip
 
 
-def err() -> Console:
-    """Standard error, for progress and messages."""
-    return _console(stderr=True)
+def say(text: str) -> None:
+    """A sentence on standard error, as long as it needs, but for what others' text makes of it."""
+    err().print(bounded(text), soft_wrap=True)
 
 
-def _console(stderr: bool) -> Console:
-    console = Console(stderr=stderr, highlight=False)
-    if not console.is_terminal:
-        console = Console(stderr=stderr, highlight=False, width=10_000, soft_wrap=True)
-    return console
+def say_notes(notes: Iterable[str]) -> None:
+    """What is to be known of what was done, on standard error."""
+    for note in notes:
+        say(f"Note: {note}")
+
+
+def print_json(value: Any) -> None:
+    """JSON on standard output that says exactly what the value is, and holds no character that isn't seen.
+
+    Args:
+        value: Plain values, or a pydantic model. A number that isn't finite becomes null.
+    """
+    plain = value.model_dump(mode="json") if hasattr(value, "model_dump") else value
+    text = json.dumps(finite(plain), indent=2, ensure_ascii=False, allow_nan=False)
+    print_exact(visible_json(text) + "\n")
+
+
+def print_exact(text: str) -> None:
+    """Text for programs on standard output: exact where a program reads it, spelt out on a terminal."""
+    stream = unguarded(sys.stdout)
+    stream.write(visible_lines(text) if stream.isatty() else text)
+    stream.flush()
+
+
+def finite(value: Any) -> Any:
+    """Plain values, with null for numbers that aren't finite."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: finite(item) for key, item in value.items()}
+    return [finite(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
@@ -35,7 +68,7 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]
     cells = [[_text(value) for value in row] for row in rows]
     right = [bool(rows) and all(isinstance(row[i], int | float) for row in rows) for i in range(len(columns))]
     if title:
-        console.print(title, style="bold", markup=False)
+        console.print(title, style="bold")
     if not console.is_terminal:
         _print_aligned(console, [list(columns), *cells], right)
         return
@@ -46,7 +79,7 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]
         )
     for row in cells:
         table.add_row(*row)
-    console.print(table, markup=False)
+    console.print(table)
 
 
 def print_facts(facts: Mapping[str, Any]) -> None:
@@ -61,12 +94,12 @@ def print_facts(facts: Mapping[str, Any]) -> None:
     grid.add_column()
     for row in cells:
         grid.add_row(*row)
-    console.print(grid, markup=False)
+    console.print(grid)
 
 
 def _text(value: Any) -> str:
     if isinstance(value, bool) or not isinstance(value, int | float):
-        return "" if value is None else str(value)
+        return "" if value is None else bounded(visible(str(value)))
     return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
 
 
@@ -77,4 +110,4 @@ def _print_aligned(console: Console, rows: list[list[str]], right: Sequence[bool
             " " * (width - cell_len(cell)) + cell if numeric else cell + " " * (width - cell_len(cell))
             for cell, width, numeric in zip(row, widths, right, strict=True)
         ]
-        console.print("  ".join(padded).rstrip(), markup=False)
+        console.print("  ".join(padded).rstrip())

@@ -1,17 +1,15 @@
 """``rpo-bench data``: look at training data before using it."""
 
 import dataclasses
-import json
 from enum import StrEnum
 from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 from rich.padding import Padding
 
 from rpo_bench.cli.column_flags import ColumnFlags
-from rpo_bench.cli.console import err, out, print_facts, print_table
+from rpo_bench.cli.console import err, out, print_facts, print_json, print_table
 from rpo_bench.cli.options import with_flags
 from rpo_bench.data.caveats import DataWarning, warnings_of
 from rpo_bench.data.readers import OnBad, load_rows, skip_sentence
@@ -61,7 +59,7 @@ def check(
     Exits with 2, and the place of the first mistake, when the data can't be used.
     """
     if form is Format.text:
-        err().print(f"Reading {escape(source)} …", style="dim")
+        err().print(f"Reading {source} …", style="dim")
     on_bad: OnBad = "skip" if skip_bad_lines else "fail"
     loaded = load_rows(source, split=split, on_bad=on_bad, columns=columns.columns)
     split_rows(loaded.rows, test_fraction=0.2, seed=0)  # raises what training would
@@ -69,10 +67,10 @@ def check(
     warnings = warnings_of(report, loaded.rows)
     if form is Format.json:
         content = dataclasses.asdict(report) | {"warnings": [dataclasses.asdict(w) for w in warnings]}
-        typer.echo(json.dumps(content, indent=2, ensure_ascii=False))
+        print_json(content)
         return
     if loaded.skipped:
-        err().print(escape(skip_sentence(source, loaded)), style="yellow")
+        err().print(skip_sentence(source, loaded), style="yellow")
     print_report(report)
     _print_warnings(out(), warnings)
 
@@ -143,12 +141,12 @@ def _print_rewards(console: Console, reward: RewardSummary) -> None:
 def _print_bars(console: Console, title: str, bars: list[tuple[str, int]]) -> None:
     console.print()
     if title:
-        console.print(title, style="bold", markup=False)
+        console.print(title, style="bold")
     widest = max(len(label) for label, _ in bars)
     most = max(count for _, count in bars)
     for label, count in bars:
         bar = "█" * max(round(BAR * count / most), 1 if count else 0)
-        console.print(f"{label.rjust(widest)}  {count:>9,}  {bar}", markup=False)
+        console.print(f"{label.rjust(widest)}  {count:>9,}  {bar}")
 
 
 def _print_warnings(console: Console, warnings: list[DataWarning]) -> None:
@@ -159,4 +157,4 @@ def _print_warnings(console: Console, warnings: list[DataWarning]) -> None:
     console.print(f"{len(warnings)} warning{'s' if len(warnings) > 1 else ''}:", style="bold yellow")
     for warning in warnings:
         text = f"{warning.code}: {warning.sentence}"
-        console.print(Padding(escape(text), (0, 0, 0, 2)) if console.is_terminal else escape(f"  {text}"))
+        console.print(Padding(text, (0, 0, 0, 2)) if console.is_terminal else f"  {text}")

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.markup import escape
+from rich.text import Text
 
 from rpo_bench.cli.console import out
 from rpo_bench.doctor import Status, examine
@@ -25,8 +25,8 @@ def doctor(
     missing = 0
     for check in examine(output_path):
         missing += check.status is Status.MISSING
-        label = f"[{_STYLES[check.status]}]{check.status.value:7}[/]"
-        console.print(f"{label}  {check.name:22}  {escape(check.detail)}")
+        label = Text(f"{check.status.value:7}", _STYLES[check.status])
+        console.print(label, f" {check.name:22}  {check.detail}")
     console.print()
     if missing:
         console.print(f"{missing} thing{'s' if missing > 1 else ''} missing: see above.", style="bold red")

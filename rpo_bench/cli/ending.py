@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from rpo_bench.cli.console import err, out
+from rpo_bench.cli.console import err, out, say_notes
 from rpo_bench.cli.measuring_flags import JudgingFlags
 from rpo_bench.cli.run_flags import RunnerFlags, TrustFlags
 from rpo_bench.engine.base_models import Trust
@@ -25,7 +25,7 @@ def voice_of(quiet: bool) -> Voice:
     """Notes and progress on standard error."""
 
     def note(text: str) -> None:
-        err().print(f"Note: {text}", markup=False, soft_wrap=True)
+        say_notes([text])
 
     return Voice(err(), note, lambda: planning(quiet))
 
@@ -45,18 +45,18 @@ def finish(done: Execution) -> int:
     """Prints the end of a run; returns the exit code: 0, or 1 when something has no result."""
     messages, output, report = err(), done.output, done.report
     for line in _harnessed(done.harness):
-        messages.print(line, markup=False, soft_wrap=True)
+        messages.print(line, soft_wrap=True)
     if done.judgement is not None:
-        messages.print(_judged(done.judgement), markup=False, soft_wrap=True)
+        messages.print(_judged(done.judgement), soft_wrap=True)
     for line in summary(report):
-        messages.print(line, markup=False, soft_wrap=True)
+        messages.print(line, soft_wrap=True)
     if output.results.is_dir():
         publish(output)
     if not report.lost_cells:
         last = [*done.harness, *([] if done.judgement is None else [done.judgement])]
         return int(any(outcome.status != "done" for outcome in last))
     for line in failure_lines(report.failures, report.lost_cells):
-        messages.print(line, markup=False, soft_wrap=True)
+        messages.print(line, soft_wrap=True)
     messages.print("The same command tries them again.")
     return 1
 
@@ -85,4 +85,4 @@ def publish(output: Output) -> None:
 
     board = build_leaderboard([output.results], output.leaderboard)
     print_table(board)
-    out().print(f"Page: {output.leaderboard / 'index.html'}", markup=False, soft_wrap=True)
+    out().print(f"Page: {output.leaderboard / 'index.html'}", soft_wrap=True)

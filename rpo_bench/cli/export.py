@@ -44,6 +44,6 @@ def export(
             written += 1
         except UserError as error:
             skipped(stored.folder, str(error))
-    out().print(f"{written} results in {to.value}'s shape in {into}.", markup=False, soft_wrap=True)
+    out().print(f"{written} results in {to.value}'s shape in {into}.", soft_wrap=True)
     if written < len(found.records) + len(found.broken):
         raise typer.Exit(1)

@@ -16,9 +16,11 @@ import typer
 from typer.core import TyperCommand, TyperGroup, TyperOption
 
 from rpo_bench.cli.devices import use_device
+from rpo_bench.cli.flag_values import check_values
 from rpo_bench.cli.spellings import add_spellings
 from rpo_bench.cli.stopping import INTERRUPTED, stop
-from rpo_bench.errors import UserError, did_you_mean
+from rpo_bench.errors import UserError, bounded, did_you_mean
+from rpo_bench.guard import guarded
 from rpo_bench.registry import PLUGINS_VARIABLE, load_plugins
 from rpo_bench.shadows import shadowed_in
 
@@ -119,6 +121,7 @@ def _equip(command: Any) -> None:
     if _MODELS & {flag for parameter in command.params for flag in parameter.opts}:
         command.params.append(_single_command(_with_device).params[0])
     add_spellings(command)
+    check_values(command)
     for sub in getattr(command, "commands", {}).values():
         _equip(sub)
 
@@ -160,6 +163,10 @@ class Frame(TyperGroup):
         settings = (args, prog_name, complete_var, False, windows_expand_args)
         if not standalone_mode:
             return super().main(*settings, **extra)
+        with guarded():
+            return self._run_to_its_end(*settings, **extra)
+
+    def _run_to_its_end(self, *settings: Any, **extra: Any) -> NoReturn:
         try:
             code = super().main(*settings, **extra)
         except (KeyboardInterrupt, typer.Abort):
@@ -189,7 +196,7 @@ def _end_of(error: Exception) -> NoReturn:
         _end(f"{where}{error.strerror}.", 2)
     if (shadowed := shadowed_in(error)) is not None:
         _end(str(shadowed), 2)
-    typer.echo(traceback.format_exc(), err=True)
+    sys.stderr.write(f"{traceback.format_exc()}\n")
     _end(BUG, 1)
 
 
@@ -225,5 +232,6 @@ def _from_environment(context: Any, parameter: Any) -> str:
 def _end(sentence: str, code: int) -> NoReturn:
     from rpo_bench.urls import without_secrets
 
-    typer.echo(without_secrets(sentence), err=True)  # it may repeat what was given, or what a library says
+    # It may repeat what was given, or what a library says.
+    sys.stderr.write(f"{without_secrets(bounded(sentence))}\n")
     sys.exit(code)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rpo_bench.cli.console import out, print_facts
+from rpo_bench.cli.console import out, print_facts, print_json
 from rpo_bench.cli.judge_audit import audit
 from rpo_bench.cli.judge_run import parse, run
 from rpo_bench.cli.judge_scores import ranking, scores
@@ -61,7 +61,7 @@ def import_(
     readers = {Source.alpaca_eval: read_alpaca_eval}
     found = win_rates(readers[source](file), level=level, resamples=resamples)
     if as_json:
-        typer.echo(found.model_dump_json(indent=2))
+        print_json(found)
     else:
         _print(found)
 

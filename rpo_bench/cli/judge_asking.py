@@ -1,6 +1,5 @@
 """Asking a judge from the command line: what it would take, how far it is, what became of its calls."""
 
-import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -8,9 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import typer
-
-from rpo_bench.cli.console import err, out, print_facts
+from rpo_bench.cli.console import err, out, print_facts, print_json, say
 from rpo_bench.cli.judge_flags import CostFlags
 
 if TYPE_CHECKING:
@@ -104,7 +101,7 @@ def _print_plan(judge: "Judge", plan: "Plan", paid: set[str], budget: "Budget", 
         "cost": price if cost.priced else None,
     }
     if cost.as_json:
-        typer.echo(json.dumps(facts, indent=2))
+        print_json(facts)
         return
     told = {
         "games": f"{len(plan.games):,}, of which {facts['identical']:,} are between identical responses",
@@ -124,7 +121,7 @@ def print_account(asked: Asked, cost: CostFlags) -> None:
     facts = {name: value for name, value in vars(account).items() if not isinstance(value, Counter)}
     if cost.as_json:
         why = {"unscored": dict(account.unscored), "failed": dict(account.failed)}
-        typer.echo(json.dumps({**facts, **why, "judge": asked.name, "folder": str(folder)}, indent=2))
+        print_json({**facts, **why, "judge": asked.name, "folder": str(folder)})
         return
     unscored, failed = account.unscored.total(), account.failed.total()
     told = {
@@ -145,8 +142,8 @@ def print_account(asked: Asked, cost: CostFlags) -> None:
     print_facts(told)
     for what, reasons in (("unscored", account.unscored), ("failed", account.failed)):
         for reason, n in reasons.most_common():
-            out().print(f"{n:,} {what}: {reason}", markup=False, soft_wrap=True)
+            out().print(f"{n:,} {what}: {reason}", soft_wrap=True)
     if account.stopped:
-        err().print("Stopped by --judge-max-cost; the same command goes on from here.", markup=False)
+        say("Stopped by --judge-max-cost; the same command goes on from here.")
     elif failed:
-        err().print("The same command tries the failed calls again.", markup=False)
+        say("The same command tries the failed calls again.")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rpo_bench.cli.console import err, out, print_facts
+from rpo_bench.cli.console import out, print_facts, print_json, say
 from rpo_bench.cli.judge_asking import ask, output_of
 from rpo_bench.cli.judge_flags import CostFlags, JudgeFlags
 from rpo_bench.cli.options import flag, with_flags
@@ -57,11 +57,11 @@ def audit(what: AuditFlags, who: JudgeFlags, cost: CostFlags, trust: TrustFlags)
     card = audited(judge, shown, asked.plan, asked.games, asked.replies, asked.budget)
     write_card(asked.folder, card)
     if cost.as_json:
-        typer.echo(card.model_dump_json(indent=2))
+        print_json(card)
     else:
         _print(card, asked.folder)
     if asked.account.failed or asked.account.stopped:
-        err().print("Calls are missing; the same command makes them.", markup=False)
+        say("Calls are missing; the same command makes them.")
         raise typer.Exit(1)
 
 
@@ -92,7 +92,7 @@ def _print(card: "JudgeCard", folder: Path) -> None:
     facts["card"] = str(folder / "card.json")
     print_facts(facts)
     for warning in card.warnings:
-        out().print(f"Warning: {warning}", markup=False, soft_wrap=True)
+        out().print(f"Warning: {warning}", soft_wrap=True)
 
 
 def _kappa(value: float | None) -> str:

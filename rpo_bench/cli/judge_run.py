@@ -1,6 +1,5 @@
 """``rpo-bench judge run`` and ``judge parse``: stored responses compared by a judge."""
 
-import json
 import shlex
 from collections import Counter
 from dataclasses import replace
@@ -9,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rpo_bench.cli.console import print_table
+from rpo_bench.cli.console import print_json, print_table
 from rpo_bench.cli.judge_asking import ask, made_again, output_of, print_account
 from rpo_bench.cli.judge_flags import CostFlags, JudgeFlags, WhatFlags
 from rpo_bench.cli.options import given_flags, with_flags
@@ -56,7 +55,7 @@ def parse(
         rows.append((name, f"{identity['backend']}:{identity['model']}", *_counts(games)))
     names = ("Folder", "Judge", "Games", "Model", "Baseline", "Tie", "Unscored")
     if as_json:
-        typer.echo(json.dumps([dict(zip(names, row, strict=True)) for row in rows], indent=2))
+        print_json([dict(zip(names, row, strict=True)) for row in rows])
     else:
         print_table("", names, rows)
 

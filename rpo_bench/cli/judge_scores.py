@@ -1,6 +1,5 @@
 """``rpo-bench judge scores`` and ``judge ranking``: what stored judgements say of checkpoints."""
 
-import json
 import shlex
 from itertools import combinations
 from pathlib import Path
@@ -8,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rpo_bench.cli.console import err, out, print_table
+from rpo_bench.cli.console import out, print_json, print_table, say
 from rpo_bench.cli.judge_asking import made_again, output_of
 from rpo_bench.cli.stored import read_judges, read_stored, read_whole
 from rpo_bench.errors import UserError
@@ -63,7 +62,7 @@ def scores(
             _write(results, folder, name, found, which is not None)
     told_agreement = _agreement(judges)
     if as_json:
-        typer.echo(json.dumps({"judges": told, "agreement": told_agreement}, indent=2))
+        print_json({"judges": told, "agreement": told_agreement})
         return
     for folder, entry in told.items():
         _print_rows(f"{entry['judge']} (--judge {folder})", entry)
@@ -90,15 +89,11 @@ def _write(
     changed = write_metrics(records, found, name, first=first, how=how)
     board = board_judge(read_stored(root).records)
     shown = "as win_rate …, which the board shows" if board == name else f"as win_rate@{short_name(name)} …"
-    err().print(
-        f"{name}: {changed} of {len(records)} records changed, {shown}.", markup=False, soft_wrap=True
-    )
+    say(f"{name}: {changed} of {len(records)} records changed, {shown}.")
     if board != name:
-        err().print(
+        say(
             f"The board shows those of {board}; 'judge scores {root} --judge {folder} --write' puts these in "
-            "their place.",
-            markup=False,
-            soft_wrap=True,
+            "their place."
         )
 
 
@@ -123,9 +118,9 @@ def ranking(results: Results, which: Which = None, as_json: Json = False) -> Non
     if not told:
         raise UserError(f"{results}: {', '.join(unranked)}: {few}.")
     for name in unranked:
-        err().print(f"Skipped: {name}: {few}.", markup=False, soft_wrap=True)
+        say(f"Skipped: {name}: {few}.")
     if as_json:
-        typer.echo(json.dumps(told, indent=2))
+        print_json(told)
 
 
 def _judges(root: Path, which: str | None) -> "dict[str, tuple[str, list[Question]]]":
@@ -184,7 +179,7 @@ def _print_ranking(name: str, found: "Rankings") -> None:
         for row in found.rows
     ]
     print_table(f"{found.title}: {name}", columns, rows)
-    out().print(f"Spearman's rank correlation: {_shown(found.correlation)}", markup=False)
+    out().print(f"Spearman's rank correlation: {_shown(found.correlation)}")
 
 
 def _as_json(found: "Rankings") -> dict[str, Any]:

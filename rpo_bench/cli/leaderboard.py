@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rpo_bench.cli.console import err, out
+from rpo_bench.cli.console import out, say
 from rpo_bench.errors import UserError
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def leaderboard(
         return
     server = page_server(target, port) if serve else None
     print_table(build_leaderboard(roots, target))
-    out().print(f"Page: {target / PAGE}", markup=False, soft_wrap=True)
+    out().print(f"Page: {target / PAGE}", soft_wrap=True)
     if server is not None:
         _serve(server)
 
@@ -72,19 +72,19 @@ def _check(roots: list[Path], target: Path) -> None:
         board = check_leaderboard(roots, target)
     except CheckFailed as failed:
         print_table(failed.board)
-        err().print(f"Check failed: {failed}", markup=False, soft_wrap=True)
+        say(f"Check failed: {failed}")
         raise typer.Exit(1) from failed
     print_table(board)
-    out().print(f"The page is up to date: {target / PAGE}", markup=False, soft_wrap=True)
+    out().print(f"The page is up to date: {target / PAGE}", soft_wrap=True)
 
 
 def _serve(server: "ThreadingHTTPServer") -> None:
     """Serves until Ctrl-C."""
     from rpo_bench.site.serve import address
 
-    out().print(f"Open {address(server)} (Ctrl-C ends it).", markup=False, soft_wrap=True)
+    out().print(f"Open {address(server)} (Ctrl-C ends it).", soft_wrap=True)
     with server:
         try:
             server.serve_forever()
         except KeyboardInterrupt:
-            err().print("Stopped.")
+            say("Stopped.")

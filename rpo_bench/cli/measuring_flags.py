@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from rpo_bench.cli.options import flag
 from rpo_bench.errors import UserError, did_you_mean
 from rpo_bench.parsing import parse_decoding, parse_pairs, split_list
+from rpo_bench.plain_data import MAX_SEED, shown, shown_name
 from rpo_bench.spec import ServerSettings, VllmSettings
 
 if TYPE_CHECKING:
@@ -34,7 +35,9 @@ class EvaluationFlags:
     eval_batch_size: Annotated[
         int | None, flag("--eval-batch-size", "Sequences sampled at a time.", "Evaluation", min=1)
     ] = None
-    eval_seed: Annotated[int | None, flag("--eval-seed", "Of the sampling.", "Evaluation", min=0)] = None
+    eval_seed: Annotated[
+        int | None, flag("--eval-seed", "Of the sampling.", "Evaluation", min=0, max=MAX_SEED)
+    ] = None
     toxicity: Annotated[
         str | None,
         flag(
@@ -95,12 +98,14 @@ class GenerationFlags:
         given: dict[str, Any] = {"backend": backend}
         if self.generation_args is not None:
             if backend not in ("vllm", "openai"):
-                raise UserError(f"--generation-backend {backend} takes no --generation-args: leave them out.")
+                raise UserError(
+                    f"--generation-backend {shown_name(backend)} takes no --generation-args: leave them out."
+                )
             settings = parse_pairs(self.generation_args, "--generation-args")
             known = (VllmSettings if backend == "vllm" else ServerSettings).model_fields
             for name in settings.keys() - known:
                 hint = did_you_mean(name, known)
-                raise UserError(f"--generation-args: {backend} has no setting '{name}'.{hint}")
+                raise UserError(f"--generation-args: {backend} has no setting {shown(name)}.{hint}")
             given[backend] = settings
         return {"generation": given}
 

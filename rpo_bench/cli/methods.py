@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from rpo_bench.cli.console import err, out, print_facts, print_table
+from rpo_bench.cli.console import err, out, print_facts, print_table, say
 from rpo_bench.errors import UserError, located
 
 app = typer.Typer(help="List the training methods, or show one.")
@@ -33,7 +33,7 @@ def methods(context: typer.Context) -> None:
         try:
             rows.append(_line(name, default_method(name)))
         except UserError as error:  # a broken package is named, and doesn't take the others with it
-            err().print(str(error), style="yellow", markup=False)
+            err().print(str(error), style="yellow")
     print_table("", COLUMNS, rows)
     out().print("\nrpo-bench methods show NAME tells more of one.", style="dim")
 
@@ -53,7 +53,7 @@ def show(
     summary, notes, options = _documented(method)
     scaled = getattr(method, "zscore_rewards", False)  # online methods take them as they come
     console = out()
-    console.print(f"{name}: {method.title}", style="bold", markup=False)
+    console.print(f"{name}: {method.title}", style="bold")
     facts = {
         "equation": method.equation,
         "paper": method.paper,
@@ -74,7 +74,7 @@ def show(
     ]
     print_table("Options", ("name", "default", "meaning"), rows)
     for text in (summary, *notes):
-        console.print(f"\n{text}", markup=False)
+        console.print(f"\n{text}")
     _plot(name, method, svg)
 
 
@@ -107,7 +107,7 @@ def _plot(name: str, method: Any, svg: Path | None) -> None:
     print_map(out(), found)
     if svg is not None:
         svg.write_text(svg_of(f"{name}: {method.title}", found), encoding="utf-8")
-        err().print(f"Wrote {svg}.", markup=False, soft_wrap=True)
+        say(f"Wrote {svg}.")
 
 
 def _line(name: str, method: Any) -> tuple[str, ...]:

@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
-from rpo_bench.cli.console import err, out, print_table
+from rpo_bench.cli.console import err, out, print_json, print_table
 from rpo_bench.cli.options import flag, with_flags
 from rpo_bench.cli.run_flags import TrustFlags
+from rpo_bench.plain_data import MAX_SEED
 
 if TYPE_CHECKING:
     from rpo_bench.oracle_report import OracleReport
@@ -45,7 +44,7 @@ class OracleFlags:
             metavar="DIR",
         ),
     ] = Path("results")
-    seed: Annotated[int, flag("--seed", "Of the sampling.", "Samples", min=0)] = 0
+    seed: Annotated[int, flag("--seed", "Of the sampling.", "Samples", min=0, max=MAX_SEED)] = 0
     threads: Annotated[int, flag("--threads", "Threads of torch.", "Samples", min=1)] = 1
     as_json: Annotated[bool, flag("--json", "Print JSON.", "Output")] = False
 
@@ -82,7 +81,7 @@ def oracle(flags: OracleFlags, trust: TrustFlags) -> None:
         found.rewards, found.prompts, task=task.spec.name, model=found.model, source=found.source
     )
     if flags.as_json:
-        typer.echo(report.model_dump_json(indent=2))
+        print_json(report)
     else:
         _print(report)
 
@@ -108,10 +107,9 @@ def _print(report: "OracleReport") -> None:
     console.print(
         f"{report.task}, {report.model}: {report.prompts} prompts × {report.samples} samples "
         f"({report.source})",
-        markup=False,
         soft_wrap=True,
     )
-    console.print(f"It can be trusted up to {report.end:.3g} nats.", markup=False)
+    console.print(f"It can be trusted up to {report.end:.3g} nats.")
     console.print("")
     rows = [
         (f"{one.kl:.3f}", said(one.reward), said(one.gain), f"{one.effective_samples:.0f}")

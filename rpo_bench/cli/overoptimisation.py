@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rpo_bench.cli.console import err, out, print_table
+from rpo_bench.cli.console import out, print_json, print_table, say_notes
 
 if TYPE_CHECKING:
     from rpo_bench.compare.proxy_gold import ProxyGold
@@ -46,14 +46,13 @@ def overoptimisation(
         raise UserError("There are no stored baselines here: name a folder of results.")
     report = proxy_gold_report(roots)
     if as_json:
-        typer.echo(report.model_dump_json(indent=2))
+        print_json(report)
     else:
         for task, model in dict.fromkeys((row.task, row.model) for row in report.rows):
             rows = [row for row in report.rows if (row.task, row.model) == (task, model)]
             print_table(f"{task}, {model}", _HEAD, [_cells(row) for row in rows])
         out().print("95 % intervals over training seeds and prompts; KL in nats.", style="dim")
-    for note in report.notes:
-        err().print(f"Note: {note}", markup=False, soft_wrap=True)
+    say_notes(report.notes)
 
 
 def _cells(row: "ProxyGold") -> tuple[str, ...]:

@@ -31,13 +31,12 @@ def print_price(
         f"{on.mfu:.0%} of its peak in training and {on.decode_mfu:.0%} in sampling, from "
         "parameters and tokens alone; nothing was loaded or fetched. "
         "Scoring by toxicity, reward models and judges comes on top.",
-        markup=False,
         soft_wrap=True,
     )
     for head, texts in (("The paper", paper.settings), ("Deviations", paper.deviations)):
-        console.print(f"{head}:", style="bold", markup=False)
+        console.print(f"{head}:", style="bold")
         for text in texts:
-            console.print(f"- {text}", markup=False, soft_wrap=True)
+            console.print(f"- {text}", soft_wrap=True)
     return True
 
 

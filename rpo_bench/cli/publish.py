@@ -51,9 +51,7 @@ def publish(
         publish_cards(output_of(root), into)
     size = sum(file.stat().st_size for file in into.rglob("*") if file.is_file()) / 1e6
     own = sum(result.size for result in written) / 1e6
-    out().print(
-        f"{len(written)} results, {own:.1f} MB, into {into}, which has {size:.1f} MB now.", markup=False
-    )
+    out().print(f"{len(written)} results, {own:.1f} MB, into {into}, which has {size:.1f} MB now.")
     if size > max_mb:
         raise UserError(
             f"{into} has {size:.1f} MB, more than --max-mb {max_mb:g}: publish fewer results there."

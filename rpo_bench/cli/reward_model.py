@@ -12,6 +12,7 @@ from rpo_bench.cli.making import OutputPath, check_target, loss_bar
 from rpo_bench.cli.options import flag, with_flags
 from rpo_bench.data.columns import flag_of
 from rpo_bench.errors import UserError
+from rpo_bench.plain_data import MAX_SEED
 
 if TYPE_CHECKING:
     from rpo_bench.data.row import Row
@@ -70,7 +71,9 @@ class FittingFlags:
     warmup_steps: Annotated[int, flag("--warmup-steps", "Of the learning rate.", "Training", min=0)] = 20
     weight_decay: Annotated[float, flag("--weight-decay", "Of AdamW.", "Training", min=0)] = 0.01
     dtype: Annotated[str, flag("--dtype", "auto, float32 or bfloat16.", "Training", metavar="DTYPE")] = "auto"
-    seed: Annotated[int, flag("--seed", "Of weights, batches and held-out prompts.", "Training", min=0)] = 0
+    seed: Annotated[
+        int, flag("--seed", "Of weights, batches and held-out prompts.", "Training", min=0, max=MAX_SEED)
+    ] = 0
     threads: Annotated[
         int, flag("--threads", "Of torch; the weights depend on it in the last bits.", "Training", min=1)
     ] = 1

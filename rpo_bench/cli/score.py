@@ -74,8 +74,8 @@ def score(flags: ScoreFlags, trust: TrustFlags) -> None:
             continue
         changed += bool(done.added)
         if done.added:
-            out().print(f"{stored.folder.name}: {', '.join(done.added)}", markup=False, soft_wrap=True)
-    out().print(f"{changed} of {len(found.records)} results have new metrics.", markup=False)
+            out().print(f"{stored.folder.name}: {', '.join(done.added)}", soft_wrap=True)
+    out().print(f"{changed} of {len(found.records)} results have new metrics.")
     if failed:
         raise typer.Exit(1)
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rpo_bench.cli.console import err, out, print_table
+from rpo_bench.cli.console import out, print_json, print_table, say_notes
 
 if TYPE_CHECKING:
     from rpo_bench.compare.steadiness import StabilityReport, Steadiness
@@ -42,11 +42,10 @@ def stability(
         raise UserError("There are no stored baselines here: name a folder of results.")
     report = stability_report(roots, Limits(kl_cap, threshold))
     if as_json:
-        typer.echo(report.model_dump_json(indent=2))
+        print_json(report)
     else:
         _print(report)
-    for note in report.notes:
-        err().print(f"Note: {note}", markup=False, soft_wrap=True)
+    say_notes(report.notes)
 
 
 def _print(report: "StabilityReport") -> None:

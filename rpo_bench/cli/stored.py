@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rpo_bench.cli.console import err
+from rpo_bench.cli.console import say
 from rpo_bench.errors import UserError
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def skipped(folder: Path, reason: str) -> None:
     """Says on standard error which folder is left out, and why."""
     told = reason.replace(f"{folder}/", "").rstrip(".")
-    err().print(f"Skipped: {folder}: {told}.", markup=False, soft_wrap=True)
+    say(f"Skipped: {folder}: {told}.")
 
 
 def read_stored(roots: Path | Sequence[Path]) -> "Results":

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rpo_bench.cli.console import out
+from rpo_bench.cli.console import out, print_json
 
 if TYPE_CHECKING:
     from rpo_bench.submit.report import SubmitReport
@@ -39,7 +39,7 @@ def check(
 
     report = check_submission(folder, against or stored_baselines(), max_mb)
     if as_json:
-        typer.echo(report.model_dump_json(indent=2))
+        print_json(report)
     else:
         _print(report)
     if not report.passed:
@@ -49,7 +49,8 @@ def check(
 def _print(report: "SubmitReport") -> None:
     from rich.text import Text
 
-    from rpo_bench.site.text import counted, visible
+    from rpo_bench.site.text import counted
+    from rpo_bench.visible import visible
 
     console = out()
     for one in report.checks:
@@ -61,4 +62,4 @@ def _print(report: "SubmitReport") -> None:
             console.print(Text(f"  → {one.advice}", "dim"), soft_wrap=True)
     failed = sum(one.status == "failed" for one in report.checks)
     ends = "It can be sent." if report.passed else f"{counted(failed, 'check')} failed: mend that first."
-    console.print(f"\n{counted(report.records, 'result')} in {visible(report.folder)}. {ends}", markup=False)
+    console.print(f"\n{counted(report.records, 'result')} in {visible(report.folder)}. {ends}")

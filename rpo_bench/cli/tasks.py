@@ -51,15 +51,15 @@ def show(
     """Show a task: its description, data, reward, base models and an example prompt."""
     task = load_task(GivenTask(name), include_path)
     spec, console = task.spec, out()
-    console.print(f"{spec.name}: {spec.title} (version {spec.version})", style="bold", markup=False)
-    console.print(f"\n{spec.description.strip()}\n", markup=False)
+    console.print(f"{spec.name}: {spec.title} (version {spec.version})", style="bold")
+    console.print(f"\n{spec.description.strip()}\n")
     facts = {"folder": str(task.folder)} | (_own_data(task) if spec.source is None else _dataset(spec.source))
     facts |= {"gold reward": spec.reward or "none", "response limit": f"{spec.max_new_tokens:,} tokens"}
     facts |= {f"base model '{model}'": folder for model, folder in spec.models.items()}
     facts |= {f"learning rate of {method}": f"{rate:g}" for method, rate in spec.learning_rates.items()}
     print_facts(facts)
     if spec.source is None and task.heldout:
-        console.print(f"\nA held-out prompt:\n{task.heldout[0].text}", markup=False)
+        console.print(f"\nA held-out prompt:\n{task.heldout[0].text}")
 
 
 def _own_data(task: Task) -> dict[str, str]:

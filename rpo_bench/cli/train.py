@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rpo_bench.cli.console import err, out
+from rpo_bench.cli.console import err, out, say, say_notes
 from rpo_bench.cli.knobs import KnobFlags
 from rpo_bench.cli.making import advance
 from rpo_bench.cli.measuring_flags import EvaluationFlags
@@ -15,6 +15,7 @@ from rpo_bench.cli.options import flag, with_flags
 from rpo_bench.cli.run_flags import DataFlags, ModelFlags, TrainingFlags, TrustFlags
 from rpo_bench.engine.output import difference, flat, read_yaml
 from rpo_bench.errors import UserError
+from rpo_bench.plain_data import MAX_SEED
 
 if TYPE_CHECKING:
     from rpo_bench.engine.work import CellWork
@@ -33,7 +34,7 @@ class CheckpointFlags:
         float | None,
         flag("--strength", "τ, β or k: where on the method's frontier; its default.", "What to train"),
     ] = None
-    seed: Annotated[int, flag("--seed", "Of the batches.", "What to train", min=0)] = 0
+    seed: Annotated[int, flag("--seed", "Of the batches.", "What to train", min=0, max=MAX_SEED)] = 0
     model: Annotated[
         str, flag("--model", "The base model: one of the task's by name, or a folder.", "What to train")
     ] = "decoder"
@@ -113,11 +114,10 @@ def _train(spec: "RunSpec", flags: CheckpointFlags, data: DataFlags, trust: Trus
         cell = plan.cells[-1]
         _check_same(root, cell.spec.model_dump(mode="json"))
         write_identity(output, plan.identity)
-        for warning in plan.warnings:
-            err().print(f"Note: {warning}", markup=False, soft_wrap=True)
+        say_notes(plan.warnings)
         result = _fit(root, cell_work(plan, cell, output, flags.threads), flags)
     if result.status == "diverged":
-        err().print(f"Training diverged: {result.reason}. Its log is {root / 'train_log.jsonl'}.")
+        say(f"Training diverged: {result.reason}. Its log is {root / 'train_log.jsonl'}.")
         raise typer.Exit(1)
     out().print(
         f"{root / 'checkpoint'}: {result.steps} steps in {clock(result.seconds)}, "
@@ -128,7 +128,7 @@ def _train(spec: "RunSpec", flags: CheckpointFlags, data: DataFlags, trust: Trus
         from rpo_bench.results.push import push_to_hub
 
         address = push_to_hub(root / "checkpoint", flags.push_to_hub)
-        out().print(f"Pushed to {address}", markup=False, soft_wrap=True)
+        out().print(f"Pushed to {address}", soft_wrap=True)
 
 
 def _fit(root: Path, work: "CellWork", flags: CheckpointFlags) -> "FitResult":

@@ -1,15 +1,15 @@
 """``rpo-bench verify``: does an objective find the optimum, where the optimum is known?"""
 
-import json
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rpo_bench.cli.console import err, out
+from rpo_bench.cli.console import err, out, print_exact, print_json, print_table
 from rpo_bench.cli.knobs import KnobFlags
 from rpo_bench.cli.options import with_flags
 from rpo_bench.errors import UserError, did_you_mean
+from rpo_bench.plain_data import MAX_SEED
 
 if TYPE_CHECKING:
     from rpo_bench.spec import MethodSpec
@@ -40,7 +40,7 @@ def verify(
     ks: Annotated[
         str, typer.Option("--ks", help="Responses to a prompt; K → ∞ is always looked at.")
     ] = "1,2,4,16",
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Of the world and its data.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", min=0, max=MAX_SEED, help="Of the world and its data.")] = 0,
     noise: Annotated[
         float | None,
         typer.Option(
@@ -79,7 +79,7 @@ def verify(
     if form is Format.json:
         from rpo_bench.tabular.report import as_dict
 
-        typer.echo(json.dumps([as_dict(one) for one in found], indent=2, ensure_ascii=False))
+        print_json([as_dict(one) for one in found])
     kept.done(len(found))
     if any(not (one.contract.coefficient_holds and one.contract.split_holds) for one in found):
         raise typer.Exit(1)
@@ -158,17 +158,18 @@ def _verified(
     spec: "MethodSpec", method: "OfflineMethod | OnlineMethod", questions: "Questions"
 ) -> "Verification":
     import torch
+    from rich.text import Text
 
     from rpo_bench.tabular.rollouts import verify_online
     from rpo_bench.tabular.verify import verify as verified
     from trainers.online import OnlineMethod
 
     torch.set_num_threads(1)  # the tables are small: more threads wait for each other
-    with err().status(f"verify {spec.label} …") as status:
+    with err().status(Text(f"verify {spec.label} …")) as status:
 
         def told(asked: "Condition") -> None:
             where = f"{asked.data}, {method.strength_name} {asked.strength:g}, K {asked.k}"
-            status.update(f"verify {spec.label}: {where} …")
+            status.update(Text(f"verify {spec.label}: {where} …"))
 
         if isinstance(method, OnlineMethod):
             return verify_online(spec.label, method, questions, told)
@@ -176,16 +177,15 @@ def _verified(
 
 
 def _show(found: "Verification", form: Format) -> None:
-    from rpo_bench.cli.console import print_table
     from rpo_bench.tabular.report import heading, markdown, notes, table
 
     if form is Format.markdown:
-        typer.echo(markdown(found))
+        print_exact(markdown(found) + "\n")
         return
     console = out()
-    console.print(heading(found), style="bold", markup=False)
+    console.print(heading(found), style="bold")
     columns, rows = table(found)
     print_table("", columns, rows)
     for note in notes(found):
-        console.print(note, markup=False)
+        console.print(note)
     console.print()

@@ -13,7 +13,7 @@ from rpo_bench.data.row import Row
 from rpo_bench.data.shapes import common_prompt, pair_of, prompt_id_of
 from rpo_bench.data.sources import Record
 from rpo_bench.errors import UserError
-from rpo_bench.spec import Frozen
+from rpo_bench.spec import Settings
 
 _DEMONSTRATION = 1.0  # the reward of a response that the dataset itself gives
 
@@ -22,7 +22,7 @@ class IncompleteError(Exception):
     """A record lacks a value that its neighbours have; its text says which."""
 
 
-class RecordShape(Frozen):
+class RecordShape(Settings):
     """How a record becomes a prompt and responses.
 
     Columns may lie deeper: ``prompt.text`` is ``text`` within ``prompt``. Templates hold columns in braces.

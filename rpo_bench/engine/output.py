@@ -16,8 +16,8 @@ from rpo_bench.atomic import atomic_file, explained
 from rpo_bench.engine.scoring_advice import only_scoring
 from rpo_bench.errors import UserError
 from rpo_bench.hashing import hash_json
-from rpo_bench.reading import read_text
-from rpo_bench.spec import CellSpec, Frozen, RunSpec
+from rpo_bench.settings_text import read_settings
+from rpo_bench.spec import CellSpec, RunSpec, Settings
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ class Output:
         return self.work / "cells" / cell.training_hash[:16] / f"samples-{key[:16]}"
 
 
-class Identity(Frozen):
+class Identity(Settings):
     """What a run's names stood for when its output folder was begun."""
 
     task: str
@@ -244,7 +244,4 @@ def difference(there: dict[str, Any], here: dict[str, Any]) -> str | None:
 
 def read_yaml(file: Path) -> Any:
     """What a YAML file holds; raises UserError when it can't be read."""
-    try:
-        return yaml.safe_load(read_text(file))
-    except (yaml.YAMLError, RecursionError) as error:
-        raise UserError(f"{file} is not YAML: {str(error).splitlines()[0]}.") from error
+    return read_settings(file, str(file))

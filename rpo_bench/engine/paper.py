@@ -10,11 +10,11 @@ from rpo_bench.engine.choices import choose
 from rpo_bench.engine.presets import PAPER
 from rpo_bench.engine.pricing import Gpu, ModelSize, Price, Workload, price, size_of_folder
 from rpo_bench.errors import UserError
-from rpo_bench.spec import Frozen, RunSpec
+from rpo_bench.spec import Frozen, RunSpec, Settings
 from rpo_bench.tasks import load_task
 
 
-class Paper(Frozen):
+class Paper(Settings):
     """The section ``paper`` of a preset."""
 
     citation: str

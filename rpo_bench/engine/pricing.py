@@ -15,7 +15,7 @@ from typing import Any
 from pydantic import Field
 
 from rpo_bench.errors import UserError, did_you_mean
-from rpo_bench.spec import Frozen
+from rpo_bench.spec import Settings
 from trainers.objective import Method, Need
 
 #: Peak of dense bf16 products in floating-point operations per second, by the makers' data sheets.
@@ -23,7 +23,7 @@ PEAKS: Mapping[str, float] = {"a100": 312e12, "h100": 989e12, "h200": 989e12, "l
 _FORWARD, _TRAIN = 2.0, 6.0  # per parameter and token
 
 
-class ModelSize(Frozen):
+class ModelSize(Settings):
     """How large a model is, in parameters that work on tokens (a tied output layer counts once)."""
 
     parameters: int = Field(ge=1, description="all but a look-up table of embeddings")
@@ -36,7 +36,7 @@ class ModelSize(Frozen):
         return self.parameters * (prompt + response)
 
 
-class Workload(Frozen):
+class Workload(Settings):
     """What the data are like, in tokens."""
 
     models: dict[str, ModelSize] = Field(default_factory=dict, description="by the name in the spec's models")

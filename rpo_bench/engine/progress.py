@@ -14,6 +14,9 @@ from rich.text import Text
 
 from rpo_bench.engine.jobs import Job, Outcome
 from rpo_bench.engine.worker import Progress
+from rpo_bench.errors import bounded
+from rpo_bench.screen import SafeConsole
+from rpo_bench.visible import visible
 
 _LINE_EVERY = 30.0  # seconds between two lines where there is no terminal
 
@@ -126,7 +129,7 @@ class Tally:
 class Lines(Tally):
     """One plain line when a cell fails, and one every so often."""
 
-    console: Console = field(default_factory=lambda: Console(stderr=True))
+    console: Console = field(default_factory=lambda: SafeConsole(stderr=True))
     _last: float = field(default_factory=time.monotonic)
 
     def ended(self, outcome: Outcome) -> None:
@@ -141,14 +144,14 @@ class Lines(Tally):
             return
         self._last = time.monotonic()
         running = "; ".join(_short(job, progress) for job, progress, _ in self.running.values())
-        self.console.print(Text(f"{headline(self)}; running: {running}"), soft_wrap=True)
+        self.console.print(f"{headline(self)}; running: {running}", soft_wrap=True)
 
 
 @dataclass
 class Screen(Tally):
     """A live table on a terminal."""
 
-    console: Console = field(default_factory=lambda: Console(stderr=True))
+    console: Console = field(default_factory=lambda: SafeConsole(stderr=True))
     live: Live | None = None
 
     def ended(self, outcome: Outcome) -> None:
@@ -181,7 +184,9 @@ def watching(
 def say_failure(console: Console, outcome: Outcome) -> None:
     """One sentence: which cell failed, at what, why, and where its log is."""
     job = outcome.job
-    console.print(Text(f"{job.cell}: {job.phase} failed: {outcome.reason} Log: {job.log}"), soft_wrap=True)
+    console.print(
+        f"{job.cell}: {job.phase} failed: {bounded(outcome.reason or '')} Log: {job.log}", soft_wrap=True
+    )
 
 
 def headline(tally: Tally) -> str:
@@ -201,7 +206,7 @@ def render(tally: Tally) -> RenderableType:
     rows = Table.grid(padding=(0, 2))
     for job, progress, _ in tally.running.values():
         rows.add_row(
-            Text(job.cell, style="bold"),
+            Text(visible(job.cell), style="bold"),
             Text(progress.phase if progress else job.phase),
             Text(_steps(progress), justify="right"),
             Text(_loss(progress)),

@@ -1,5 +1,6 @@
 """What answers are rewarded by: the task's gold reward, its proxy, a Python function, or a reward model."""
 
+import math
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ from rpo_bench.metrics.proxy import Proxy
 from rpo_bench.models.fetching import model_folder
 from rpo_bench.models.reward import RewardModel, check_reward_folder, reward_model
 from rpo_bench.models.reward_record import read_reward_record
+from rpo_bench.parsing import check_flag
+from rpo_bench.plain_data import shown
 from rpo_bench.spec import CellSpec, EvaluationSpec, RunSpec
 from rpo_bench.tasks import RewardFunction, Task, load_function
 from trainers.objective import Need
@@ -61,6 +64,7 @@ def _sum(terms: Sequence[tuple[float | None, float]]) -> float | None:
 
 def parse_rewards(text: str) -> tuple[Part, ...]:
     """The parts of ``proxy*0.5+python:FILE:FUNCTION*0.5``; raises UserError for anything else."""
+    check_flag(text, TRAIN_FLAG)
     parts = []
     for piece in _BETWEEN.split(text.strip()):
         match = _WEIGHTED.fullmatch(piece)
@@ -71,9 +75,12 @@ def parse_rewards(text: str) -> tuple[Part, ...]:
                 "python:FILE:FUNCTION or hf:FOLDER, or a sum such as proxy*0.5+gold*0.5."
             )
         try:
-            parts.append(Part(source, float(weight)))
+            factor = float(weight)
         except ValueError:
             raise UserError(f"{TRAIN_FLAG} {text}: the weight '{weight}' is not a number.") from None
+        if not math.isfinite(factor):
+            raise UserError(f"{TRAIN_FLAG} {shown(text)}: the weight {shown(weight)} is not a finite number.")
+        parts.append(Part(source, factor))
     return tuple(parts)
 
 

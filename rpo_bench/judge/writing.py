@@ -10,6 +10,7 @@ from rpo_bench.results.command_line import JUDGES, judged_command
 from rpo_bench.results.publish import PUBLISHED
 from rpo_bench.results.schema import MetricValue, Record
 from rpo_bench.results.store import StoredRecord, write_record
+from rpo_bench.results.updating import updating
 
 Metrics = Mapping[str, MetricValue]
 
@@ -37,17 +38,17 @@ def write_metrics(
     owner = judge if first else board_judge(records) or judge
     changed = 0
     for stored in records:
-        old = stored.record
-        new = _told(old, metrics.get(old.cell), judge, owner)
-        if how is not None and old.cell in metrics:
-            known = {**old.extra.get(JUDGES, {}), short_name(judge): {"judge": judge, **how}}
-            rates = [one for name, one in new.metrics.items() if name.startswith(WIN_RATE)]
-            command = judged_command(old.command, known, rates)
-            new = new.model_copy(update={"extra": {**old.extra, JUDGES: known}, "command": command})
-        if new != old:
-            indent = None if PUBLISHED in old.extra else 2  # published records are kept small
-            write_record(stored.folder, new, indent)
-            changed += 1
+        with updating(stored) as old:
+            new = _told(old, metrics.get(old.cell), judge, owner)
+            if how is not None and old.cell in metrics:
+                known = {**old.extra.get(JUDGES, {}), short_name(judge): {"judge": judge, **how}}
+                rates = [one for name, one in new.metrics.items() if name.startswith(WIN_RATE)]
+                command = judged_command(old.command, known, rates)
+                new = new.model_copy(update={"extra": {**old.extra, JUDGES: known}, "command": command})
+            if new != old:
+                indent = None if PUBLISHED in old.extra else 2  # published records are kept small
+                write_record(stored.folder, new, indent)
+                changed += 1
     return changed
 
 

@@ -13,6 +13,7 @@ from rpo_bench.results.json_lines import write_json_lines
 from rpo_bench.results.samples import ScoreLine, StoredSample
 from rpo_bench.results.schema import Record
 from rpo_bench.results.store import SCORES_FILE, StoredRecord, read_samples, read_scores, write_record
+from rpo_bench.results.updating import updating
 from rpo_bench.spec import CellSpec
 from rpo_bench.tasks import known_task, task_folders
 
@@ -62,17 +63,18 @@ def rescore(
         return Rescored(record, ())
     samples = read_samples(stored.folder)
     measured = run_metrics(wanted, prompts_of(record.spec, samples, include_path), samples, record.cell)
-    names = tuple(name for name in measured.metrics if overwrite or name not in record.metrics)
-    lines = merged(read_scores(stored.folder), measured, {m.name for m in wanted})
-    write_json_lines(stored.folder / SCORES_FILE, lines)
-    values = {**record.metrics, **{name: measured.metrics[name] for name in names}}
-    changed = record.model_copy(
-        update={
-            "metrics": dict(sorted(values.items())),
-            "hashes": {**record.hashes, "scores": hash_file(stored.folder / SCORES_FILE)},
-        }
-    )
-    write_record(stored.folder, changed)
+    with updating(stored) as record:
+        names = tuple(name for name in measured.metrics if overwrite or name not in record.metrics)
+        lines = merged(read_scores(stored.folder), measured, {m.name for m in wanted})
+        write_json_lines(stored.folder / SCORES_FILE, lines)
+        values = {**record.metrics, **{name: measured.metrics[name] for name in names}}
+        changed = record.model_copy(
+            update={
+                "metrics": dict(sorted(values.items())),
+                "hashes": {**record.hashes, "scores": hash_file(stored.folder / SCORES_FILE)},
+            }
+        )
+        write_record(stored.folder, changed)
     return Rescored(changed, names)
 
 

@@ -6,10 +6,10 @@ from pydantic import Field
 
 from rpo_bench.errors import UserError
 from rpo_bench.models.base_tokenizer import Architecture, TokenizerKind
-from rpo_bench.spec import Frozen
+from rpo_bench.spec import Settings
 
 
-class BaseSettings(Frozen):
+class BaseSettings(Settings):
     """The shape of a base model and how it is pretrained."""
 
     architecture: Architecture = "decoder"

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from rpo_bench.atomic import atomic_file, atomic_folder
+from rpo_bench.atomic import atomic_file, atomic_folder, one_writer
 from rpo_bench.errors import UserError
 from rpo_bench.results.store import Results, read_results
 from rpo_bench.site.board import Board, Oracles, make_board
@@ -35,12 +35,17 @@ def build_leaderboard(results_roots: Sequence[Path], out: Path, *, oracles: Orac
     """
     with collector_paused():
         board = read_board(results_roots, oracles=oracles)
-        with atomic_folder(out / DATA) as folder:
-            for file in data_files(board):
-                (folder / file.name).write_bytes(file.text.encode())
-        with atomic_file(out / PAGE) as temporary:
-            temporary.write_bytes(page(board, results_roots).encode())
+        with one_writer(out):
+            _write(board, results_roots, out)
     return board
+
+
+def _write(board: Board, results_roots: Sequence[Path], out: Path) -> None:
+    with atomic_folder(out / DATA) as folder:
+        for file in data_files(board):
+            (folder / file.name).write_bytes(file.text.encode())
+    with atomic_file(out / PAGE) as temporary:
+        temporary.write_bytes(page(board, results_roots).encode())
 
 
 def read_board(results_roots: Sequence[Path], *, oracles: Oracles | None = None) -> Board:

@@ -18,7 +18,8 @@ from rpo_bench.site.answers import Answers, read_answers
 from rpo_bench.site.board import Board, Section
 from rpo_bench.site.details import details
 from rpo_bench.site.downloads import JSON_FILE, json_text
-from rpo_bench.site.text import visible, visible_deeply
+from rpo_bench.site.text import visible_deeply
+from rpo_bench.visible import visible
 
 #: The folder beside the page.
 DATA = "data"

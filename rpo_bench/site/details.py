@@ -8,7 +8,8 @@ from rpo_bench.compare.panels import Row
 from rpo_bench.results.schema import Record
 from rpo_bench.site.lengths import LONGEST_NAME
 from rpo_bench.site.table import BoardRow, Value
-from rpo_bench.site.text import strength_text, visible
+from rpo_bench.site.text import strength_text
+from rpo_bench.visible import visible
 
 
 def details(

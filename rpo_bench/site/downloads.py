@@ -9,7 +9,7 @@ from urllib.parse import quote
 from rpo_bench.results.schema import SCHEMA_VERSION
 from rpo_bench.site.board import Board
 from rpo_bench.site.table import BoardRow
-from rpo_bench.site.text import visible
+from rpo_bench.visible import visible
 
 #: The rows with everything that is known of them, in the data folder.
 JSON_FILE = "rpo-bench.json"

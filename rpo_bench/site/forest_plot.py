@@ -10,7 +10,8 @@ from rpo_bench.site.board import Section
 from rpo_bench.site.exhibit import Exhibit
 from rpo_bench.site.palette import REFERENCE, Look
 from rpo_bench.site.svg import Frame, Scale, figure, marker, nice_ticks, padded, tag, tick_text
-from rpo_bench.site.text import bounds, estimate, number, shortened, visible
+from rpo_bench.site.text import bounds, estimate, number, shortened
+from rpo_bench.visible import visible
 
 _ROW = 22.0
 _TOP = 30.0

@@ -8,7 +8,8 @@ from rpo_bench.site.board import Section
 from rpo_bench.site.evidence import Wins
 from rpo_bench.site.exhibit import Exhibit
 from rpo_bench.site.svg import Frame, figure, tag
-from rpo_bench.site.text import DASH, shortened, visible
+from rpo_bench.site.text import DASH, shortened
+from rpo_bench.visible import visible
 
 #: More methods than these aren't drawn: the table has them.
 _MOST = 32

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from markupsafe import Markup, escape
 
 from rpo_bench.site.palette import Look
-from rpo_bench.site.text import MINUS, number, shortened, visible
+from rpo_bench.site.text import MINUS, number, shortened
+from rpo_bench.visible import visible
 
 
 def tag(name: str, *children: str | Markup, **attributes: str | float | None) -> Markup:

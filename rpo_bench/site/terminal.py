@@ -10,10 +10,12 @@ from rich.table import Table
 from rich.text import Text
 
 from rpo_bench.results.schema import Interval
+from rpo_bench.screen import SafeConsole
 from rpo_bench.site.about import left_out
 from rpo_bench.site.board import Board, Section
 from rpo_bench.site.table import BoardRow, Column, shown_columns
-from rpo_bench.site.text import DASH, counted, estimate, listed, number, strength_text, visible
+from rpo_bench.site.text import DASH, counted, estimate, listed, number, strength_text
+from rpo_bench.visible import visible
 
 _PLAIN_WIDTH = 200  # where nobody says how wide it is
 _ARROWS = {"higher": " ↑", "lower": " ↓", "": ""}
@@ -26,9 +28,9 @@ def print_table(board: Board, console: Console | None = None) -> None:
         board: What to print.
         console: Where; standard output by default.
     """
-    screen = console or Console(highlight=False)
+    screen = console or SafeConsole()
     if not screen.is_terminal and console is None:
-        screen = Console(highlight=False, width=_PLAIN_WIDTH)
+        screen = SafeConsole(width=_PLAIN_WIDTH)
     for section in board.sections:
         _print_section(section, screen)
     for line in _left_out(board):
@@ -116,7 +118,8 @@ def _cells(row: BoardRow, columns: Sequence[Column], form: _Form) -> list[str]:
         else DASH
         for column in columns
     ]
-    return [visible(row.method), strength_text(row.strength_name, row.strength) or DASH, seeds, *found]
+    strength = visible(strength_text(row.strength_name, row.strength)) or DASH
+    return [visible(row.method), strength, seeds, *found]
 
 
 def _heads(columns: Sequence[Column]) -> list[str]:

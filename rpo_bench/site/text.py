@@ -1,43 +1,22 @@
-"""Text that readers see: other people's names made safe to show, and numbers in few digits."""
+"""Text that readers see: values made safe to show, and numbers in few digits."""
 
 import math
-import re
 from collections.abc import Sequence
 from typing import Any
 
 from rpo_bench.results.schema import Interval
+from rpo_bench.visible import visible, visible_lines
 
 MINUS = "\u2212"
 DASH = "\u2013"
 _PLAIN = frozenset((int, float, type(None)))
 _GREEK = {"tau": "τ", "beta": "β"}
 
-# C0 and C1 controls, zero-width characters, direction marks, embeddings, overrides and isolates, line and
-# paragraph separators, interlinear marks, tags, and surrogates: all invisible, or unprintable, or able to
-# reorder the text around them.
-_UNSEEN_RANGES = (
-    "\u0000-\u001f\u007f-\u009f\u00ad\u061c\u115f\u1160\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f"
-    "\u3164\ud800-\udfff\ufeff\ufff0-\uffff\U000e0000-\U000e0fff"
-)
-_UNSEEN = re.compile(f"[{_UNSEEN_RANGES}]")
-_VISIBLE_LINES = re.compile(rf"(?![\n\t])[{_UNSEEN_RANGES}]")
-
-
-def visible(text: str) -> str:
-    """The text with every character that can't be seen, or that reorders others, as ``⟨U+202E⟩``.
-
-    What comes back encodes to UTF-8 and reads in the order in which it is stored. Escaping for HTML is
-    the template's work.
-    """
-    return _UNSEEN.sub(lambda match: f"⟨U+{ord(match[0]):04X}⟩", text)
-
 
 def visible_deeply(value: object) -> object:
     """Plain values of JSON with every text made visible; lines and tabs stay, and what is no number goes."""
     if isinstance(value, str):
-        if value.isascii() and value.isprintable():  # most are, and there may be a million
-            return value
-        return _VISIBLE_LINES.sub(lambda match: f"⟨U+{ord(match[0]):04X}⟩", value)
+        return visible_lines(value)
     if isinstance(value, float) and not math.isfinite(value):
         return None
     if isinstance(value, dict):

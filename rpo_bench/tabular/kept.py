@@ -9,6 +9,7 @@ import rpo_bench
 import trainers
 from rpo_bench.hashing import hash_folder, hash_json
 from rpo_bench.tabular.verify import Verification
+from trainers.whole_files import whole_file
 
 
 @dataclass(frozen=True)
@@ -40,9 +41,8 @@ class Kept:
         """Keeps what was found; a cache that can't be written to keeps nothing."""
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            temporary = self.folder / f".{number}.{os.getpid()}"
-            temporary.write_bytes(pickle.dumps(found))
-            temporary.replace(self.folder / str(number))
+            with whole_file(self.folder / str(number)) as temporary:
+                temporary.write_bytes(pickle.dumps(found))
         except OSError:
             return
 

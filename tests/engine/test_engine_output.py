@@ -94,5 +94,5 @@ def test_a_path_that_can_not_be_a_folder(tmp_path):
 
 def test_a_damaged_spec_is_named(output):
     output.spec.write_text("a: [")
-    with pytest.raises(UserError, match=r"spec.yaml is not YAML"):
+    with pytest.raises(UserError, match=r"spec.yaml line 1 is not YAML"):
         check_same_run(output, SPEC, IDENTITY)

@@ -3,7 +3,8 @@
 import pytest
 
 from rpo_bench.results.schema import Interval
-from rpo_bench.site.text import bounds, counted, estimate, listed, number, shortened, strength_text, visible
+from rpo_bench.site.text import bounds, counted, estimate, listed, number, shortened, strength_text
+from rpo_bench.visible import visible
 
 
 @pytest.mark.parametrize(
