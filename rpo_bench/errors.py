@@ -29,7 +29,7 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     return f" Did you mean '{near[0]}'?" if near else f" Known: {', '.join(names)}."
 
 
-def located(error: Exception) -> str:
+def located(error: BaseException) -> str:
     """Someone else's error in one line, with the place that raised it: "ValueError: no (x.py, line 3)"."""
     last = traceback.extract_tb(error.__traceback__)[-1]
     text = bounded(" ".join(str(error).split()), LONGEST_QUOTE)

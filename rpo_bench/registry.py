@@ -2,16 +2,15 @@
 
 import hashlib
 import importlib
-import importlib.util
 import operator
 import os
-import sys
 from collections.abc import Iterator, Sequence
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Generic, TypeVar
 
 from rpo_bench.errors import UserError, did_you_mean
+from rpo_bench.user_code import exit_call, import_file
 
 T = TypeVar("T")
 
@@ -52,6 +51,9 @@ class Registry(Generic[T]):
             found: T = operator.attrgetter(attribute)(importlib.import_module(module))
         except (ImportError, AttributeError) as error:
             raise UserError(f"The {self.kind} '{name}' ({target}) can't be imported: {error}.") from error
+        except SystemExit as error:
+            what = f"The {self.kind} '{name}' ({target})"
+            raise UserError(f"{what} can't be imported: it {exit_call(error)}.") from error
         return found
 
     def __iter__(self) -> Iterator[str]:
@@ -83,26 +85,13 @@ def load_plugin(path: Path) -> None:
     """Imports a user's ``--plugin file.py``, whose top level registers what it adds; once per process.
 
     Raises:
-        UserError: there is no such file, or importing it fails.
+        UserError: there is no such file, or importing it fails, ends the process or doesn't end.
     """
     if not path.is_file():
         raise UserError(f"--plugin {path}: there is no such file.")
     digest = hashlib.sha256(str(path.resolve()).encode()).hexdigest()
     name = f"rpo_bench_plugin_{path.stem}_{digest[:8]}"
-    if name in sys.modules:
-        return
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None:
-        raise UserError(f"--plugin {path}: not a Python file.")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    try:
-        spec.loader.exec_module(module)
-    except BaseException as error:
-        del sys.modules[name]
-        if isinstance(error, UserError) or not isinstance(error, Exception):
-            raise
-        raise UserError(f"--plugin {path}: importing it failed: {type(error).__name__}: {error}.") from error
+    import_file(path, name, f"--plugin {path}")
 
 
 def load_plugins(paths: Sequence[Path] = ()) -> None:

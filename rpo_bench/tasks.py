@@ -1,10 +1,8 @@
 """What a task is, and how it is found: a folder with a task.yaml."""
 
-import importlib.util
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Annotated, Any, Self
 
@@ -19,6 +17,7 @@ from rpo_bench.errors import UserError, did_you_mean
 from rpo_bench.hashing import hash_file, hash_folder, hash_json
 from rpo_bench.settings_text import read_settings
 from rpo_bench.spec import GivenTask, Settings
+from rpo_bench.user_code import import_file
 from rpo_bench.verifier import Verifier
 
 #: Scores responses: (prompts, responses) → one number each, or None where there is nothing to score.
@@ -216,21 +215,37 @@ def load_function(file: Path, name: str) -> Any:
     if not file.is_file():
         raise UserError(f"{file}: there is no such file (wanted for its function '{name}').")
     identity = hash_json([str(file.resolve()), hash_file(file)])  # equal files may import their neighbours
-    module_name = f"rpo_bench_function_{identity[:12]}"
-    if module_name not in sys.modules:
-        spec = importlib.util.spec_from_file_location(module_name, file)
-        if spec is None or spec.loader is None:
-            raise UserError(f"{file} is not a Python file.")
-        module = importlib.util.module_from_spec(spec)
-        sys.modules[module_name] = module
-        try:
-            spec.loader.exec_module(module)
-        except Exception as error:
-            del sys.modules[module_name]
-            raise UserError(f"{file}: importing it failed: {type(error).__name__}: {error}.") from error
-    if not hasattr(sys.modules[module_name], name):
+    module = import_file(file, f"rpo_bench_function_{identity[:12]}", str(file), trial=not _is_ours(file))
+    if not hasattr(module, name):
         raise UserError(f"{file} has no function '{name}'.")
-    return getattr(sys.modules[module_name], name)
+    return getattr(module, name)
+
+
+def try_function(file: Path, name: str, what: str, *arguments: Any) -> None:
+    """Calls a function of a user's file in a process of its own, to see that it comes back.
+
+    What it gives, or raises as an ordinary exception, isn't looked at here.
+
+    Raises:
+        UserError: the call ends the process, crashes it or takes too long.
+    """
+    if not _is_ours(file):
+        from rpo_bench.trial import try_out
+
+        try_out(partial(_call, file, name, arguments), what, "calling it")
+
+
+def _call(file: Path, name: str, arguments: Sequence[Any]) -> None:
+    found = load_function(file, name)(*arguments)
+    if isinstance(found, Iterable):
+        list(found)
+
+
+def _is_ours(file: Path) -> bool:
+    """Whether a file comes with this package, and needs no trial."""
+    import tasks
+
+    return any(file.resolve().is_relative_to(Path(root).resolve()) for root in tasks.__path__)
 
 
 def read_prompts(file: Path) -> list[Prompt]:

@@ -19,10 +19,11 @@ from rpo_bench.cli.devices import use_device
 from rpo_bench.cli.flag_values import check_values
 from rpo_bench.cli.spellings import add_spellings
 from rpo_bench.cli.stopping import INTERRUPTED, stop
-from rpo_bench.errors import UserError, bounded, did_you_mean
+from rpo_bench.errors import UserError, bounded, did_you_mean, located
 from rpo_bench.guard import guarded
 from rpo_bench.registry import PLUGINS_VARIABLE, load_plugins
 from rpo_bench.shadows import shadowed_in
+from rpo_bench.user_code import exit_call
 
 BUG = "This is a bug in rpo-bench: please report it with the lines above."
 #: Errors of the operating system that the user can mend and we can't.
@@ -173,6 +174,11 @@ class Frame(TyperGroup):
             stop()
         except UserError as error:
             _end(str(error), 2)
+        except SystemExit as error:
+            if _of_typer(error):  # the reader of a pipe has left
+                raise
+            what = "A plug-in, or a function of yours,"
+            _end(f"{what} {exit_call(error)} ({located(error)}): the run was ended by it.", 2)
         except MemoryError:
             _end("There is not enough memory for this: lower the batch size or the number of workers.", 2)
         except Exception as error:
@@ -180,6 +186,12 @@ class Frame(TyperGroup):
         if code == INTERRUPTED:  # what typer makes of Ctrl-C
             stop()
         sys.exit(code if isinstance(code, int) else 0)
+
+
+def _of_typer(error: SystemExit) -> bool:
+    """Whether typer itself ends the process; we don't in here, so that all others are users' code."""
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    return frames[-1].f_globals.get("__name__", "").partition(".")[0] in ("typer", "click")
 
 
 def frame_class(verbs: dict[str, Verb]) -> type[Frame]:

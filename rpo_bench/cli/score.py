@@ -82,8 +82,9 @@ def score(flags: ScoreFlags, trust: TrustFlags) -> None:
 
 def _metrics(flags: ScoreFlags, trust: TrustFlags, stored: "StoredRecord") -> "Sequence[Metric]":
     """The metrics that are asked for, made for how a result's samples were drawn."""
+    from rpo_bench.data.row import Prompt
     from rpo_bench.engine.base_models import Trust
-    from rpo_bench.engine.rewards import EVAL_FLAG, check_source, source_function
+    from rpo_bench.engine.rewards import EVAL_FLAG, check_source, source_function, try_call
     from rpo_bench.metrics.protocol import MetricContext
     from rpo_bench.metrics.registry import METRICS
     from rpo_bench.metrics.reward import Reward
@@ -104,5 +105,6 @@ def _metrics(flags: ScoreFlags, trust: TrustFlags, stored: "StoredRecord") -> "S
     if flags.reward is not None:
         allowed = Trust(**vars(trust))
         check_source(flags.reward, EVAL_FLAG, allowed)
+        try_call(flags.reward, EVAL_FLAG, (Prompt(prompt_id="trial", text="Is this a question?"),))
         found.append(Reward(source_function(flags.reward, EVAL_FLAG, allowed), flags.reward_name))
     return found

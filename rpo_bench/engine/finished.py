@@ -19,7 +19,7 @@ from rpo_bench.engine.plan import (
     own_models,
     reference_cell,
 )
-from rpo_bench.engine.rewards import check_proxy
+from rpo_bench.engine.rewards import check_proxy, try_evaluation_reward
 from rpo_bench.engine.sampling_checks import check_address, check_backend
 from rpo_bench.engine.tokens import check_heldout, collected_warnings, tokenizer_of
 from rpo_bench.errors import UserError
@@ -55,6 +55,7 @@ def plan_evaluation(spec: RunSpec, finished: Finished, around: Surroundings) -> 
     check_evaluation(spec, around.trust)
     task = load_task(spec.task, around.include_path)
     check_proxy(task, around.trust)
+    try_evaluation_reward(spec.evaluation, task, around.trust)
     found: list[tuple[Path, CellSpec | None, BaseModel]] = []
     warnings: list[str] = []
     for given in finished.checkpoints:

@@ -12,11 +12,12 @@ from multiprocessing import forkserver, resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import BaseContext
 from multiprocessing.process import BaseProcess
-from typing import Any, Protocol
+from typing import Protocol
 
 from rpo_bench.engine.jobs import Job, Outcome, Schedule
 from rpo_bench.engine.worker import Done, Failed, Perform, Progress, worker_main
 from rpo_bench.errors import UserError
+from rpo_bench.processes import without_main
 
 _TICK = 0.25  # seconds between two looks at the clock when nothing happens
 
@@ -89,24 +90,6 @@ def _as_this_process() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, masked)
 
 
-@contextmanager
-def _without_main() -> Iterator[None]:
-    """Hides whose script this is: a worker needs nothing of it, and importing it would run it once more.
-
-    multiprocessing would; a script that calls ``rpo_bench.train_and_eval`` without the customary
-    ``if __name__ == "__main__"`` would then start itself over and over.
-    """
-    main = sys.modules["__main__"]
-    names = ("__file__", "__spec__")
-    hidden: dict[str, Any] = {name: vars(main).pop(name) for name in names if name in vars(main)}
-    main.__spec__ = None
-    try:
-        yield
-    finally:
-        vars(main).pop("__spec__")
-        vars(main).update(hidden)
-
-
 @dataclass
 class _Worker:
     """A worker process, and the job that it is doing."""
@@ -158,7 +141,7 @@ class LocalPool:
             args=(theirs, self._perform, self._threads, dict(os.environ)),
             daemon=True,
         )
-        with _without_main():
+        with without_main():
             process.start()
         theirs.close()
         self._workers.append(_Worker(process, ours))

@@ -31,7 +31,7 @@ from rpo_bench.engine.rewards import (
     check_source,
     check_training_reward,
     training_identity,
-    try_source,
+    try_evaluation_reward,
 )
 from rpo_bench.engine.sampling_checks import check_backend
 from rpo_bench.engine.strengths import distinct_strengths
@@ -137,8 +137,7 @@ def plan_run(spec: RunSpec, surroundings: Surroundings) -> Plan:
         task, data, models = _materials(spec, surroundings)
         check_proxy(task, surroundings.trust)
         warnings += check_training_reward(choices, spec, task, surroundings.trust)
-        if spec.evaluation.reward is not None:
-            try_source(spec.evaluation.reward, EVAL_FLAG, surroundings.trust, task)
+        try_evaluation_reward(spec.evaluation, task, surroundings.trust)
         check_backend(spec, {model.name: model.architecture for model in models}, trains=True)
         for model in models:
             rows = data[model.name]

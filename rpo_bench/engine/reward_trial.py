@@ -12,7 +12,8 @@ from rpo_bench.tasks import RewardFunction
 #: What the function is tried on: any reward must be able to score a plain text.
 TRIAL = "This is an answer."
 
-_TRIED = 2
+#: On how many of the prompts.
+TRIED = 2
 
 
 def try_reward(function: RewardFunction, what: str, prompts: Sequence[Prompt]) -> None:
@@ -26,7 +27,7 @@ def try_reward(function: RewardFunction, what: str, prompts: Sequence[Prompt]) -
     Raises:
         UserError: It raises, or doesn't give one number, or None, per response.
     """
-    tried = list(prompts[:_TRIED])
+    tried = list(prompts[:TRIED])
     try:
         scores = list(function(tried, [TRIAL] * len(tried)))
     except UserError:

@@ -10,7 +10,7 @@ from typing import Any
 from rpo_bench.data.row import Prompt
 from rpo_bench.engine.base_models import Trust
 from rpo_bench.engine.choices import Choice, check_rollouts
-from rpo_bench.engine.reward_trial import try_reward
+from rpo_bench.engine.reward_trial import TRIAL, TRIED, try_reward
 from rpo_bench.errors import UserError
 from rpo_bench.hashing import hash_file, hash_folder
 from rpo_bench.metrics.proxy import Proxy
@@ -20,7 +20,7 @@ from rpo_bench.models.reward_record import read_reward_record
 from rpo_bench.parsing import check_flag
 from rpo_bench.plain_data import shown
 from rpo_bench.spec import CellSpec, EvaluationSpec, RunSpec
-from rpo_bench.tasks import RewardFunction, Task, load_function
+from rpo_bench.tasks import RewardFunction, Task, load_function, try_function
 from trainers.objective import Need
 from trainers.online import OnlineMethod
 
@@ -204,7 +204,26 @@ def _check_critics(choices: Sequence[Choice], parts: Sequence[Part]) -> None:
 def try_source(source: str, flag: str, trust: Trust, task: Task) -> None:
     """Tries a Python function on the task's own prompts; raises UserError when it can't score them."""
     if source.startswith("python:"):
+        try_call(source, flag, task.heldout[:TRIED])
         try_reward(source_function(source, flag, trust), f"{flag} {source}", task.heldout)
+
+
+def try_call(source: str, flag: str, prompts: Sequence[Prompt]) -> None:
+    """Sees that a call of a Python function comes back; raises UserError where it ends the process."""
+    if source.startswith("python:"):
+        file, function = reward_file(source, flag)
+        try_function(file, function, f"{flag} {source}", list(prompts), [TRIAL] * len(prompts))
+
+
+def try_evaluation_reward(evaluation: EvaluationSpec, task: Task, trust: Trust) -> None:
+    """Tries what checkpoints are measured by; the task's own reward need only come back."""
+    if evaluation.reward is not None:
+        try_source(evaluation.reward, EVAL_FLAG, trust, task)
+    elif task.spec.reward is not None:
+        file, _, function = task.spec.reward.partition(":")
+        prompts = task.heldout[:TRIED]
+        what = f"The reward of the task '{task.spec.name}' ({task.spec.reward})"
+        try_function(task.folder / file, function, what, prompts, [TRIAL] * len(prompts))
 
 
 def proxy_folder(task: Task) -> Path:

@@ -1,24 +1,23 @@
 """A worker process: it takes jobs one at a time, reports on them, and dies with its parent."""
 
 import contextlib
-import ctypes
 import errno
 import gc
 import os
 import signal
 import sys
-import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from multiprocessing import connection, parent_process
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Protocol
 
 from rpo_bench.engine.jobs import Job
-from rpo_bench.errors import UserError
+from rpo_bench.errors import UserError, located
+from rpo_bench.processes import die_with_parent
+from rpo_bench.user_code import exit_call
 
 _REPORT_EVERY = 0.2  # seconds between two progress messages of a job
 
@@ -96,6 +95,8 @@ def _attempt(job: Job, perform: Perform, pipe: Connection) -> Done | Failed:
                 raise
     except UserError as error:
         return Failed(str(error), fatal=_disk_is_full(error))
+    except SystemExit as error:
+        return Failed(f"A plug-in or a function of yours {exit_call(error)} ({located(error)}).")
     except Exception as error:
         text = " ".join(str(error).split())
         return Failed(f"{type(error).__name__}: {text}"[:500], fatal=_disk_is_full(error))
@@ -130,21 +131,6 @@ def _disk_is_full(error: BaseException | None) -> bool:
             return True
         error = error.__cause__ or error.__context__
     return False
-
-
-def die_with_parent() -> None:
-    """Ends this process as soon as the one that runs the pool is gone, however it went."""
-    parent = parent_process()
-    if parent is None:
-        return
-    if sys.platform == "linux":  # the fork server's end, which follows the parent's, kills us at once
-        ctypes.CDLL(None, use_errno=True).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
-
-    def watch() -> None:
-        connection.wait([parent.sentinel])
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
 
 
 def limit_threads(threads: int) -> None:

@@ -10,9 +10,11 @@ from rpo_bench.hashing import hash_file, hash_folder
 from rpo_bench.judge.backends.parameters import AUTO, Limit, Temperature
 from rpo_bench.judge.prompts import MAX_CHARS, load_template
 from rpo_bench.judge.protocol import Judge, Mode
-from rpo_bench.tasks import Task, load_function
+from rpo_bench.tasks import Task, load_function, try_function
 
 FLAG = "--judge"
+#: What a function is tried on: a prompt and two responses.
+_TRIAL = ("Is this a question?", "This is an answer.", "This is another answer.")
 FORMS = "openai:MODEL, hf:FOLDER, python:FILE:FUNCTION, gold or embedded"
 
 
@@ -97,7 +99,9 @@ def _python(source: str, rest: str) -> Judge:
     file, _, function = rest.rpartition(":")
     if not file or not Path(file).is_file():
         raise UserError(f"{FLAG} {source}: there is no file {file or rest}; write python:FILE:FUNCTION.")
-    return PythonJudge(load_function(Path(file), function), rest, hash_file(Path(file)))
+    found = load_function(Path(file), function)
+    try_function(Path(file), function, f"{FLAG} {source}", *_TRIAL)
+    return PythonJudge(found, rest, hash_file(Path(file)))
 
 
 def _gold(tasks: Sequence[Task]) -> Judge:
