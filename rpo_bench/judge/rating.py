@@ -36,7 +36,7 @@ def games_of(labels: Sequence[str], anchor: str | None, questions: Sequence[Ques
     among = set(labels)
     once = {
         (one.name, frozenset((one.model, one.baseline))): one
-        for one in questions
+        for one in sorted(questions, key=lambda one: (one.name, one.model, one.baseline))
         if one.points is not None and one.score is not None and {one.model, one.baseline} <= among
     }
     own = list(once.values())

@@ -1,6 +1,6 @@
 """A run's own games: every checkpoint against the reference policy and the SFT baseline, on a few prompts."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from rpo_bench.judge.protocol import Judge, Pair
 from rpo_bench.judge.questions import Outcome, Question, questions_of
 from rpo_bench.judge.running import plan_of, run_judge
 from rpo_bench.judge.scores import SFT, WIN_RATE, WIN_RATE_SFT, metrics_of
-from rpo_bench.judge.storage import judge_folder, load_games, open_store, write_verdicts
+from rpo_bench.judge.storage import StoredGame, judge_folder, load_games, open_store, write_verdicts
 from rpo_bench.judge.writing import metrics_by, write_metrics
 from rpo_bench.results.store import SAMPLES_FILE, SCORES_FILE, StoredRecord, read_scores
 
@@ -64,7 +64,7 @@ def judge_results(
     with open_store(folder, judge.identity) as store:
         account = run_judge(judge, plan_of(pairs, judge.max_chars), store, told=told)
         # The reference against SFT is SFT against the reference: the card counts what was asked, once.
-        called = {one.key: one.id for one in reversed(store.games.values()) if one.key is not None}
+        called = {one.key: one.id for one in _last_first(store.games.values()) if one.key is not None}
     games = load_games(folder)
     write_verdicts(folder, games)
     questions = questions_of(games)
@@ -139,6 +139,10 @@ def stored_truth(records: Sequence[StoredRecord], questions: Sequence[Question])
 def better(model: float, baseline: float) -> Outcome:
     """Which of two rewards is higher."""
     return "tie" if model == baseline else "model" if model > baseline else "baseline"
+
+
+def _last_first(games: Iterable[StoredGame]) -> list[StoredGame]:
+    return sorted(games, key=lambda game: game.id, reverse=True)
 
 
 def _matched(records: Sequence[StoredRecord], against: str) -> list[tuple[StoredRecord, StoredRecord]]:

@@ -71,6 +71,8 @@ def read_identity(folder: Path) -> dict[str, Any]:
 def load_games(folder: Path) -> list[Game]:
     """All games of a judge that have a reply, with the verdicts read anew from the raw replies.
 
+    They come in an order of their own, whatever the order in which they were judged.
+
     Args:
         folder: One of ``judge_folders``.
 
@@ -82,7 +84,7 @@ def load_games(folder: Path) -> list[Game]:
     games = {one.id: one for one in _lines(folder / GAMES_FILE, StoredGame)}
     return [
         _game(one, None if one.key is None else replies[one.key], mode)
-        for one in games.values()
+        for one in sorted(games.values(), key=lambda game: game.id)
         if one.key is None or one.key in replies
     ]
 

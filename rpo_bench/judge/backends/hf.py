@@ -84,7 +84,7 @@ class HFJudge:
         model: Loaded.
         template: What it is shown.
         content: Hash of its folder.
-        batch_size: Calls per forward pass.
+        batch_size: Calls that are answered at a time; at 1 a forward pass has one of them, else a pair.
         embedded: Whether it is the task's own judge.
     """
 
@@ -119,15 +119,29 @@ class HFJudge:
         return found if self.embedded else {**found, "asked_as": self._shown("{question}")}
 
     def ask(self, calls: Sequence[Call], again: bool = False) -> list[Attempt]:
-        """The log-probabilities of A and B for each call."""
+        """The log-probabilities of A and B for each call.
+
+        A forward pass has both orders of a pair of responses and nothing else: what else is judged, before it
+        or beside it, changes no bit of them.
+        """
         start = time.perf_counter()
-        shown = [self.template.question(call) for call in calls]
-        self._check_length(shown)
-        logps = label_logps(self._asked, shown, LABELS, self.batch_size)
-        if not np.isfinite(logps).all():
+        pairs = [self._both_orders(call) for call in calls]
+        self._check_length([text for pair in pairs for text in pair])
+        logps = {pair: label_logps(self._asked, pair, LABELS, self.batch_size) for pair in set(pairs)}
+        found = [
+            logps[pair][pair.index(self.template.question(call))]
+            for call, pair in zip(calls, pairs, strict=True)
+        ]  # (2,) each
+        if not np.isfinite(found).all():
             raise UserError(f"{self.model.path} gives non-finite log-probabilities: it is damaged.")
         each = (time.perf_counter() - start) / len(calls)
-        return [Attempt(label_logps=(float(a), float(b)), seconds=each) for a, b in logps]
+        return [Attempt(label_logps=(float(a), float(b)), seconds=each) for a, b in found]
+
+    def _both_orders(self, call: Call) -> tuple[str, str]:
+        """What is shown of a call and of its swap, in an order of the texts' own."""
+        swapped = replace(call, first=call.second, second=call.first)
+        first, second = sorted(map(self.template.question, (call, swapped)))
+        return first, second
 
     def estimated_tokens(self, call: Call) -> tuple[int, int]:
         """Nothing is priced."""
