@@ -47,7 +47,7 @@ class Secrets:
         """Whether a secret stands in the text, or in what it is an escape of; quick, for most have none."""
         looked_for = [one for value in self.values for one in (value, *_within_base64(value))]
         bare = {one.replace("\\", "") for one in looked_for}
-        return any(one in form for form in _unescaped(text) for one in bare)
+        return any(one in form for form in unescaped(text) for one in bare)
 
     @cached_property
     def _pattern(self) -> re.Pattern[str]:
@@ -61,7 +61,7 @@ def well_formed(text: str) -> str:
     return _LONE.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
-def _unescaped(text: str) -> Iterator[str]:
+def unescaped(text: str) -> Iterator[str]:
     """A text, and what it may be an escape of, without any backslash."""
     plain = text
     if "\\" in plain:
@@ -69,8 +69,11 @@ def _unescaped(text: str) -> Iterator[str]:
         plain = _UNICODE_ESCAPE.sub(lambda found: chr(int(found[1], 16)), plain).replace("\\", "")
         plain = plain.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     yield plain
-    for _ in range(_TIMES + 1 if "%" in plain else 0):
-        plain = unquote(plain)
+    for _ in range(_TIMES + 1):
+        further = unquote(plain) if "%" in plain else plain
+        if further == plain:
+            return
+        plain = further
         yield plain
 
 

@@ -11,6 +11,7 @@ from rpo_bench.results.store import Results, StoredRecord, cell_folder, read_res
 from rpo_bench.submit.contents import contents
 from rpo_bench.submit.privacy import privacy
 from rpo_bench.submit.report import Check, SubmitReport, ruled
+from rpo_bench.submit.secrets import secrets
 
 #: Fewer training seeds of a method at a strength are shown, as preliminary.
 FEW_SEEDS = 3
@@ -50,6 +51,7 @@ def check_submission(folder: Path, baselines: Path | None, max_mb: float = MAX_M
         _seeds(records),
         _size(folder, PUBLISHED_MB if own and max_mb == MAX_MB else max_mb),
         privacy(records, folder),
+        secrets(folder),
     ]
     return SubmitReport(folder=str(folder), records=len(records), checks=tuple(checks))
 
