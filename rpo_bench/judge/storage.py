@@ -18,7 +18,7 @@ from rpo_bench.hashing import hash_json
 from rpo_bench.judge.games import Game
 from rpo_bench.judge.parsing import Answer, read_attempt
 from rpo_bench.judge.protocol import Judge, Mode, StoredReply
-from rpo_bench.reading import LARGE, parse_json, read_bytes, read_json, suspicious
+from rpo_bench.reading import parse_json, read_json, read_log, suspicious
 from rpo_bench.results.json_lines import write_json_lines
 from rpo_bench.spec import Frozen
 
@@ -200,7 +200,7 @@ def _lock(file: TextIO, folder: Path) -> None:
 
 
 def _mend(file: Path) -> None:
-    raw = read_bytes(file, LARGE)
+    raw = read_log(file)
     whole = raw.rfind(b"\n") + 1
     if whole < len(raw):
         os.truncate(file, whole)
@@ -208,7 +208,7 @@ def _mend(file: Path) -> None:
 
 def _lines(file: Path, model: type[M]) -> list[M]:
     """All whole lines; a torn last one, still being written or lost in a crash, is no line yet."""
-    raw = read_bytes(file, LARGE) if os.path.lexists(file) else b""
+    raw = read_log(file) if os.path.lexists(file) else b""
     found = []
     for number, line in enumerate(raw[: raw.rfind(b"\n") + 1].splitlines(), start=1):
         try:

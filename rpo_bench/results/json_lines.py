@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic_core import from_json
 
 from rpo_bench.atomic import atomic_file
 from rpo_bench.reading import Unreadable, parse_json, read_lines, suspicious
@@ -64,7 +65,8 @@ def read_json_lines(file: Path, model: type[M]) -> list[M]:
     whole = _as_list(lines)
     if suspicious(whole):
         for number, line in lines:
-            _value(file, number, line)
+            if suspicious(line):
+                _value(file, number, line)
     try:
         found = _list_of(model).validate_json(whole)
     except ValidationError:
@@ -89,7 +91,7 @@ def read_objects(file: Path) -> list[dict[str, Any]]:
     lines = read_lines(file)
     found: list[Any]
     try:
-        found = parse_json(_as_list(lines))
+        found = [] if suspicious(whole := _as_list(lines)) else from_json(whole, allow_inf_nan=False)
     except ValueError:  # what it is, is told line by line
         found = []
     if len(found) != len(lines):

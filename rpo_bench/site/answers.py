@@ -111,16 +111,18 @@ def _sample(line: Mapping[str, Any], number: int, file: Path) -> tuple[str, int,
     return prompt, sample, text, finished, asked
 
 
-def _scores(folder: Path) -> dict[tuple[object, object], Mapping[str, Any]]:
+def _scores(folder: Path) -> dict[tuple[str, int], Mapping[str, Any]]:
     """(prompt, sample) → its scores; none where they can't be read, which the page's footer tells."""
     try:
         lines = read_objects(folder / SCORES_FILE)
     except UserError:
         return {}
     return {
-        (line.get("prompt_id"), line.get("sample")): scores
+        (prompt, sample): scores
         for line in lines
-        if isinstance(scores := line.get("scores"), dict)
+        if isinstance(prompt := line.get("prompt_id"), str)
+        and isinstance(sample := line.get("sample"), int)
+        and isinstance(scores := line.get("scores"), dict)
     }
 
 

@@ -1,5 +1,6 @@
 """The variance of a contrast of methods over seeds and prompts: a two-way layout without replication."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -42,8 +43,9 @@ def contrast_spread(scores: Sequence[Floats], signs: Floats) -> Spread:
     seeds = sum(part for part, _ in seed_parts)
     total = max(seeds + prompt_part - sum(part for part, _ in cell_parts), seeds, prompt_part)
     parts = [*seed_parts, (prompt_part, count - 1), *cell_parts]
-    squares = sum(part**2 / free for part, free in parts if free > 0)
-    return Spread(total, total**2 / squares if squares > 0 else float("inf"))
+    _, scale = math.frexp(total)  # a power of two changes no digit, and squares neither overflow nor vanish
+    squares = sum(math.ldexp(part, -scale) ** 2 / free for part, free in parts if free > 0)
+    return Spread(total, math.ldexp(total, -scale) ** 2 / squares if squares > 0 else float("inf"))
 
 
 def _residual_variance(scores: Floats) -> float:

@@ -8,8 +8,6 @@ from hostile import TRACE, write_community, write_results
 from run_cli import invoke
 from verbs import commands
 
-from rpo_bench import reading
-
 #: (verb, how it is run, what of the good results it shows); ALL: good results with the stranger's below, OWN:
 #: the stranger's folder, OUT: a new one.
 READS = [
@@ -44,17 +42,10 @@ READS_NONE = {
     "verify": "worlds that it makes",
     "tasks": "known tasks, and a folder that the user names",
     "tasks show": "known tasks, and a folder that the user names",
-    "judge import": "a file that the user names; see tests/test_reading.py",
-    "oracle": "a task that the user names; stored samples: see tests/test_reading.py",
+    "judge import": "a file that the user names; see test_reading.py",
+    "oracle": "a task that the user names; stored samples: see test_reading.py",
     "doctor": "this machine",
 }
-
-
-@pytest.fixture
-def small_limits(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Bombs of megabytes, which go off as fast as those of gigabytes do."""
-    for name, limit in {"UNPACKED": 2**20, "SMALL": 2**20, "LARGE": 2**21, "LINES": 100_000}.items():
-        monkeypatch.setattr(reading, name, limit)
 
 
 def test_every_verb_is_told_apart():
