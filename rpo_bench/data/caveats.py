@@ -65,7 +65,8 @@ def _spread(report: DataReport) -> _Found:
             f"The reward {marker:g} lies far from all others, as a marker of failed generations does: means, "
             "z-scores and squared losses would follow it; leave such rows out, or give them a reward.",
         )
-    furthest = max(reward.maximum - reward.mean, reward.mean - reward.minimum) / reward.sd
+    spread = max(reward.maximum - reward.mean, reward.mean - reward.minimum)
+    furthest = spread / reward.sd if reward.sd > 0 else 0.0  # squares of tiny differences are 0
     if furthest > FAR_OUT:
         yield (
             "outlying_rewards",
