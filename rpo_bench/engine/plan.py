@@ -140,6 +140,7 @@ def plan_run(spec: RunSpec, surroundings: Surroundings) -> Plan:
         try_evaluation_reward(spec.evaluation, task, surroundings.trust)
         check_backend(spec, {model.name: model.architecture for model in models}, trains=True)
         for model in models:
+            _check_adapters(spec.training, model, surroundings.trust)
             rows = data[model.name]
             warnings += check_needs(choices, rows.rows, rows.where)
             check_critic_start(choices, spec.training.reward, task, model, surroundings.trust)
@@ -171,6 +172,14 @@ def check_evaluation(spec: RunSpec, trust: Trust) -> None:
         log.warning(
             "Toxicity will be unscored: install its classifier by pip install 'rpo-bench[profanity]'."
         )
+
+
+def _check_adapters(training: TrainingSpec, model: BaseModel, trust: Trust) -> None:
+    """Checks that a model has the layers that adapters are asked for."""
+    if training.lora is not None and training.lora.target_modules is not None:
+        from rpo_bench.models.adapters import check_targets
+
+        check_targets(model.path, training.lora.target_modules, model.name, trust.trust_remote_code)
 
 
 def new_tokens(spec: RunSpec, task: Task) -> int:

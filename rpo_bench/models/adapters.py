@@ -1,14 +1,16 @@
 """LoRA adapters: which base model one stands on, and whether it can."""
 
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from rpo_bench.errors import UserError
+from rpo_bench.errors import UserError, did_you_mean
 from rpo_bench.models.folder import ADAPTER_WEIGHTS, check_adapter_folder
 from rpo_bench.models.quiet import quiet
+from rpo_bench.plain_data import shown
 
 Shapes = dict[str, tuple[int, ...]]
 
@@ -60,18 +62,58 @@ def check_adapter_fits(folder: Path, base: Path, trust_remote_code: bool = False
             raise UserError(_unfit(folder, base, shapes))
 
 
+def check_targets(base: Path, targets: Sequence[str], name: str, trust_remote_code: bool = False) -> None:
+    """Checks that a model has the layers that adapters are to be put on, without loading its weights.
+
+    Args:
+        base: The model's folder.
+        targets: ``target_modules``, each the name of a layer or its ending.
+        name: What results call the model.
+        trust_remote_code: Whether code in the folder may run.
+
+    Raises:
+        UserError: It has no layer of that name, or one that takes no adapter.
+    """
+    from peft import LoraConfig, get_peft_model
+
+    with quiet(), warnings.catch_warnings(), torch.device("meta"):
+        warnings.simplefilter("ignore")
+        model = _empty(base, trust_remote_code)
+        modules = dict(model.named_modules())
+        known = {
+            where.rpartition(".")[2]
+            for where, module in modules.items()
+            if isinstance(module, torch.nn.Linear)
+        }
+        for target in targets:
+            if not any(where == target or where.endswith(f".{target}") for where in modules):
+                raise UserError(
+                    f"training.lora.target_modules: {name} has no layer {shown(target)}."
+                    f"{did_you_mean(target, known)}"
+                )
+        try:
+            get_peft_model(model, LoraConfig(target_modules=list(targets)))
+        except ValueError as error:  # a layer of a kind that peft has no adapter for
+            why = str(error).strip().splitlines()[0].partition(". ")[0].rstrip(".")
+            raise UserError(f"training.lora.target_modules: {name}: {why}.") from error
+
+
 def _wanted(folder: Path, base: Path, trust: bool) -> Shapes:
     """The weights that the adapter's config asks for on the base model; built without memory."""
     from peft import PeftConfig, get_peft_model, get_peft_model_state_dict
+
+    adapted = get_peft_model(_empty(base, trust), PeftConfig.from_pretrained(str(folder)))
+    state = get_peft_model_state_dict(adapted, save_embedding_layers=False)
+    return {name: tuple(tensor.shape) for name, tensor in state.items()}
+
+
+def _empty(base: Path, trust: bool) -> Any:
+    """A model as its config describes it."""
     from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM
 
     config = AutoConfig.from_pretrained(str(base), trust_remote_code=trust)
     auto: Any = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
-    adapted = get_peft_model(
-        auto.from_config(config, trust_remote_code=trust), PeftConfig.from_pretrained(str(folder))
-    )
-    state = get_peft_model_state_dict(adapted, save_embedding_layers=False)
-    return {name: tuple(tensor.shape) for name, tensor in state.items()}
+    return auto.from_config(config, trust_remote_code=trust)
 
 
 def _shapes(weights: Path) -> Shapes:

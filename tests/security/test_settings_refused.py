@@ -7,11 +7,13 @@ from pathlib import Path
 import pytest
 import yaml
 from run_cli import invoke
+from tiny_task import tiny_task
 from verbs import commands
 
 import rpo_bench as rb
 from rpo_bench.cli.frame import usage_sentence
 from rpo_bench.engine.output import read_run_spec, read_yaml
+from rpo_bench.engine.plan import Surroundings, plan_run
 from rpo_bench.engine.presets import layers_of, spec_over
 from rpo_bench.engine.rewards import parse_rewards
 from rpo_bench.errors import UserError
@@ -307,6 +309,28 @@ def test_rows_with_numbers_that_python_cannot_read(tmp_path, name, text):
     assert result.exit_code
     assert "a number of more than 4,300 digits" in result.output
     assert "Traceback" not in result.output
+
+
+@pytest.mark.parametrize(
+    ("targets", "said"),
+    [
+        (["q_porj"], "decoder has no layer 'q_porj'. Did you mean 'q_proj'?"),
+        (["q_proj", "nothing"], "no layer 'nothing'"),
+        (["roj"], "no layer 'roj'"),
+        (["layers"], "target_modules: decoder: "),
+        (["q_proj", "v_proj"], None),
+    ],
+)
+def test_layers_for_adapters_are_looked_for_when_the_model_is_known(tmp_path, targets, said):
+    task = tiny_task(tmp_path / "tiny")
+    training = {"lora": {"rank": 2, "target_modules": targets}, "steps": 2, "batch_size": 4}
+    spec = rb.make_spec("smoke", task=str(task), methods="rpo", training=training, models="decoder")
+    if said is None:
+        assert plan_run(spec, Surroundings(tmp_path / "work")).cells
+        return
+    with pytest.raises(UserError) as raised:
+        plan_run(spec, Surroundings(tmp_path / "work"))
+    assert said in sentence(raised)
 
 
 @pytest.mark.parametrize("weight", ["1e999", "-1e999", "9" * 5_000])
