@@ -50,7 +50,7 @@ def read_parts(folder: Path) -> dict[str, dict[str, Any]]:
 
 def missing(record: Record, tasks: Sequence[str], asked: Asked) -> list[str]:
     """The tasks that a record has no numbers of, measured as is asked."""
-    known = record.extra.get(EXTRA, {})
+    known = _told_tasks(record)
     return [task for task in tasks if known.get(task, {}).get("settings") != asked.settings]
 
 
@@ -83,7 +83,7 @@ def _add(
     if before is not None:
         values |= alignment_tax(before, measured.docs, values, record.cell)
     old = {name: value for name, value in record.metrics.items() if not _of(name, new)}
-    told = {**record.extra.get(EXTRA, {}), **_told(measured, asked)}
+    told = {**_told_tasks(record), **_told(measured, asked)}
     changed = record.model_copy(
         update={
             "metrics": dict(sorted({**old, **values}.items())),
@@ -105,6 +105,14 @@ def _of(name: str, tasks: set[str]) -> bool:
     """Whether a metric is of one of the tasks."""
     own = next((name.removeprefix(head) for head in (SCORE, TAX) if name.startswith(head)), None)
     return own is not None and own.partition("/")[0] in tasks
+
+
+def _told_tasks(record: Record) -> dict[str, dict[str, Any]]:
+    """The tasks that a record tells of; what isn't one is none."""
+    known = record.extra.get(EXTRA)
+    if not isinstance(known, dict):
+        return {}
+    return {name: task for name, task in known.items() if isinstance(task, dict)}
 
 
 def _told(measured: Measured, asked: Asked) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from rpo_bench.judge.naming import same_judge, short_name
 from rpo_bench.judge.scores import NAMES, WIN_RATE
-from rpo_bench.results.command_line import JUDGES, judged_command
+from rpo_bench.results.command_line import JUDGES, judged_command, told_judges
 from rpo_bench.results.publish import PUBLISHED
 from rpo_bench.results.schema import MetricValue, Record
 from rpo_bench.results.store import StoredRecord, write_record
@@ -41,7 +41,7 @@ def write_metrics(
         with updating(stored) as old:
             new = _told(old, metrics.get(old.cell), judge, owner)
             if how is not None and old.cell in metrics:
-                known = {**old.extra.get(JUDGES, {}), short_name(judge): {"judge": judge, **how}}
+                known = {**told_judges(old), short_name(judge): {"judge": judge, **how}}
                 rates = [one for name, one in new.metrics.items() if name.startswith(WIN_RATE)]
                 command = judged_command(old.command, known, rates)
                 new = new.model_copy(update={"extra": {**old.extra, JUDGES: known}, "command": command})

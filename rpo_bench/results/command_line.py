@@ -18,7 +18,9 @@ def with_flags(command: str, values: Mapping[str, object]) -> str:
     Of several commands in a row it is the first.
     """
     first, then, rest = command.partition(_THEN)
-    parts = shlex.split(first)
+    parts = _parts(first)
+    if parts is None:
+        return command
     before = list(parts)
     for flag, value in values.items():
         new = [] if value is None else [flag, str(value)]
@@ -40,12 +42,30 @@ def judged_command(
     flags: dict[str, object] = {"--judge": None, "--judge-prompts": None}
     later: list[str] = []
     for judge in judges.values():
-        flags |= judge.get("flags", {})
-        later += [one for one in judge.get("commands", ()) if one not in later]
+        asked, commands = judge.get("flags"), judge.get("commands")
+        flags |= asked if isinstance(asked, dict) else {}
+        texts = [one for one in commands if isinstance(one, str)] if isinstance(commands, list) else []
+        later += [one for one in texts if one not in later]
     first = with_flags(command.partition(_THEN)[0], flags)
     for baseline in sorted({found.groups() for one in metrics if (found := _TRAINED.search(one.unit))}):
         first = _with_baseline(first, *baseline)
     return _THEN.join([first, *later])
+
+
+def told_judges(record: Record) -> dict[str, dict[str, Any]]:
+    """The judges that a record tells of under ``extra``; what isn't one, in a stranger's record, is none."""
+    known = record.extra.get(JUDGES)
+    if not isinstance(known, dict):
+        return {}
+    return {name: judge for name, judge in known.items() if isinstance(judge, dict)}
+
+
+def _parts(command: str) -> list[str] | None:
+    """The words of a command; None for a text that no shell would take."""
+    try:
+        return shlex.split(command)
+    except ValueError:
+        return None
 
 
 def whole(record: Record) -> Record:
@@ -63,10 +83,11 @@ def whole(record: Record) -> Record:
 
 def _with_baseline(command: str, method: str, strength: str) -> str:
     """A ``train-and-eval`` of one cell that trains a baseline as well; any other command stays."""
-    parts = shlex.split(command)
+    parts = _parts(command) or []
     if parts[1:2] != ["train-and-eval"] or "--preset" in parts:  # a preset has its own methods
         return command
-    values = {flag: parts[parts.index(flag) + 1] for flag in ("--methods", "--strengths") if flag in parts}
+    flags = ("--methods", "--strengths")
+    values = {flag: parts[parts.index(flag) + 1] for flag in flags if flag in parts[:-1]}
     label, own = values.get("--methods"), values.get("--strengths", "")
     if label is None:  # the reference policy, which comes with any method
         return with_flags(command, {"--methods": method, "--strengths": strength})
