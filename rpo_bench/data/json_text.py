@@ -80,8 +80,8 @@ def _value(text: str, at: int) -> tuple[Any, int]:
         raise _not_json(text, error.msg, error.pos) from None
     except RecursionError:
         raise NotJSONError(_DEEP, _line(text, at)) from None
-    except ValueError:  # Python refuses whole numbers of more than 4,300 digits
-        raise NotJSONError("JSON with a number of thousands of digits", _line(text, at)) from None
+    except ValueError:  # Python reads no more
+        raise NotJSONError("a number of more than 4,300 digits", _line(text, at)) from None
     if twice:
         value = NotJSONError(f"JSON with '{excerpt(twice[0])}' twice in one object", _line(text, at))
     elif too_deep(value):
