@@ -245,5 +245,5 @@ def _end(sentence: str, code: int) -> NoReturn:
     from rpo_bench.urls import without_secrets
 
     # It may repeat what was given, or what a library says.
-    sys.stderr.write(f"{without_secrets(bounded(sentence))}\n")
+    sys.stderr.write(f"{bounded(without_secrets(sentence))}\n")
     sys.exit(code)

@@ -1,11 +1,11 @@
 """A comparison as CSV, Markdown or LaTeX, and the words that tables share."""
 
-import csv
-import io
 from collections.abc import Sequence
 
 from rpo_bench.compare.report import Comparison, Report, Section
+from rpo_bench.csv_lines import csv_line
 from rpo_bench.results.schema import Interval
+from rpo_bench.visible import visible
 
 HEAD = ("Comparison", "Metric", "At", "Difference", "Adjusted p", "Win/tie/loss", "Verdict")
 
@@ -42,11 +42,7 @@ _MARKS = {"better": "+", "worse": "−", "identical": "=", "can't be told": "?"}
 
 def as_csv(report: Report) -> str:
     """One row per comparison, unrounded."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    writer.writerows(csv_rows(report))
-    return text.getvalue()
+    return "".join(map(csv_line, (COLUMNS, *csv_rows(report))))
 
 
 def csv_rows(report: Report) -> list[list[object]]:
@@ -68,14 +64,15 @@ def as_markdown(report: Report) -> str:
 
 
 def _markdown(section: Section) -> str:
-    lines = [f"### {section.task}, {section.model}", "", _caption(section), ""]
+    lines = [visible(f"### {section.task}, {section.model}"), "", _caption(section), ""]
     lines += [f"| {' | '.join(HEAD)} |", f"|{'---|' * len(HEAD)}"]
     lines += [f"| {' | '.join(_escaped(cell) for cell in row(one))} |" for one in section.comparisons]
-    return "\n".join([*lines, *(["", *[f"- {note}" for note in section.notes]] if section.notes else [])])
+    notes = [f"- {visible(note)}" for note in section.notes]
+    return "\n".join([*lines, *(["", *notes] if notes else [])])
 
 
 def _escaped(cell: str) -> str:
-    return cell.replace("|", "\\|")
+    return visible(cell).replace("|", "\\|")
 
 
 def as_latex(report: Report) -> str:
@@ -85,7 +82,7 @@ def as_latex(report: Report) -> str:
 
 def _latex(section: Section) -> str:
     lines = [
-        f"% {section.task}, {section.model}: {_caption(section)}".replace("\n", " "),
+        visible(f"% {section.task}, {section.model}: {_caption(section)}"),
         r"\begin{tabular}{lllrrrl}",
         r"\toprule",
         " & ".join(HEAD) + r" \\",
@@ -110,6 +107,8 @@ _TEX = {
     "^": r"\textasciicircum{}",
     "−": "$-$",
     "–": "--",
+    "⟨": r"$\langle$",
+    "⟩": r"$\rangle$",
     "τ": r"$\tau$",
     "β": r"$\beta$",
 }
@@ -117,7 +116,7 @@ _TEX = {
 
 def tex(text: str) -> str:
     """Text that LaTeX prints as it is."""
-    return "".join(_TEX.get(letter, letter) for letter in text)
+    return "".join(_TEX.get(letter, letter) for letter in visible(text))
 
 
 def _caption(section: Section) -> str:

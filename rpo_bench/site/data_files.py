@@ -14,10 +14,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from rpo_bench.hashing import hash_json
+from rpo_bench.results.store import SAMPLES_FILE
 from rpo_bench.site.answers import Answers, read_answers
 from rpo_bench.site.board import Board, Section
 from rpo_bench.site.details import details
 from rpo_bench.site.downloads import JSON_FILE, json_text
+from rpo_bench.site.lengths import bounded_samples
 from rpo_bench.site.text import visible_deeply
 from rpo_bench.visible import visible
 
@@ -67,7 +69,9 @@ def _of_section(section: Section) -> Iterator[DataFile]:
         yield _script(f"row-{shown.key}", visible_deeply(card))
         if samples is not None:
             yield _script(samples, _samples(answers))
-    told = [{"id": prompt, "text": text} for prompt, text in sorted(prompts.items())]
+    known = sorted(prompts.items())
+    texts = bounded_samples([text for _, text in known], SAMPLES_FILE)
+    told = [{"id": prompt, "text": text} for (prompt, _), text in zip(known, texts, strict=True)]
     yield _script(name, visible_deeply(told))
 
 
@@ -80,7 +84,7 @@ def _panel_key(section: Section) -> str:
 
 def _samples(answers: Answers) -> object:
     return {
-        "texts": visible_deeply(answers.texts),
+        "texts": visible_deeply(bounded_samples(answers.texts, SAMPLES_FILE)),
         "checkpoints": [
             {
                 "seed": one.seed,

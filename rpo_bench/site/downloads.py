@@ -1,11 +1,10 @@
 """The board's rows as CSV, which the page carries, and as JSON, which lies beside it."""
 
-import csv
-import io
 import json
 from typing import Any
 from urllib.parse import quote
 
+from rpo_bench.csv_lines import csv_line
 from rpo_bench.results.schema import SCHEMA_VERSION
 from rpo_bench.site.board import Board
 from rpo_bench.site.table import BoardRow
@@ -14,30 +13,18 @@ from rpo_bench.visible import visible
 #: The rows with everything that is known of them, in the data folder.
 JSON_FILE = "rpo-bench.json"
 
-#: A spreadsheet takes a cell that begins so for a formula.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
-
 
 def csv_text(board: Board) -> str:
     """One line per row, with point, bounds and n of every metric that any row has."""
     names = sorted({name for row in board.rows for name in row.values})
     heads = ["task", "model", "architecture", "method", "strength", "seeds", "diverged", "badge", "row"]
     heads += [f"{name}{part}" for name in names for part in ("", "_low", "_high", "_seeds", "_prompts")]
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(heads)
+    lines = [csv_line(map(visible, heads))]
     for row in board.rows:
-        about = [row.task, row.model, row.architecture, row.method]
+        about = map(visible, (row.task, row.model, row.architecture, row.method))
         numbers = [row.strength, len(row.seeds), row.diverged, row.badge, row.key]
-        writer.writerow(
-            [*map(_harmless, about), *numbers, *(v for name in names for v in _numbers(row, name))]
-        )
-    return out.getvalue()
-
-
-def _harmless(text: str) -> str:
-    shown = visible(text)
-    return f"'{shown}" if shown.startswith(_FORMULA) else shown
+        lines.append(csv_line([*about, *numbers, *(v for name in names for v in _numbers(row, name))]))
+    return "".join(lines)
 
 
 def _numbers(row: BoardRow, name: str) -> list[float | int | None]:

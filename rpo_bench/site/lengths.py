@@ -4,6 +4,7 @@ Each stands on the page many times. Nothing is cut later: what the page makes of
 is as long as it is.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -17,6 +18,11 @@ LONGEST_NAME = 200
 
 #: Characters of any other text, such as a command or a reason.
 LONGEST_TEXT = 10_000
+
+#: Characters of a prompt or a response, and of all responses of a row, or prompts of a panel, together.
+LONGEST_SAMPLE = 20_000
+LONGEST_SAMPLES = 8_000_000
+_SHORTEST = 200  # of the length that texts are cut to, however many there are
 
 #: Fields of records that are names.
 _NAMES = frozenset(("task", "model", "method", "name", "options", "backend", "unit", "strength_name"))
@@ -46,6 +52,30 @@ def bounded_text(text: str) -> str:
     """The text, or its beginning with what is left out told."""
     rest = len(text) - LONGEST_TEXT
     return text if rest <= 0 else f"{text[:LONGEST_TEXT]}… ({rest:,} more characters)"
+
+
+def bounded_samples(texts: Sequence[str], file: str) -> list[str]:
+    """Prompts or responses of which a browser can hold all, those that were cut with what is left out told.
+
+    Args:
+        texts: Of a row, or a panel.
+        file: Where they are whole.
+    """
+    longest = _fitting([len(text) for text in texts])
+    return [
+        text
+        if len(text) <= longest
+        else f"{text[:longest]}… ({len(text) - longest:,} more characters in {file})"
+        for text in texts
+    ]
+
+
+def _fitting(lengths: Sequence[int]) -> int:
+    """The length to which texts are cut: the greatest at which they fit together."""
+    longest = LONGEST_SAMPLE
+    while longest > _SHORTEST and sum(min(length, longest) for length in lengths) > LONGEST_SAMPLES:
+        longest = longest * 9 // 10
+    return longest
 
 
 def _cut(text: str, longest: int) -> str:

@@ -18,7 +18,6 @@ TEXTS = {
     "handler": f'"><img src=x onerror="{TAKE}"><svg onload={TAKE}>',
     "override": "safe \u202egnp.exe\u202c \u2066x\u2069",
     "line": "one\u2028two\u0000three\x1b[31m",
-    "surrogate": "half \ud83d of a pair",
     "call": f"`); rpoBench.take('x', 1); {TAKE}; (`${{1}}",
     "template": "{{ 7 * 7 }}{% raw %}",
     "long": "W" * 2**20,
@@ -87,22 +86,22 @@ def test_hostile_samples_and_prompts_are_text(browser, address, width):
     assert seen[1] == TEXTS["handler"]
     assert seen[2] == "safe ⟨U+202E⟩gnp.exe⟨U+202C⟩ ⟨U+2066⟩x⟨U+2069⟩"
     assert seen[3] == "one⟨U+2028⟩two⟨U+0000⟩three⟨U+001B⟩[31m"
-    assert seen[4] == "half ⟨U+D83D⟩ of a pair"
-    assert seen[5] == TEXTS["call"]
-    assert seen[6] == TEXTS["template"]
-    assert len(seen[7]) == 2001
+    assert seen[4] == TEXTS["call"]
+    assert seen[5] == TEXTS["template"]
+    assert len(seen[6]) == 2001
 
 
-def test_a_megabyte_is_shown_when_it_is_asked_for(browser, address):
+def test_a_megabyte_is_shown_to_its_bound_when_it_is_asked_for(browser, address):
     with opened(browser, address) as page:
         page.locator("input.pick").first.check()
         page.locator("#compare").click()
         page.locator(".answers").first.wait_for()
-        for _ in range(7):
+        for _ in range(6):
             page.locator("#next").click()
         assert page.locator(".prompt .said").text_content() == "W" * 2000 + "…"
-        page.locator(".prompt").get_by_role("button", name="Show all 1,048,576 characters").click()
-        assert len(page.locator(".prompt .said").text_content()) == 2**20
+        page.locator(".prompt").get_by_role("button", name="Show all 20,").click()
+        told = f"… ({2**20 - 20_000:,} more characters in samples.jsonl.gz)"
+        assert page.locator(".prompt .said").text_content() == "W" * 20_000 + told
         fits(page)
 
 
@@ -132,11 +131,11 @@ def test_a_hostile_address_is_only_text(browser, address):
             assert page.locator("#rows tbody tr").count() == 4
 
 
-def test_a_name_of_a_megabyte_leaves_page_and_layout_whole(browser, tmp_path):
+def test_a_name_of_nearly_a_megabyte_leaves_page_and_layout_whole(browser, tmp_path):
     results = write_world(tmp_path / "results", ["rpo"], seeds=1, strengths=(0.3,))
     folder = write_cell(results, cell_spec("sft", 0.3))
     text = (folder / "result.json").read_text()
-    spec = cell_spec("n" * 2**20, 0.3)
+    spec = cell_spec("sft", 0.3, model="n" * 900_000)
     record = json.loads(text)
     record["spec"], record["cell"] = spec.model_dump(mode="json"), spec.hash
     (folder / "result.json").write_text(json.dumps(record))

@@ -1,14 +1,26 @@
 """Strangers' texts are cut where they enter, each by itself; what the page makes of them never is."""
 
+import gzip
+import json
+import random
 from pathlib import Path
 
 import pytest
 from results_factory import cell_spec, record_of, write_world
+from site_pages import add_samples
 
-from rpo_bench.results.store import Broken, Results, StoredRecord, read_results
+from rpo_bench.results.store import SAMPLES_FILE, Broken, Results, StoredRecord, read_results
 from rpo_bench.site.board import make_board
+from rpo_bench.site.data_files import data_files
 from rpo_bench.site.downloads import csv_text, data_url
-from rpo_bench.site.lengths import LONGEST_NAME, LONGEST_TEXT, bounded_results
+from rpo_bench.site.lengths import (
+    LONGEST_NAME,
+    LONGEST_SAMPLE,
+    LONGEST_SAMPLES,
+    LONGEST_TEXT,
+    bounded_results,
+    bounded_samples,
+)
 from rpo_bench.site.page import page
 
 LONG = "n" * 50_000
@@ -37,7 +49,7 @@ def metrics(**changes):
         {"metrics": metrics(backend=LONG)},
         {"metrics": metrics(unscored={LONG: 1})},
         {"metrics": {LONG: record_of(cell_spec()).metrics["reward"]}},
-        {"spec": cell_spec(LONG)},
+        {"spec": cell_spec(LONG[:1000])},
         {"spec": cell_spec(task=LONG, model=LONG)},
     ],
     ids=lambda changes: next(iter(changes)),
@@ -56,7 +68,7 @@ def test_every_text_of_a_record_is_cut_and_told_apart(changes):
 
 
 def test_names_that_differ_behind_their_cut_stay_apart():
-    stored = [StoredRecord(Path(end), record_of(cell_spec(LONG + end))) for end in "ab"]
+    stored = [StoredRecord(Path(end), record_of(cell_spec(LONG[:999] + end))) for end in "ab"]
     names = [one.record.spec.method.name for one in bounded_results(Results(tuple(stored))).records]
     assert len(set(names)) == 2
     assert all(len(name) < LONGEST_NAME + 20 for name in names)
@@ -70,3 +82,33 @@ def test_what_the_page_carries_of_its_own_is_whole(tmp_path):
     text = page(board, [root])
     assert whole.replace("'", "&#39;") in text
     assert "more characters" not in text
+
+
+@pytest.mark.parametrize(
+    "lengths",
+    [[10, 500], [300_000], [300_000] * 48, [5_000] * 4_000, [10, 300_000] * 2_000],
+    ids=["short", "one", "a row", "many", "mixed"],
+)
+def test_prompts_and_responses_fit_into_a_browser(lengths):
+    """Each is within its bound and all of them together; what was cut says so, the rest is as it was."""
+    texts = ["x" * length for length in lengths]
+    found = bounded_samples(texts, "samples.jsonl.gz")
+    assert max(map(len, found)) <= LONGEST_SAMPLE + 60
+    assert sum(map(len, found)) <= LONGEST_SAMPLES + 60 * len(found)
+    for text, shown in zip(texts, found, strict=True):
+        kept = len(shown.partition("…")[0])
+        told = f"… ({len(text) - kept:,} more characters in samples.jsonl.gz)"
+        assert shown == (text if kept == len(text) else text[:kept] + told)
+
+
+def test_samples_beside_the_page_are_bounded(tmp_path):
+    """Random texts of 300,000 characters, which no compression makes small."""
+    root = write_world(tmp_path, ["rpo"], seeds=1, strengths=(0.3,))
+    add_samples(root)
+    for file in root.rglob(SAMPLES_FILE):
+        lines = [json.loads(line) for line in gzip.decompress(file.read_bytes()).splitlines()]
+        for i, line in enumerate(lines):
+            line["text"] = line["prompt"] = random.Random(i // 2).randbytes(150_000).hex()
+        file.write_bytes(gzip.compress("\n".join(map(json.dumps, lines)).encode(), 1))
+    sizes = {file.name: len(file.text) for file in data_files(make_board(read_results(root)))}
+    assert max(sizes.values()) < 1_000_000

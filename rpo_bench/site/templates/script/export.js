@@ -1,5 +1,5 @@
 // Downloads of what is shown: the rows that the filters leave, in their order, with the chosen columns.
-const FORMULA = /^[=+\-@\t\r]/;
+const FORMULA = /((?:^|[;\t\r\n])"*)(?=[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20])/g;
 const LATEX = { "\\": "\\textbackslash{}", "{": "\\{", "}": "\\}", "%": "\\%", "&": "\\&", "$": "\\$", "#": "\\#", "_": "\\_",
   "~": "\\textasciitilde{}", "^": "\\textasciicircum{}", "<": "\\textless{}", ">": "\\textgreater{}",
   "\u03c4": "$\\tau$", "\u03b2": "$\\beta$", "\u2212": "$-$", "\u2013": "--", "\u27e8": "$\\langle$", "\u27e9": "$\\rangle$" };
@@ -19,12 +19,12 @@ const asCsv = ({ texts, columns, rows }) => {
   const parts = ["point", "low", "high", "seeds", "prompts"];
   const cell = (value) => {
     const text = value === null || value === undefined ? "" : String(value);
-    return /[",\n\r]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+    return /[",;\t\n\r]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
   };
-  const harmless = (text) => (FORMULA.test(text) ? `'${text}` : text);
+  const harmless = (text) => text.replace(FORMULA, "$1'");
   const heads = [...texts, "row", ...columns.flatMap((key) => parts.map((part) => (part === "point" ? key : `${key}_${part}`)))];
   const lines = rows.map((row) => [...row.texts.map(harmless), row.row, ...row.values.flatMap((value) => parts.map((part) => value?.[part]))]);
-  return [heads, ...lines].map((line) => line.map(cell).join(",") + "\n").join("");
+  return [heads.map(harmless), ...lines].map((line) => line.map(cell).join(",") + "\n").join("");
 };
 
 const asJson = ({ texts, columns, rows }) => JSON.stringify({
