@@ -168,7 +168,7 @@ def test_a_file_makes_a_task_with_held_out_prompts(tasks, tmp_path):
         ({"methods": methods("rpo", partition="relased")}, "'relased'.*'released'"),
         ({"chosen": ("sft", "sft")}, "sft twice"),
         ({"strengths": {"rpo": (1.0,)}}, "'rpo' is not among the methods"),
-        ({"strengths": {"sft": (-1.0,)}}, "sft at k = -1: a strength is a positive number"),
+        ({"methods": methods("dro", tau=-1)}, r"tau = -1: a strength is a positive number"),
         ({"strengths": {"sft": (1.5,)}}, "k is a whole number"),
         ({"task": "tinny"}, r"Unknown task 'tinny'\. Did you mean 'tiny'"),
         ({"models": ("decodr",)}, r"no folder 'decodr'.*'decoder'"),
