@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from rpo_bench.errors import UserError
+from rpo_bench.urls import without_secrets
 
 #: Bounds of a run's settings as a whole.
 MAX_CHARACTERS = 1_000_000
@@ -68,12 +69,12 @@ def number_problem(value: float) -> str | None:
 
 
 def shown(value: Any) -> str:
-    """A value as messages show it: short, whatever it is."""
+    """A value as messages show it: short, whatever it is, and addresses without their secrets."""
     short = reprlib.Repr()
     short.maxstring = short.maxother = 80
     short.maxlevel = 2
     try:
-        return short.repr(value)
+        return without_secrets(short.repr(without_secrets(value) if type(value) is str else value))
     except Exception:  # a repr of somebody else's, or a number too long to be written
         return f"a {type(value).__name__}"
 

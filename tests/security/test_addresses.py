@@ -10,6 +10,8 @@ import pytest
 import yaml
 from results_factory import cell_spec
 
+from rpo_bench.engine.presets import run_spec
+from rpo_bench.engine.sampling_checks import check_address
 from rpo_bench.errors import UserError
 from rpo_bench.judge.choosing import JudgeOptions, make_judge
 from rpo_bench.judge.storage import judge_folder
@@ -127,7 +129,15 @@ MALFORMED = {
 
 CLIENTS: dict[str, Callable[[str], object]] = {
     "judge": lambda url: make_judge("openai:m", JudgeOptions(base_url=url, key_env="NO_KEY")),
-    "generation": lambda url: checked_address(ServerSettings(base_url=url)),
+    "generation": lambda url: check_address(
+        run_spec(
+            {
+                "methods": [{"name": "reference"}],
+                "generation": {"backend": "openai", "openai": {"base_url": url}},
+            },
+            "--generation-args",
+        ).generation
+    ),
 }
 
 
@@ -138,7 +148,7 @@ def test_an_address_that_no_server_has_is_one_sentence_at_once(name: str, client
         CLIENTS[client](MALFORMED[name])
     said = str(caught.value)
     assert "ter22" not in said
-    assert "--judge-" in said or "--generation-args base_url" in said
+    assert "--judge-" in said or ("--generation-args" in said and "base_url" in said)
 
 
 @pytest.mark.parametrize("key", ["sk-schlüssel", "sk-\u200bkey", "sk-a\nb", "sk-a\x00b", "sk-😀", "ключ"])
