@@ -302,6 +302,7 @@ OTHERS = {
     "cli/stopping.py": {"sys.stderr"},
     "__main__.py": {"sys.stderr"},
     "engine/worker.py": {"sys.stdout", "sys.stderr"},
+    "trial.py": {"sys.stdout", "sys.stderr"},  # which it closes
     "models/backends/vllm_engine.py": {"sys.stderr"},
     "guard.py": {"sys.stdout", "sys.stderr"},
     "screen.py": {"sys.stdout", "sys.stderr", "Console("},
