@@ -23,7 +23,7 @@ from rpo_bench.models.backends.protocol import Request
 from rpo_bench.models.backends.server import CompletionsServer
 from rpo_bench.spec import Decoding, ServerSettings
 
-SECONDS = 0.4  # of a request
+SHORT, LONG = 0.5, 20.0  # seconds of a request: where nothing whole ever comes, and where it does
 LARGEST = 100_000  # bytes of an answer
 
 
@@ -36,10 +36,10 @@ class Outcome:
     retries: int = 0
 
 
-def by_judge(url: str, folder: Path, retries: int = 0) -> Outcome:
+def by_judge(url: str, folder: Path, retries: int = 0, seconds: float = LONG) -> Outcome:
     """One call of a judge, stored as a run stores it."""
     judge = OpenAIJudge(
-        "m", load_template("verdict"), base_url=url, timeout=SECONDS, max_retries=retries, reply_bytes=LARGEST
+        "m", load_template("verdict"), base_url=url, timeout=seconds, max_retries=retries, reply_bytes=LARGEST
     )
     asked = Pair("p/0", "t", Prompt(prompt_id="p", text="a question"), "m", "b", "a long answer", "short")
     plan = plan_of([asked])
@@ -54,9 +54,9 @@ def by_judge(url: str, folder: Path, retries: int = 0) -> Outcome:
     return Outcome("" if why else kept, "; ".join(why), account.retries)
 
 
-def by_generation(url: str, folder: Path, retries: int = 0) -> Outcome:
+def by_generation(url: str, folder: Path, retries: int = 0, seconds: float = LONG) -> Outcome:
     """One sample of a server of completions."""
-    settings = ServerSettings(base_url=url, timeout=SECONDS, concurrency=1)
+    settings = ServerSettings(base_url=url, timeout=seconds, concurrency=1)
     server = CompletionsServer(settings, Path("runs/ckpt"), retries=retries, reply_bytes=LARGEST)
     try:
         answer = server.sample([Request((1, 2), "a question", 0)], Decoding(max_new_tokens=4), (1,))
@@ -136,8 +136,9 @@ def test_a_fault_is_one_sentence_in_time_and_nothing_of_it_is_kept(fault: str, c
     def answering(asked: Asked) -> Iterator[bytes]:
         return FAULTS[fault]() if path in asked.path else iter([good(asked)])
 
+    seconds = SHORT if "drip" in fault or fault == "nothing comes" else LONG
     with faults_serving(answering) as server:
-        outcome = ask(server.url, tmp_path)
+        outcome = ask(server.url, tmp_path, seconds=seconds)
     if client == "list of models" and fault.startswith("HTTP"):  # not every server has a list
         assert outcome.kept
         return
