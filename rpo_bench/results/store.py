@@ -129,6 +129,8 @@ def _read(folder: Path) -> tuple[Record, bool]:
         raise BrokenRecord(
             "unfinished: the run that was writing it is still going or was stopped", "unfinished"
         )
+    if linked := _links(folder):
+        raise BrokenRecord(f"{linked[0]} is a link: a result folder holds its files itself")
     try:
         value = read_json(folder / RECORD_FILE)
     except Missing:
@@ -147,6 +149,15 @@ def _read(folder: Path) -> tuple[Record, bool]:
         raise BrokenRecord("field 'cell' is not the hash of 'spec': one of them was changed")
     older = value["schema_version"] < SCHEMA_VERSION or record.cell != own
     return (record.model_copy(update={"cell": own}) if record.cell != own else record), older
+
+
+def _links(folder: Path) -> list[str]:
+    """Files that stand elsewhere: a stranger's folder could name private files, which the page would show."""
+    try:
+        with os.scandir(folder) as entries:
+            return sorted(entry.name for entry in entries if entry.is_symlink())
+    except OSError:
+        return []
 
 
 def _check_version(value: Any) -> None:

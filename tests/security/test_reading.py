@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hostile import IN_PLACE, Trap, put, write_judge, write_sampled
+from hostile import IN_PLACE, Trap, put, write_judge, write_results, write_sampled
 from results_factory import cell_spec
 
 import rpo_bench
@@ -26,7 +26,14 @@ from rpo_bench.models.folder import read_json
 from rpo_bench.models.reward_record import read_reward_record
 from rpo_bench.models.safetensors_file import check_whole
 from rpo_bench.oracles import read_rewards
-from rpo_bench.results.store import BrokenRecord, read_record, read_samples, read_scores, read_train_log
+from rpo_bench.results.store import (
+    BrokenRecord,
+    read_record,
+    read_results,
+    read_samples,
+    read_scores,
+    read_train_log,
+)
 from rpo_bench.spec import Decoding, LoraSpec
 from rpo_bench.stats.layout import contrast_spread
 
@@ -228,3 +235,17 @@ def test_stored_files_are_read_through_one_door():
     files = (file for folder in STORED for file in (package / folder).rglob("*.py"))
     raw = {file.relative_to(package).as_posix() for file in files if _RAW_READ.search(file.read_text())}
     assert raw == RAW.keys(), "read it through rpo_bench.reading"
+
+
+@pytest.mark.parametrize("name", ["result.json", "samples.jsonl.gz", "train_log.jsonl.gz"])
+def test_a_link_in_a_result_folder_shows_nobodys_files(name: str, tmp_path: Path):
+    """A stranger's folder may name a private file by a link, which a clone keeps."""
+    good, linked, _ = write_results(tmp_path / "results")
+    private = tmp_path / "private"
+    private.write_bytes((linked / name).read_bytes() if (linked / name).is_file() else b"{}")
+    (linked / name).unlink(missing_ok=True)
+    (linked / name).symlink_to(private)
+    found = read_results(tmp_path / "results")
+    (broken,) = found.broken
+    assert (broken.folder, broken.reason.partition(":")[0]) == (linked, f"{name} is a link")
+    assert good in {stored.folder for stored in found.records}
