@@ -60,7 +60,7 @@ def test_a_model_is_replaced_only_when_asked(rows, tmp_path, monkeypatch, capsys
     [
         (["--hidden-size", "40", "--heads", "3"], "--hidden-size 40"),
         (["--vocab-size", "100"], "--vocab-size 100 is too small"),
-        (["--learning-rate", "nan"], "--learning-rate nan"),
+        (["--learning-rate", "nan"], "'--learning-rate': it isn't a finite number"),
         (["--heldout-fraction", "1.5"], "--heldout-fraction 1.5"),
     ],
 )
