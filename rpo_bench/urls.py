@@ -3,13 +3,14 @@
 import os
 import re
 from collections.abc import Callable
-from typing import Annotated, Any, Self
+from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from pydantic import AfterValidator, GetCoreSchemaHandler
-from pydantic_core import CoreSchema, core_schema
-
 from rpo_bench.errors import UserError
+
+if TYPE_CHECKING:
+    from pydantic import GetCoreSchemaHandler
+    from pydantic_core import CoreSchema
 
 _SCHEME = re.compile(r"\s*[A-Za-z][A-Za-z0-9+.-]*://")
 _IN_TEXT = re.compile(r"\b[A-Za-z][A-Za-z0-9+.-]*:(?:/|\\/){2}[^\s\"'<>]+")
@@ -75,7 +76,9 @@ class Address(str):
         return self
 
     @classmethod
-    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+    def __get_pydantic_core_schema__(cls, source: Any, handler: "GetCoreSchemaHandler") -> "CoreSchema":
+        from pydantic_core import core_schema
+
         def read(value: Any, of_text: Callable[[Any], str]) -> "Address":
             return value if isinstance(value, cls) else cls(of_text(value))
 
@@ -100,10 +103,6 @@ def without_secrets(text: str) -> str:
         return text
     found = _IN_TEXT.sub(lambda match: _shown_in_text(match[0]), text)
     return _NO_SCHEME.sub("", found) if "@" in found else found
-
-
-#: A text that is kept, such as a command, without the secrets of addresses in it.
-Shown = Annotated[str, AfterValidator(without_secrets)]
 
 
 def token_like(name: str, value: str) -> bool:

@@ -1,11 +1,11 @@
 """The result record: what is written down of one checkpoint, versioned and validated."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from rpo_bench.spec import CellSpec, Frozen
-from rpo_bench.urls import Shown
+from rpo_bench.urls import without_secrets
 
 SCHEMA_VERSION: Literal[1] = 1
 
@@ -80,5 +80,5 @@ class Record(Frozen):
     cost: Cost
     environment: Environment
     hashes: dict[str, str] = Field(description="prompts, samples, scores, training log, checkpoint weights")
-    command: Shown = Field(description="reproduces this row")
+    command: Annotated[str, AfterValidator(without_secrets)] = Field(description="reproduces this row")
     extra: dict[str, Any] = Field(default_factory=dict)

@@ -187,7 +187,7 @@ class TestErrors:
         bad["completions"][0]["overall_score"] = "good"
         where = files(train=[bad])
         assert self.refused("ultrafeedback") == (
-            f"{where / 'train.jsonl'} line 1: the column 'overall_score' is 'good', no number."
+            f"{where / 'train.jsonl'} line 1: the column 'overall_score' is 'good', not a number."
         )
 
     def test_files_that_arent_understood(self):
