@@ -185,13 +185,14 @@ class TestEndings:
         assert done.stdout == ""
 
     def test_ctrl_c_in_a_real_process_ends_it_with_130(self, tmp_path):
-        """The process waits for a pipe that nobody writes to, and is interrupted."""
-        pipe = tmp_path / "rows.jsonl"
-        os.mkfifo(pipe)
+        """The process reads rows that never come, and is interrupted."""
+        endless = "import time, rpo_bench.cli.data as verb; verb.load_rows = lambda *_, **__: time.sleep(600)"
         listen = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"  # even under nohup
-        code = f"{listen}; from rpo_bench.cli.main import main; main()"
+        code = f"{listen}; {endless}; from rpo_bench.cli.main import main; main()"
         process = subprocess.Popen(
-            [sys.executable, "-c", code, "data", "check", str(pipe)], stderr=subprocess.PIPE, text=True
+            [sys.executable, "-c", code, "data", "check", str(tmp_path / "rows.jsonl")],
+            stderr=subprocess.PIPE,
+            text=True,
         )
         assert process.stderr.readline().startswith("Reading ")
         process.send_signal(signal.SIGINT)
