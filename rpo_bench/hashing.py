@@ -8,6 +8,8 @@ from typing import Any
 #: A line of the model cards that we write: they tell of a checkpoint, and are no part of its identity.
 CARD_MARK = "<!-- model card by rpo-bench -->"
 
+_NAME_BYTES = 200  # file systems take 255, and temporary names have more around them
+
 
 def hash_json(value: Any) -> str:
     """SHA-256 (64 hex digits) of a JSON-able value, independent of the order of its keys."""
@@ -19,6 +21,14 @@ def hash_file(path: Path) -> str:
     """SHA-256 of a file's bytes."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def short_name(name: str) -> str:
+    """A name that any file system takes: one that is too long is cut, and ends in 8 digits of its hash."""
+    raw = name.encode()
+    if len(raw) <= _NAME_BYTES:
+        return name
+    return f"{raw[: _NAME_BYTES - 9].decode(errors='ignore')}-{hashlib.sha256(raw).hexdigest()[:8]}"
 
 
 def hash_folder(folder: Path) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 
 from rpo_bench.atomic import atomic_file
 from rpo_bench.errors import UserError
-from rpo_bench.hashing import hash_json
+from rpo_bench.hashing import hash_json, short_name
 from rpo_bench.oracle import Floats, Oracle, estimate_oracle
 from rpo_bench.reading import read_archive
 from rpo_bench.spec import CellSpec
@@ -114,7 +114,7 @@ def oracle_file(results: Path, task: str, model: str, identity: str) -> Path:
 
 def _last(name: str) -> str:
     """The last part of a name, which may come from a record, as a folder that stays in its place."""
-    return Path(name.replace("\0", "_")).name.strip(".") or "_"
+    return short_name(Path(name.replace("\0", "_")).name.strip(".") or "_")
 
 
 def stored_rewards(spec: CellSpec, roots: Sequence[Path]) -> Path | None:

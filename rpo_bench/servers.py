@@ -144,7 +144,7 @@ class _Sending(httpx2.BaseTransport):
             for name, value in answer.headers.items()
             if not name.startswith("content-") and name != "transfer-encoding"
         }
-        text = self.secrets.out_of(answer.text)
+        text = self.secrets.out_of(answer.content.decode("utf-8", "replace"))  # in no codec of its choice
         return httpx2.Response(
             answer.status_code,
             headers={**kept, "content-type": "application/json; charset=utf-8"},

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
 
 _SCHEME = re.compile(r"\s*[A-Za-z][A-Za-z0-9+.-]*://")
 _IN_TEXT = re.compile(r"\b[A-Za-z][A-Za-z0-9+.-]*:(?:/|\\/){2}[^\s\"'<>]+")
+# An address that became a path.
+_ONE_SLASH = re.compile(
+    r"\b([A-Za-z][A-Za-z0-9+.-]+:/)[^\s\"'<>@/:]{1,99}:[^\s\"'<>@/]{1,99}@"
+)  # made a path
 _NO_SCHEME = re.compile(
     r"(?<![\w/.:@%+-])[^\s\"'<>@/,=:]{1,99}:[^\s\"'<>@/,]{1,99}@(?=[\w.-]+(?::\d+)?/|localhost\b)"
 )
@@ -99,9 +103,10 @@ def api_key(variable: str) -> str | None:
 
 def without_secrets(text: str) -> str:
     """Any text with all addresses in it as ``Address`` shows them."""
-    if "@" not in text and "?" not in text:
+    if not any(mark in text for mark in "@?#"):
         return text
     found = _IN_TEXT.sub(lambda match: _shown_in_text(match[0]), text)
+    found = _ONE_SLASH.sub(r"\1", found) if "@" in found else found
     return _NO_SCHEME.sub("", found) if "@" in found else found
 
 
@@ -112,7 +117,7 @@ def token_like(name: str, value: str) -> bool:
 
 def query_secrets(query: str) -> list[str]:
     """The values of a query that are likely to be secrets, decoded."""
-    pairs = parse_qsl(query, keep_blank_values=False)
+    pairs = parse_qsl(query.replace(";", "&"), keep_blank_values=False)  # some servers divide at either
     return [value for name, value in pairs if token_like(name, value)]
 
 
@@ -125,9 +130,10 @@ def _shown(whole: str) -> str:
 
 
 def _shown_in_text(found: str) -> str:
-    """An address within a text: what isn't secret of its query stays, as it may be what the text is about."""
+    """An address within a text: what isn't secret in it stays, as it may be what the text is about."""
     plain = found.replace("\\/", "/")
-    stays = "@" not in plain and not query_secrets(plain.partition("?")[2])
+    behind = re.split(r"[?#]", plain, maxsplit=1)[1:]
+    stays = "@" not in plain and not query_secrets("&".join(behind).replace("#", "&"))
     return found if stays else _shown(plain)
 
 

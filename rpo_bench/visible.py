@@ -6,11 +6,13 @@ import re
 # embeddings, overrides and isolates, line and paragraph separators, interlinear marks, tags, and surrogates:
 # all invisible, or unprintable, or able to reorder or overwrite the text around them.
 _RANGES = (
-    "\u0000-\u001f\u007f-\u009f\u00ad\u061c\u115f\u1160\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f"
-    "\u3164\ud800-\udfff\ufeff\ufff0-\ufffb\ufffe\uffff\U000e0000-\U000e0fff"
+    "\u0000-\u001f\u007f-\u009f\u00ad\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b\u200e\u200f\u2028-\u202e"
+    "\u2060-\u206f\u3164\uffa0\ud800-\udfff\ufeff\ufff0-\ufffb\ufffe\uffff"
+    "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
 )
-# The joiners of emoji, Persian and the scripts of India stay behind their letters, none of which is ASCII.
-_JOINERS = "(?<![^\u0000-\u007f\u200c\u200d])[\u200c\u200d]"
+# What joins or varies letters of emoji, Persian, Mongolian and the scripts of India stays behind those, none
+# of which is ASCII; so do keys such as 1️⃣.
+_JOINERS = "(?<![^\u0000-\u007f\u200c\u200d])[\u200c\u200d\u034f\u180b-\u180d\u180f\ufe00-\ufe0f](?!\u20e3)"
 _UNSEEN = re.compile(f"[{_RANGES}]|{_JOINERS}")
 _UNSEEN_IN_LINES = re.compile(f"(?![\n\t])[{_RANGES}]|{_JOINERS}")
 

@@ -13,7 +13,7 @@ from rpo_bench.atomic import atomic_folder
 from rpo_bench.capability.schema import PARTS, SCORE, TAX
 from rpo_bench.capability.stored import read_parts
 from rpo_bench.compare.scores import prompt_means
-from rpo_bench.hashing import hash_json
+from rpo_bench.hashing import hash_json, short_name
 from rpo_bench.results.json_lines import write_json_lines
 from rpo_bench.results.samples import ScoreLine, StoredSample
 from rpo_bench.results.schema import MetricValue, Record
@@ -51,13 +51,14 @@ def export_lm_eval(stored: StoredRecord, into: Path) -> Exported:
     lines = read_scores(stored.folder) if (stored.folder / SCORES_FILE).is_file() else []
     value = _results(record, read_parts(stored.folder), lines, samples)
     name = "__".join((record.spec.task, record.spec.model, record.spec.name)).replace("/", "_")
-    with atomic_folder(into / name) as folder:
+    target = into / short_name(name)
+    with atomic_folder(target) as folder:
         text = json.dumps(value, indent=2, ensure_ascii=False)
         (folder / f"results_{_DATE}.json").write_text(text + "\n", encoding="utf-8")
         if samples:
-            file = folder / f"samples_{record.spec.task.replace('/', '_')}_{_DATE}.jsonl"
+            file = folder / f"samples_{short_name(record.spec.task.replace('/', '_'))}_{_DATE}.jsonl"
             write_json_lines(file, list(_sample_lines(samples, lines)))
-    return Exported(into / name, tuple(value["results"]))
+    return Exported(target, tuple(value["results"]))
 
 
 def _results(

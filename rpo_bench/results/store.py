@@ -12,6 +12,7 @@ from pydantic_core import PydanticSerializationError
 
 from rpo_bench.atomic import atomic_file
 from rpo_bench.errors import UserError
+from rpo_bench.hashing import short_name
 from rpo_bench.reading import Missing, read_json
 from rpo_bench.results.command_line import whole
 from rpo_bench.results.json_lines import read_json_lines, read_objects
@@ -98,12 +99,12 @@ def record_folder(results: Path, record: Record) -> Path:
 
 def cell_folder(results: Path, spec: CellSpec) -> Path:
     """Where the record of a cell belongs, whether or not there is one."""
-    return results / _component(spec.task) / _component(spec.model) / spec.name
+    return results / _component(spec.task) / _component(spec.model) / short_name(spec.name)
 
 
 def _component(name: str) -> str:
     """A name as one folder: a task or model may be given as a path."""
-    return "".join(c if c.isalnum() or c in "._=-" else "_" for c in name).lstrip(".") or "_"
+    return short_name("".join(c if c.isalnum() or c in "._=-" else "_" for c in name).lstrip(".") or "_")
 
 
 def write_record(folder: Path, record: Record, indent: int | None = 2) -> Path:

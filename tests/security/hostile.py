@@ -15,7 +15,7 @@ from rpo_bench.results.environment import environment
 from rpo_bench.results.json_lines import write_json_lines
 from rpo_bench.results.samples import StoredSample
 from rpo_bench.results.store import write_record
-from rpo_bench.spec import CellSpec
+from rpo_bench.spec import CellSpec, MethodSpec
 
 #: Rendered by any template engine, it holds the trace, which stands nowhere else.
 TEMPLATE, TRACE = "{{ 1234577 * 3 }}{% if 1 %}${1234577*3}{% endif %}", "3703731"
@@ -203,6 +203,7 @@ def write_judge(folder: Path) -> None:
 def _write_records(own: Path, evil: Path) -> None:
     """Records whose names are places, code and templates, each with a reference of its own."""
     near = os.path.relpath(evil)
+    long = "long" * 200
     tasks = (str(evil.resolve()), near, "../evil", "evil", TEMPLATE, "..", "civil_qa/../evil", "data:evil")
     for number, task in enumerate(tasks):
         for method, strength in (("reference", None), ("rpo", 0.3)):
@@ -222,6 +223,11 @@ def _write_records(own: Path, evil: Path) -> None:
             )
             folder = write_sampled(own, spec, TEMPLATE + "{prompt}{first.__class__}%s", command=TEMPLATE)
             (folder / "spec.yaml").write_text(yaml.safe_dump(spec.model_dump(mode="json")))
+    for number, changes in enumerate(
+        ({"task": long}, {"model": "ź" * 900}, {"method": MethodSpec(name=long)})
+    ):
+        spec = cell_spec("rpo", 0.3, seed=200 + number).model_copy(update=changes)
+        write_record(own / f"long{number}", record_of(spec))
     named = cell_spec("rpo", 0.3, seed=99)
     method = named.method.model_copy(update={"name": "evil:reward", "options": {"x": TEMPLATE}})
     write_record(own / "method", record_of(named.model_copy(update={"method": method})))

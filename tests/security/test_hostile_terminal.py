@@ -48,6 +48,7 @@ ATTACKS = {
     "zero width": "r\u200bp\u200do\ufeff\u2060",
     "tags": "".join(chr(0xE0000 + ord(one)) for one in "run this"),
     "joiners as bits": "x\U0001f469\u200d\u200c\u200d\u200c",
+    "variants": "r\ufe00p\u034fo\u180b \uffa0\u17b4",
     "separators": "one\u2028two\u2029",
     "surrogate": "half \ud83d",
 }
@@ -56,8 +57,8 @@ HOSTILE = (
     "".join(text for name, text in ATTACKS.items() if name not in ("null", "surrogate")) + "[red]x[/red]"
 )
 UNSAFE = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b\u200e\u200f\u061c\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff"
-    "\U000e0000-\U000e0fff]|[\u200c\u200d][\u200c\u200d]|[ -~][\u200c\u200d]"
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b\u200e\u200f\u061c\u2028-\u202e\u2060-\u206f\u17b4\uffa0\ufeff\ud800-\udfff"
+    "\U000e0000-\U000e0fff]|[\u200c\u200d][\u200c\u200d]|[ -~][\u200c\u200d\u034f\u180b\ufe00]"
 )
 #: As we spell it, or as the library of the command line does.
 SPELT = re.compile(r"⟨U\+001B⟩|\\x1b")
@@ -170,6 +171,7 @@ READABLE = [
     "می\u200cخواهم",
     "क्\u200dष",
     "日本語",
+    "1\ufe0f\u20e3 ❤\ufe0f\u200d🔥 ᠠ\u180bᠡ",
     "👩\u200d💻 🏳️\u200d🌈 👍🏽",
     "τ − ± ⟨x⟩ �",
 ]
