@@ -172,6 +172,7 @@ def open_store(folder: Path, identity: dict[str, Any]) -> Iterator[Store]:
     files: dict[str, TextIO] = {}
     try:
         for name in (REPLIES_FILE, GAMES_FILE):
+            _check_file(folder / name)
             with explained(folder / name):
                 files[name] = (folder / name).open("a", encoding="utf-8")
         _lock(files[REPLIES_FILE], folder)
@@ -190,6 +191,12 @@ def open_store(folder: Path, identity: dict[str, Any]) -> Iterator[Store]:
 def stored_replies(folder: Path) -> dict[str, StoredReply]:
     """The replies of a judge by key; empty where there are none."""
     return {one.key: one for one in _lines(folder / REPLIES_FILE, StoredReply)}
+
+
+def _check_file(file: Path) -> None:
+    """Refuses what isn't a file of its own: a pipe is waited for, and a link may lead to anybody's file."""
+    if os.path.lexists(file) and (file.is_symlink() or not file.is_file()):
+        raise UserError(f"{file} is no regular file: take it away, or name another --output-path.")
 
 
 def _lock(file: TextIO, folder: Path) -> None:

@@ -21,7 +21,7 @@ from rpo_bench.errors import UserError
 from rpo_bench.judge.alpaca_eval import read_alpaca_eval
 from rpo_bench.judge.card import read_card
 from rpo_bench.judge.commands import read_commands
-from rpo_bench.judge.storage import load_games, read_identity
+from rpo_bench.judge.storage import load_games, open_store, read_identity
 from rpo_bench.models.folder import read_json
 from rpo_bench.models.reward_record import read_reward_record
 from rpo_bench.models.safetensors_file import check_whole
@@ -249,3 +249,20 @@ def test_a_link_in_a_result_folder_shows_nobodys_files(name: str, tmp_path: Path
     (broken,) = found.broken
     assert (broken.folder, broken.reason.partition(":")[0]) == (linked, f"{name} is a link")
     assert good in {stored.folder for stored in found.records}
+
+
+@pytest.mark.parametrize("name", ["replies.jsonl", "games.jsonl"])
+@pytest.mark.parametrize("kind", ["pipe", "folder", "device", "link"])
+def test_judgements_are_appended_to_files_of_their_own_alone(name: str, kind: str, tmp_path: Path):
+    """A pipe would be waited for, and a link would write to somebody's file."""
+    private = tmp_path / "private"
+    private.write_text("without a line end")
+    folder = tmp_path / "judge"
+    folder.mkdir()
+    if kind == "link":
+        (folder / name).symlink_to(private)
+    else:
+        put(folder / name, kind)
+    with pytest.raises(UserError, match=name), open_store(folder, {}):
+        pass
+    assert private.read_text() == "without a line end"
