@@ -5,11 +5,13 @@ import os
 import random
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from encodable import encodable
 from transformers.utils import logging as transformers_logging
 
 #: All identifiers of a session, before a -k leaves some out.
@@ -35,6 +37,12 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Keeps the identifiers for the test that compares them."""
     config.stash[COLLECTED] = [item.nodeid for item in items]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_report_to_serializable() -> Generator[None, Any, Any]:
+    """What hostile text left in a test's output doesn't end the run when workers report it."""
+    return encodable((yield))
 
 
 @pytest.hookimpl(trylast=True)

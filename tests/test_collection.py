@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from encodable import encodable
 
 TESTS = Path(__file__).parent
 CLOCK = """
@@ -53,3 +54,8 @@ def test_what_could_differ_is_refused_at_collection(tmp_path: Path, values: str,
     done = collect(1, "-c", TESTS.parent / "pyproject.toml", tmp_path)
     assert done.returncode != 0
     assert said in done.stdout + done.stderr
+
+
+def test_reports_can_be_sent_whatever_a_test_printed():
+    sent = encodable({"sections": [("Captured log call", "a \ud800 b")], "when": ("call", 1.5, None)})
+    assert sent == {"sections": [("Captured log call", "a \\ud800 b")], "when": ("call", 1.5, None)}
