@@ -37,7 +37,8 @@ LINES = 10_000_000
 
 #: The largest number that is computed with: its cube is finite, and so are sums of cubes.
 LARGEST = 1e100
-_LONGEST = 18  # digits of a whole number; more don't fit into 64 bits
+#: Whole numbers lie below it on both sides of 0: they fit into 64 bits.
+_WHOLE = 2**63
 
 _CHUNK = _MIB
 #: What a number that is refused looks like once all digits are 0 and a + is gone. Text may look so too: it
@@ -186,7 +187,7 @@ def _float(text: str) -> float:
 
 
 def _int(text: str) -> int:
-    if len(text.lstrip("-")) > _LONGEST:
+    if len(text) > 20 or abs(int(text)) >= _WHOLE:  # Python reads no number of thousands of digits
         raise ValueError(f"{_short(text)} is too large a number")
     return int(text)
 

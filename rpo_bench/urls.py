@@ -25,6 +25,8 @@ _SECRET_NAME = re.compile(
     r"key|token|secret|passw|pwd|auth|sig(?:nature)?$|cred|session|jwt|^(?:sas|code|pass|pat)$", re.IGNORECASE
 )
 _RANDOM = re.compile(r"(?=[^\d]*\d)(?=[^A-Za-z]*[A-Za-z])[\w.~+/=-]{20,}")
+#: What a query, or parameters that some servers read as one, begin with.
+_BEHIND = re.compile(r"[?#;]|%3f|%23|%3b", re.IGNORECASE)
 _LONGEST_HOST, _LONGEST_LABEL = 253, 63
 
 
@@ -126,7 +128,7 @@ def _shown(whole: str) -> str:
     scheme = _SCHEME.match(whole)
     start = "" if scheme is None else scheme[0].strip()
     rest = whole[0 if scheme is None else scheme.end() :].rpartition("@")[2]
-    return start + re.split(r"[?#]", rest, maxsplit=1)[0].strip().rstrip("/")
+    return start + _BEHIND.split(rest, maxsplit=1)[0].strip().rstrip("/")
 
 
 def _shown_in_text(found: str) -> str:
@@ -150,6 +152,8 @@ def _problem(whole: str) -> str | None:
         return "it isn't an address, such as http://localhost:8000/v1"
     if "@" in parts.path + parts.query + parts.fragment:
         return "it has an @ behind its host: in a password write %40 for @, %2F for / and %3F for ?"
+    if _BEHIND.search(parts.path):
+        return "it has a ; or an escaped ?, # or ; in its path: give parameters behind a ?"
     return _host_problem(host)
 
 

@@ -34,6 +34,8 @@ SHOWN = {
     "http://user:1234?ter22@host/v1": "http://host/v1",
     "http://host/v1?token=hunter22": "http://host/v1",
     "http://host/v1?a=b#hunter22": "http://host/v1",
+    "http://host/v1;token=hunter22": "http://host/v1",
+    "http://host/v1%3Ftoken=hunter22": "http://host/v1",
     "http://user:hunter22@[::1]:80/v1": "http://[::1]:80/v1",
     "HTTPS://user:hunter22@HOST/v1": "HTTPS://HOST/v1",
     "user:hunter22@host/v1": "host/v1",
@@ -124,6 +126,8 @@ MALFORMED = {
     "a long label": f"http://user:hunter22@{'a' * 64}.example/v1",
     "a long host": f"http://user:hunter22@{'a.' * 200}example/v1",
     "an empty label": "http://user:hunter22@a..example/v1",
+    "parameters in its path": "http://user:hunter22@host/v1;token=x",
+    "an escaped question": "http://user:hunter22@host/v1%3Ftoken=x",
     "a host from right to left": "http://user:hunter22@a\u202eb/v1",
 }
 
