@@ -110,6 +110,9 @@ def tiny_judge(folder: Path) -> Path:
     labels = [len(SPECIAL + words) - i for i in (5, 4)]
     with torch.no_grad():  # the first number of all states is large, and the head reads it for both labels
         model.model.embed_tokens.weight[:, 0] = 4.0
+        for layer in model.model.layers:  # and no layer writes there
+            layer.self_attn.o_proj.weight[0] = 0.0
+            layer.mlp.down_proj.weight[0] = 0.0
         model.lm_head.weight[:, 0] = 0.0
         model.lm_head.weight[labels, 0] = 8.0
     return _save(folder, model, tiny_tokenizer(append_eos=False, words=words))
