@@ -21,6 +21,7 @@ from typing import Any, BinaryIO, NoReturn
 from pydantic_core import from_json
 
 from rpo_bench.errors import UserError
+from rpo_bench.plain_data import MAX_WHOLE
 
 _MIB = 2**20
 
@@ -37,8 +38,6 @@ LINES = 10_000_000
 
 #: The largest number that is computed with: its cube is finite, and so are sums of cubes.
 LARGEST = 1e100
-#: Whole numbers lie below it on both sides of 0: they fit into 64 bits.
-_WHOLE = 2**63
 
 _CHUNK = _MIB
 #: What a number that is refused looks like once all digits are 0 and a + is gone. Text may look so too: it
@@ -187,7 +186,7 @@ def _float(text: str) -> float:
 
 
 def _int(text: str) -> int:
-    if len(text) > 20 or abs(int(text)) >= _WHOLE:  # Python reads no number of thousands of digits
+    if len(text) > 20 or abs(int(text)) >= MAX_WHOLE:  # Python reads no number of thousands of digits
         raise ValueError(f"{_short(text)} is too large a number")
     return int(text)
 
