@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 from fake_hub import waiting
+from needed import needed
 from tiny_models import tiny_tokenizer
 
 from rpo_bench.capability.finding import (
@@ -18,7 +19,7 @@ from rpo_bench.capability.finding import (
 )
 from rpo_bench.errors import UserError
 
-pytest.importorskip("lm_eval", reason="lm-eval isn't installed")
+needed("lm_eval", "lm-eval isn't installed")
 
 OURS = ("arithmetic_choice", "arithmetic_generate", "civil_qa_choice", "civil_qa_generate")
 DOCS = """

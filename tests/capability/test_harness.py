@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from family_models import family
+from needed import needed
 
 from rpo_bench.capability.finding import task_manager
 from rpo_bench.capability.harness import run_harness
@@ -18,7 +19,7 @@ from rpo_bench.capability.schema import Asked
 from rpo_bench.models.hf import HFModel
 from rpo_bench.spec import PromptFormat
 
-pytest.importorskip("lm_eval", reason="lm-eval isn't installed")
+needed("lm_eval", "lm-eval isn't installed")
 
 MODELS = Path(__file__).parents[2] / "tasks/arithmetic/models"
 INCLUDE = Path(__file__).parents[2] / "tasks"

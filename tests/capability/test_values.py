@@ -1,11 +1,12 @@
 """Metrics of lm-eval's numbers, and the tax by hand."""
 
 import pytest
+from needed import needed
 
 from rpo_bench.capability.schema import PARTS, DocScore, Measured
 from rpo_bench.capability.values import alignment_tax, harness_metrics
 
-pytest.importorskip("lm_eval", reason="lm-eval isn't installed")
+needed("lm_eval", "lm-eval isn't installed")
 
 
 def docs(scores: list[float], metric: str = "acc") -> list[DocScore]:

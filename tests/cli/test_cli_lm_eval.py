@@ -3,10 +3,11 @@
 import json
 
 import pytest
+from needed import needed
 from run_cli import SMALL, invoke, stored
 from tiny_task import tiny_task
 
-pytest.importorskip("lm_eval", reason="lm-eval isn't installed")
+needed("lm_eval", "lm-eval isn't installed")
 
 DOCS = """
 def documents(**_):

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from judge_worlds import write_judged
+from needed import needed
 from real_servers import transformers_serving
 from run_cli import invoke
 from sure_models import chat_model_saying
@@ -14,7 +15,7 @@ from rpo_bench.judge.storage import judge_folders, load_games
 
 SAID = '{"verdict": "A"}'
 
-pytest.importorskip("uvicorn", reason="transformers serve needs the extra transformers[serving]")
+needed("uvicorn", "transformers serve needs the extra transformers[serving]")
 
 
 @pytest.fixture

@@ -3,11 +3,12 @@
 from pathlib import Path
 
 import pytest
+from needed import needed
 
 from rpo_bench.metrics import registry
 from rpo_bench.metrics.suite import measure
 
-evaluate = pytest.importorskip("evaluate", reason="evaluate isn't installed")
+needed("evaluate")
 
 MODULES = Path(registry.__file__).parent / "evaluate"
 TEXTS = ["the cat is red and the cat is red", "the dog is blue .", "yes", "the cat is blue and green ."]
@@ -16,6 +17,8 @@ TEXTS = ["the cat is red and the cat is red", "the dog is blue .", "yes", "the c
 @pytest.fixture
 def load(tmp_path: Path, monkeypatch):
     monkeypatch.setattr("datasets.config.HF_MODULES_CACHE", str(tmp_path / "modules"), raising=False)
+    import evaluate
+
     return lambda name: evaluate.load(str(MODULES / name), cache_dir=str(tmp_path))
 
 

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from needed import needed
 from results_factory import cell_spec, write_cell
 from run_cli import invoke
 from tiny_classifiers import tiny_classifier
@@ -30,7 +31,7 @@ from rpo_bench.results.samples import StoredSample
 from rpo_bench.results.store import read_record
 
 for package in ("rouge_score", "sacrebleu", "nltk", "bert_score"):
-    pytest.importorskip(package, reason=f"{package} isn't installed")
+    needed(package)
 
 TEXTS = [
     "the cat is red and the dog is blue .", "a river in the city", "yes", "thanks", "the the the the the",

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from needed import needed
 from tiny_classifiers import tiny_classifier
 from tiny_models import tiny_tokenizer
 from transformers import BertForSequenceClassification
@@ -17,7 +18,7 @@ from rpo_bench.metrics.suite import run_metrics
 from rpo_bench.metrics.toxicity import Toxicity, toxicity_metric
 from rpo_bench.metrics.toxicity_hf import toxic_label
 
-pytest.importorskip("profanity_check", reason="alt-profanity-check isn't installed")
+needed("profanity_check", "alt-profanity-check isn't installed")
 
 
 def test_profanity_tells_insults_from_courtesy_and_names_itself(build):

@@ -9,6 +9,7 @@ import lzma
 import os
 import time
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow as pa
@@ -220,36 +221,43 @@ def zipped() -> bytes:
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
-        (gzip.compress(b" " * (17 * MIB), mtime=0), "expands to more than 200 times its"),
-        (gzip.compress(b"\n" * (17 * MIB), mtime=0), "expands to more than 200 times its"),
-        (gzip.compress(b'[{"a": "' + b"x" * (17 * MIB), mtime=0), "expands to more than 200 times its"),
-        (zipped(), "is a zip archive: unpack it"),
-        (lzma.compress(b"x" * MIB), "is an xz archive: unpack it"),
-        (bz2.compress(b"x"), "is a bzip2 archive: unpack it"),
+        (lambda: gzip.compress(b" " * (17 * MIB), mtime=0), "expands to more than 200 times its"),
+        (lambda: gzip.compress(b"\n" * (17 * MIB), mtime=0), "expands to more than 200 times its"),
+        (
+            lambda: gzip.compress(b'[{"a": "' + b"x" * (17 * MIB), mtime=0),
+            "expands to more than 200 times its",
+        ),
+        (zipped, "is a zip archive: unpack it"),
+        (lambda: lzma.compress(b"x" * MIB), "is an xz archive: unpack it"),
+        (lambda: bz2.compress(b"x"), "is a bzip2 archive: unpack it"),
     ],
     ids=["gzip, blanks", "gzip, lines", "gzip, a text", "zip", "xz", "bzip2"],
 )
 @pytest.mark.parametrize("ending", [".jsonl", ".csv", ".json"])
-def test_bombs_and_archives_are_put_down(tmp_path: Path, ending: str, content: bytes, sentence: str):
+def test_bombs_and_archives_are_put_down(
+    tmp_path: Path, ending: str, content: Callable[[], bytes], sentence: str
+):
     path = tmp_path / f"rows{ending}"
-    path.write_bytes(content)
+    path.write_bytes(content())
     assert sentence in refused(path)
 
 
 @pytest.mark.parametrize(
     "columns",
     [
-        {"prompt": pa.DictionaryArray.from_arrays(pa.array([0] * 400), pa.array(["x" * 100_000]))},
-        {"responses": pa.array([[{"text": "x" * 100_000, "reward": 1.0}] * 400])},
-        {"prompt": pa.array(["x" * (17 * MIB)])},
-        {"prompt": pa.nulls(17 * MIB, pa.string())},
-        {"metadata": pa.ListArray.from_arrays([0, 17 * MIB], pa.nulls(17 * MIB, pa.int8()))},
+        lambda: {"prompt": pa.DictionaryArray.from_arrays(pa.array([0] * 400), pa.array(["x" * 100_000]))},
+        lambda: {"responses": pa.array([[{"text": "x" * 100_000, "reward": 1.0}] * 400])},
+        lambda: {"prompt": pa.array(["x" * (17 * MIB)])},
+        lambda: {"prompt": pa.nulls(17 * MIB, pa.string())},
+        lambda: {"metadata": pa.ListArray.from_arrays([0, 17 * MIB], pa.nulls(17 * MIB, pa.int8()))},
     ],
     ids=["one text for all rows", "one text within a row", "a long text", "no rows", "a long list"],
 )
-def test_parquet_that_stands_for_more_than_it_holds_is_put_down(tmp_path: Path, columns: dict[str, pa.Array]):
+def test_parquet_that_stands_for_more_than_it_holds_is_put_down(
+    tmp_path: Path, columns: Callable[[], dict[str, pa.Array]]
+):
     path = tmp_path / "rows.parquet"
-    pq.write_table(pa.table(columns), path, compression="zstd")
+    pq.write_table(pa.table(columns()), path, compression="zstd")
     assert path.stat().st_size < MIB
     assert "expands to more than 200 times its" in refused(path)
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from needed import needed
 from tiny_models import tiny_decoder
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -12,7 +13,7 @@ from trainers.dpo import dpo_loss
 from trainers.logps import TokenLayout, collate, sequence_logps
 
 os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
-pytest.importorskip("trl", reason="TRL is the oracle of this test: pip install trl")
+needed("trl", "TRL is the oracle of this test: pip install trl")
 
 ROWS = [
     {"prompt": "what is the cat ?", "chosen": " the cat is good", "rejected": " idiot"},
