@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from results_factory import write_world
-from site_pages import add_samples, opened
+from site_pages import add_samples
 
 from rpo_bench.site.build import build_leaderboard
 
@@ -43,37 +43,38 @@ def problems(page, where):
     ]
 
 
-@pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 1280), ("light", 360)])
-def test_nobody_is_shut_out(browser, address, axe, scheme, width):
-    with opened(browser, address, color_scheme=scheme, viewport={"width": width, "height": 800}) as page:
-        page.evaluate(axe)
-        page.locator("#columns summary").click()
-        for at in (1, 2):
-            page.locator("input.pick").nth(at).check()
-        assert problems(page, "body") == []
-        page.locator("#compare").click()
-        page.locator(".answers").first.wait_for()
-        assert problems(page, "#drawer") == []
-        page.keyboard.press("Escape")
-        page.locator("button.open").first.click()
-        page.locator("#drawer-body pre").first.wait_for()
-        assert problems(page, "#drawer") == []
+@pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 360)])
+def test_nobody_is_shut_out(visit, address, axe, scheme, width):
+    """No rule of the style is for a scheme and a width at once: each is seen in one of two."""
+    page = visit(address, color_scheme=scheme, width=width)
+    page.evaluate(axe)
+    page.locator("#columns summary").click()
+    for at in (1, 2):
+        page.locator("input.pick").nth(at).check()
+    assert problems(page, "body") == []
+    page.locator("#compare").click()
+    page.locator(".answers").first.wait_for()
+    assert problems(page, "#drawer") == []
+    page.keyboard.press("Escape")
+    page.locator("button.open").first.click()
+    page.locator("#drawer-body pre").first.wait_for()
+    assert problems(page, "#drawer") == []
 
 
-def test_headings_go_down_one_step_at_a_time(browser, address):
-    with opened(browser, address) as page:
-        levels = page.locator("main :is(h1, h2, h3, h4), header h1").evaluate_all(
-            "all => all.map(one => Number(one.tagName[1]))"
-        )
-        assert levels[0] == 1
-        assert all(after - before <= 1 for before, after in pairwise(levels))
+def test_headings_go_down_one_step_at_a_time(visit, address):
+    page = visit(address)
+    levels = page.locator("main :is(h1, h2, h3, h4), header h1").evaluate_all(
+        "all => all.map(one => Number(one.tagName[1]))"
+    )
+    assert levels[0] == 1
+    assert all(after - before <= 1 for before, after in pairwise(levels))
 
 
-def test_tab_goes_through_controls_and_table_in_reading_order(browser, address):
-    with opened(browser, address) as page:
-        places = []
-        for _ in range(25):
-            page.keyboard.press("Tab")
-            places.append(page.evaluate(WHERE))
-        rows = [round(place / 60) for place in places[1:]]
-        assert rows == sorted(rows)
+def test_tab_goes_through_controls_and_table_in_reading_order(visit, address):
+    page = visit(address)
+    places = []
+    for _ in range(25):
+        page.keyboard.press("Tab")
+        places.append(page.evaluate(WHERE))
+    rows = [round(place / 60) for place in places[1:]]
+    assert rows == sorted(rows)

@@ -5,7 +5,6 @@ import io
 
 import pytest
 from results_factory import cell_spec, metric, record_of, write_cell
-from site_pages import opened
 
 from rpo_bench.csv_lines import csv_line
 from rpo_bench.results.store import read_results
@@ -79,18 +78,18 @@ def test_lines_of_comparisons(attack):
 
 
 @pytest.mark.browser
-def test_the_browser_s_export(browser, tmp_path):
+def test_the_browser_s_export(visit, tmp_path):
     """All attacks at once, as the page saves what it shows; the columns of hostile metrics are chosen."""
     for attack in ATTACKS.values():
         hostile_results(tmp_path / "results", attack)
     build_leaderboard([tmp_path / "results"], tmp_path / "out")
-    with opened(browser, (tmp_path / "out" / "index.html").as_uri(), accept_downloads=True) as page:
-        page.locator("#columns summary").click()
-        for box in page.locator("#columns input").all():
-            box.check()
-        with page.expect_download() as waiting:
-            page.get_by_role("button", name="Download the shown rows as CSV").click()
-        text = waiting.value.path().read_text(encoding="utf-8")
+    page = visit((tmp_path / "out" / "index.html").as_uri())
+    page.locator("#columns summary").click()
+    for box in page.locator("#columns input").all():
+        box.check()
+    with page.expect_download() as waiting:
+        page.get_by_role("button", name="Download the shown rows as CSV").click()
+    text = waiting.value.path().read_text(encoding="utf-8")
     heads, *rows = csv.reader(io.StringIO(text, newline=""))
     assert any("HYPERLINK" in head for head in heads)
     assert formulas(text) == []

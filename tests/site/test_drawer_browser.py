@@ -50,10 +50,10 @@ def _make_toxic(folder):
 
 
 @pytest.fixture
-def page(browser, root):
-    with opened(browser, (root / "out" / "index.html").as_uri()) as found:
-        yield found
-        assert found.said == []
+def page(visit, root):
+    found = visit((root / "out" / "index.html").as_uri())
+    yield found
+    assert found.said == []
 
 
 def row(page, method, strength):
@@ -207,39 +207,37 @@ def test_no_more_than_four_rows_are_compared(page):
 
 
 @pytest.mark.parametrize("text", ['rpoBench.take("{}", "eJxTY");', "nothing", ""])
-def test_damaged_data_is_said_and_no_more(browser, root, tmp_path, text):
+def test_damaged_data_is_said_and_no_more(visit, root, tmp_path, text):
     copy = tmp_path / "out"
     shutil.copytree(root / "out", copy)
     for file in copy.glob("data/row-*.js"):
         file.write_text(text.replace("{}", file.stem))
-    with opened(browser, (copy / "index.html").as_uri()) as page:
-        row(page, "rpo", "0.3").locator("button.open").click()
-        page.get_by_role("alert").wait_for()
-        assert re.search(
-            r"data/row-\w+\.js (is damaged|can’t be read)", page.get_by_role("alert").inner_text()
-        )
-        page.keyboard.press("Escape")
-        assert row(page, "rpo", "0.3").is_visible()
+    page = visit((copy / "index.html").as_uri())
+    row(page, "rpo", "0.3").locator("button.open").click()
+    page.get_by_role("alert").wait_for()
+    assert re.search(r"data/row-\w+\.js (is damaged|can’t be read)", page.get_by_role("alert").inner_text())
+    page.keyboard.press("Escape")
+    assert row(page, "rpo", "0.3").is_visible()
 
 
-def test_an_old_browser_is_told_what_it_lacks(browser, root):
-    with opened(browser, (root / "out" / "index.html").as_uri()) as page:
-        page.evaluate("delete globalThis.DecompressionStream")
-        row(page, "rpo", "0.3").locator("button.open").click()
-        page.get_by_role("alert").wait_for()
-        assert "This browser is too old" in page.get_by_role("alert").inner_text()
+def test_an_old_browser_is_told_what_it_lacks(visit, root):
+    page = visit((root / "out" / "index.html").as_uri())
+    page.evaluate("delete globalThis.DecompressionStream")
+    row(page, "rpo", "0.3").locator("button.open").click()
+    page.get_by_role("alert").wait_for()
+    assert "This browser is too old" in page.get_by_role("alert").inner_text()
 
 
-def test_without_its_data_the_page_stands_and_says_what_is_missing(browser, root, tmp_path):
+def test_without_its_data_the_page_stands_and_says_what_is_missing(visit, root, tmp_path):
     alone = tmp_path / "index.html"
     alone.write_bytes((root / "out" / "index.html").read_bytes())
-    with opened(browser, alone.as_uri()) as page:
-        row(page, "rpo", "0.3").locator("button.open").click()
-        page.get_by_role("alert").wait_for()
-        assert "can’t be read; it belongs beside the page" in page.get_by_role("alert").inner_text()
-        page.keyboard.press("Escape")
-        page.locator("#rows th[data-k='reward'] button").click()
-        assert page.locator("#rows th[data-k='reward']").get_attribute("aria-sort") == "descending"
+    page = visit(alone.as_uri())
+    row(page, "rpo", "0.3").locator("button.open").click()
+    page.get_by_role("alert").wait_for()
+    assert "can’t be read; it belongs beside the page" in page.get_by_role("alert").inner_text()
+    page.keyboard.press("Escape")
+    page.locator("#rows th[data-k='reward'] button").click()
+    assert page.locator("#rows th[data-k='reward']").get_attribute("aria-sort") == "descending"
 
 
 def test_a_difference_at_unequal_kl_is_no_verdict_and_says_so(page):
@@ -255,7 +253,7 @@ def test_a_difference_at_unequal_kl_is_no_verdict_and_says_so(page):
     assert page.locator("#drawer code").inner_text() == "rpo-bench compare rpo@0.3 kto@0.3"
 
 
-def test_the_command_to_compare_tells_rows_of_one_method_apart(browser, tmp_path):
+def test_the_command_to_compare_tells_rows_of_one_method_apart(visit, tmp_path):
     """The same method on two models can't be compared; trained otherwise, it goes by its whole name."""
     results = write_world(tmp_path / "results", ["rpo"], seeds=2, strengths=(0.3,))
     for seed in range(2):
@@ -263,23 +261,23 @@ def test_the_command_to_compare_tells_rows_of_one_method_apart(browser, tmp_path
         write_cell(results, cell_spec("rpo", 0.3, seed, model="other"))
     add_samples(results)
     build_leaderboard([results], tmp_path / "out")
-    with opened(browser, (tmp_path / "out" / "index.html").as_uri()) as page:
-        names = page.locator("#rows tbody tr").evaluate_all(
-            "rows => rows.map(row => [row.dataset.row, row.dataset.model, row.dataset.method])"
-        )
-        keys = {(model, method): key for key, model, method in names}
-        one, other = sorted(
-            key for (model, method), key in keys.items() if model == "decoder" and "rpo" in method
-        )
-        labels = {key: method for key, _, method in names}
-        page.goto(f"{page.url}#pick={one},{other}&view=compare")
-        page.locator(".answers").first.wait_for()
-        told = shlex.split(page.locator("#drawer code").inner_text())
-        assert told[:2] == ["rpo-bench", "compare"]
-        assert told[2:4] == [f"{labels[one]}@0.3", f"{labels[other]}@0.3"]
-        assert told[4:] == ["--task", "civil_qa", "--model", "decoder"]
-        report = run_compare(told[2:4], [results], Options(model="decoder", task="civil_qa", resamples=200))
-        assert report.sections[0].items == (f"{labels[one]}@0.3", f"{labels[other]}@0.3")
-        page.goto(f"{page.url.partition('#')[0]}#pick={one},{keys['other', 'rpo']}&view=compare")
-        page.locator("#drawer .bad").first.wait_for()
-        assert page.locator("#drawer code").count() == 0
+    page = visit((tmp_path / "out" / "index.html").as_uri())
+    names = page.locator("#rows tbody tr").evaluate_all(
+        "rows => rows.map(row => [row.dataset.row, row.dataset.model, row.dataset.method])"
+    )
+    keys = {(model, method): key for key, model, method in names}
+    one, other = sorted(
+        key for (model, method), key in keys.items() if model == "decoder" and "rpo" in method
+    )
+    labels = {key: method for key, _, method in names}
+    page.goto(f"{page.url}#pick={one},{other}&view=compare")
+    page.locator(".answers").first.wait_for()
+    told = shlex.split(page.locator("#drawer code").inner_text())
+    assert told[:2] == ["rpo-bench", "compare"]
+    assert told[2:4] == [f"{labels[one]}@0.3", f"{labels[other]}@0.3"]
+    assert told[4:] == ["--task", "civil_qa", "--model", "decoder"]
+    report = run_compare(told[2:4], [results], Options(model="decoder", task="civil_qa", resamples=200))
+    assert report.sections[0].items == (f"{labels[one]}@0.3", f"{labels[other]}@0.3")
+    page.goto(f"{page.url.partition('#')[0]}#pick={one},{keys['other', 'rpo']}&view=compare")
+    page.locator("#drawer .bad").first.wait_for()
+    assert page.locator("#drawer code").count() == 0

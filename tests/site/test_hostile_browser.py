@@ -5,7 +5,7 @@ import json
 
 import pytest
 from results_factory import SAMPLES, cell_spec, write_cell, write_world
-from site_pages import add_samples, opened
+from site_pages import add_samples
 
 from rpo_bench.results.store import SAMPLES_FILE
 from rpo_bench.site.build import build_leaderboard
@@ -66,22 +66,22 @@ def fits(page):
 
 
 @pytest.mark.parametrize("width", [360, 1280])
-def test_hostile_samples_and_prompts_are_text(browser, address, width):
-    with opened(browser, address, viewport={"width": width, "height": 800}) as page:
+def test_hostile_samples_and_prompts_are_text(visit, address, width):
+    page = visit(address, width=width)
+    fits(page)
+    for at in range(3):
+        page.locator("input.pick").nth(at).check()
+    page.locator("#compare").click()
+    page.locator(".answers").first.wait_for()
+    page.wait_for_function("document.querySelector('#at') !== null")
+    seen = []
+    for _ in range(len(TEXTS)):
         fits(page)
-        for at in range(3):
-            page.locator("input.pick").nth(at).check()
-        page.locator("#compare").click()
-        page.locator(".answers").first.wait_for()
-        page.wait_for_function("document.querySelector('#at') !== null")
-        seen = []
-        for _ in range(len(TEXTS)):
-            fits(page)
-            seen.append(page.locator(".prompt .said").inner_text())
-            asked = page.locator(".prompt .said").text_content()
-            assert page.locator(".sample .said").first.text_content() == asked
-            page.locator("#next").click()
-        nothing_ran(page)
+        seen.append(page.locator(".prompt .said").inner_text())
+        asked = page.locator(".prompt .said").text_content()
+        assert page.locator(".sample .said").first.text_content() == asked
+        page.locator("#next").click()
+    nothing_ran(page)
     assert seen[0] == TEXTS["script"]
     assert seen[1] == TEXTS["handler"]
     assert seen[2] == "safe ⟨U+202E⟩gnp.exe⟨U+202C⟩ ⟨U+2066⟩x⟨U+2069⟩"
@@ -91,32 +91,32 @@ def test_hostile_samples_and_prompts_are_text(browser, address, width):
     assert len(seen[6]) == 2001
 
 
-def test_a_megabyte_is_shown_to_its_bound_when_it_is_asked_for(browser, address):
-    with opened(browser, address) as page:
-        page.locator("input.pick").first.check()
-        page.locator("#compare").click()
-        page.locator(".answers").first.wait_for()
-        for _ in range(6):
-            page.locator("#next").click()
-        assert page.locator(".prompt .said").text_content() == "W" * 2000 + "…"
-        page.locator(".prompt").get_by_role("button", name="Show all 20,").click()
-        told = f"… ({2**20 - 20_000:,} more characters in samples.jsonl.gz)"
-        assert page.locator(".prompt .said").text_content() == "W" * 20_000 + told
-        fits(page)
+def test_a_megabyte_is_shown_to_its_bound_when_it_is_asked_for(visit, address):
+    page = visit(address)
+    page.locator("input.pick").first.check()
+    page.locator("#compare").click()
+    page.locator(".answers").first.wait_for()
+    for _ in range(6):
+        page.locator("#next").click()
+    assert page.locator(".prompt .said").text_content() == "W" * 2000 + "…"
+    page.locator(".prompt").get_by_role("button", name="Show all 20,").click()
+    told = f"… ({2**20 - 20_000:,} more characters in samples.jsonl.gz)"
+    assert page.locator(".prompt .said").text_content() == "W" * 20_000 + told
+    fits(page)
 
 
 @pytest.mark.parametrize("width", [360, 1280])
-def test_hostile_names_and_commands_are_text_in_the_drawer(browser, address, width):
-    with opened(browser, address, viewport={"width": width, "height": 800}) as page:
-        page.locator("#rows tr[data-method*='onerror'] button.open").click()
-        page.locator("#drawer-body pre").first.wait_for()
-        assert "⟨U+202E⟩" in page.locator("#drawer h2").inner_text()
-        assert TEXTS["handler"] in page.locator("#drawer pre").first.inner_text()
-        fits(page)
-        nothing_ran(page)
+def test_hostile_names_and_commands_are_text_in_the_drawer(visit, address, width):
+    page = visit(address, width=width)
+    page.locator("#rows tr[data-method*='onerror'] button.open").click()
+    page.locator("#drawer-body pre").first.wait_for()
+    assert "⟨U+202E⟩" in page.locator("#drawer h2").inner_text()
+    assert TEXTS["handler"] in page.locator("#drawer pre").first.inner_text()
+    fits(page)
+    nothing_ran(page)
 
 
-def test_a_hostile_address_is_only_text(browser, address):
+def test_a_hostile_address_is_only_text(visit, address):
     evil = "%22%3E%3Cimg%20src%3Dx%20onerror%3D%22document.title%3D1%22%3E"
     fragments = [
         f"find={evil}",
@@ -125,13 +125,13 @@ def test_a_hostile_address_is_only_text(browser, address):
         f"cols={evil}&sort=__proto__",
     ]
     for fragment in [*fragments, "seeds=constructor:1,__proto__:2&prompt=%00&order=__proto__&pick=,,,"]:
-        with opened(browser, f"{address}#{fragment}") as page:
-            nothing_ran(page)
-            assert page.locator("#drawer").is_hidden()
-            assert page.locator("#rows tbody tr").count() == 4
+        page = visit(f"{address}#{fragment}")
+        nothing_ran(page)
+        assert page.locator("#drawer").is_hidden()
+        assert page.locator("#rows tbody tr").count() == 4
 
 
-def test_a_name_of_nearly_a_megabyte_leaves_page_and_layout_whole(browser, tmp_path):
+def test_a_name_of_nearly_a_megabyte_leaves_page_and_layout_whole(visit, tmp_path):
     results = write_world(tmp_path / "results", ["rpo"], seeds=1, strengths=(0.3,))
     folder = write_cell(results, cell_spec("sft", 0.3))
     text = (folder / "result.json").read_text()
@@ -143,7 +143,7 @@ def test_a_name_of_nearly_a_megabyte_leaves_page_and_layout_whole(browser, tmp_p
     page_file = tmp_path / "out" / "index.html"
     assert page_file.stat().st_size < 2_000_000
     for width in (360, 1280):
-        with opened(browser, page_file.as_uri(), viewport={"width": width, "height": 800}) as page:
-            fits(page)
-            assert page.said == []
-            assert page.locator("#rows tbody tr").count() == 3
+        page = visit(page_file.as_uri(), width=width)
+        fits(page)
+        assert page.said == []
+        assert page.locator("#rows tbody tr").count() == 3

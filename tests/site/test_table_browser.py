@@ -22,10 +22,10 @@ def address(tmp_path_factory):
 
 
 @pytest.fixture
-def page(browser, address):
-    with opened(browser, address) as found:
-        yield found
-        assert found.said == []
+def page(visit, address):
+    found = visit(address)
+    yield found
+    assert found.said == []
 
 
 def shown(page):
