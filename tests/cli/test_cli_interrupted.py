@@ -1,7 +1,6 @@
 """What is left when a run is killed, stopped by Ctrl-C, or can't write any more."""
 
 import os
-import random
 import signal
 import subprocess
 import sys
@@ -12,8 +11,45 @@ import pytest
 from run_cli import SMALL, invoke, spawn, stored
 from tiny_task import tiny_task
 
+from rpo_bench.methods import METHODS
+from rpo_bench.registry import PLUGINS_VARIABLE
+
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
-from kill_and_resume import rehearse
+from kill_and_resume import compare, outcomes, start
+
+#: Holds a training in the middle of its second checkpoint, and kills the group as another worker, which waits
+#: for that, is about to put the first result in its place.
+KILLING = """
+import os, re, signal, sys, time
+from pathlib import Path
+
+def hook(event, arguments):
+    if event == "open" and str(arguments[1]).startswith("w"):
+        while re.search(r"/checkpoint-4/trainer_state.json$", str(arguments[0])):
+            time.sleep(0.01)
+    if event == "os.rename" and str(arguments[1]).endswith("/result.json"):
+        while not list(Path(os.environ["OUT"]).glob("work/cells/*/train/partial/checkpoint-4")):
+            time.sleep(0.01)
+        os.killpg(0, signal.SIGKILL)
+
+sys.addaudithook(hook)
+"""
+#: A method that doesn't come to an end while a file is there.
+HELD = """
+import dataclasses, time
+from pathlib import Path
+from rpo_bench.methods import METHODS
+from trainers.sft import SFT
+
+@dataclasses.dataclass(frozen=True)
+class Held(SFT):
+    def loss(self, batch):
+        while Path({gate!r}).exists():
+            time.sleep(0.01)
+        return super().loss(batch)
+
+METHODS.add("held", Held)
+"""
 
 
 @pytest.fixture(scope="module")
@@ -28,54 +64,64 @@ def flags(tasks, *more):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)  # five runs, each with an import of torch, perhaps beside other tests
-def test_kill_minus_nine_at_random_moments_changes_nothing_in_the_end(tasks, tmp_path):
-    """Three kills of the whole process group, one of them with resumable checkpoints on the way."""
-    cells = (
-        "--methods",
-        "kto,dro",
-        "--strengths",
-        "0.5",
-        "--seeds",
-        "0",
-        "--steps",
-        "30",
-        "--save-every",
-        "7",
-    )
-    assert rehearse(tmp_path, flags(tasks, *cells), kills=3, rng=random.Random(1)) == []
+def test_kill_minus_nine_changes_nothing_in_the_end(tasks, tmp_path, monkeypatch):
+    """The whole group is killed as one cell trains and another one is recorded, neither of them whole."""
+    asked = flags(tasks, "--methods", "dro", "--strengths", "0.5", "--steps", "9", "--save-every", "2")
+    killed = tmp_path / "killed"
+    (tmp_path / "sitecustomize.py").write_text(KILLING)
+    with monkeypatch.context() as there:
+        there.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), str(Path(__file__).parents[2])]))
+        there.setenv("OUT", str(killed))
+        process = start(killed, asked)
+    _, errors = process.communicate(timeout=200)
+    assert process.returncode == -signal.SIGKILL, errors
+    (training,) = killed.glob("work/cells/*/train")
+    assert (training / "partial/checkpoint-2/trainer_state.json").is_file()
+    assert not (training / "partial/checkpoint-4/trainer_state.json").exists()
+    assert list(killed.glob("work/cells/*/samples-*/samples.jsonl.gz"))
+    assert outcomes(killed) == {}
+    for name in ("killed", "whole"):
+        done = invoke("train-and-eval", "--output-path", tmp_path / name, *asked)
+        assert done.exit_code == 0, done.output
+    expected = outcomes(tmp_path / "whole")
+    assert len(expected) == 2
+    assert compare(expected, outcomes(killed)) == []
 
 
-@pytest.mark.slow
-def test_ctrl_c_is_one_sentence_and_loses_nothing_that_is_done(tasks, tmp_path):
-    cells = (
-        "--methods",
-        "sft",
-        "--strengths",
-        "2",
-        "--seeds",
-        "0-14",  # enough that some are left however late the signal comes
-        "--steps",
-        "60",
-        "--output-path",
-        tmp_path / "out",
-    )
-    process = spawn("train-and-eval", *flags(tasks, *cells))
-    wait_for(lambda: list((tmp_path / "out/results").glob("*/*/[!.]*/result.json")), process)
+@pytest.fixture
+def held(monkeypatch, tmp_path):
+    """The plug-in and its gate."""
+    monkeypatch.setattr(METHODS, "_entries", dict(METHODS._entries))
+    monkeypatch.setenv(PLUGINS_VARIABLE, "")
+    gate = tmp_path / "gate"
+    gate.touch()
+    (tmp_path / "held.py").write_text(HELD.format(gate=str(gate)))
+    return tmp_path / "held.py", gate
+
+
+def test_ctrl_c_is_one_sentence_and_loses_nothing_that_is_done(tasks, tmp_path, held):
+    """Two cells are done and one trains when the signal comes, however fast the machine is."""
+    plugin, gate = held
+    cells = ("--methods", "sft,held", "--strengths", "2", "--output-path", tmp_path / "out")
+    asked = flags(tasks, *cells, "--plugin", plugin)
+    process = spawn("train-and-eval", *asked)
+    wait_for(lambda: len(list((tmp_path / "out/results").glob("*/*/[!.]*/result.json"))) == 2, process)
     os.killpg(process.pid, signal.SIGINT)
     _, errors = process.communicate(timeout=100)
     assert process.returncode == 130
     assert errors.strip() == "Stopped. Run the same command again to go on where it was."
     done = {s.folder: (s.folder / "result.json").stat().st_mtime_ns for s in stored(tmp_path / "out", True)}
-    assert 1 <= len(done) < 16
-    again = invoke("train-and-eval", *flags(tasks, *cells))
+    assert len(done) == 2
+    gate.unlink()
+    again = invoke("train-and-eval", *asked)
     assert again.exit_code == 0
-    assert f"{len(done)} were done already" in again.stderr
+    assert "1 cell done" in again.stderr
+    assert "2 were done already" in again.stderr
     assert {f: (f / "result.json").stat().st_mtime_ns for f in done} == done
 
 
 def test_a_full_disk_is_one_sentence_and_keeps_what_is_done(tasks, tmp_path, small_disk):
-    cells = ("--methods", "sft", "--strengths", "2", "--seeds", "0-19", "--output-path", small_disk)
+    cells = ("--methods", "sft", "--strengths", "2", "--seeds", "0-9", "--output-path", small_disk)
     full = invoke("train-and-eval", *flags(tasks, *cells))
     assert full.exit_code == 2
     assert "No space left on device" in full.stderr
@@ -93,7 +139,7 @@ def test_a_read_only_folder_is_one_sentence(tasks, read_only):
 
 @pytest.fixture
 def small_disk(tmp_path):
-    yield from mounted(tmp_path / "disk", "size=900k")
+    yield from mounted(tmp_path / "disk", "size=500k")
 
 
 @pytest.fixture
