@@ -1,13 +1,17 @@
 """Every published row carries the command that makes it again: it parses, and plans exactly that cell."""
 
 import shlex
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 
 import pytest
+import typer
 from run_cli import invoke
 
 from rpo_bench.engine.base_models import Trust
 from rpo_bench.engine.command import Given, train_and_eval_command
+from rpo_bench.engine.plan import Surroundings, plan_run
 from rpo_bench.results.command_line import judged_command
 from rpo_bench.results.store import read_results
 
@@ -30,14 +34,8 @@ def test_a_command_is_that_of_its_spec_with_what_its_win_rates_take(records):
         assert record.command == judged_command(own, how, rates), record.cell
 
 
-@pytest.mark.slow
 def test_a_command_of_each_method_plans_its_cell(records, monkeypatch, tmp_path):
-    """By turns on one base model and the other."""
-    planned = []
-    monkeypatch.setattr(
-        "rpo_bench.cli.dry_run.print_plan",
-        lambda plan, *_: planned.append({cell.spec.hash for cell in plan.cells}),
-    )
+    """By turns on one base model and the other; specs that differ in their cells alone are planned as one."""
     methods = sorted({record.spec.method.label for record in records})
     turns = {(method, ("decoder", "encoder-decoder")[i % 2]) for i, method in enumerate(methods)}
     chosen = {
@@ -46,8 +44,44 @@ def test_a_command_of_each_method_plans_its_cell(records, monkeypatch, tmp_path)
         if (key := (record.spec.method.label, record.spec.model)) in turns
     }
     assert len(chosen) == len(methods) == 17
-    for record in chosen.values():
-        done = invoke(*shlex.split(record.command)[1:], "--dry-run", "--output-path", tmp_path / "out")
-        assert done.exit_code == 0, (record.command, done.output)
-        assert record.cell in planned.pop(), record.command
-        assert planned == []
+    asked = asked_for([record.command for record in chosen.values()], monkeypatch, tmp_path)
+    planned = set()
+    alike = sorted(((rest(spec), spec) for spec in asked), key=itemgetter(0))
+    for _, group in groupby(alike, key=itemgetter(0)):
+        plan = plan_run(together([spec for _, spec in group]), Surroundings(tmp_path / "work"))
+        planned |= {cell.spec.hash for cell in plan.cells}
+    assert {record.cell for record in chosen.values()} <= planned
+
+
+def asked_for(commands, monkeypatch, tmp_path):
+    """The specs of command lines, as train-and-eval hands them on to be planned."""
+    specs = []
+
+    def handed_on(spec, *_):
+        specs.append(spec)
+        raise typer.Exit
+
+    monkeypatch.setattr("rpo_bench.engine.matrix.plan_only", handed_on)
+    for number, command in enumerate(commands, start=1):
+        done = invoke(*shlex.split(command)[1:], "--dry-run", "--output-path", tmp_path / "out")
+        assert (done.exit_code, len(specs)) == (0, number), (command, done.output)
+    return specs
+
+
+def rest(spec):
+    """All of a spec but which cells there are."""
+    return spec.model_dump_json(exclude={"methods", "strengths", "seeds"})
+
+
+def together(specs):
+    """The cells of specs that are alike in all else."""
+    methods, strengths = {}, {}
+    for spec in specs:
+        for method in spec.methods:
+            methods[method.label] = method
+            values = spec.strengths.get(method.name, spec.strengths.get("*"))
+            strengths[method.name] = tuple(dict.fromkeys((*strengths.get(method.name, ()), *values)))
+    seeds = tuple({seed for spec in specs for seed in spec.seeds})
+    return specs[0].model_copy(
+        update={"methods": tuple(methods.values()), "strengths": strengths, "seeds": seeds}
+    )
