@@ -1,11 +1,8 @@
 """Models that can't be used: one sentence that names the flag, at once, and nothing left behind."""
 
 import json
-import os
 import shutil
 import socket
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +10,7 @@ import huggingface_hub
 import pytest
 from fake_hub import COMMIT, fake_hub, waiting
 from family_models import family
-from run_cli import invoke
+from run_cli import invoke, stored
 from tiny_models import tiny_decoder
 
 
@@ -39,7 +36,13 @@ def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[str]:
 
 def ask(monkeypatch: pytest.MonkeyPatch, address: str, tmp_path: Path) -> None:
     """Lets the hub's client ask this address: its constants are read once, when it is imported."""
-    for name, value in {"HF_HUB_OFFLINE": False, "ENDPOINT": address, "HF_HUB_CACHE": str(tmp_path)}.items():
+    constants = {
+        "HF_HUB_OFFLINE": False,
+        "ENDPOINT": address,
+        "HUGGINGFACE_CO_URL_TEMPLATE": f"{address}/{{repo_id}}/resolve/{{revision}}/{{filename}}",
+        "HF_HUB_CACHE": str(tmp_path),
+    }
+    for name, value in constants.items():
         monkeypatch.setattr(huggingface_hub.constants, name, value)
 
 
@@ -224,31 +227,26 @@ class TestOfFolders:
         assert "reference_rewards" in line
 
 
-@pytest.mark.slow
-def test_a_model_of_the_hub_is_fetched_once_and_its_commit_recorded(rows: Path, tmp_path: Path):
+def test_a_model_of_the_hub_is_fetched_once_and_its_commit_recorded(
+    rows: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
     """Served on loopback by name; trained, and named by name and commit."""
     folder = family("gpt2", tmp_path / "served")
-    environment = {**os.environ, "HF_HUB_OFFLINE": "0", "HF_HOME": str(tmp_path / "hub-cache")}
     with fake_hub(folder) as address:
-        done = subprocess.run(
-            [
-                *(sys.executable, "-m", "rpo_bench", "train-and-eval", "--models", "org/whole"),
-                *("--revision", "main", "--data", rows, "--methods", "sft", "--strengths", "1"),
-                *("--steps", "2", "--batch-size", "4", "--output-path", tmp_path / "out", "--seeds", "0"),
-                *("--toxicity", "none", "--workers", "1", "--gen-kwargs", "max_new_tokens=4", "--quiet"),
-            ],
-            capture_output=True,
-            text=True,
-            env={**environment, "HF_ENDPOINT": address},
-            timeout=120,
-        )
-    assert done.returncode == 0, done.stderr
-    records = [json.loads(file.read_text()) for file in (tmp_path / "out/results").rglob("result.json")]
-    assert {record["spec"]["model"] for record in records} == {"whole"}
-    assert {record["spec"]["loading"]["revision"] for record in records} == {COMMIT}
-    trained = next(record for record in records if record["spec"]["method"]["name"] == "sft")
-    assert "--models org/whole --methods sft" in trained["command"]
-    assert f"--revision {COMMIT}" in trained["command"]
+        ask(monkeypatch, address, tmp_path / "hub-cache")
+        done = invoke(
+            "train-and-eval", "--models", "org/whole", "--revision", "main", "--data", rows,
+            "--methods", "sft", "--strengths", "1", "--steps", "2", "--batch-size", "4", "--seeds", "0",
+            "--output-path", tmp_path / "out", "--toxicity", "none", "--workers", "1",
+            "--gen-kwargs", "max_new_tokens=4", "--quiet",
+        )  # fmt: skip
+    assert done.exit_code == 0, done.stderr
+    records = [one.record for one in stored(tmp_path / "out")]
+    assert {record.spec.model for record in records} == {"whole"}
+    assert {record.spec.loading.revision for record in records} == {COMMIT}
+    trained = next(record for record in records if record.spec.method.name == "sft")
+    assert "--models org/whole --methods sft" in trained.command
+    assert f"--revision {COMMIT}" in trained.command
     (card,) = (tmp_path / "out/work").rglob("checkpoint/README.md")
     assert huggingface_hub.ModelCard.load(card).data.base_model == "org/whole"
     assert f"| its commit | {COMMIT} |" in card.read_text()
