@@ -13,13 +13,23 @@ from pathlib import Path
 
 
 @contextmanager
-def transformers_serving(folder: Path, log: Path) -> Iterator[str]:
-    """Serves a model folder; the address under which the server answers."""
+def transformers_serving(folder: Path | None, log: Path) -> Iterator[str]:
+    """Serves a model folder, or any that a request names; the address under which the server answers."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     program = Path(sys.executable).with_name("transformers")
-    command = [program, "serve", folder, "--host", "127.0.0.1", "--port", str(port), "--device", "cpu"]
+    command = [
+        program,
+        "serve",
+        *([] if folder is None else [folder]),
+        "--host",
+        "127.0.0.1",
+        "--port",
+        str(port),
+        "--device",
+        "cpu",
+    ]
     env = {**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
     with log.open("w") as output:
         process = subprocess.Popen([*map(str, command)], stdout=output, stderr=output, env=env)

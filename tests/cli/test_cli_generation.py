@@ -1,6 +1,7 @@
 """``--generation-backend``: samples of a server, through the command line, beside transformers' own."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -14,9 +15,10 @@ from rpo_bench.results.schema import Record
 from rpo_bench.results.store import read_samples
 
 
-@pytest.fixture
-def around(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a base model, a task made of rows, and another checkpoint with the base's tokenizer."""
+    tmp_path = tmp_path_factory.mktemp("made")
     family("llama", tmp_path / "llama")
     family("llama", tmp_path / "ckpt", seed=1)
     rows = [
@@ -36,6 +38,12 @@ def around(tmp_path: Path) -> Path:
     )  # fmt: skip
     assert done.exit_code == 0, done.output
     return tmp_path
+
+
+@pytest.fixture
+def around(made: Path, tmp_path: Path) -> Path:
+    """A copy of that folder, of this test's own."""
+    return shutil.copytree(made, tmp_path / "around")
 
 
 def evaluate(around: Path, *more: object, code: int = 0) -> str:
@@ -157,14 +165,16 @@ def test_training_runs_are_not_sampled_by_servers_nor_encoder_decoders_by_vllm(t
 
 @pytest.mark.slow
 def test_transformers_serve_is_refused_while_greedy_and_measured_once_it_samples(around: Path):
+    """One server loads what it is asked for: the checkpoint as it is, and with settings that sample."""
     pytest.importorskip("uvicorn", reason="transformers serve needs the extra transformers[serving]")
-    with transformers_serving(around / "ckpt", around / "serve.log") as url:
-        said = by_server(around, url, code=1)
-        assert "The server gives 8 equal answers to every prompt" in " ".join(said.split())
+    sampling = shutil.copytree(around / "ckpt", around / "sampling")
     settings = {"do_sample": True, "top_k": 0, "eos_token_id": 1, "bos_token_id": 0}
-    (around / "ckpt/generation_config.json").write_text(json.dumps(settings))
-    with transformers_serving(around / "ckpt", around / "serve.log") as url:
-        by_server(around, url)
+    (sampling / "generation_config.json").write_text(json.dumps(settings))
+    with transformers_serving(None, around / "serve.log") as url:
+        said = by_server(around, f"{url},model={around / 'ckpt'}", code=1)
+        assert "The server gives 8 equal answers to every prompt" in " ".join(said.split())
+        shutil.rmtree(around / "out")
+        by_server(around, f"{url},model={sampling}")
     record, folder = record_of(around)
     assert record.extra["generation"]["token_exact"] is False
     assert record.metrics["reward"].scored == 8
