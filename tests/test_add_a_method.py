@@ -1,9 +1,7 @@
 """A method in one file: as a plug-in, as an installed package, through every verb, our code untouched."""
 
 import json
-import os
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
@@ -18,8 +16,7 @@ from rpo_bench.methods import METHODS
 from rpo_bench.registry import PLUGINS_VARIABLE, load_plugin
 from trainers import Examples, TrainingSettings, fit
 
-ROOT = Path(__file__).parents[1]
-EXAMPLE = ROOT / "docs" / "examples" / "my_method.py"
+EXAMPLE = Path(__file__).parents[1] / "docs" / "examples" / "my_method.py"
 
 
 @pytest.fixture
@@ -91,17 +88,17 @@ def test_train_and_eval_runs_it_in_worker_processes(plugin, tmp_path):
     assert "awr" in (tmp_path / "out" / "leaderboard" / "index.html").read_text(encoding="utf-8")
 
 
-def test_an_installed_package_needs_no_flag(tmp_path):
+def test_an_installed_package_needs_no_flag(plugin, tmp_path, monkeypatch):
     """A distribution is a module, and a dist-info folder whose entry_points.txt names it."""
-    shutil.copy(EXAMPLE, tmp_path / "awr_package.py")
+    shutil.copy(plugin, tmp_path / "awr_package.py")
     info = tmp_path / "awr_package-1.0.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: awr-package\nVersion: 1.0\n")
     (info / "entry_points.txt").write_text("[rpo_bench.methods]\nawr = awr_package:AWR\n")
-    path = os.pathsep.join([str(tmp_path), str(ROOT)])
-    command = [sys.executable, "-m", "rpo_bench", "verify", "awr", "--ks", "1", "--taus", "2", "--json"]
-    env = {**os.environ, "PYTHONPATH": path, "HF_HUB_OFFLINE": "1"}
-    done = subprocess.run(command, env=env, capture_output=True, text=True, cwd=tmp_path, check=False)
-    assert done.returncode == 0, done.stderr
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(METHODS, "_entry_points_read", False)  # as in a process that has just started
+    done = invoke("verify", "awr", "--ks", "1", "--taus", "2", "--json")
+    assert done.exit_code == 0, done.stderr
     (found,) = json.loads(done.stdout)
     assert found["verdicts"]["on_policy"]["kind"] == "consistent"
+    assert Path(sys.modules.pop("awr_package").__file__).parent == tmp_path
