@@ -164,7 +164,7 @@ def test_a_script_without_a_guard_runs_once(tasks, tmp_path):
         import rpo_bench as rb
         run = rb.train_and_eval(
             "smoke", task={str(tasks / "tiny")!r}, methods="sft", seeds=0, training={TRAINING},
-            evaluation={EVALUATION}, output_path={str(tmp_path / "out")!r}, workers=2,
+            evaluation={EVALUATION}, output_path={str(tmp_path / "out")!r}, workers=1,
         )
         print(len(run.results()), run.failures)
         """)

@@ -4,6 +4,7 @@ import os
 
 import pytest
 from run_cli import invoke
+from tiny_task import tiny_task
 from verbs import commands, flags, parsed
 
 from rpo_bench.cli.devices import use_device
@@ -80,8 +81,10 @@ def test_an_unknown_format_is_refused():
 
 
 def test_a_beta_is_the_strength_of_the_methods_that_have_one(tmp_path):
-    common = ("train-and-eval", "--preset", "smoke", "--dry-run", "--out", tmp_path / "out", "--seed", "0")
-    done = invoke(*common, "--methods", "sft,dpo,grpo", "--beta", "0.3,0.2")
+    tiny_task(tmp_path / "tasks" / "tiny")
+    where = ("--task", "tiny", "--include-path", tmp_path / "tasks", "--out", tmp_path / "out")
+    common = ("train-and-eval", "--preset", "smoke", "--dry-run", *where, "--seed", "0")
+    done = invoke(*common, "--toxicity", "none", "--methods", "sft,dpo,grpo", "--beta", "0.3,0.2")
     assert done.exit_code == 0, done.stderr
     assert "beta = 0.3, 0.2" in done.stdout
     assert "kl_coef = 0.3, 0.2" in done.stdout
