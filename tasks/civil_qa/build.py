@@ -32,8 +32,8 @@ from tasks.building import (
     with_reference_rewards,
     write_oracle,
 )
+from tasks.civil_qa import judge
 from tasks.civil_qa.facts import DOMAINS, Key, facts
-from tasks.civil_qa.judge import build_judge
 from tasks.civil_qa.judge_training import JudgeSettings
 from tasks.civil_qa.phrases import MANNERS
 from tasks.civil_qa.proxy import SAMPLES, STEPS, build_proxy
@@ -99,6 +99,15 @@ def main(
 
 def build(out: Path, seed: int, scale: Scale) -> None:
     """Builds the world into ``out``, which may exist."""
+    build_policies(out, seed, scale)
+    with one_thread():
+        build_proxy(out, seed, min(STEPS, scale.steps), min(SAMPLES, scale.oracle))
+        judged = min(judge.SAMPLES, scale.oracle)
+        judge.build_judge(out, seed, JudgeSettings(seed=seed).no_longer_than(scale.steps), judged)
+
+
+def build_policies(out: Path, seed: int, scale: Scale) -> None:
+    """The first part of :func:`build`: prompts, reference policies, and what is sampled from them."""
     with one_thread():
         prompts = split_prompts(seed, scale)
         write_json_lines(out / "prompts/heldout.jsonl", prompts.heldout)
@@ -109,8 +118,6 @@ def build(out: Path, seed: int, scale: Scale) -> None:
         for name in _ARCHITECTURES:
             model = _pretrained(out / "models" / name, name, TYPICAL, prompts, seed, scale)
             _write_data(out, name, model, off_policy, prompts, seed, scale)
-        build_proxy(out, seed, min(STEPS, scale.steps), min(SAMPLES, scale.oracle))
-        build_judge(out, seed, JudgeSettings(seed=seed).no_longer_than(scale.steps))
 
 
 def split_prompts(seed: int, scale: Scale) -> Prompts:
