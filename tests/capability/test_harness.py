@@ -116,7 +116,7 @@ def test_lm_evals_own_command_line_gives_the_same_results(tmp_path: Path):
     command = [
         sys.executable, "-m", "lm_eval", "run", "--model", "hf",
         "--model_args", f"pretrained={folder},dtype=float32", "--tasks", ",".join(tasks),
-        "--include_path", str(INCLUDE), "--limit", "16", "--batch_size", "8", "--device", "cpu",
+        "--include_path", str(INCLUDE), "--limit", "8", "--batch_size", "8", "--device", "cpu",
         "--output_path", str(tmp_path / "out"), "--log_samples",
     ]  # fmt: skip
     environment = {**os.environ, "HF_HUB_OFFLINE": "1"}
@@ -124,7 +124,7 @@ def test_lm_evals_own_command_line_gives_the_same_results(tmp_path: Path):
     assert done.returncode == 0, done.stderr[-2000:]
     (written,) = (tmp_path / "out").rglob("results_*.json")
     theirs = json.loads(written.read_text())
-    ours = run(folder, Asked(tasks=tasks, limit=16, batch_size=8))
+    ours = run(folder, Asked(tasks=tasks, limit=8, batch_size=8))
     for task in tasks:
         assert ours.parts["results"][task] == theirs["results"][task]
         (file,) = (tmp_path / "out").rglob(f"samples_{task}_*.jsonl")

@@ -1,6 +1,8 @@
 """The online engine on tiny real models: it learns, it resumes, it says what went wrong."""
 
+import copy
 import dataclasses
+import functools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -49,9 +51,15 @@ def folder(request: pytest.FixtureRequest, folders: dict[str, Path]) -> Path:
     return folders[request.param]
 
 
-def load(folder: Path) -> Any:
+@functools.cache
+def read(folder: Path) -> Any:
     kind = AutoModelForCausalLM if folder.name == "decoder" else AutoModelForSeq2SeqLM
     return kind.from_pretrained(folder)
+
+
+def load(folder: Path) -> Any:
+    """The model as it lies in the folder, read once."""
+    return copy.deepcopy(read(folder))
 
 
 def share_of_wanted(prompts: Sequence[int], responses: Sequence[Sequence[int]]) -> list[float]:
@@ -87,18 +95,20 @@ class StopError(Exception):
 
 
 @pytest.mark.parametrize(
-    "method", [PPO(target_kl=0.1, minibatches=2), POPO(group_size=4)], ids=["ppo", "popo"]
+    "method",
+    [PPO(target_kl=0.1, minibatches=2, inner_epochs=2), POPO(group_size=4)],
+    ids=["ppo", "popo"],
 )
 def test_a_run_that_was_interrupted_ends_bitwise_like_one_that_was_not(
     folder: Path, method: OnlineMethod, tmp_path: Path
 ):
     """Critic, optimisers, adaptive KL, replay buffer and generators included."""
-    settings = dataclasses.replace(SETTINGS, save_every=4)
+    settings = dataclasses.replace(SETTINGS, steps=6, batch_size=16, save_every=2)
     whole = load(folder)
     fit_online(method, whole, world(whole), settings, tmp_path / "whole")
 
     def stop(step: int, record: dict[str, float]) -> None:
-        if step == 10:
+        if step == 5:
             raise StopError
 
     stopped = load(folder)
@@ -107,11 +117,11 @@ def test_a_run_that_was_interrupted_ends_bitwise_like_one_that_was_not(
     resumed = load(folder)
     result = fit_online(method, resumed, world(resumed), settings, tmp_path / "stopped")
     assert torch.equal(weights(resumed), weights(whole))
-    assert result.rollouts == 12 * 32
-    assert len(read_training_log(tmp_path / "stopped" / "train_log.jsonl")) == 13
+    assert result.rollouts == 6 * 16
+    assert len(read_training_log(tmp_path / "stopped" / "train_log.jsonl")) == 7
 
 
-@pytest.mark.parametrize("method", [GRPO(), PPO(), P3O()], ids=["grpo", "ppo", "p3o"])
+@pytest.mark.parametrize("method", [GRPO(), PPO(inner_epochs=2), P3O()], ids=["grpo", "ppo", "p3o"])
 def test_micro_batches_change_memory_and_not_the_result(folder: Path, method: OnlineMethod, tmp_path: Path):
     logs = []
     for size in (None, 8):
