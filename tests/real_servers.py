@@ -30,7 +30,8 @@ def transformers_serving(folder: Path | None, log: Path) -> Iterator[str]:
         "--device",
         "cpu",
     ]
-    env = {**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
+    cache = str(log.parent / "hub")  # empty: a server of any model lists what is in the user's own
+    env = {**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "HF_HUB_CACHE": cache}
     with log.open("w") as output:
         process = subprocess.Popen([*map(str, command)], stdout=output, stderr=output, env=env)
         try:

@@ -10,8 +10,9 @@ import typer
 from run_cli import invoke
 
 from rpo_bench.engine.base_models import Trust
+from rpo_bench.engine.choices import choose
 from rpo_bench.engine.command import Given, train_and_eval_command
-from rpo_bench.engine.plan import Surroundings, plan_run
+from rpo_bench.engine.plan import Surroundings, plan_run, planned_cells
 from rpo_bench.results.command_line import judged_command
 from rpo_bench.results.store import read_results
 
@@ -35,7 +36,7 @@ def test_a_command_is_that_of_its_spec_with_what_its_win_rates_take(records):
 
 
 def test_a_command_of_each_method_plans_its_cell(records, monkeypatch, tmp_path):
-    """By turns on one base model and the other; specs that differ in their cells alone are planned as one."""
+    """By turns on one base model and the other; what specs have in common is planned once."""
     methods = sorted({record.spec.method.label for record in records})
     turns = {(method, ("decoder", "encoder-decoder")[i % 2]) for i, method in enumerate(methods)}
     chosen = {
@@ -45,12 +46,25 @@ def test_a_command_of_each_method_plans_its_cell(records, monkeypatch, tmp_path)
     }
     assert len(chosen) == len(methods) == 17
     asked = asked_for([record.command for record in chosen.values()], monkeypatch, tmp_path)
-    planned = set()
-    alike = sorted(((rest(spec), spec) for spec in asked), key=itemgetter(0))
+    alike = sorted(zip(map(rest, asked), asked, chosen.values(), strict=True), key=itemgetter(0))
     for _, group in groupby(alike, key=itemgetter(0)):
-        plan = plan_run(together([spec for _, spec in group]), Surroundings(tmp_path / "work"))
-        planned |= {cell.spec.hash for cell in plan.cells}
-    assert {record.cell for record in chosen.values()} <= planned
+        _, specs, wanted = zip(*group, strict=True)
+        plan = plan_run(together(specs), Surroundings(tmp_path / "work"))
+        for spec, record in zip(specs, wanted, strict=True):
+            assert record.cell in own_cells(spec, plan), record.command
+
+
+def own_cells(spec, plan):
+    """The cells that a spec plans by itself, on the task, rows and models of a plan that holds it."""
+    references = [cell for cell in plan.cells if cell.spec.strength is None]
+    task_hash = references[0].spec.task_hash
+    own = [
+        cell
+        for model in plan.models
+        for choice in choose(spec)
+        for cell in planned_cells(spec, plan.task, task_hash, plan.data[model.name], model, choice)
+    ]
+    return {cell.spec.hash for cell in [*references, *own]}
 
 
 def asked_for(commands, monkeypatch, tmp_path):
