@@ -40,16 +40,27 @@ def tokenizer_of(kind: str) -> PreTrainedTokenizerFast:
 
 
 def train(model: Any, tokenizer: PreTrainedTokenizerFast, beginning: tuple[int, ...]) -> None:
-    """To a margin, on targets as the tokenizer writes them behind the decoder's start."""
-    prompts = tokenizer(list(SAID), return_tensors="pt", padding=True)
+    """To a margin, on targets as the tokenizer writes them behind the decoder's start.
+
+    What follows the first word it learns behind targets without their beginning as well: a large model finds
+    back by itself, and only the first token is improbable then.
+    """
+    encoded = tokenizer(list(SAID), return_tensors="pt", padding=True)
+    prompts = {"input_ids": encoded.input_ids, "attention_mask": encoded.attention_mask}
     texts = [tokenizer(text, add_special_tokens=False).input_ids for text in SAID.values()]
     rows = [[*beginning, *ids, tokenizer.eos_token_id] for ids in texts]
     width = max(map(len, rows))
     labels = torch.tensor([row + [-100] * (width - len(row)) for row in rows])
+    start = model.config.decoder_start_token_id
+    without = torch.tensor([[start, *row[len(beginning) :]] + [0] * (width - len(row)) for row in rows])[
+        :, :-1
+    ]
+    later = torch.tensor([[-100, *row[len(beginning) + 1 :]] + [-100] * (width - len(row)) for row in rows])
     optimiser = torch.optim.Adam(model.parameters(), lr=1e-2)
     model.train()
     for _ in range(300):
-        loss = model(input_ids=prompts.input_ids, attention_mask=prompts.attention_mask, labels=labels).loss
+        loss = model(**prompts, labels=labels).loss
+        loss = loss + model(**prompts, decoder_input_ids=without, labels=later).loss
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
