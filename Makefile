@@ -9,7 +9,8 @@ CONSTRAINTS := constraints.txt
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c $(CONSTRAINTS)
 
 export HF_HUB_DISABLE_TELEMETRY := 1
-# Two processes test at once: more threads than one each wait for each other.
+# Two processes test at once: more threads than one each wait for each other. Each takes a half of the tests in
+# a row and what is left of the other's in the end, so that most modules make their fixtures once.
 THREADS := $(or $(OMP_NUM_THREADS),1)
 
 .PHONY: train-and-eval test check benchmark leaderboard clean help
@@ -19,7 +20,7 @@ train-and-eval: $(VENV)/.runtime  ## Train, measure and publish: sft, kto, dro, 
 	$(BIN)/rpo-bench train-and-eval $(ARGS)
 
 test: check  ## Everything that must hold: check, then all tests in random order
-	HF_HUB_OFFLINE=1 OMP_NUM_THREADS=$(THREADS) $(BIN)/python -m pytest -n 2 $(ARGS)
+	HF_HUB_OFFLINE=1 OMP_NUM_THREADS=$(THREADS) $(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
 
 check: $(VENV)/.dev  ## Lint, formatting and types
 	$(BIN)/ruff check .
