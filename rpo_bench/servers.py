@@ -10,6 +10,7 @@ import base64
 import json
 import threading
 import time
+import weakref
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
@@ -43,7 +44,7 @@ class ReplyError(openai.OpenAIError):
 def connect(
     address: Address, key: str | None, *, timeout: float, retries: int, size: int = REPLY_BYTES
 ) -> openai.OpenAI:
-    """A client of one server.
+    """A client of one server; its connections are closed when nobody holds it any more.
 
     Args:
         address: Checked before.
@@ -54,10 +55,12 @@ def connect(
         size: Bytes that an answer may have.
     """
     sending = _Sending(address, Secrets.of(key, address), timeout, size)
-    client = openai.DefaultHttpxClient(transport=sending, follow_redirects=False, timeout=timeout)
-    return openai.OpenAI(
-        api_key=key or NO_KEY, base_url=str(address), timeout=timeout, max_retries=retries, http_client=client
+    sender = openai.DefaultHttpxClient(transport=sending, follow_redirects=False, timeout=timeout)
+    client = openai.OpenAI(
+        api_key=key or NO_KEY, base_url=str(address), timeout=timeout, max_retries=retries, http_client=sender
     )
+    weakref.finalize(client, sending.close)
+    return client
 
 
 def requests_before(error: openai.OpenAIError) -> int:
