@@ -2,13 +2,17 @@
 
 import hashlib
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from trainers.errors import UserError
 
-_BUCKET = 8  # batches sorted by length together: evens out padding, keeps the order random
+#: How rows come into a batch. "by_length" is what version 0.1 did: see :func:`plan_batches_by_length`.
+Batching = Literal["uniform", "by_length"]
+
+_BUCKET = 8  # batches that "by_length" sorts together
 
 
 @dataclass(frozen=True)
@@ -30,33 +34,66 @@ class BatchPlan:
         return hashlib.sha256(self.batches.tobytes() + self.partners.tobytes()).hexdigest()
 
 
-def plan_batches(
+def plan_batches(groups: NDArray[np.int64], steps: int, batch_size: int, seed: int) -> BatchPlan:
+    """Draws each batch at random, without replacement within an epoch, whatever the rows hold.
+
+    Args:
+        groups: the prompt that each row belongs to; (N,).
+        steps: S, optimiser steps.
+        batch_size: B, rows per step; at most N are used.
+        seed: of a private generator, so that nothing else that is random can shift the plan.
+
+    Raises:
+        UserError: there are fewer than two rows.
+    """
+    order, _ = _shuffled(len(groups), steps, batch_size, seed)
+    return _plan(order, groups)
+
+
+def plan_batches_by_length(
     lengths: NDArray[np.int64], groups: NDArray[np.int64], steps: int, batch_size: int, seed: int
 ) -> BatchPlan:
-    """Shuffles epoch after epoch, and puts rows of similar length into the same batch.
+    """The plan of version 0.1, which puts rows of similar length into one batch.
+
+    It saves padding and biases the training: the mean length of a batch varies many times as much as that of
+    a random draw, so that clipping shrinks the steps of long batches or of short ones. It is kept so that the
+    records of that version can be made again and the bias be measured.
 
     Args:
         lengths: tokens of each row; (N,).
         groups: the prompt that each row belongs to; (N,).
         steps: S, optimiser steps.
         batch_size: B, rows per step; at most N are used.
-        seed: of a private generator, so that nothing else that is random can shift the plan.
+        seed: of a private generator.
+
+    Raises:
+        UserError: there are fewer than two rows.
     """
-    rows = len(lengths)
+    batches, rng = _shuffled(len(groups), steps, batch_size, seed)
+    order, size = batches.ravel(), batches.shape[1]
+    bucket_rows = size * min(_BUCKET, len(groups) // size)  # of one epoch at most
+    for start in range(0, len(order), bucket_rows):
+        bucket = order[start : start + bucket_rows]
+        bucket = bucket[np.argsort(lengths[bucket], kind="stable")].reshape(-1, size)
+        order[start : start + bucket.size] = bucket[rng.permutation(len(bucket))].ravel()
+    return _plan(order.reshape(steps, size), groups)
+
+
+def _shuffled(
+    rows: int, steps: int, batch_size: int, seed: int
+) -> tuple[NDArray[np.int64], np.random.Generator]:
+    """Epoch after epoch in a random order, cut into batches, (S, B); and the generator as it is then."""
     if rows < 2:
         raise UserError(f"Training needs at least two rows; there is {rows}.")
     rng = np.random.default_rng([seed, 0xBA7C])
     size = min(batch_size, rows)
     epochs = -(-steps * size // rows)
     order = np.concatenate([rng.permutation(rows) for _ in range(epochs)])[: steps * size]
-    bucket_rows = size * min(_BUCKET, rows // size)  # of one epoch at most: a batch rarely repeats a row
-    for start in range(0, len(order), bucket_rows):
-        bucket = order[start : start + bucket_rows]
-        bucket = bucket[np.argsort(lengths[bucket], kind="stable")].reshape(-1, size)
-        order[start : start + bucket.size] = bucket[rng.permutation(len(bucket))].ravel()
-    batches = order.reshape(steps, size)
-    partners = np.stack([_mismatched(batch, groups) for batch in batches])
-    return BatchPlan(batches, partners)
+    return order.reshape(steps, size), rng
+
+
+def _plan(batches: NDArray[np.int64], groups: NDArray[np.int64]) -> BatchPlan:
+    return BatchPlan(batches, np.stack([_mismatched(batch, groups) for batch in batches]))
 
 
 def _mismatched(batch: NDArray[np.int64], groups: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -70,9 +107,3 @@ def _mismatched(batch: NDArray[np.int64], groups: NDArray[np.int64]) -> NDArray[
         if clashes == 0:
             break
     return np.roll(batch, -best)
-
-
-def padded_share(lengths: NDArray[np.int64], plan: BatchPlan) -> float:
-    """Token efficiency: real tokens over tokens computed when each batch is padded to its longest row."""
-    planned = lengths[plan.batches]  # (S, B)
-    return float(planned.sum() / (planned.max(axis=1) * planned.shape[1]).sum())

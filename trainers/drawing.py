@@ -15,6 +15,7 @@ from trainers.logps import TokenLayout
 from trainers.online import OnlineMethod
 from trainers.precision import DType, autocast
 from trainers.sampling import sample
+from trainers.seen import Seen
 
 #: Scores responses: (indices of their prompts, their token ids) → one finite number each.
 Reward = Callable[[Sequence[int], Sequence[Sequence[int]]], Sequence[float]]
@@ -48,7 +49,8 @@ class GroupSource:
 
     Attributes:
         groups: of one iteration.
-        counts: rollouts and tokens spent so far.
+        counts: rollouts and tokens spent so far, rollouts learnt from, and how often all together were shown.
+        prompts: the prompts that were learnt from so far.
     """
 
     def __init__(
@@ -61,7 +63,8 @@ class GroupSource:
         self.seed = seed
         self.dtype: DType = dtype
         self.groups = max(1, batch_size // method.group_size)
-        self.counts = {"rollouts": 0, "tokens": 0}
+        self.counts = {"rollouts": 0, "tokens": 0, "used": 0, "presentations": 0}
+        self.prompts: set[int] = set()
         self._device = next(policy.parameters()).device
 
     def effective_groups(self, iteration: int) -> tuple[list[Group], list[Group], float]:
@@ -70,21 +73,42 @@ class GroupSource:
         With filtering, only groups whose rewards differ are kept, as far as draws suffice.
         """
         kept: list[Group] = []
+        owners: list[int] = []
         everything: list[Group] = []
         entropies = []
         draws = _FILTER_DRAWS if self.method.filter_groups else 1
         for draw in range(draws):
             rng = np.random.default_rng([self.seed, iteration, draw, 0x0111])
-            drawn, entropy = self._sample(self._choose(rng), rng, iteration)
+            chosen = self._choose(rng)
+            drawn, entropy = self._sample(chosen, rng, iteration)
             entropies.append(entropy)
             everything += drawn
-            wanted = [g for g in drawn if not g.degenerate] if self.method.filter_groups else drawn
-            kept.extend(wanted)
+            for owner, group in zip(chosen, drawn, strict=True):
+                if not (self.method.filter_groups and group.degenerate):
+                    kept.append(group)
+                    owners.append(owner)
             if len(kept) >= self.groups:
                 break
         if not kept:
-            kept = drawn  # nothing but degenerate groups: the iteration has no gradient but the KL's
+            kept, owners = drawn, chosen  # all degenerate: the iteration has no gradient but the KL's
+        self.prompts.update(owners[: self.groups])
+        self.counts["used"] += len(kept[: self.groups]) * self.method.group_size
         return kept[: self.groups], everything, float(np.mean(entropies))
+
+    @property
+    def seen(self) -> Seen:
+        """What was learnt from so far."""
+        used, shown = self.counts["used"], self.counts["presentations"]
+        epochs = shown / max(1, used)
+        return Seen(self.counts["rollouts"], used, len(self.prompts), shown, epochs)
+
+    def state(self) -> dict[str, Any]:
+        """Plain values, for a checkpoint."""
+        return {"counts": dict(self.counts), "prompts": sorted(self.prompts)}
+
+    def load(self, state: dict[str, Any]) -> None:
+        """Takes back what ``state`` gave."""
+        self.counts, self.prompts = dict(state["counts"]), set(state["prompts"])
 
     def _choose(self, rng: np.random.Generator) -> list[int]:
         count = len(self.world.prompts)

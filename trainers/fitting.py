@@ -11,6 +11,7 @@ from transformers import TrainingArguments
 from trainers.adapters import changes_base, trial_logps
 from trainers.errors import UserError
 from trainers.examples import Examples
+from trainers.gradients import GradientScales
 from trainers.layouts import checked_layout
 from trainers.logps import TokenLayout
 from trainers.memory import peak_memory_bytes, reset_peak_memory
@@ -19,6 +20,7 @@ from trainers.offline import DivergedError, Lesson, OfflineTrainer, Probe, Progr
 from trainers.precision import resolve_dtype
 from trainers.prepare import prepare
 from trainers.reference import ReferenceCache
+from trainers.seen import seen_offline
 from trainers.settings import FitResult, Lora, TrainingSettings
 from trainers.training_log import TrainingLog, read_training_log
 from trainers.value import ValueNetwork
@@ -85,6 +87,13 @@ def fit(
         plan_hash=data.plan.hash,
         reward_mean=data.reward_mean,
         reward_sd=data.reward_sd,
+        clipped_share=trainer.scales.policy.clipped_share,
+        seen=seen_offline(
+            data.units,
+            data.examples.groups,
+            data.plan.batches[: trainer.state.global_step],
+            len(examples),
+        ),
     )
     return finish(result, policy, tokenizer, out_dir)
 
@@ -108,7 +117,8 @@ def _trainer(
     learning_rate = settings.learning_rate or lesson.method.default_learning_rate
     arguments = _arguments(settings, learning_rate, out_dir / "partial")
     value_rate = settings.value_learning_rate or learning_rate
-    return OfflineTrainer(policy, arguments, lesson, value, value_rate), policy
+    scales = GradientScales(settings.clipping, settings.max_grad_norm)
+    return OfflineTrainer(policy, arguments, lesson, value, value_rate, scales), policy
 
 
 def _run(trainer: OfflineTrainer, settings: TrainingSettings, out_dir: Path) -> str | None:
@@ -139,7 +149,7 @@ def _arguments(settings: TrainingSettings, learning_rate: float, folder: Path) -
         lr_scheduler_type="linear",
         warmup_steps=settings.warmup_steps,
         weight_decay=settings.weight_decay,
-        max_grad_norm=settings.max_grad_norm,
+        max_grad_norm=0.0,  # the trainer scales and clips gradients itself
         optim="adamw_torch_fused",
         logging_strategy="steps",
         logging_steps=1,

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
@@ -13,6 +14,7 @@ from torch import Tensor
 from trainers.beginning import target_beginning
 from trainers.equal_lengths import by_length
 from trainers.errors import UserError
+from trainers.length_groups import length_groups, pass_cost
 
 _IGNORED = -100  # the label of positions that are no response token
 
@@ -193,6 +195,26 @@ def aligned(values: Tensor, inputs: ModelInputs) -> Tensor:
 def sequence_logps(model: Any, inputs: ModelInputs) -> Tensor:
     """log π(y|x) summed over the response's tokens, end-of-sequence included; (B,)."""
     return token_logps(model, inputs).sum(dim=1)
+
+
+def grouped_logps(
+    model: Any,
+    prompts: Sequence[Sequence[int]],
+    responses: Sequence[Sequence[int]],
+    layout: TokenLayout,
+    device: torch.device,
+) -> Tensor:
+    """The same of rows that are padded with those of similar length only; (B,)."""
+    lengths = np.array([len(p) + len(r) for p, r in zip(prompts, responses, strict=True)], dtype=np.int64)
+    groups = length_groups(lengths, pass_cost(device))
+    found = [
+        sequence_logps(
+            model, collate([prompts[i] for i in rows], [responses[i] for i in rows], layout).to(device)
+        )
+        for rows in groups
+    ]
+    order = np.argsort(np.concatenate(groups), kind="stable")
+    return torch.cat(found)[torch.as_tensor(order, device=device)]
 
 
 def pad(rows: Sequence[Sequence[int]], fill: int) -> tuple[Tensor, Tensor]:

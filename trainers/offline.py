@@ -17,7 +17,9 @@ from torch.utils.data import DataLoader
 from transformers import PrinterCallback, ProgressCallback, Trainer, TrainingArguments
 
 from trainers.errors import UserError
-from trainers.logps import TokenLayout, collate, sequence_logps
+from trainers.gradients import GradientScales
+from trainers.length_groups import length_groups, pass_cost
+from trainers.logps import TokenLayout, grouped_logps
 from trainers.objective import Batch, Need, OfflineMethod
 from trainers.precision import LOG_RATIO_TOLERANCE, DType, autocast
 from trainers.prepare import OfflineData
@@ -25,6 +27,7 @@ from trainers.training_log import TrainingLog
 from trainers.value import ValueNetwork
 
 _VALUE_FILE = "value_network.pt"
+_SCALES_FILE = "gradient_scales.pt"
 
 Probe = Callable[[Any], dict[str, float]]
 Progress = Callable[[int, dict[str, float]], None]
@@ -43,7 +46,7 @@ class Lesson:
         data: what ``prepare`` made for it.
         layout: padding and decoder start.
         dtype: of the forward passes.
-        micro_batch_size: rows of a forward pass; None: the whole optimiser batch.
+        micro_batch_size: rows whose gradients are computed together; None: the whole optimiser batch.
     """
 
     method: OfflineMethod
@@ -68,6 +71,7 @@ class OfflineTrainer(Trainer):
         lesson: Lesson,
         value: ValueNetwork | None,
         value_learning_rate: float,
+        scales: GradientScales,
     ) -> None:
         """Takes the policy, equal to the reference, and what it is to learn."""
         data = lesson.data
@@ -76,15 +80,16 @@ class OfflineTrainer(Trainer):
         self.data = data
         self.layout = lesson.layout
         self.dtype: DType = lesson.dtype
-        self.micro_batch_size = lesson.micro_batch_size or data.plan.batches.shape[1] * data.units.shape[1]
+        self.micro_batch_size = lesson.micro_batch_size
         self.value = None if value is None else value.to(args.device)
         self.value_learning_rate = value_learning_rate
+        self.scales = scales
         self.training_log: TrainingLog | None = None
         self.probe: Probe | None = None
         self.probe_every = 0
         self.progress: Progress | None = None
         self.tokens = 0
-        self._logged: dict[str, Tensor] = {}
+        self._logged: dict[str, float] = {}
         self._started = time.monotonic()
         self.remove_callback(PrinterCallback)
         self.remove_callback(ProgressCallback)
@@ -99,9 +104,7 @@ class OfflineTrainer(Trainer):
         if self.value is not None:
             self.value.zero_grad()  # Trainer empties the gradients of the policy alone
         partner_log_ratio = self._partner_log_ratio(model, step)
-        size = max(1, self.micro_batch_size // units.shape[1])
-        # A part holds its units' first rows, then their second ones.
-        parts = [units[i : i + size].T.ravel() for i in range(0, len(units), size)]
+        parts = self._parts(units)
         early = None  # what the statistic needs of all rows, when there are several parts
         if len(parts) > 1:
             early = self._statistic_of_parts(model, parts, partner_log_ratio)
@@ -118,19 +121,27 @@ class OfflineTrainer(Trainer):
             seen = {"log_ratio": batch.log_ratio.detach().mean(), **output.logged}
             for name, number in seen.items():
                 logged[name] = logged.get(name, torch.zeros_like(total)) + number * weight
-        if self.value is not None:
-            norm = torch.nn.utils.clip_grad_norm_(self.value.parameters(), self.args.max_grad_norm)
-            logged["value_grad_norm"] = norm
         if not torch.isfinite(total):
             raise DivergedError(f"the loss became {total.item()} at step {step + 1}")
-        self._logged = logged
+        self._logged = {name: float(number) for name, number in logged.items()}
+        self._logged |= self.scales.apply(
+            model.parameters(), None if self.value is None else self.value.parameters()
+        )
         self.tokens += int(self.data.examples.lengths[units].sum())
         return total
+
+    def _parts(self, units: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+        """The rows of each micro-batch: its units' first rows, then their second ones."""
+        if self.micro_batch_size is None:
+            return [units.T.ravel()]
+        size = max(1, self.micro_batch_size // units.shape[1])
+        lengths = self.data.examples.lengths[units].sum(axis=1)
+        return [units[part].T.ravel() for part in length_groups(lengths, pass_cost(self.args.device), size)]
 
     def _forward(self, model: Any, rows: NDArray[np.int64]) -> Batch:
         data, device = self.data, self.args.device
         prompts = [data.examples.prompts[i] for i in rows]
-        inputs = collate(prompts, [data.examples.responses[i] for i in rows], self.layout).to(device)
+        responses = [data.examples.responses[i] for i in rows]
 
         def column(values: NDArray[Any] | None) -> Tensor | None:
             return (
@@ -138,7 +149,7 @@ class OfflineTrainer(Trainer):
             )
 
         with autocast(self.dtype, device):
-            policy = sequence_logps(model, inputs)  # (B,)
+            policy = grouped_logps(model, prompts, responses, self.layout, device)  # (B,)
             value = None
             if self.value is not None and torch.is_grad_enabled():
                 value = self.value(prompts, self.layout)
@@ -165,12 +176,12 @@ class OfflineTrainer(Trainer):
         examples, device = self.data.examples, self.args.device
         rows, partners = self.data.plan.batches[step], self.data.plan.partners[step]
         found = []
-        for start in range(0, len(rows), self.micro_batch_size):
-            part = slice(start, start + self.micro_batch_size)
-            prompts = [examples.prompts[i] for i in rows[part]]
-            responses = [examples.responses[j] for j in partners[part]]
+        size = self.micro_batch_size or len(rows)
+        for start in range(0, len(rows), size):
+            prompts = [examples.prompts[i] for i in rows[start : start + size]]
+            responses = [examples.responses[j] for j in partners[start : start + size]]
             with autocast(self.dtype, device):
-                found.append(sequence_logps(model, collate(prompts, responses, self.layout).to(device)))
+                found.append(grouped_logps(model, prompts, responses, self.layout, device))
         reference = torch.as_tensor(self.data.partner_logps[step], dtype=torch.float32, device=device)
         return torch.cat(found) - reference
 
@@ -227,7 +238,7 @@ class OfflineTrainer(Trainer):
         """Writes one line of the training log per optimiser step."""
         if "loss" not in logs:  # Trainer's own closing summary
             return
-        record = {**logs, **{name: float(number) for name, number in self._logged.items()}}
+        record = {**logs, **self._logged}
         if not math.isfinite(record.get("grad_norm", 0.0)):
             raise DivergedError(
                 f"the gradient norm became {record['grad_norm']} at step {self.state.global_step}"
@@ -259,11 +270,15 @@ class OfflineTrainer(Trainer):
 
     def _save(self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None) -> None:
         super()._save(output_dir, state_dict)
-        if self.value is not None and output_dir is not None:
+        if output_dir is None:
+            return
+        torch.save(self.scales.state(), Path(output_dir) / _SCALES_FILE)
+        if self.value is not None:
             torch.save(self.value.state_dict(), Path(output_dir) / _VALUE_FILE)
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
         super()._load_from_checkpoint(resume_from_checkpoint, model)
+        self.scales.load(torch.load(Path(resume_from_checkpoint) / _SCALES_FILE, weights_only=True))
         if self.value is not None:
             state = torch.load(Path(resume_from_checkpoint) / _VALUE_FILE, weights_only=True)
             self.value.load_state_dict(state)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from trainers.batches import BatchPlan, plan_batches
+from trainers.batches import BatchPlan, plan_batches, plan_batches_by_length
 from trainers.errors import UserError
 from trainers.examples import Examples
 from trainers.logps import TokenLayout
@@ -70,17 +70,21 @@ def prepare(
     """
     check_needs(method, examples)
     rows = prepare_rows(method, examples, reference_logps(cache, model, examples, layout, dtype))
-    plan = plan_batches(
-        rows.examples.lengths[rows.units].sum(axis=1),
-        rows.examples.groups[rows.units[:, 0]],
-        settings.steps,
-        max(2, settings.batch_size // rows.units.shape[1]),
-        settings.seed,
-    )
+    plan = _planned(rows, settings)
     partners = None
     if Need.KL_PARTNER in method.needs:
         partners = partner_logps(cache, model, rows.examples, plan, layout, dtype)
     return OfflineData(**vars(rows), plan=plan, partner_logps=partners)
+
+
+def _planned(rows: PreparedRows, settings: TrainingSettings) -> BatchPlan:
+    """The batches of all steps, drawn as the settings say."""
+    groups = rows.examples.groups[rows.units[:, 0]]
+    size = max(2, settings.batch_size // rows.units.shape[1])
+    if settings.batches == "by_length":
+        lengths = rows.examples.lengths[rows.units].sum(axis=1)
+        return plan_batches_by_length(lengths, groups, settings.steps, size, settings.seed)
+    return plan_batches(groups, settings.steps, size, settings.seed)
 
 
 def prepare_rows(method: OfflineMethod, examples: Examples, reference: NDArray[np.float64]) -> PreparedRows:

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from trainers.batches import plan_batches
 from trainers.errors import UserError
+from trainers.length_groups import length_groups, pass_cost
 from trainers.precision import autocast, resolve_dtype
 from trainers.resuming import Resume
 from trainers.sequence_scores import Encoded, sequence_scores
@@ -123,7 +124,7 @@ def fit_reward_model(
     Raises:
         UserError: fewer than two prompts have a pair, or the loss stopped being finite.
     """
-    batches = _Batches(data, settings)
+    batches = _Batches(data, settings, model.device)
     rate = settings.learning_rate or default_learning_rate(model)
     optimiser = torch.optim.AdamW(model.parameters(), lr=rate, weight_decay=settings.weight_decay, fused=True)
     dtype = resolve_dtype(settings.dtype, model)
@@ -182,7 +183,7 @@ class _Part:
 class _Batches:
     """The batches of the whole training: prompts, each with the rows that its pairs name."""
 
-    def __init__(self, data: Comparisons, settings: RewardModelSettings) -> None:
+    def __init__(self, data: Comparisons, settings: RewardModelSettings, device: torch.device) -> None:
         self._data = data
         self._micro = settings.micro_batch_size
         owners = data.prompts[data.pairs[:, 0]] if len(data.pairs) else np.zeros(0, dtype=np.int64)
@@ -192,18 +193,17 @@ class _Batches:
                 "A reward model needs at least two prompts with responses of different reward; there "
                 f"{'is' if len(self._pairs) == 1 else 'are'} {len(self._pairs)}."
             )
-        lengths = [
-            max(len(data.rows[i].ids) for i in data.pairs[own].ravel().tolist()) for own in self._pairs
-        ]
+        rows = [np.unique(data.pairs[own]).tolist() for own in self._pairs]
+        self._lengths = np.array([max(len(data.rows[i].ids) for i in own) for own in rows], dtype=np.int64)
+        self._cost = pass_cost(device) / float(np.mean([len(own) for own in rows]))
         groups = np.arange(len(self._pairs))
-        sizes = np.array(lengths, dtype=np.int64)
-        self._plan = plan_batches(sizes, groups, settings.steps, settings.batch_size, settings.seed)
+        self._plan = plan_batches(groups, settings.steps, settings.batch_size, settings.seed)
 
     def parts(self, step: int) -> list[_Part]:
-        """The micro-batches of a step."""
+        """The micro-batches of a step: prompts with rows of similar length."""
         chosen = self._plan.batches[step]
-        size = self._micro or len(chosen)
-        return [self._part(chosen[i : i + size], len(chosen)) for i in range(0, len(chosen), size)]
+        groups = length_groups(self._lengths[chosen], self._cost, self._micro)
+        return [self._part(chosen[places], len(chosen)) for places in groups]
 
     def _part(self, chosen: NDArray[np.int64], batch: int) -> _Part:
         own = [self._pairs[prompt] for prompt in chosen]

@@ -14,6 +14,7 @@ from torch import Tensor
 from trainers.advantages import degenerate_groups
 from trainers.critic import Critic, values_of
 from trainers.drawing import GroupSource, World
+from trainers.gradients import GradientScales
 from trainers.groups import Group, ReplayBuffer, padded
 from trainers.logps import ModelInputs, token_logps
 from trainers.offline import DivergedError
@@ -57,6 +58,7 @@ class OnlineTrainer:
         if critic is not None:
             value_rate = settings.value_learning_rate or rate
             self.optimisers.append(self._optimiser(critic.trained_parameters(), value_rate))
+        self.scales = GradientScales(settings.clipping, settings.max_grad_norm)
         self._passes: Passes | None = None
         self._mismatch, self._compares = Mismatch(), False
 
@@ -74,6 +76,7 @@ class OnlineTrainer:
             fresh = self._rescored(fresh, iteration)
         groups = self.buffer.replace(fresh, iteration) if self.buffer.size else fresh
         rollouts = self._assemble(groups, iteration)
+        self.source.counts["presentations"] += len(rollouts) * self.method.inner_epochs
         advantages, returns = self._advantages(rollouts)
         record = self._describe(drawn, rollouts) | {"entropy": entropy}
         record |= self._inner_epochs(rollouts, advantages, returns, iteration)
@@ -170,20 +173,20 @@ class OnlineTrainer:
         return logged | self._update(iteration)
 
     def _update(self, iteration: int) -> dict[str, float]:
-        """Clips and steps each optimiser; returns the gradient norms."""
-        norms = {}
+        """Scales, clips and steps; returns the gradient norms and the share of steps clipped."""
         progress = iteration / self.settings.steps
         warm = min(1.0, (iteration + 1) / max(1, self.settings.warmup_steps))
-        for name, optimiser in zip(("grad_norm", "value_grad_norm"), self.optimisers, strict=False):
+        policy, *critic = (optimiser.param_groups[0]["params"] for optimiser in self.optimisers)
+        found = self.scales.apply(policy, critic[0] if critic else None)
+        for name, number in found.items():
+            if not math.isfinite(number):
+                raise DivergedError(f"the {name} became {number} in iteration {iteration + 1}")
+        for optimiser in self.optimisers:
             group = optimiser.param_groups[0]
-            norm = torch.nn.utils.clip_grad_norm_(group["params"], self.settings.max_grad_norm)
-            norms[name] = float(norm)
-            if not math.isfinite(norms[name]):
-                raise DivergedError(f"the {name} became {norms[name]} in iteration {iteration + 1}")
             group["lr"] = group["peak"] * warm * (1 - progress)
             optimiser.step()
             optimiser.zero_grad()
-        return norms
+        return found
 
     # --- small parts ---
 
@@ -237,8 +240,9 @@ class OnlineTrainer:
             "policy": self.policy.state_dict(),
             "critic": None if self.critic is None else self.critic.state_dict(),
             "optimisers": [optimiser.state_dict() for optimiser in self.optimisers],
+            "scales": self.scales.state(),
             "buffer": self.buffer.state(),
-            "counts": dict(self.source.counts),
+            "source": self.source.state(),
             "kl_coef": self.method.kl_coef,
         }
 
@@ -249,6 +253,7 @@ class OnlineTrainer:
             self.critic.load_state_dict(state["critic"])
         for optimiser, saved in zip(self.optimisers, state["optimisers"], strict=True):
             optimiser.load_state_dict(saved)
+        self.scales.load(state["scales"])
         self.buffer.load(state["buffer"])
-        self.source.counts = dict(state["counts"])
+        self.source.load(state["source"])
         self.method = dataclasses.replace(self.method, kl_coef=state["kl_coef"])

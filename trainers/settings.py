@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from trainers.batches import Batching
+from trainers.gradients import Clipping
+from trainers.seen import Seen
 from trainers.tracking import Tracked
 from trainers.whole_files import whole_file
 
@@ -32,7 +35,10 @@ class TrainingSettings:
         value_learning_rate: of the value network; None: the policy's.
         warmup_steps: of the schedule.
         weight_decay: of AdamW.
-        max_grad_norm: of clipping, for policy and value network separately.
+        batches: "uniform" random draws, or "by_length" as version 0.1 drew them.
+        clipping: of gradients, for policy and value network separately: "relative" to their own recent norms,
+            "none", or "absolute", as in version 0.1.
+        max_grad_norm: of absolute clipping.
         dtype: "auto", "float32" or "bfloat16" (autocast over float32 weights).
         lora: adapters, or None to train all weights.
         probe_every: steps between probes; 0: none.
@@ -50,6 +56,8 @@ class TrainingSettings:
     value_learning_rate: float | None = None
     warmup_steps: int = 20
     weight_decay: float = 0.0
+    batches: Batching = "uniform"
+    clipping: Clipping = "relative"
     max_grad_norm: float = 1.0
     dtype: str = "auto"
     lora: Lora | None = None
@@ -82,6 +90,8 @@ class FitResult:
         reward_mean: subtracted from the rewards where the method z-scores them (else 0).
         reward_sd: they were divided by this (else 1).
         rollouts: responses sampled from the policy in training (online methods).
+        clipped_share: steps whose gradient was clipped, of all.
+        seen: what it learnt from; None in a result of version 0.1.
     """
 
     status: Literal["completed", "diverged"]
@@ -95,6 +105,8 @@ class FitResult:
     reward_mean: float
     reward_sd: float
     rollouts: int = 0
+    clipped_share: float | None = None
+    seen: Seen | None = None
 
     def save(self, file: Path) -> None:
         """Writes it as JSON, whole or not at all."""
@@ -104,4 +116,6 @@ class FitResult:
     @classmethod
     def load(cls, file: Path) -> "FitResult":
         """Reads what ``save`` wrote."""
-        return cls(**json.loads(file.read_text()))
+        values = json.loads(file.read_text())
+        seen = values.pop("seen", None)
+        return cls(**values, seen=None if seen is None else Seen(**seen))

@@ -184,32 +184,36 @@ def _pretrain(
     from transformers import get_cosine_schedule_with_warmup
 
     from trainers.batches import plan_batches
+    from trainers.length_groups import length_groups, pass_cost
     from trainers.logps import TokenLayout, collate, token_logps
 
     groups = np.arange(len(encoded.prompts))
-    plan = plan_batches(encoded.lengths, groups, settings.steps, settings.batch_size, settings.seed)
+    plan = plan_batches(groups, settings.steps, settings.batch_size, settings.seed)
     optimizer = torch.optim.AdamW(
         model.parameters(), lr=settings.peak_learning_rate, betas=(0.9, 0.98), weight_decay=0.01, fused=True
     )
     warmup = min(200, settings.steps // 10)
     schedule = get_cosine_schedule_with_warmup(optimizer, warmup, settings.steps)
     layout = TokenLayout.of(model)
-    # One divisor for all batches: they are sorted by length, and each one's own count of tokens would give
-    # short responses more weight per token, so that the model would learn to be brief.
+    # One divisor for all batches: each one's own count of tokens would give short responses more weight per
+    # token, so that the model would learn to be brief.
     typical = float(np.mean([len(response) for response in encoded.responses])) * plan.batches.shape[1]
     model.train()  # there is no dropout in it
     begun, log = resume.start(model, optimizer, schedule)
     for step, batch in enumerate(plan.batches[begun:], start=begun + 1):
-        inputs = collate([encoded.prompts[i] for i in batch], [encoded.responses[i] for i in batch], layout)
-        inputs = inputs.to(model.device)
-        loss = -token_logps(model, inputs).sum() / typical
-        loss.backward()
+        total, count = 0.0, 0
+        for places in length_groups(encoded.lengths[batch], pass_cost(model.device)):
+            rows = batch[places]
+            inputs = collate([encoded.prompts[i] for i in rows], [encoded.responses[i] for i in rows], layout)
+            loss = -token_logps(model, inputs.to(model.device)).sum()
+            (loss / typical).backward()
+            total, count = total + float(loss.detach()), count + int(inputs.response_mask.sum())
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         schedule.step()
         optimizer.zero_grad()
         if progress is not None:
-            progress(step, settings.steps, float(loss.detach()) * typical / int(inputs.response_mask.sum()))
+            progress(step, settings.steps, total / count)
         resume.step(step, log, model, optimizer, schedule)
     return int(encoded.lengths[plan.batches].sum())
 

@@ -1,0 +1,120 @@
+"""No loss's scale bends the optimiser: a loss times a constant gives the same checkpoint, by every method."""
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from tiny_models import tiny_decoder, tiny_encoder_decoder
+from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM
+
+from rpo_bench.methods import METHODS, default_method
+from trainers import Examples, TrainingSettings, World, fit, fit_online
+from trainers.logps import TokenLayout
+from trainers.objective import Method, OfflineMethod
+from trainers.online import OnlineMethod
+
+BUNDLED = sorted(METHODS)
+SETTINGS = TrainingSettings(steps=5, batch_size=16, warmup_steps=1, learning_rate=3e-3)
+
+
+def times(method: Any, factor: float) -> Any:
+    """The method with its loss multiplied."""
+    kind: Any = type(method)
+    of = "loss" if isinstance(method, OfflineMethod) else "surrogate"
+
+    def multiplied(self: Any, batch: Any) -> Any:
+        output = getattr(kind, of)(self, batch)
+        return dataclasses.replace(output, loss=output.loss * factor)
+
+    values = {f.name: getattr(method, f.name) for f in dataclasses.fields(method)}
+    return type(kind.__name__, (kind,), {of: multiplied})(**values)
+
+
+def examples() -> Examples:
+    rng = np.random.default_rng(0)
+    questions = [rng.integers(4, 30, size=rng.integers(2, 6)).tolist() for _ in range(10)]
+    answers = [[*rng.integers(4, 30, size=rng.integers(1, 8)).tolist(), 1] for _ in range(40)]
+    rewards = rng.normal(size=40)
+    groups = np.repeat(np.arange(10), 4)
+    return Examples(
+        [questions[group] for group in groups],
+        answers,
+        rewards,
+        groups,
+        desirable=rewards > 0,
+        reference_rewards={group: rng.normal(size=6) for group in range(10)},
+    )
+
+
+def share_of_a_token(prompts: Sequence[int], responses: Sequence[Sequence[int]]) -> list[float]:
+    return [sum(token == 20 for token in response) / len(response) for response in responses]
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    root = tmp_path_factory.mktemp("models")
+    return {
+        "decoder": tiny_decoder(root / "decoder", scale=10.0),
+        "encoder-decoder": tiny_encoder_decoder(root / "encoder-decoder"),
+    }
+
+
+def trained(method: Method, folder: Path, settings: TrainingSettings, out: Path) -> torch.Tensor:
+    kind = AutoModelForCausalLM if folder.name == "decoder" else AutoModelForSeq2SeqLM
+    model: Any = kind.from_pretrained(folder)
+    if isinstance(method, OfflineMethod):
+        result = fit(method, model, examples(), settings, out)
+    else:
+        assert isinstance(method, OnlineMethod)
+        world = World(
+            [[5, 6, 7, 1], [9, 1], [10, 11, 1], [12, 1]],
+            share_of_a_token,
+            eos_id=1,
+            max_new_tokens=6,
+            layout=TokenLayout.of(model),
+        )
+        result = fit_online(method, model, world, settings, out)
+    assert result.status == "completed"
+    return torch.cat([p.detach().flatten() for p in model.parameters()])
+
+
+@pytest.mark.parametrize("name", BUNDLED)
+def test_a_loss_times_a_constant_gives_the_same_checkpoint(name, folders, tmp_path, monkeypatch):
+    """To the bit by powers of two, which float arithmetic scales exactly; by 0.01 and 100 to rounding.
+
+    Methods take turns on the architectures: nothing that scales a gradient knows which model it is of. An
+    online method has one iteration by 0.01 and 100, as rounding may change what is sampled in the next.
+    """
+    monkeypatch.setattr("trainers.gradients._WARM_START", 2)
+    folder = folders[("decoder", "encoder-decoder")[BUNDLED.index(name) % 2]]
+    method = default_method(name)
+    own = trained(method, folder, SETTINGS, tmp_path / "own")
+    for factor in (2.0**-7, 2.0**7):
+        assert torch.equal(trained(times(method, factor), folder, SETTINGS, tmp_path / str(factor)), own)
+    settings = SETTINGS
+    if isinstance(method, OnlineMethod):
+        settings = dataclasses.replace(SETTINGS, steps=1)
+        own = trained(method, folder, settings, tmp_path / "once")
+    moved = (own - start(folder)).norm()
+    for factor in (0.01, 100.0):
+        other = trained(times(method, factor), folder, settings, tmp_path / str(factor))
+        assert (other - own).norm() < 0.01 * moved
+
+
+def start(folder: Path) -> torch.Tensor:
+    """The weights before training."""
+    kind = AutoModelForCausalLM if folder.name == "decoder" else AutoModelForSeq2SeqLM
+    return torch.cat([p.detach().flatten() for p in kind.from_pretrained(folder).parameters()])
+
+
+def test_clipping_to_a_fixed_norm_does_bend(folders, tmp_path):
+    """Version 0.1's: it binds for the larger loss alone."""
+    settings = dataclasses.replace(SETTINGS, clipping="absolute", max_grad_norm=1.0)
+    method = default_method("rpo")
+    own = trained(method, folders["decoder"], settings, tmp_path / "own")
+    other = trained(times(method, 0.001), folders["decoder"], settings, tmp_path / "other")
+    assert (other - own).norm() > 0.05 * (own - start(folders["decoder"])).norm()
