@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from functools import cache
+from types import MappingProxyType
 from typing import Annotated, Any, Literal, NewType, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
@@ -10,6 +11,12 @@ from rpo_bench.data.columns import ColumnName, flag_of
 from rpo_bench.hashing import hash_json
 from rpo_bench.plain_data import MAX_SEED, plain_problem, values_in
 from rpo_bench.urls import Address
+
+Batching = Literal["uniform", "by_length"]
+Clipping = Literal["relative", "none", "absolute"]
+
+#: How version 0.1 trained. A stored cell that doesn't say it was made so.
+FIRST_PROTOCOL = MappingProxyType({"batches": "by_length", "clipping": "absolute"})
 
 Seed = Annotated[int, Field(ge=0, le=MAX_SEED)]
 MAX_NAME = 1000  # characters
@@ -101,7 +108,12 @@ class TrainingSpec(Settings):
     learning_rate: float | None = Field(None, gt=0, description="None: the method's default for the task")
     warmup_steps: int = Field(20, ge=0)
     weight_decay: float = Field(0.0, ge=0)
-    max_grad_norm: float = Field(1.0, gt=0)
+    batches: Batching = Field("uniform", description="how rows are drawn; 'by_length': as version 0.1 did")
+    clipping: Clipping = Field(
+        "relative",
+        description="to a method's own recent gradient norms, 'none', or 'absolute' as version 0.1",
+    )
+    max_grad_norm: float = Field(1.0, gt=0, description="of absolute clipping")
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
     lora: LoraSpec | None = None
     probe_every: int = Field(50, ge=0, description="steps between probe rewards; 0: never")
@@ -113,6 +125,15 @@ class TrainingSpec(Settings):
         "a weighted sum, such as 'proxy*0.5+gold*0.5'; a list is a sum",
     )
 
+    @model_validator(mode="after")
+    def _norm_of_absolute_clipping(self) -> Self:
+        default = type(self).model_fields["max_grad_norm"].default
+        if self.clipping != "absolute" and self.max_grad_norm != default:
+            raise ValueError(
+                "max_grad_norm is of absolute clipping: set clipping to absolute, or leave it out"
+            )
+        return self
+
     @field_validator("reward", mode="before")
     @classmethod
     def _summed(cls, value: Any) -> Any:
@@ -123,6 +144,11 @@ class EvaluationSpec(Settings):
     """How every checkpoint is measured."""
 
     n_samples: int = Field(4, ge=1, description="samples per held-out prompt")
+    prompts: Literal["test", "tuning"] = Field(
+        "test",
+        exclude_if=lambda which: which == "test",
+        description="the task's held-out ones, or those that settings are chosen by",
+    )
     limit: int | None = Field(None, ge=1, description="only the first so many prompts")
     batch_size: int = Field(256, ge=1, description="sequences generated at a time; part of the identity")
     seed: Seed = 0
@@ -253,6 +279,11 @@ class CellSpec(Settings):
     loading: LoadingSpec = LoadingSpec()
     generation: GenerationSpec = GenerationSpec()
 
+    @model_validator(mode="before")
+    @classmethod
+    def _of_version_0_1(cls, value: Any) -> Any:
+        return with_first_protocol(value)
+
     @property
     def hash(self) -> str:
         """The cell's identity: SHA-256 of everything above but where files happen to lie."""
@@ -281,6 +312,14 @@ class CellSpec(Settings):
         return f"{label}-{strength}-{self.seed}-{self.hash[:8]}"
 
 
+def with_first_protocol(stored: Any) -> Any:
+    """Stored settings with how version 0.1 trained, if they don't say how batches are drawn: they are its."""
+    training = stored.get("training") if isinstance(stored, dict) else None
+    if isinstance(training, dict) and not FIRST_PROTOCOL.keys() & training.keys():
+        return {**stored, "training": {**training, **FIRST_PROTOCOL}}
+    return stored
+
+
 def without_later_defaults(settings: dict[str, Any]) -> dict[str, Any]:
     """The settings of a cell without fields at their default that the first published cells didn't have.
 
@@ -299,7 +338,24 @@ def without_later_defaults(settings: dict[str, Any]) -> dict[str, Any]:
         kept["loading"] = changed
         if not changed:
             del kept["loading"]
+    if isinstance(training := kept.get("training"), dict):
+        same = kept.get("strength", "") is None  # the reference policy itself: it isn't trained
+        same = same or FIRST_PROTOCOL.items() <= training.items()
+        kept["training"] = {name: v for name, v in training.items() if not (same and name in FIRST_PROTOCOL)}
     return kept
+
+
+class TunedRates(Settings):
+    """Learning rates that ``rpo-bench tune`` chose, by ``method@base model``."""
+
+    file: str = Field(description="content hash of the file")
+    rates: dict[str, Annotated[float, Field(gt=0)]]
+    configurations: dict[str, int] = Field(description="how many were tried for each")
+
+
+def tuned_key(method: str, model: str) -> str:
+    """How tuned learning rates are found: by the method's label and the base model's name."""
+    return f"{method}@{model}"
 
 
 class RunSpec(Settings):
@@ -317,6 +373,7 @@ class RunSpec(Settings):
     learning_rates: tuple[Annotated[float, Field(gt=0)], ...] = Field(
         (), description="a sweep: every cell at each of them, in place of the training's one"
     )
+    tuned: TunedRates | None = Field(None, description="in place of the methods' usual learning rates")
     training: TrainingSpec = TrainingSpec()
     evaluation: EvaluationSpec = EvaluationSpec()
     prompt_format: str | None = Field(

@@ -36,10 +36,11 @@ def stability(log: Sequence[Mapping[str, Any]], diverged: bool | None = None) ->
     - ``grad_spike_share``: share of steps whose gradient norm (before clipping) is over five times the median
       of the steps before it.
     - ``grad_peak``: the largest such ratio.
+    - ``clipped_share``: share of steps whose gradient was clipped.
 
     Args:
-        log: Entries with ``step`` and any of loss, log_ratio (or kl), grad_norm, probe_reward; null means
-            a number that wasn't finite.
+        log: Entries with ``step`` and any of loss, log_ratio (or kl), grad_norm, clipped, probe_reward; null
+            means a number that wasn't finite.
         diverged: What is known from elsewhere; None: judge by the log.
     """
     entries = sorted(log, key=lambda entry: entry.get("step", 0))
@@ -47,7 +48,7 @@ def stability(log: Sequence[Mapping[str, Any]], diverged: bool | None = None) ->
     log_ratio = _column(entries, "log_ratio")
     if not log_ratio.size:
         log_ratio = _column(entries, "kl")
-    ratios = _to_running_median(norm)
+    ratios, clipped = _to_running_median(norm), _column(entries, "clipped")
     return {
         "diverged": _flag(_non_finite(entries) if diverged is None else diverged),
         "loss_dispersion": dispersion(loss),
@@ -58,6 +59,7 @@ def stability(log: Sequence[Mapping[str, Any]], diverged: bool | None = None) ->
         "probe_max_drawdown": max_drawdown(probe),
         "grad_spike_share": float((ratios > SPIKE).mean()) if ratios.size else None,
         "grad_peak": float(ratios.max()) if ratios.size else None,
+        "clipped_share": float(clipped[-1]) if clipped.size else None,
     }
 
 

@@ -6,6 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from rpo_bench.spec import (
+    FIRST_PROTOCOL,
     RPO_PAPER_DECODING,
     CellSpec,
     DataSpec,
@@ -166,3 +167,36 @@ class TestDecoding:
         """T 0.7, top-k 50, top-p 0.95, repetition penalty 1.2, no repeated trigram."""
         assert list(RPO_PAPER_DECODING.model_dump().values()) == [0.7, 50, 0.95, 1.2, 3, None]
         assert not RPO_PAPER_DECODING.ancestral
+
+
+def stored_before(spec: CellSpec) -> dict[str, object]:
+    """A cell as version 0.1 stored it: without how batches are drawn and gradients clipped."""
+    values = spec.model_dump(mode="json")
+    values["training"] = {k: v for k, v in values["training"].items() if k not in FIRST_PROTOCOL}
+    return values
+
+
+def test_a_cell_stored_by_version_0_1_was_trained_by_its_protocol_and_keeps_its_identity():
+    """That it is the one of its fields then, the published records show: each holds its hash."""
+    found = CellSpec.model_validate(stored_before(cell()))
+    assert (found.training.batches, found.training.clipping) == ("by_length", "absolute")
+    assert found.hash != cell().hash
+    assert CellSpec.model_validate(found.model_dump(mode="json")).hash == found.hash
+
+
+def test_a_reference_policy_has_one_identity_by_any_protocol():
+    untrained = cell(strength=None)
+    assert CellSpec.model_validate(stored_before(untrained)).hash == untrained.hash
+
+
+@pytest.mark.parametrize("name", ["batches", "clipping"])
+def test_a_protocol_is_part_of_a_trained_cells_identity(name):
+    changed = TrainingSpec(**{**cell().training.model_dump(), name: FIRST_PROTOCOL[name]})
+    assert cell(training=changed).hash != cell().hash
+    assert cell(training=changed).training_hash != cell().training_hash
+
+
+def test_a_norm_is_of_absolute_clipping_alone():
+    with pytest.raises(ValidationError, match="set clipping to absolute"):
+        TrainingSpec(max_grad_norm=2.0)
+    assert TrainingSpec(max_grad_norm=2.0, clipping="absolute").max_grad_norm == 2.0

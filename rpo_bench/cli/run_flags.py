@@ -32,8 +32,26 @@ class TrainingFlags:
     warmup_steps: Annotated[
         int | None, flag("--warmup-steps", "Of the learning rate.", "Training", min=0)
     ] = None
+    batches: Annotated[
+        str | None,
+        flag(
+            "--batches",
+            "uniform: each a random draw of rows; by_length: sorted by length, as version 0.1 did.",
+            "Training",
+            metavar="HOW",
+        ),
+    ] = None
+    clipping: Annotated[
+        str | None,
+        flag(
+            "--clipping",
+            "Of gradients: relative to a method's own recent norms, none, or absolute, as version 0.1 did.",
+            "Training",
+            metavar="HOW",
+        ),
+    ] = None
     max_grad_norm: Annotated[
-        float | None, flag("--max-grad-norm", "Gradients are clipped to it.", "Training")
+        float | None, flag("--max-grad-norm", "The norm of --clipping absolute.", "Training")
     ] = None
     dtype: Annotated[
         str | None, flag("--dtype", "auto, float32 or bfloat16.", "Training", metavar="DTYPE")

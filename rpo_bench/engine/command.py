@@ -10,12 +10,12 @@ from rpo_bench.engine.base_models import Trust
 from rpo_bench.spec import CellSpec, DataSpec, Decoding, EvaluationSpec, LoadingSpec, TrainingSpec
 
 _TRAINING = (
-    "steps", "batch_size", "micro_batch_size", "learning_rate", "warmup_steps", "max_grad_norm",
-    "dtype", "probe_every", "save_every",
+    "steps", "batch_size", "micro_batch_size", "learning_rate", "warmup_steps", "max_grad_norm", "dtype",
+    "probe_every", "save_every",
 )  # fmt: skip
 _EVALUATION = {
-    "n_samples": "n-samples", "limit": "limit", "batch_size": "eval-batch-size", "seed": "eval-seed",
-    "toxicity": "toxicity", "reward": "reward",
+    "prompts": "eval-prompts", "n_samples": "n-samples", "limit": "limit", "batch_size": "eval-batch-size",
+    "seed": "eval-seed", "toxicity": "toxicity", "reward": "reward",
 }  # fmt: skip
 
 
@@ -55,7 +55,7 @@ def train_and_eval_command(spec: CellSpec, given: Given) -> str:
         parts += ["--methods", spec.method.label, "--strengths", strength]
     parts += ["--seeds", str(spec.seed), *_data(spec.data), *_training(spec.training)]
     parts += [*_evaluation(spec.evaluation), *_models(spec, given), *_trust(given.trust)]
-    return shlex.join(parts)
+    return shlex.join([*parts, *_protocol(spec)])
 
 
 def eval_command(spec: CellSpec, checkpoint: str, given: Given) -> str:
@@ -111,14 +111,27 @@ def _data(data: DataSpec) -> list[str]:
 
 def _training(training: TrainingSpec) -> list[str]:
     values = {name.replace("_", "-"): getattr(training, name) for name in _TRAINING}
+    if training.clipping != "absolute":
+        del values["max-grad-norm"]
     values["train-reward"] = None if training.reward == TrainingSpec().reward else training.reward
     if training.lora is not None:
         values |= {"lora-rank": training.lora.rank, "lora-alpha": training.lora.alpha}
     return _options(values)
 
 
+def _protocol(spec: CellSpec) -> list[str]:
+    """How batches are drawn and gradients clipped, where it isn't the default."""
+    if spec.strength is None:
+        return []
+    default = TrainingSpec()
+    values = {name: getattr(spec.training, name) for name in ("batches", "clipping")}
+    return _options({n: None if v == getattr(default, n) else v for n, v in values.items()})
+
+
 def _evaluation(evaluation: EvaluationSpec) -> list[str]:
     values = {flag: getattr(evaluation, name) for name, flag in _EVALUATION.items()}
+    if evaluation.prompts == "test":
+        del values["eval-prompts"]
     default = Decoding().model_dump()
     changed = {k: v for k, v in evaluation.decoding.model_dump().items() if v != default[k]}
     if changed:

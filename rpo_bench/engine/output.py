@@ -17,7 +17,7 @@ from rpo_bench.engine.scoring_advice import only_scoring
 from rpo_bench.errors import UserError
 from rpo_bench.hashing import hash_json
 from rpo_bench.settings_text import read_settings
-from rpo_bench.spec import CellSpec, RunSpec, Settings
+from rpo_bench.spec import CellSpec, RunSpec, Settings, with_first_protocol
 
 
 @dataclass(frozen=True)
@@ -135,7 +135,7 @@ def read_identity(output: Output) -> Identity:
 def read_run_spec(file: Path) -> RunSpec:
     """A run's spec out of a YAML file; raises UserError naming file and field."""
     try:
-        return RunSpec.model_validate(read_yaml(file))
+        return RunSpec.model_validate(with_first_protocol(read_yaml(file)))
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])

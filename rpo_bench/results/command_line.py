@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rpo_bench.results.schema import MetricValue, Record
+from rpo_bench.spec import FIRST_PROTOCOL
 
 JUDGES = "judges"  # under ``extra``: the judges whose win rates a record has, and how they were asked
 _THEN = " && "
@@ -69,9 +70,24 @@ def _parts(command: str) -> list[str] | None:
 
 
 def whole(record: Record) -> Record:
-    """A record of an earlier version with what its win rates take in its command.
+    """A record of an earlier version with all in its command that makes it again today."""
+    return _judged(_of_its_protocol(record))
 
-    What those had of a task's own judge came from a run: one sample of each prompt.
+
+def _of_its_protocol(record: Record) -> Record:
+    """A record with flags for how its batches were drawn and its gradients clipped, where it lacks them."""
+    training, parts = record.spec.training, _parts(record.command) or []
+    trained = record.spec.strength is not None and parts[1:2] in (["train-and-eval"], ["train"])
+    if not trained or not FIRST_PROTOCOL.items() <= training.model_dump().items() or "--batches" in parts:
+        return record
+    flags = {f"--{name}": value for name, value in FIRST_PROTOCOL.items()}
+    return record.model_copy(update={"command": with_flags(record.command, flags)})
+
+
+def _judged(record: Record) -> Record:
+    """A record with what its win rates take in its command.
+
+    What an earlier version's had of a task's own judge came from a run: one sample of each prompt.
     """
     judged = [one for name, one in record.metrics.items() if name.startswith("win_rate")]
     if not judged or JUDGES in record.extra or not (judged[0].backend or "").startswith("embedded:"):

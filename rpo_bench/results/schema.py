@@ -51,6 +51,20 @@ class Cost(Frozen):
     score_seconds: float = 0.0
 
 
+class Seen(Frozen):
+    """What a training learnt from: the same questions of every method, whose answers differ."""
+
+    rows: int = Field(ge=0, description="responses in the data, or sampled by an online method")
+    rows_used: int = Field(ge=0, description="distinct ones that some step learnt from")
+    prompts: int = Field(ge=0, description="distinct prompts among those")
+    presentations: int = Field(ge=0, description="rows of all steps together, repeats counted")
+    epochs: float = Field(ge=0, description="presentations over the rows that could come up")
+    pairs: int | None = Field(
+        None, ge=0, description="pairs made of the rows, where a method learns from them"
+    )
+    pairs_used: int | None = Field(None, ge=0, description="distinct ones that some step learnt from")
+
+
 class Environment(Frozen):
     """Where and with what it was made."""
 
@@ -78,6 +92,7 @@ class Record(Frozen):
     metrics: dict[str, MetricValue]
     stability: dict[str, float | None]
     cost: Cost
+    seen: Seen | None = Field(None, description="None: of version 0.1, or not trained here")
     environment: Environment
     hashes: dict[str, str] = Field(description="prompts, samples, scores, training log, checkpoint weights")
     command: Annotated[str, AfterValidator(without_secrets)] = Field(description="reproduces this row")

@@ -7,6 +7,7 @@ from rpo_bench.site.board import Section
 
 #: Measure → what it is; see :mod:`rpo_bench.stability`.
 MEASURES = {
+    "clipped_share": "Share of steps whose gradient was clipped.",
     "grad_peak": "The largest gradient norm, before clipping, over the median of the steps before it.",
     "grad_spike_share": "Share of steps whose gradient norm is over five times the median of those before.",
     "log_ratio_dispersion": "Interquartile range of the mean log-ratio about its running median, nats.",

@@ -3,10 +3,11 @@
 import os
 
 import pytest
+import yaml
 
 from rpo_bench.engine.output import Identity, Output, begin, check_same_run, only_run
 from rpo_bench.errors import UserError
-from rpo_bench.spec import EvaluationSpec, MethodSpec, RunSpec, TrainingSpec
+from rpo_bench.spec import FIRST_PROTOCOL, EvaluationSpec, MethodSpec, RunSpec, TrainingSpec
 
 SPEC = RunSpec(methods=(MethodSpec(name="sft"),))
 IDENTITY = Identity(task="t", task_hash="a" * 64, data={"m": "b" * 64}, models={"m": "c" * 64})
@@ -48,6 +49,17 @@ def test_more_methods_seeds_strengths_and_models_are_welcome(output):
 def test_what_could_not_be_compared_is_refused_by_name(output, spec, identity, message):
     with pytest.raises(UserError, match=message):
         check_same_run(output, spec, IDENTITY.model_copy(update=identity))
+
+
+def test_a_folder_of_version_0_1_takes_no_cells_of_another_protocol(output):
+    """Its spec says nothing of batches and clipping."""
+    spec = yaml.safe_load(output.spec.read_text())
+    for name in FIRST_PROTOCOL:
+        del spec["training"][name]
+    output.spec.write_text(yaml.safe_dump(spec))
+    with pytest.raises(UserError, match=r"training\.batches is by_length there and uniform here"):
+        check_same_run(output, SPEC, IDENTITY)
+    check_same_run(output, changed(training=TrainingSpec(**FIRST_PROTOCOL)), IDENTITY)
 
 
 def test_finished_checkpoints_may_have_been_trained_in_any_way(output):
