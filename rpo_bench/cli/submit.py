@@ -49,8 +49,8 @@ def check(
 def _print(report: "SubmitReport") -> None:
     from rich.text import Text
 
-    from rpo_bench.site.text import counted
     from rpo_bench.visible import visible
+    from rpo_bench.wording import counted
 
     console = out()
     for one in report.checks:

@@ -11,6 +11,7 @@ from rpo_bench.compare.frontiers import Reach, reach, seeds_of, standings
 from rpo_bench.compare.items import Item
 from rpo_bench.compare.pairs import Compared, Match, compare_pair, matches, prompts_apart
 from rpo_bench.compare.panels import Panel
+from rpo_bench.compare.protocol_notes import protocol_notes
 from rpo_bench.compare.report import Comparison, PromptGap, Section, Standing
 from rpo_bench.compare.texts import prompt_texts
 from rpo_bench.errors import UserError, did_you_mean
@@ -211,7 +212,7 @@ def _notes(
     oracle: Oracle | str,
     options: Options,
 ) -> tuple[str, ...]:
-    notes = []
+    notes = [*protocol_notes(panel)]
     for item in items:
         if item.lost:
             notes.append(f"{item.label}: {item.lost} checkpoints diverged and have no measurement.")

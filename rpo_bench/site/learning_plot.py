@@ -11,7 +11,7 @@ from rpo_bench.results.store import StoredRecord, read_train_log
 from rpo_bench.site.board import Section
 from rpo_bench.site.palette import Look
 from rpo_bench.site.svg import Axes, Frame, Scale, figure, padded, path, tag
-from rpo_bench.site.text import counted
+from rpo_bench.wording import counted
 
 #: What is followed: the first that a section's logs hold.
 FOLLOWED = {

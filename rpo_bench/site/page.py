@@ -26,10 +26,11 @@ from rpo_bench.site.row_ranks import row_ranks
 from rpo_bench.site.stability_table import MEASURES, Stability, stability
 from rpo_bench.site.svg import Frame, key
 from rpo_bench.site.table import BoardRow, Column, Value, shown_columns
-from rpo_bench.site.text import bounds, counted, number, strength_text
+from rpo_bench.site.text import bounds, number, strength_text
 from rpo_bench.site.trade_offs import scatter
 from rpo_bench.spec import Decoding
 from rpo_bench.visible import visible
+from rpo_bench.wording import counted
 
 _TRADE_WIDE = Frame(540, 340, left=50, right=12, top=34, bottom=50)
 _TRADE_NARROW = Frame(360, 290, left=46, right=10, top=34, bottom=50)

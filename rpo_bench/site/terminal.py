@@ -14,8 +14,9 @@ from rpo_bench.screen import SafeConsole
 from rpo_bench.site.about import left_out
 from rpo_bench.site.board import Board, Section
 from rpo_bench.site.table import BoardRow, Column, shown_columns
-from rpo_bench.site.text import DASH, counted, estimate, listed, number, strength_text
+from rpo_bench.site.text import DASH, estimate, number, strength_text
 from rpo_bench.visible import visible
+from rpo_bench.wording import counted, listed
 
 _PLAIN_WIDTH = 200  # where nobody says how wide it is
 _ARROWS = {"higher": " ↑", "lower": " ↓", "": ""}

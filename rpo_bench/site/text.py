@@ -71,13 +71,3 @@ def share_text(interval: Interval) -> str:
 def strength_text(name: str, value: float | None) -> str:
     """``τ = 0.3``, or nothing for a policy that has no strength: not trained, or trained elsewhere."""
     return "" if value is None or not name else f"{_GREEK.get(name, name)} = {value:g}"
-
-
-def counted(n: int, noun: str, plural: str | None = None) -> str:
-    """``1 seed``, ``3 seeds``."""
-    return f"{n:,} {noun if n == 1 else plural or noun + 's'}"
-
-
-def listed(names: list[str]) -> str:
-    """``a``, ``a and b``, ``a, b and c``."""
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}" if names else ""

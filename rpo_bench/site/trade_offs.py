@@ -10,7 +10,8 @@ from rpo_bench.site.board import Section
 from rpo_bench.site.palette import REFERENCE, Look
 from rpo_bench.site.svg import Axes, Frame, Scale, figure, marker, padded, path, tag
 from rpo_bench.site.table import COLUMNS, BoardRow, Column
-from rpo_bench.site.text import counted, estimate, listed, strength_text
+from rpo_bench.site.text import estimate, strength_text
+from rpo_bench.wording import counted, listed
 
 _COLUMN = {column.metric: column for column in COLUMNS}
 

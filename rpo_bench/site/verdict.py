@@ -3,10 +3,12 @@
 from dataclasses import dataclass
 
 from rpo_bench.compare.panels import Panel
+from rpo_bench.compare.protocol_notes import protocol_notes
 from rpo_bench.results.store import StoredRecord
 from rpo_bench.site.equal_kl import Ranking, Standing
-from rpo_bench.site.text import counted, estimate, listed, number
+from rpo_bench.site.text import estimate, number
 from rpo_bench.stats.making import negated
+from rpo_bench.wording import counted, listed
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,9 @@ class Verdict:
 def verdict(panel: Panel, ranking: Ranking | None) -> Verdict:
     """Says who wins a panel at its KL budget."""
     if ranking is None:
-        return Verdict(f"Nothing can be compared at equal KL: {_obstacle(panel)}.", "", "", False, ())
+        return Verdict(
+            f"Nothing can be compared at equal KL: {_obstacle(panel)}.", "", "", False, protocol_notes(panel)
+        )
     leader = ranking.leader
     others = _rivals(ranking)
     before = f"At {ranking.budget:g} nats of KL, "
@@ -42,13 +46,13 @@ def verdict(panel: Panel, ranking: Ranking | None) -> Verdict:
         alone = len(ranking.standings) == 1
         only = "the only method here" if alone else "the only baseline with several training seeds"
         after = f", {only}, earns a reward of {reward}."
-        return Verdict(before, leader.label, after, False, _notes(ranking))
+        return Verdict(before, leader.label, after, False, _notes(panel, ranking))
     rival = others[0]
     equals = [one.label for one in others if not one.resolved]
     lead = f"{_difference(rival)} more than {rival.label}"
     if not equals:
         after = f" earns the most reward: {reward}, {lead}, the next."
-        return Verdict(before, leader.label, after, True, _notes(ranking))
+        return Verdict(before, leader.label, after, True, _notes(panel, ranking))
     before += "no method is shown to win: "
     after = f" leads with {reward}, {lead}, but "
     if min(leader.seeds, rival.seeds) == 1:
@@ -56,7 +60,7 @@ def verdict(panel: Panel, ranking: Ranking | None) -> Verdict:
     else:
         whom = "any of the others" if 1 < len(others) == len(equals) else listed(equals)
         after += f"its lead over {whom} isn't resolved."
-    return Verdict(before, leader.label, after, False, _notes(ranking))
+    return Verdict(before, leader.label, after, False, _notes(panel, ranking))
 
 
 def _rivals(ranking: Ranking) -> list[Standing]:
@@ -106,8 +110,8 @@ def _difference(standing: Standing) -> str:
     return estimate(standing.behind) if standing.behind else ""
 
 
-def _notes(ranking: Ranking) -> tuple[str, ...]:
-    notes = [*_added(ranking), *_single(ranking)]
+def _notes(panel: Panel, ranking: Ranking) -> tuple[str, ...]:
+    notes = [*protocol_notes(panel), *_added(ranking), *_single(ranking)]
     if few := _few_seeds(ranking):
         notes.append(f"Preliminary: {few}, where five are publishable.")
     short = [
