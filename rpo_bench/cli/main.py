@@ -11,6 +11,7 @@ VERBS = {
         "rpo_bench.cli.train_and_eval:train_and_eval",
         "Train methods × strengths × seeds, measure every checkpoint, publish the board.",
     ),
+    "tune": Verb("rpo_bench.cli.tune:tune", "Choose each method's learning rate, with equal effort."),
     "train": Verb("rpo_bench.cli.train:train", "Train one checkpoint."),
     "eval": Verb("rpo_bench.cli.eval:eval_", "Measure a finished checkpoint; nothing is trained."),
     "base": Verb("rpo_bench.cli.base:base", "Make a tokenizer and a small language model from a file."),

@@ -18,6 +18,15 @@ if TYPE_CHECKING:
 class EvaluationFlags:
     """How checkpoints are measured."""
 
+    eval_prompts: Annotated[
+        str | None,
+        flag(
+            "--eval-prompts",
+            "test: the held-out ones; tuning: a fifth of the training prompts, which aren't trained on then.",
+            "Evaluation",
+            metavar="WHICH",
+        ),
+    ] = None
     n_samples: Annotated[
         int | None, flag("--n-samples", "Samples per held-out prompt.", "Evaluation", min=1)
     ] = None
@@ -53,7 +62,7 @@ class EvaluationFlags:
 
     def changes(self, decoding: dict[str, Any]) -> dict[str, Any]:
         """The fields of EvaluationSpec that were given; ``decoding`` is what --gen-kwargs changes."""
-        names = {"eval_batch_size": "batch_size", "eval_seed": "seed"}
+        names = {"eval_batch_size": "batch_size", "eval_seed": "seed", "eval_prompts": "prompts"}
         given = {
             names.get(f.name, f.name): getattr(self, f.name)
             for f in fields(self)

@@ -4,7 +4,7 @@ import tempfile
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -12,6 +12,7 @@ from rpo_bench.cli.knobs import KnobFlags
 from rpo_bench.cli.measuring_flags import EvaluationFlags, GenerationFlags, HarnessFlags, JudgingFlags
 from rpo_bench.cli.options import flag, with_flags
 from rpo_bench.cli.run_flags import DataFlags, ModelFlags, RunnerFlags, TrainingFlags, TrustFlags
+from rpo_bench.errors import UserError
 
 if TYPE_CHECKING:
     from rpo_bench.engine.matrix import Site
@@ -57,6 +58,15 @@ class MatrixFlags:
         str | None,
         flag("--sweep", '"lr=1e-4,2e-4": every cell at each of these learning rates.', "What to run"),
     ] = None
+    tuned: Annotated[
+        Path | None,
+        flag(
+            "--tuned",
+            "The file of rpo-bench tune: each method at its own learning rate.",
+            "What to run",
+            metavar="FILE",
+        ),
+    ] = None
     dry_run: Annotated[
         bool,
         flag(
@@ -99,7 +109,7 @@ def train_and_eval(
 
     texts = {name: getattr(matrix, name) for name in ("methods", "strengths", "seeds", "models", "sweep")}
     layers = layers_of(matrix.preset, matrix.config)
-    further = models.changes() | generation.changes()
+    further = models.changes() | generation.changes() | _tuned(matrix, training)
     spec = build_spec(layers, texts, data, training, evaluation, further, knobs)
     if matrix.dry_run and print_price(spec, layers, matrix.gpu, matrix.mfu, data.include_path):
         return
@@ -112,6 +122,18 @@ def train_and_eval(
         return
     done = run_matrix(spec, site, voice_of(runner.quiet))
     raise typer.Exit(finish(done))
+
+
+def _tuned(matrix: MatrixFlags, training: TrainingFlags) -> dict[str, Any]:
+    """The field of RunSpec that --tuned sets."""
+    if matrix.tuned is None:
+        return {}
+    from rpo_bench.tuning.schema import read_tuned
+
+    if training.learning_rate is not None or matrix.sweep is not None:
+        raise UserError("--tuned says which learning rates: leave out --learning-rate and --sweep.")
+    tuned, digest = read_tuned(matrix.tuned)
+    return {"tuned": tuned.rates_by_key(digest)}
 
 
 def _dry_run(spec: "RunSpec", site: "Site") -> None:

@@ -14,7 +14,7 @@ from rpo_bench.engine.work import CellWork, Stage
 from rpo_bench.methods import resolve_method
 from rpo_bench.results.places import from_here
 from rpo_bench.results.store import BrokenRecord, cell_folder, read_record
-from rpo_bench.spec import CellSpec
+from rpo_bench.spec import CellSpec, RunSpec, tuned_key
 from trainers.objective import Need
 
 # Seconds on one core with the embedded model; they order the jobs and weigh the time left, nothing else.
@@ -133,7 +133,18 @@ def cell_work(plan: Plan, cell: PlannedCell, output: Output, threads: int) -> Ce
         checkpoint=cell.checkpoint,
         command=_command(plan, cell),
         heldout_folder=plan.task.heldout_folder,
+        tuned=_tuned(plan.spec, cell.spec),
     )
+
+
+def _tuned(spec: RunSpec, cell: CellSpec) -> dict[str, str | int] | None:
+    """What a cell's learning rate was tuned by; None where it is another one."""
+    key = tuned_key(cell.method.label, cell.model)
+    if spec.tuned is None or key not in spec.tuned.rates:
+        return None
+    if spec.tuned.rates[key] != cell.training.learning_rate:
+        return None
+    return {"file": spec.tuned.file, "configurations": spec.tuned.configurations[key]}
 
 
 def _command(plan: Plan, cell: PlannedCell) -> str:

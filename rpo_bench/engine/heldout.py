@@ -43,7 +43,7 @@ def fitting_task(
     kept = prompts
     for model in models if long != "fail" else ():
         kept = fitting(kept, model, tokenizer_of(model, trust), new_tokens, cut=long == "truncate")
-    return task if kept == prompts else replace(task, heldout_folder=_written(task, kept, work))
+    return task if kept == prompts else replace(task, heldout_folder=written(task, kept, work))
 
 
 def fitting(
@@ -92,7 +92,7 @@ def shortened(
     return tuple(p if text is None else p.model_copy(update={"text": text}) for p, text in shown)
 
 
-def _written(task: Task, prompts: Sequence[Prompt], work: Path) -> Path:
+def written(task: Task, prompts: Sequence[Prompt], work: Path) -> Path:
     """Writes the prompts below ``work``, where worker processes find them too."""
     rows = [prompt.model_dump(mode="json") for prompt in prompts]
     folder = work / "tasks" / f"{task.spec.name}-{hash_json(rows)[:12]}"

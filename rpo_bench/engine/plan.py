@@ -44,9 +44,10 @@ from rpo_bench.engine.tokens import (
     save_examples,
     tokenizer_of,
 )
+from rpo_bench.engine.tuning_prompts import for_tuning
 from rpo_bench.hashing import hash_json
 from rpo_bench.metrics.toxicity import toxicity_metric
-from rpo_bench.spec import CellSpec, DataSpec, MethodSpec, RunSpec, TrainingSpec
+from rpo_bench.spec import CellSpec, DataSpec, MethodSpec, RunSpec, TrainingSpec, tuned_key
 from rpo_bench.tasks import Task, load_task
 from trainers.objective import Need
 from trainers.tracking import check_trackers
@@ -135,6 +136,8 @@ def plan_run(spec: RunSpec, surroundings: Surroundings) -> Plan:
     with collected_warnings() as warnings:
         check_evaluation(spec, surroundings.trust)
         task, data, models = _materials(spec, surroundings)
+        if spec.evaluation.prompts == "tuning":
+            task, data = for_tuning(task, data, surroundings.work)
         check_proxy(task, surroundings.trust)
         warnings += check_training_reward(choices, spec, task, surroundings.trust)
         try_evaluation_reward(spec.evaluation, task, surroundings.trust)
@@ -145,6 +148,7 @@ def plan_run(spec: RunSpec, surroundings: Surroundings) -> Plan:
             warnings += check_needs(choices, rows.rows, rows.where)
             check_critic_start(choices, spec.training.reward, task, model, surroundings.trust)
             _tokenise(spec, task, rows, model, surroundings)
+    warnings += _untuned(spec, choices, models)
     task_hash = task_identity(task, spec.evaluation)
     cells = [reference_cell(spec, task, task_hash, model) for model in models]
     for model, choice in itertools.product(models, choices):
@@ -252,13 +256,30 @@ def reference_cell(spec: RunSpec, task: Task, task_hash: str, model: BaseModel) 
     return PlannedCell(identity, "", model, 0.0)
 
 
+def usual_rate(spec: RunSpec, task: Task, choice: Choice, model: str) -> float:
+    """The learning rate where none is swept: the run's, else the tuned one, the task's, the method's own."""
+    rates = {"*": choice.method.default_learning_rate, **task.spec.learning_rates}
+    tuned = {} if spec.tuned is None else spec.tuned.rates
+    usual = rates.get(choice.spec.name, rates["*"])
+    return spec.training.learning_rate or tuned.get(tuned_key(choice.spec.label, model), usual)
+
+
+def _untuned(spec: RunSpec, choices: Sequence[Choice], models: Sequence[BaseModel]) -> list[str]:
+    """A warning for what the tuned file has no learning rate of."""
+    if spec.tuned is None:
+        return []
+    keys = [tuned_key(choice.spec.label, model.name) for model in models for choice in choices]
+    missing = [key for key in keys if key not in spec.tuned.rates]
+    if not missing:
+        return []
+    return [f"The tuned file says nothing of {', '.join(missing)}: usual learning rates are used there."]
+
+
 def planned_cells(
     spec: RunSpec, task: Task, task_hash: str, data: TrainingData, model: BaseModel, choice: Choice
 ) -> Iterator[PlannedCell]:
     """All cells of one method on one model: its strengths × the run's seeds."""
-    rates = {"*": choice.method.default_learning_rate, **task.spec.learning_rates}
-    learning_rate = spec.training.learning_rate or rates.get(choice.spec.name, rates["*"])
-    swept = spec.learning_rates or (learning_rate,)
+    swept = spec.learning_rates or (usual_rate(spec, task, choice, model.name),)
     cost = 1.0 + sum(_STEP_COST.get(need, 0.0) for need in choice.method.needs)
     online = Need.ROLLOUTS in choice.method.needs
     reward = spec.training.reward if online else GOLD

@@ -28,7 +28,7 @@ from rpo_bench.results.environment import environment
 from rpo_bench.results.json_lines import read_json_lines, read_objects, write_json_lines
 from rpo_bench.results.places import told
 from rpo_bench.results.samples import StoredSample
-from rpo_bench.results.schema import Cost, MetricValue, Record
+from rpo_bench.results.schema import Cost, MetricValue, Record, Seen
 from rpo_bench.results.store import (
     SAMPLES_FILE,
     SCORES_FILE,
@@ -114,6 +114,8 @@ def _record(
     extra = {name: generated[name] for name in ("generation",) if name in generated}
     if fitted is not None:
         extra |= {"plan_hash": fitted.plan_hash, "steps": fitted.steps}
+    if work.tuned is not None:
+        extra["tuned"] = dict(work.tuned)
     return Record(
         spec=work.spec.model_copy(update={"model_path": told(work.spec.model_path, work.spec.model)}),
         cell=work.spec.hash,
@@ -131,6 +133,7 @@ def _record(
             generate_seconds=generated["seconds"],
             score_seconds=seconds,
         ),
+        seen=None if fitted is None or fitted.seen is None else Seen(**vars(fitted.seen)),
         environment=environment(
             "cuda" if torch.cuda.is_available() else "cpu",
             "float32" if fitted is None else fitted.dtype,

@@ -1,5 +1,6 @@
 """What a worker process is told: which stage of which cell, and where everything lies."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -46,6 +47,7 @@ class CellWork:
         threads: of torch.
         checkpoint: a finished checkpoint to measure; None: the base model, or what training leaves.
         command: reproduces the cell.
+        tuned: hash of the file that its learning rate is of, and configurations tried; None without.
     """
 
     spec: CellSpec
@@ -58,6 +60,7 @@ class CellWork:
     checkpoint: Path | None
     command: str
     heldout_folder: Path | None = None
+    tuned: Mapping[str, str | int] | None = None
 
     @property
     def policy(self) -> Path:

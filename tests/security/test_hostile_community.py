@@ -33,6 +33,7 @@ READS = [
 READS_NONE = {
     "train-and-eval": "its own output; a stored spec has to be named with --config",
     "train": "its own output",
+    "tune": "its own output; the file that it writes is read by its schema, see tuning/test_tune.py",
     "base": "rows and a config that the user names",
     "reward-model": "rows and a model that the user names",
     "data": "rows that the user names",

@@ -1,0 +1,115 @@
+"""``rpo-bench tune``: the learning rate of every method, by the same number of configurations each."""
+
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from rpo_bench.cli.measuring_flags import EvaluationFlags, JudgingFlags
+from rpo_bench.cli.options import flag, with_flags
+from rpo_bench.cli.run_flags import DataFlags, ModelFlags, RunnerFlags, TrainingFlags, TrustFlags
+from rpo_bench.errors import UserError
+
+if TYPE_CHECKING:
+    from rpo_bench.tuning.run import Tuning
+
+
+@dataclass(frozen=True)
+class TuneFlags:
+    """What is tuned, and how much is tried."""
+
+    methods: Annotated[
+        str | None,
+        flag("--methods", 'E.g. "sft,rpo,ppo(inner_epochs=4)"; the preset\'s otherwise.', "What to tune"),
+    ] = None
+    models: Annotated[
+        str | None,
+        flag("--models", "Base models, as in train-and-eval.", "What to tune", aliases=("--model",)),
+    ] = None
+    seeds: Annotated[
+        str, flag("--seeds", "Of the tuning: one or two.", "What to tune", aliases=("--seed",))
+    ] = "0"
+    rates: Annotated[
+        int, flag("--rates", "Learning rates of each method, a factor of 3 apart.", "What to tune", min=2)
+    ] = 4
+    strengths: Annotated[
+        int,
+        flag("--strengths-per-rate", "Strengths of each learning rate, at most.", "What to tune", min=2),
+    ] = 6
+    kl_budgets: Annotated[
+        str,
+        flag("--kl-budgets", "KL in nats near which strengths are placed.", "What to tune"),
+    ] = "0.3,0.5,0.75"
+
+
+@with_flags
+def tune(
+    what: TuneFlags,
+    data: DataFlags,
+    training: TrainingFlags,
+    evaluation: EvaluationFlags,
+    models: ModelFlags,
+    runner: RunnerFlags,
+    trust: TrustFlags,
+) -> None:
+    """Chooses each method's learning rate on prompts that are neither trained nor tested on.
+
+    Every method gets the same number of configurations. Run again, it goes on; train-and-eval takes the file
+    that it writes with --tuned.
+    """
+    begun = time.monotonic()
+    from rpo_bench.cli.ending import site_of, voice_of
+    from rpo_bench.cli.spec_building import build_spec, layers_of
+    from rpo_bench.tuning.run import tune as tuned
+    from rpo_bench.tuning.search import Effort
+
+    if evaluation.eval_prompts is not None:
+        raise UserError("tune measures on tuning prompts: leave out --eval-prompts.")
+    if training.learning_rate is not None:
+        raise UserError("tune searches the learning rate: leave out --learning-rate.")
+    effort = Effort(what.rates, what.strengths, _budgets(what.kl_budgets))
+    texts = {"methods": what.methods, "seeds": what.seeds, "models": what.models}
+    layers = layers_of(None, None)
+    spec = build_spec(layers, texts, data, training, evaluation, models.changes())
+    spec = spec.model_copy(update={"strengths": {}, "n_strengths": None})
+    root = runner.output_path or Path("runs") / f"tune-{Path(spec.task).name}"
+    site = replace(site_of(root, runner, trust, JudgingFlags(), begun), include_path=data.include_path)
+    raise typer.Exit(_finish(tuned(spec, effort, site, voice_of(runner.quiet))))
+
+
+def _budgets(text: str) -> tuple[float, ...]:
+    try:
+        found = tuple(sorted({float(part) for part in text.split(",")}))
+    except ValueError:
+        found = ()
+    if not found or not all(0 < budget < 1000 for budget in found):
+        raise UserError(f"--kl-budgets {text}: write numbers of nats above 0, such as 0.3,0.5,0.75.")
+    return found
+
+
+def _finish(done: "Tuning") -> int:
+    from rpo_bench.cli.console import err, out, print_table
+    from rpo_bench.engine.run import failure_lines
+
+    if done.tuned is None or done.file is None:
+        lost = {outcome.job.cell for outcome in done.failures}
+        for line in failure_lines(done.failures, lost):
+            err().print(line, soft_wrap=True)
+        err().print("The same command tries them again.")
+        return 1
+    head = ["Base model", "Method", "Learning rate", f"Area to {max(done.tuned.budgets):g} nats", "Tried"]
+    rows = [
+        [
+            one.model,
+            one.method,
+            f"{one.learning_rate:g}{' (edge)' if one.on_edge else ''}",
+            f"{one.area:.3f}",
+            str(len(one.configurations)),
+        ]
+        for one in done.tuned.choices
+    ]
+    print_table("Tuned", head, rows)
+    out().print(f"{done.file}: give it to train-and-eval with --tuned.", soft_wrap=True)
+    return 0

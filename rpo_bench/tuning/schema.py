@@ -1,0 +1,86 @@
+"""The file that tuning writes: every configuration that was tried, what it gave, and the choice."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import ConfigDict, Field, ValidationError
+
+from rpo_bench.atomic import atomic_file
+from rpo_bench.errors import UserError
+from rpo_bench.hashing import hash_file
+from rpo_bench.reading import read_text
+from rpo_bench.spec import Frozen, TunedRates, tuned_key
+
+
+class _Part(Frozen):
+    """A part of the file: finite numbers alone, and nothing taken for a number that is none."""
+
+    model_config = ConfigDict(allow_inf_nan=False, strict=True)
+
+
+class Configuration(_Part):
+    """One cell: a learning rate, a strength and a seed, on the tuning prompts."""
+
+    learning_rate: float
+    strength: float
+    seed: int
+    kl: float | None = Field(description="nats per sequence; None: it diverged")
+    reward: float | None
+    cell: str = Field(description="hash of the cell that has the record")
+
+
+class Choice(_Part):
+    """What a method was tuned to on a base model."""
+
+    model: str
+    method: str
+    strength_name: str
+    learning_rate: float = Field(gt=0)
+    area: float = Field(description="mean gain over the reference for budgets up to the cap")
+    areas: dict[str, float] = Field(description="of each learning rate that was tried")
+    best_of: tuple[float, ...] = Field(description="expected best area of k of them, k = 1 …")
+    on_edge: bool = Field(description="whether the best learning rate is the smallest or largest tried")
+    not_bracketed: tuple[float, ...] = Field(description="budgets without close strengths on both sides")
+    configurations: tuple[Configuration, ...]
+
+
+class Tuned(_Part):
+    """tuned.json."""
+
+    schema_version: Literal[1] = 1
+    task: str
+    task_hash: str = Field(description="content hash of the tuning prompts and the reward")
+    steps: int
+    budgets: tuple[float, ...] = Field(description="KL in nats; the largest is the cap of the area")
+    rates: int = Field(description="learning rates of each method, before its grid grew")
+    strengths: int = Field(description="strengths of each learning rate, at most")
+    choices: tuple[Choice, ...]
+
+    def rates_by_key(self, digest: str) -> TunedRates:
+        """What a run takes of it; ``digest`` is the file's content hash."""
+        by_key = {tuned_key(one.method, one.model): one for one in self.choices}
+        return TunedRates(
+            file=digest,
+            rates={key: one.learning_rate for key, one in by_key.items()},
+            configurations={key: len(one.configurations) for key, one in by_key.items()},
+        )
+
+
+def write_tuned(file: Path, tuned: Tuned) -> None:
+    """Writes the file, whole or not at all; the same tuning gives the same bytes."""
+    with atomic_file(file) as temporary:
+        temporary.write_text(tuned.model_dump_json(indent=1) + "\n", encoding="utf-8")
+
+
+def read_tuned(file: Path) -> tuple[Tuned, str]:
+    """A file that ``rpo-bench tune`` wrote, and its content hash.
+
+    Raises:
+        UserError: it can't be read or is none.
+    """
+    try:
+        return Tuned.model_validate_json(read_text(file)), hash_file(file)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "it"
+        raise UserError(f"--tuned {file} is no file of rpo-bench tune: {where}: {first['msg']}.") from error
