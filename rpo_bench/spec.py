@@ -339,7 +339,8 @@ def without_later_defaults(settings: dict[str, Any]) -> dict[str, Any]:
         if not changed:
             del kept["loading"]
     if isinstance(training := kept.get("training"), dict):
-        same = kept.get("strength", "") is None  # the reference policy itself: it isn't trained
+        # The reference policy isn't trained, and nobody knows how a checkpoint from elsewhere was.
+        same = kept.get("strength", "") is None or kept.get("data_hash") == ""
         same = same or FIRST_PROTOCOL.items() <= training.items()
         kept["training"] = {name: v for name, v in training.items() if not (same and name in FIRST_PROTOCOL)}
     return kept
@@ -349,6 +350,8 @@ class TunedRates(Settings):
     """Learning rates that ``rpo-bench tune`` chose, by ``method@base model``."""
 
     file: str = Field(description="content hash of the file")
+    task: str = Field(description="the task that it was tuned on")
+    steps: int = Field(ge=1, description="optimiser steps that it was tuned with")
     rates: dict[str, Annotated[float, Field(gt=0)]]
     configurations: dict[str, int] = Field(description="how many were tried for each")
 

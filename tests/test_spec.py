@@ -200,3 +200,9 @@ def test_a_norm_is_of_absolute_clipping_alone():
     with pytest.raises(ValidationError, match="set clipping to absolute"):
         TrainingSpec(max_grad_norm=2.0)
     assert TrainingSpec(max_grad_norm=2.0, clipping="absolute").max_grad_norm == 2.0
+
+
+def test_a_checkpoint_from_elsewhere_has_one_identity_by_any_protocol():
+    """Nobody knows how it was trained."""
+    foreign = cell(strength=0.0, data_hash="")
+    assert CellSpec.model_validate(stored_before(foreign)).hash == foreign.hash

@@ -64,7 +64,7 @@ class GroupSource:
         self.dtype: DType = dtype
         self.groups = max(1, batch_size // method.group_size)
         self.counts = {"rollouts": 0, "tokens": 0, "used": 0, "presentations": 0}
-        self.prompts: set[int] = set()
+        self.prompts: set[tuple[int, ...]] = set()
         self._device = next(policy.parameters()).device
 
     def effective_groups(self, iteration: int) -> tuple[list[Group], list[Group], float]:
@@ -73,27 +73,29 @@ class GroupSource:
         With filtering, only groups whose rewards differ are kept, as far as draws suffice.
         """
         kept: list[Group] = []
-        owners: list[int] = []
         everything: list[Group] = []
         entropies = []
         draws = _FILTER_DRAWS if self.method.filter_groups else 1
         for draw in range(draws):
             rng = np.random.default_rng([self.seed, iteration, draw, 0x0111])
-            chosen = self._choose(rng)
-            drawn, entropy = self._sample(chosen, rng, iteration)
+            drawn, entropy = self._sample(self._choose(rng), rng, iteration)
             entropies.append(entropy)
             everything += drawn
-            for owner, group in zip(chosen, drawn, strict=True):
-                if not (self.method.filter_groups and group.degenerate):
-                    kept.append(group)
-                    owners.append(owner)
+            wanted = [g for g in drawn if not g.degenerate] if self.method.filter_groups else drawn
+            kept.extend(wanted)
             if len(kept) >= self.groups:
                 break
         if not kept:
-            kept, owners = drawn, chosen  # all degenerate: the iteration has no gradient but the KL's
-        self.prompts.update(owners[: self.groups])
-        self.counts["used"] += len(kept[: self.groups]) * self.method.group_size
+            kept = drawn  # nothing but degenerate groups: the iteration has no gradient but the KL's
         return kept[: self.groups], everything, float(np.mean(entropies))
+
+    def learnt_from(self, groups: Sequence[Group], iteration: int) -> None:
+        """Counts the groups of an iteration, replayed ones among them, once they are settled."""
+        fresh = [group for group in groups if group.born == iteration]
+        self.prompts.update(tuple(group.prompt) for group in fresh)
+        self.counts["used"] += sum(len(group.responses) for group in fresh)
+        shown = sum(len(group.responses) for group in groups)
+        self.counts["presentations"] += shown * self.method.inner_epochs
 
     @property
     def seen(self) -> Seen:
@@ -104,11 +106,11 @@ class GroupSource:
 
     def state(self) -> dict[str, Any]:
         """Plain values, for a checkpoint."""
-        return {"counts": dict(self.counts), "prompts": sorted(self.prompts)}
+        return {"counts": dict(self.counts), "prompts": [list(prompt) for prompt in sorted(self.prompts)]}
 
     def load(self, state: dict[str, Any]) -> None:
         """Takes back what ``state`` gave."""
-        self.counts, self.prompts = dict(state["counts"]), set(state["prompts"])
+        self.counts, self.prompts = dict(state["counts"]), {tuple(prompt) for prompt in state["prompts"]}
 
     def _choose(self, rng: np.random.Generator) -> list[int]:
         count = len(self.world.prompts)

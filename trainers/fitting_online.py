@@ -108,8 +108,9 @@ def _run(trainer: OnlineTrainer, out_dir: Path, probe: Probe | None, progress: P
     done = 0
     if file.is_file():
         saved = torch.load(file, weights_only=True)
-        done = saved["iteration"]
-        trainer.load(saved["state"])
+        if saved["state"].keys() == trainer.state().keys():  # else it is of another version: begin anew
+            done = saved["iteration"]
+            trainer.load(saved["state"])
     log = TrainingLog(out_dir / "train_log.jsonl", done if done else -1, settings.tracked)
     earlier = read_training_log(out_dir / "train_log.jsonl")
     started = time.monotonic() - (earlier[-1]["seconds"] if earlier else 0.0)

@@ -58,16 +58,17 @@ class GradientScale:
         norm = float(total)
         if not math.isfinite(norm):
             return norm
-        limit = self._limit()
         self.steps += 1
+        if norm == 0.0:  # no news: groups rewarded alike, say; a median of zeros would stop what comes later
+            return norm
+        limit = self._limit()
         self.clipped += norm > limit
         if self.clipping == "absolute":
             torch.nn.utils.clip_grads_with_norm_(parameters, self.max_norm, total)
             return norm
         self._recent = [*self._recent, norm][-_RECENT:]
         self._unit = self._unit or norm
-        if norm > 0:
-            torch._foreach_mul_(gradients, min(1.0, limit / norm) / self._unit)
+        torch._foreach_mul_(gradients, min(1.0, limit / norm) / self._unit)
         return norm
 
     def _limit(self) -> float:

@@ -293,7 +293,11 @@ def complete_checkpoints(folder: Path) -> Iterator[Path]:
 
     The trainer's state is what it writes last, in place: a run that was killed may leave half of it.
     """
-    found = [path for path in folder.glob("checkpoint-*") if _is_json(path / "trainer_state.json")]
+    found = [
+        path
+        for path in folder.glob("checkpoint-*")
+        if (path / _SCALES_FILE).is_file() and _is_json(path / "trainer_state.json")
+    ]
     yield from sorted(found, key=lambda path: int(path.name.rpartition("-")[2]), reverse=True)
 
 

@@ -75,12 +75,12 @@ class OnlineTrainer:
         if not self._compares:  # single steps round otherwise than whole passes: one source for both
             fresh = self._rescored(fresh, iteration)
         groups = self.buffer.replace(fresh, iteration) if self.buffer.size else fresh
+        self.source.learnt_from(groups, iteration)
         rollouts = self._assemble(groups, iteration)
-        self.source.counts["presentations"] += len(rollouts) * self.method.inner_epochs
         advantages, returns = self._advantages(rollouts)
         record = self._describe(drawn, rollouts) | {"entropy": entropy}
         record |= self._inner_epochs(rollouts, advantages, returns, iteration)
-        record |= self._mismatch.record()
+        record |= self._mismatch.record() | {"clipped": self.scales.policy.clipped_share}
         self._adapt_kl(record["kl"])
         seconds = time.perf_counter() - started
         return record | {"generation_share": (sampled - started) / seconds} | self.source.counts

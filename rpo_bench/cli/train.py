@@ -16,6 +16,7 @@ from rpo_bench.cli.run_flags import DataFlags, ModelFlags, TrainingFlags, TrustF
 from rpo_bench.engine.output import difference, flat, read_yaml
 from rpo_bench.errors import UserError
 from rpo_bench.plain_data import MAX_SEED
+from rpo_bench.spec import with_first_protocol
 
 if TYPE_CHECKING:
     from rpo_bench.engine.work import CellWork
@@ -161,7 +162,7 @@ def _check_same(root: Path, spec: dict[str, Any]) -> None:
     file = root / "spec.yaml"
     if not file.is_file():
         return
-    earlier = read_yaml(file)
+    earlier = with_first_protocol(read_yaml(file))
     for name in ("model_path", "evaluation", "task_hash"):
         spec.pop(name, None)
         earlier.pop(name, None)

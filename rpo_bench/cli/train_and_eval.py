@@ -12,7 +12,6 @@ from rpo_bench.cli.knobs import KnobFlags
 from rpo_bench.cli.measuring_flags import EvaluationFlags, GenerationFlags, HarnessFlags, JudgingFlags
 from rpo_bench.cli.options import flag, with_flags
 from rpo_bench.cli.run_flags import DataFlags, ModelFlags, RunnerFlags, TrainingFlags, TrustFlags
-from rpo_bench.errors import UserError
 
 if TYPE_CHECKING:
     from rpo_bench.engine.matrix import Site
@@ -130,8 +129,6 @@ def _tuned(matrix: MatrixFlags, training: TrainingFlags) -> dict[str, Any]:
         return {}
     from rpo_bench.tuning.schema import read_tuned
 
-    if training.learning_rate is not None or matrix.sweep is not None:
-        raise UserError("--tuned says which learning rates: leave out --learning-rate and --sweep.")
     tuned, digest = read_tuned(matrix.tuned)
     return {"tuned": tuned.rates_by_key(digest)}
 

@@ -20,6 +20,13 @@ if TYPE_CHECKING:
 class TuneFlags:
     """What is tuned, and how much is tried."""
 
+    preset: Annotated[
+        str | None, flag("--preset", "Whose steps and methods: quick by default.", "What to tune")
+    ] = None
+    config: Annotated[
+        Path | None,
+        flag("--config", "A spec file over the preset; flags go over both.", "What to tune", metavar="FILE"),
+    ] = None
     methods: Annotated[
         str | None,
         flag("--methods", 'E.g. "sft,rpo,ppo(inner_epochs=4)"; the preset\'s otherwise.', "What to tune"),
@@ -62,6 +69,7 @@ def tune(
     begun = time.monotonic()
     from rpo_bench.cli.ending import site_of, voice_of
     from rpo_bench.cli.spec_building import build_spec, layers_of
+    from rpo_bench.engine.dataset import AD_HOC
     from rpo_bench.tuning.run import tune as tuned
     from rpo_bench.tuning.search import Effort
 
@@ -71,10 +79,9 @@ def tune(
         raise UserError("tune searches the learning rate: leave out --learning-rate.")
     effort = Effort(what.rates, what.strengths, _budgets(what.kl_budgets))
     texts = {"methods": what.methods, "seeds": what.seeds, "models": what.models}
-    layers = layers_of(None, None)
+    layers = layers_of(what.preset, what.config)
     spec = build_spec(layers, texts, data, training, evaluation, models.changes())
-    spec = spec.model_copy(update={"strengths": {}, "n_strengths": None})
-    root = runner.output_path or Path("runs") / f"tune-{Path(spec.task).name}"
+    root = runner.output_path or Path("runs") / f"tune-{Path(spec.task.removeprefix(AD_HOC)).name}"
     site = replace(site_of(root, runner, trust, JudgingFlags(), begun), include_path=data.include_path)
     raise typer.Exit(_finish(tuned(spec, effort, site, voice_of(runner.quiet))))
 

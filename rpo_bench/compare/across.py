@@ -12,6 +12,7 @@ from rpo_bench.compare.improvement import improvement
 from rpo_bench.compare.items import Item
 from rpo_bench.compare.matched import at_kl
 from rpo_bench.compare.panels import Panel, panels
+from rpo_bench.compare.protocol_notes import protocol_notes
 from rpo_bench.compare.scores import read_panel_scores
 from rpo_bench.errors import UserError
 from rpo_bench.oracle import reward_on
@@ -81,6 +82,7 @@ def aggregate_report(roots: Sequence[Path], baseline: str = "sft") -> AggregateR
             notes.append(f"{name} is left out: {found}.")
         else:
             places[name] = found
+            notes += [f"{name}: {note}" for note in protocol_notes(panel)]
     shared = [m for m in next(iter(places.values()), {}) if all(m in of for of in places.values())]
     if len(places) < 2 or not shared:
         why = f" {' '.join(notes)}" if notes else ""

@@ -1,6 +1,6 @@
 """How the methods of a comparison were trained, where not all were trained alike: sentences for a reader."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from rpo_bench.compare.panels import Panel, Series
 from rpo_bench.spec import FIRST_PROTOCOL
@@ -15,22 +15,23 @@ _FIRST = (
 
 def protocol_notes(panel: Panel) -> tuple[str, ...]:
     """Sentences for a reader who compares a panel's methods; none where there is nothing to know."""
-    return (*_first_protocol(panel), *_tuning(panel), *_data_seen(panel))
+    trained = [series for series in panel.trained if series.rows[0].spec.data_hash]  # not elsewhere
+    return (*_first_protocol(trained), *_tuning(trained), *_data_seen(trained))
 
 
-def _first_protocol(panel: Panel) -> Iterator[str]:
-    old = [series.label for series in panel.trained if _is_first(series)]
+def _first_protocol(trained: Sequence[Series]) -> Iterator[str]:
+    old = [series.label for series in trained if _is_first(series)]
     if old:
-        yield _FIRST.format(labels="all methods" if len(old) == len(panel.trained) else listed(old))
+        yield _FIRST.format(labels="all methods" if len(old) == len(trained) else listed(old))
 
 
 def _is_first(series: Series) -> bool:
     return FIRST_PROTOCOL.items() <= series.rows[0].spec.training.model_dump().items()
 
 
-def _tuning(panel: Panel) -> Iterator[str]:
+def _tuning(trained: Sequence[Series]) -> Iterator[str]:
     """Over how many configurations each method's learning rate was tuned, where any was."""
-    counts = {series.label: _configurations(series) for series in panel.trained}
+    counts = {series.label: _configurations(series) for series in trained}
     tuned = sorted({count for count in counts.values() if count is not None})
     if not tuned:
         return
@@ -47,10 +48,10 @@ def _configurations(series: Series) -> int | None:
     return counts[0] if counts and all(type(c) is int and c == counts[0] for c in counts) else None
 
 
-def _data_seen(panel: Panel) -> Iterator[str]:
+def _data_seen(trained: Sequence[Series]) -> Iterator[str]:
     """Which share of the responses each method learnt from, and how often, where methods differ."""
     methods: dict[str, list[str]] = {}
-    for series in panel.trained:
+    for series in trained:
         if (seen := _seen(series)) is not None:
             methods.setdefault(seen, []).append(series.label)
     if len(methods) > 1:

@@ -51,6 +51,11 @@ def plan_evaluation(spec: RunSpec, finished: Finished, around: Surroundings) -> 
     Raises:
         UserError: a checkpoint, its reference or the task can't be used.
     """
+    if spec.evaluation.prompts != "test":
+        raise UserError(
+            "Finished checkpoints are measured on the task's held-out prompts: leave out --eval-prompts, and "
+            "give an --output-path that no tuning was run in."
+        )
     check_address(spec.generation)
     check_evaluation(spec, around.trust)
     task = load_task(spec.task, around.include_path)

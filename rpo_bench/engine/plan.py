@@ -45,8 +45,10 @@ from rpo_bench.engine.tokens import (
     tokenizer_of,
 )
 from rpo_bench.engine.tuning_prompts import for_tuning
+from rpo_bench.errors import UserError
 from rpo_bench.hashing import hash_json
 from rpo_bench.metrics.toxicity import toxicity_metric
+from rpo_bench.plain_data import shown_name
 from rpo_bench.spec import CellSpec, DataSpec, MethodSpec, RunSpec, TrainingSpec, tuned_key
 from rpo_bench.tasks import Task, load_task
 from trainers.objective import Need
@@ -138,6 +140,8 @@ def plan_run(spec: RunSpec, surroundings: Surroundings) -> Plan:
         task, data, models = _materials(spec, surroundings)
         if spec.evaluation.prompts == "tuning":
             task, data = for_tuning(task, data, surroundings.work)
+            limits = (new_tokens(spec, task), spec.data.long)
+            task = fitting_task(task, models, *limits, (surroundings.trust, surroundings.work))
         check_proxy(task, surroundings.trust)
         warnings += check_training_reward(choices, spec, task, surroundings.trust)
         try_evaluation_reward(spec.evaluation, task, surroundings.trust)
@@ -148,7 +152,7 @@ def plan_run(spec: RunSpec, surroundings: Surroundings) -> Plan:
             warnings += check_needs(choices, rows.rows, rows.where)
             check_critic_start(choices, spec.training.reward, task, model, surroundings.trust)
             _tokenise(spec, task, rows, model, surroundings)
-    warnings += _untuned(spec, choices, models)
+    warnings += _check_tuned(spec, task, choices, models)
     task_hash = task_identity(task, spec.evaluation)
     cells = [reference_cell(spec, task, task_hash, model) for model in models]
     for model, choice in itertools.product(models, choices):
@@ -264,15 +268,31 @@ def usual_rate(spec: RunSpec, task: Task, choice: Choice, model: str) -> float:
     return spec.training.learning_rate or tuned.get(tuned_key(choice.spec.label, model), usual)
 
 
-def _untuned(spec: RunSpec, choices: Sequence[Choice], models: Sequence[BaseModel]) -> list[str]:
-    """A warning for what the tuned file has no learning rate of."""
-    if spec.tuned is None:
+def _check_tuned(
+    spec: RunSpec, task: Task, choices: Sequence[Choice], models: Sequence[BaseModel]
+) -> list[str]:
+    """Checks that tuned learning rates belong to this run; returns warnings of what they don't say.
+
+    Raises:
+        UserError: they are another task's, or another setting says the learning rate as well.
+    """
+    tuned = spec.tuned
+    if tuned is None:
         return []
+    if spec.training.learning_rate is not None or spec.learning_rates:
+        raise UserError("--tuned says which learning rates: leave out learning_rate and learning_rates.")
+    if tuned.task != task.spec.name:
+        raise UserError(f"The tuned file is of the task '{shown_name(tuned.task)}', not '{task.spec.name}'.")
+    warnings = []
+    if tuned.steps != spec.training.steps:
+        warnings.append(
+            f"The learning rates were tuned with {tuned.steps} steps; this run has {spec.training.steps}."
+        )
     keys = [tuned_key(choice.spec.label, model.name) for model in models for choice in choices]
-    missing = [key for key in keys if key not in spec.tuned.rates]
-    if not missing:
-        return []
-    return [f"The tuned file says nothing of {', '.join(missing)}: usual learning rates are used there."]
+    if missing := [key for key in keys if key not in tuned.rates]:
+        names = ", ".join(missing)
+        warnings.append(f"The tuned file says nothing of {names}: usual learning rates are used there.")
+    return warnings
 
 
 def planned_cells(

@@ -11,10 +11,12 @@ from rpo_bench.engine.dataset import AD_HOC, ad_hoc_name
 from rpo_bench.errors import UserError, did_you_mean
 from rpo_bench.plain_data import check_plain, shown, shown_name
 from rpo_bench.settings_text import parse_yaml, read_settings
-from rpo_bench.spec import RunSpec
+from rpo_bench.spec import RunSpec, with_first_protocol
 
 #: The part of a preset or config that says which paper it follows (engine/paper.py); no part of a spec.
 PAPER = "paper"
+#: Settings of the training that nobody writes by hand and every run writes: a file with them is a run's.
+_OF_WRITTEN_SPECS = frozenset({"weight_decay", "report_to", "micro_batch_size"})
 #: How errors of settings begin.
 WRONG = "The settings can't be used"
 #: Fields that a higher layer replaces as a whole; the others are merged key by key.
@@ -41,7 +43,10 @@ def load_config(file: Path) -> dict[str, Any]:
     found = read_settings(file, f"--config {file}")
     if not isinstance(found, dict):
         raise UserError(f"--config {file} holds no settings: write e.g. 'seeds: [0, 1]'.")
-    return {str(key): value for key, value in found.items()}
+    settings = {str(key): value for key, value in found.items()}
+    training = settings.get("training")
+    whole = isinstance(training, Mapping) and training.keys() >= _OF_WRITTEN_SPECS
+    return dict(with_first_protocol(settings)) if whole else settings
 
 
 def merged(layers: Iterable[Mapping[str, Any]]) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations
 from math import comb
 
 import numpy as np
@@ -30,7 +29,7 @@ def first_rates(centre: float, count: int) -> list[float]:
 
 
 def grown(areas: Mapping[float, float], first: int) -> float | None:
-    """The learning rate to add where the best lies on the grid's edge; None where it doesn't, or enough is.
+    """The learning rate to add where the best lies on the grid's edge; None where it doesn't, or enough are.
 
     Args:
         areas: of each learning rate so far.
@@ -38,15 +37,19 @@ def grown(areas: Mapping[float, float], first: int) -> float | None:
     """
     if len(areas) >= first + GROWTH:
         return None
-    rates, best = sorted(areas), best_rate(areas)
-    if best == rates[0]:
-        return _rounded(best / FACTOR)
-    return _rounded(best * FACTOR) if best == rates[-1] else None
+    rates = sorted(areas)
+    if areas[rates[0]] > max(areas[rate] for rate in rates[1:]):
+        return _rounded(rates[0] / FACTOR)
+    if areas[rates[-1]] > max(areas[rate] for rate in rates[:-1]):
+        return _rounded(rates[-1] * FACTOR)
+    return None
 
 
 def best_rate(areas: Mapping[float, float]) -> float:
-    """The learning rate with the largest area, the smaller one of two equals."""
-    return min(areas, key=lambda rate: (-areas[rate], rate))
+    """The learning rate with the largest area; of equal ones the middle one, of two the smaller."""
+    most = max(areas.values())
+    best = sorted(rate for rate, value in areas.items() if value == most)
+    return best[(len(best) - 1) // 2]
 
 
 def area(measured: Sequence[Measured], reference: float, cap: float) -> float:
@@ -71,9 +74,10 @@ def area(measured: Sequence[Measured], reference: float, cap: float) -> float:
 
 def best_of(areas: Sequence[float]) -> list[float]:
     """The expected best area of k of the learning rates, k = 1 … N: how much a method gains by tuning."""
-    return [
-        sum(max(chosen) for chosen in combinations(areas, k)) / comb(len(areas), k)
-        for k in range(1, len(areas) + 1)
+    ascending, count = sorted(areas), len(areas)
+    return [  # the i-th smallest is the best of those ways that take it and k − 1 smaller ones
+        sum(value * comb(i, k - 1) for i, value in enumerate(ascending)) / comb(count, k)
+        for k in range(1, count + 1)
     ]
 
 

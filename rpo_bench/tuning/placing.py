@@ -23,27 +23,67 @@ class Tried:
     kl: float
 
 
+@dataclass(frozen=True)
+class Ladder:
+    """The strengths that a method has.
+
+    Attributes:
+        own: its usual ones, most conservative first.
+        whole: strengths are whole numbers.
+        closed: strengths beyond its own ones give nothing new, as best of k beyond the responses there are.
+    """
+
+    own: tuple[float, ...]
+    whole: bool = False
+    closed: bool = False
+
+    def rounded(self, strength: float) -> float | None:
+        """The nearest strength that it has; None for one beyond a closed end."""
+        found = max(1.0, float(round(strength))) if self.whole else float(f"{strength:.3g}")
+        return None if self.closed and not min(self.own) <= found <= max(self.own) else found
+
+
 def next_strengths(
-    tried: Sequence[Tried], budgets: Sequence[float], count: int, whole: bool = False
+    tried: Sequence[Tried], lost: Sequence[float], budgets: Sequence[float], count: int, ladder: Ladder
 ) -> list[float]:
     """The strengths to try next, at most ``count``; none where every budget is bracketed or out of reach.
 
     Args:
-        tried: at least two strengths of one method and learning rate.
+        tried: strengths of one method and learning rate, with their KL.
+        lost: strengths at which every training diverged.
         budgets: KL in nats.
         count: at most so many.
-        whole: strengths are whole numbers.
+        ladder: the strengths that there are.
     """
+    targets = unmet(tried, budgets)
+    known = [*(one.strength for one in tried), *lost]
+    if targets and sum(one.kl > _LEAST for one in tried) < 2:
+        return _without_secant(tried, known, ladder)[:count]
     found: list[float] = []
-    for target in unmet(tried, budgets):
-        strength = _at(target, tried)
-        if strength is None:
-            continue
-        strength = max(1.0, round(strength)) if whole else float(f"{strength:.3g}")
-        known = [one.strength for one in tried] + found
-        if not any(max(strength, one) < _SAME * min(strength, one) for one in known):
+    for target in targets:
+        aimed = _at(target, tried)
+        strength = None if aimed is None else ladder.rounded(aimed)
+        if strength is not None and not _among(strength, [*known, *found]):
             found.append(strength)
     return found[:count]
+
+
+def _without_secant(tried: Sequence[Tried], known: Sequence[float], ladder: Ladder) -> list[float]:
+    """One strength to try where fewer than two tell anything: of its own ladder, then beyond its bold end."""
+    rest = [strength for strength in ladder.own if not _among(strength, known)]
+    if rest:
+        near = [one.strength for one in tried] or [ladder.own[len(ladder.own) // 2]]
+        return [min(rest, key=lambda strength: abs(math.log(strength / near[0])))]
+    if not tried or any(one.kl > _LEAST for one in tried):
+        return []
+    bolder = _STRETCH if ladder.own[-1] > ladder.own[0] else 1 / _STRETCH
+    end = max(known) if bolder > 1 else min(known)
+    strength = ladder.rounded(end * bolder)
+    return [] if strength is None or _among(strength, known) else [strength]
+
+
+def _among(strength: float, known: Sequence[float]) -> bool:
+    return any(max(strength, one) < _SAME * min(strength, one) for one in known)
 
 
 def unmet(tried: Sequence[Tried], budgets: Sequence[float]) -> list[float]:

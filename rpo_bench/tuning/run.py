@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from itertools import product
 from multiprocessing.context import BaseContext
 from pathlib import Path
+from typing import Any
 
 from rpo_bench.engine.jobs import Outcome
 from rpo_bench.engine.matrix import Site, Voice
@@ -53,10 +54,15 @@ def tune(spec: RunSpec, effort: Effort, site: Site, voice: Voice) -> Tuning:
     """
     context = start_workers_early()
     measured = spec.evaluation.model_copy(update={"prompts": "tuning"})
-    spec = spec.model_copy(update={"evaluation": measured, "learning_rates": ()})
+    searched: dict[str, Any] = {"strengths": {}, "n_strengths": None, "learning_rates": (), "tuned": None}
+    spec = spec.model_copy(update={"evaluation": measured, **searched})
     with only_run(site.output):
         with voice.planning():
             plan = plan_run(spec, site.surroundings())
+        if plan.task.spec.reward is None and spec.evaluation.reward is None:
+            raise UserError(
+                "There is no reward to tune by: give one by --reward python:FILE:FUNCTION or hf:FOLDER."
+            )
         check_same_run(site.output, spec, plan.identity)
         begin(site.output, spec, plan.identity)
         for warning in plan.warnings:
@@ -129,8 +135,6 @@ def _reference_rewards(references: Iterable[PlannedCell], records: Records) -> d
     for cell in references:
         reward = point(records[cell.spec.hash], "reward")
         if reward is None:
-            raise UserError(
-                "There is no reward to tune by: give one by --reward python:FILE:FUNCTION or hf:FOLDER."
-            )
+            raise UserError(f"The reward gave no number for {cell.spec.model}: there is nothing to tune by.")
         found[cell.spec.model] = reward
     return found

@@ -1,13 +1,14 @@
 """The file that tuning writes: every configuration that was tried, what it gave, and the choice."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import ConfigDict, Field, ValidationError
+from pydantic import ConfigDict, Field, ValidationError, model_validator
 
 from rpo_bench.atomic import atomic_file
 from rpo_bench.errors import UserError
 from rpo_bench.hashing import hash_file
+from rpo_bench.plain_data import shown_name
 from rpo_bench.reading import read_text
 from rpo_bench.spec import Frozen, TunedRates, tuned_key
 
@@ -56,11 +57,24 @@ class Tuned(_Part):
     strengths: int = Field(description="strengths of each learning rate, at most")
     choices: tuple[Choice, ...]
 
+    @model_validator(mode="after")
+    def _sound(self) -> Self:
+        keys = [tuned_key(one.method, one.model) for one in self.choices]
+        if len(set(keys)) < len(keys):
+            raise ValueError("a method and base model comes twice")
+        for one in self.choices:
+            tried = {part.learning_rate for part in one.configurations}
+            if one.learning_rate not in tried:
+                raise ValueError("a learning rate was chosen that wasn't tried")
+        return self
+
     def rates_by_key(self, digest: str) -> TunedRates:
         """What a run takes of it; ``digest`` is the file's content hash."""
         by_key = {tuned_key(one.method, one.model): one for one in self.choices}
         return TunedRates(
             file=digest,
+            task=self.task,
+            steps=self.steps,
             rates={key: one.learning_rate for key, one in by_key.items()},
             configurations={key: len(one.configurations) for key, one in by_key.items()},
         )
@@ -82,5 +96,6 @@ def read_tuned(file: Path) -> tuple[Tuned, str]:
         return Tuned.model_validate_json(read_text(file)), hash_file(file)
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "it"
-        raise UserError(f"--tuned {file} is no file of rpo-bench tune: {where}: {first['msg']}.") from error
+        where = "".join(f"{shown_name(part)}: " for part in first["loc"])
+        why = first["msg"].removeprefix("Value error, ")
+        raise UserError(f"--tuned {file} is no file of rpo-bench tune: {where}{why}.") from error

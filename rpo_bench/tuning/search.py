@@ -117,8 +117,7 @@ class Search:
 
     def _arm(self, rate: float, records: Records) -> Arm:
         """Follows a learning rate as far as there are records."""
-        own = self.choice.strengths
-        strengths = list(spread(own, 2))
+        strengths = list(spread(self._ladder.own, 2))
         while True:
             cells = self._cells(rate, strengths)
             known = [records[cell.spec.hash] for cell in cells if cell.spec.hash in records]
@@ -126,18 +125,29 @@ class Search:
             if len(known) < len(cells):
                 return Arm(rate, cells, measured, complete=False)
             left = min(_AT_A_TIME, self.effort.strengths - len(strengths))
-            more = self._next(_tried(measured), left) if left > 0 else []
+            more = self._next(measured, left) if left > 0 else []
             if not more:
                 return Arm(rate, cells, measured, complete=True)
             strengths += more
 
-    def _next(self, tried: list[placing.Tried], count: int) -> list[float]:
-        method = self.choice.method
-        whole = isinstance(getattr(method, method.strength_name), int)
-        found = placing.next_strengths(tried, self.effort.budgets, count, whole)
-        if getattr(method, "strength_selects", False):  # beyond its own ladder there are no further rows
-            found = [one for one in found if one <= max(self.choice.strengths)]
-        return found
+    @property
+    def _ladder(self) -> placing.Ladder:
+        """The method's own strengths, those that come to the same left out as in any plan."""
+        method, name = self.choice.method, self.choice.spec.label
+        cells = [cell.spec for cell in self.plan.cells if cell.spec.model == self.model.name]
+        planned = {spec.strength for spec in cells if spec.method.label == name}
+        return placing.Ladder(
+            own=tuple(strength for strength in self.choice.strengths if strength in planned),
+            whole=isinstance(getattr(method, method.strength_name), int),
+            closed=getattr(method, "strength_selects", False),
+        )
+
+    def _next(self, measured: tuple[choosing.Measured, ...], count: int) -> list[float]:
+        if len(self._ladder.own) < 2:  # an option fixes the strength
+            return []
+        tried = _tried(measured)
+        lost = {one.strength for one in measured} - {one.strength for one in tried}
+        return placing.next_strengths(tried, sorted(lost), self.effort.budgets, count, self._ladder)
 
     def _cells(self, rate: float, strengths: list[float]) -> tuple[PlannedCell, ...]:
         plan = self.plan

@@ -1,5 +1,6 @@
 """What a reader is told of how methods were trained, where not all were trained alike."""
 
+import pytest
 from results_factory import cell_spec, write_cell
 
 from rpo_bench.compare.panels import panels
@@ -60,3 +61,22 @@ def test_a_range_over_strengths(tmp_path):
 
 def test_records_that_do_not_say_what_they_saw_say_nothing(tmp_path):
     assert notes(tmp_path, (cell_spec("rpo"), {}), (cell_spec("kto"), {"seen": ALL})) == ()
+
+
+def test_of_a_checkpoint_from_elsewhere_nothing_is_said(tmp_path):
+    mine = cell_spec("mine", 0.0, data_hash="", training=FIRST)
+    assert notes(tmp_path, (mine, {}), (cell_spec("kto"), {})) == ()
+
+
+def test_over_how_many_configurations_methods_were_tuned(tmp_path):
+    tuned = {"extra": {"tuned": {"file": "f", "configurations": 24}}}
+    cells = [(cell_spec("rpo"), tuned), (cell_spec("dro"), tuned), (cell_spec("kto"), {})]
+    assert notes(tmp_path, *cells) == (
+        "Learning rates tuned over 24 configurations of each method, on prompts of their own.",
+        "Not tuned: kto.",
+    )
+
+
+@pytest.mark.parametrize("told", [7, "x", {"configurations": "<b>"}, {"configurations": True}, [24], None])
+def test_what_a_strangers_record_says_of_tuning_is_a_whole_number_or_nothing(tmp_path, told):
+    assert notes(tmp_path, (cell_spec("rpo"), {"extra": {"tuned": told}}), (cell_spec("kto"), {})) == ()

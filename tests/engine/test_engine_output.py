@@ -6,6 +6,7 @@ import pytest
 import yaml
 
 from rpo_bench.engine.output import Identity, Output, begin, check_same_run, only_run
+from rpo_bench.engine.presets import load_config
 from rpo_bench.errors import UserError
 from rpo_bench.spec import FIRST_PROTOCOL, EvaluationSpec, MethodSpec, RunSpec, TrainingSpec
 
@@ -60,6 +61,17 @@ def test_a_folder_of_version_0_1_takes_no_cells_of_another_protocol(output):
     with pytest.raises(UserError, match=r"training\.batches is by_length there and uniform here"):
         check_same_run(output, SPEC, IDENTITY)
     check_same_run(output, changed(training=TrainingSpec(**FIRST_PROTOCOL)), IDENTITY)
+
+
+def test_the_spec_of_a_run_of_version_0_1_is_its_protocol_as_a_config_too(output):
+    """A file that somebody wrote by hand, with the settings that matter to them, is today's."""
+    spec = yaml.safe_load(output.spec.read_text())
+    for name in FIRST_PROTOCOL:
+        del spec["training"][name]
+    output.spec.write_text(yaml.safe_dump(spec))
+    assert load_config(output.spec)["training"].items() >= FIRST_PROTOCOL.items()
+    output.spec.write_text("training: {steps: 5}\n")
+    assert load_config(output.spec) == {"training": {"steps": 5}}
 
 
 def test_finished_checkpoints_may_have_been_trained_in_any_way(output):

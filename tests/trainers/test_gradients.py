@@ -35,6 +35,15 @@ def test_an_outlier_is_clipped_at_a_multiple_of_the_median_of_recent_norms():
     assert scale.clipped_share == pytest.approx(1 / 21)
 
 
+def test_steps_without_a_gradient_stop_no_later_one():
+    """Groups that are all rewarded alike give exact zeros, often for many iterations."""
+    scale = GradientScale("relative", 1.0)
+    norms = [step(scale, n) for n in [0.0] * 30 + [2.0] + [0.0] * 30 + [4.0]]
+    assert [n for n in norms if n] == pytest.approx([1.0, 2.0])
+    assert scale.clipped == 0
+    assert scale.steps == 62
+
+
 def test_nothing_is_clipped_before_there_are_norms_to_compare_with():
     scale = GradientScale("relative", 1.0)
     assert [step(scale, 10.0**n) for n in range(10)] == pytest.approx([10.0**n for n in range(10)])

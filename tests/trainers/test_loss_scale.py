@@ -16,6 +16,7 @@ from trainers import Examples, TrainingSettings, World, fit, fit_online
 from trainers.logps import TokenLayout
 from trainers.objective import Method, OfflineMethod
 from trainers.online import OnlineMethod
+from trainers.settings import Lora
 
 BUNDLED = sorted(METHODS)
 SETTINGS = TrainingSettings(steps=5, batch_size=16, warmup_steps=1, learning_rate=3e-3)
@@ -66,6 +67,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 def trained(method: Method, folder: Path, settings: TrainingSettings, out: Path) -> torch.Tensor:
     kind = AutoModelForCausalLM if folder.name == "decoder" else AutoModelForSeq2SeqLM
     model: Any = kind.from_pretrained(folder)
+    torch.manual_seed(0)
     if isinstance(method, OfflineMethod):
         result = fit(method, model, examples(), settings, out)
     else:
@@ -109,6 +111,25 @@ def start(folder: Path) -> torch.Tensor:
     """The weights before training."""
     kind = AutoModelForCausalLM if folder.name == "decoder" else AutoModelForSeq2SeqLM
     return torch.cat([p.detach().flatten() for p in kind.from_pretrained(folder).parameters()])
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        dataclasses.replace(SETTINGS, lora=Lora(rank=2)),
+        dataclasses.replace(SETTINGS, dtype="bfloat16"),
+        dataclasses.replace(SETTINGS, micro_batch_size=3),
+        dataclasses.replace(SETTINGS, clipping="none"),
+    ],
+    ids=["lora", "bfloat16", "micro-batches", "without clipping"],
+)
+@pytest.mark.parametrize("name", ["rpo", "dro", "grpo"])
+def test_nor_with_adapters_other_formats_or_smaller_batches(name, settings, folders, tmp_path):
+    if name == "grpo" and settings.micro_batch_size is not None:
+        settings = dataclasses.replace(settings, micro_batch_size=8)
+    own = trained(default_method(name), folders["decoder"], settings, tmp_path / "own")
+    other = trained(times(default_method(name), 2.0**-7), folders["decoder"], settings, tmp_path / "other")
+    assert torch.equal(other, own)
 
 
 def test_clipping_to_a_fixed_norm_does_bend(folders, tmp_path):

@@ -18,8 +18,12 @@ def test_a_grid_grows_where_the_best_lies_on_its_edge_three_times_at_most():
     assert grown({1.0: 0.1, 3.0: 0.2, 9.0: 0.3, 27.0: 0.4, 81.0: 0.5, 243.0: 0.6}, 3) is None
 
 
-def test_the_smaller_of_two_equal_learning_rates_is_chosen():
+def test_of_equal_learning_rates_the_middle_one_is_chosen_and_no_grid_grows():
     assert best_rate({1.0: 0.2, 3.0: 0.2, 0.5: 0.1}) == 1.0
+    nothing = {1.0: 0.0, 3.0: 0.0, 9.0: 0.0, 27.0: 0.0}
+    assert best_rate(nothing) == 3.0
+    assert grown(nothing, 4) is None
+    assert grown({1.0: 0.3, 3.0: 0.3, 9.0: 0.1}, 3) is None
 
 
 def test_the_area_is_the_mean_gain_up_to_the_cap():
@@ -44,3 +48,4 @@ def test_seeds_are_averaged_and_what_diverged_gains_nothing():
 def test_the_best_of_k_is_expected_over_all_ways_to_draw_them():
     """Of 1, 2 and 4: a mean of 7/3; pairs (1,2), (1,4), (2,4) have 2, 4 and 4; all three 4."""
     assert best_of([1.0, 4.0, 2.0]) == pytest.approx([7 / 3, 10 / 3, 4.0])
+    assert best_of([0.5] * 60) == pytest.approx([0.5] * 60)

@@ -2,16 +2,17 @@
 
 import pytest
 
-from rpo_bench.tuning.placing import Tried, bracketed, next_strengths, unmet
+from rpo_bench.tuning.placing import Ladder, Tried, bracketed, next_strengths, unmet
 
 BUDGETS = (0.3, 0.5, 0.75)
+OPEN = Ladder((2.0, 1.0, 0.5))
 
 
-def searched(kl_of, first, budgets=BUDGETS, most=6, whole=False):
+def searched(kl_of, first, budgets=BUDGETS, most=6, ladder=OPEN):
     """What a search of at most six strengths tries, two at a time."""
     tried = [Tried(s, kl_of(s)) for s in first]
     while len(tried) < most:
-        more = next_strengths(tried, budgets, min(2, most - len(tried)), whole)
+        more = next_strengths(tried, (), budgets, min(2, most - len(tried)), ladder)
         if not more:
             break
         tried += [Tried(s, kl_of(s)) for s in more]
@@ -50,24 +51,46 @@ def test_a_method_that_levels_off_is_not_said_to_reach_a_budget():
 
 def test_whole_strengths_stay_whole_and_end_where_no_further_one_helps():
     """Best of k: its KL jumps from k to k + 1, and nothing lies between."""
-    tried = searched(lambda k: 0.2 * k**0.5, (1, 8), most=12, whole=True)
+    tried = searched(lambda k: 0.2 * k**0.5, (1, 8), most=12, ladder=Ladder((1, 2, 4, 8), whole=True))
     assert all(one.strength == int(one.strength) for one in tried)
     assert len({one.strength for one in tried}) == len(tried) < 12
 
 
 def test_nothing_is_proposed_where_all_is_bracketed():
     tried = [Tried(1.0, 0.29), Tried(0.9, 0.31)]
-    assert next_strengths(tried, (0.3,), 2) == []
+    assert next_strengths(tried, (), (0.3,), 2, OPEN) == []
     assert unmet(tried, (0.3,)) == []
 
 
-def test_nothing_is_proposed_without_two_points_to_go_by():
-    assert next_strengths([Tried(1.0, 0.2)], BUDGETS, 2) == []
-    assert next_strengths([Tried(1.0, 0.2), Tried(2.0, 0.0)], BUDGETS, 2) == [], "a KL of 0 says nothing"
-    assert next_strengths([Tried(1.0, 0.2), Tried(2.0, 0.2)], BUDGETS, 2) == []
+def test_without_two_points_to_go_by_its_own_strengths_are_tried_from_the_good_end():
+    """The bold end diverged, or a KL of 0 says nothing of where a strength is."""
+    ladder = Ladder((2.0, 1.0, 0.5, 0.25))
+    assert next_strengths([Tried(2.0, 0.2)], [0.25], BUDGETS, 2, ladder) == [1.0]
+    assert next_strengths([Tried(2.0, 0.2)], [0.25, 1.0], BUDGETS, 2, ladder) == [0.5]
+    assert next_strengths([Tried(2.0, 0.2)], [0.25, 1.0, 0.5], BUDGETS, 2, ladder) == []
+    assert next_strengths([], [2.0, 0.25], BUDGETS, 2, ladder) == [0.5]
+
+
+def test_a_learning_rate_that_hardly_moves_is_taken_to_bolder_strengths():
+    for own, bolder in (((2.0, 0.5), 0.125), ((0.5, 2.0), 8.0)):
+        tried = [Tried(s, 0.0) for s in own]
+        assert next_strengths(tried, (), BUDGETS, 2, Ladder(own)) == [bolder]
+    assert next_strengths([Tried(1, 0.0), Tried(8, 0.0)], (), BUDGETS, 2, Ladder((1, 8), True, True)) == []
+
+
+def test_two_equal_kls_give_no_secant():
+    assert next_strengths([Tried(1.0, 0.2), Tried(2.0, 0.2)], (), BUDGETS, 2, OPEN) == []
+
+
+def test_whole_strengths_beyond_a_closed_end_take_no_place_of_others():
+    """Best of k of eight responses, whose KL falls in k: k = 13 and 15 aren't there, 4 and 6 are."""
+    tried = [Tried(1, 2.0), Tried(8, 0.45)]
+    found = next_strengths(tried, (), BUDGETS, 2, Ladder((1, 2, 4, 8), whole=True, closed=True))
+    assert len(found) == 2
+    assert all(1 < strength < 8 for strength in found)
 
 
 def test_an_estimate_that_leads_far_away_is_followed_step_by_step():
     """Two strengths with nearly one KL: the secant is steep, and no proposal goes beyond a factor of four."""
-    (strength,) = next_strengths([Tried(1.0, 0.010), Tried(0.9, 0.0101)], (0.5,), 1)
+    (strength,) = next_strengths([Tried(1.0, 0.010), Tried(0.9, 0.0101)], (), (0.5,), 1, OPEN)
     assert strength == pytest.approx(0.9 / 4, rel=0.01)

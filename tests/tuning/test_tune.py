@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 from run_cli import invoke, stored
-from tiny_task import TOPICS, tiny_task
+from tiny_task import TOPICS, tiny_task, write_rows
 
 from rpo_bench.engine.tuning_prompts import is_aside
 from rpo_bench.errors import UserError
@@ -25,9 +25,9 @@ def task(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def done(task, tmp_path_factory):
-    """SFT and RPO tuned with two learning rates of three strengths each."""
+    """KTO and RPO tuned with two learning rates of three strengths each."""
     out = tmp_path_factory.mktemp("tuned") / "out"
-    found = invoke("tune", "--task", task, "--methods", "sft,rpo", *FEW, "--output-path", out)
+    found = invoke("tune", "--task", task, "--methods", "kto,rpo", *FEW, "--output-path", out)
     assert found.exit_code == 0, found.output
     return out, found
 
@@ -61,7 +61,7 @@ def test_every_method_has_the_same_grid_and_all_that_was_tried_is_in_the_file(do
         assert len(rates) >= 2
         for rate in rates:
             tried = [c for c in choice["configurations"] if c["learning_rate"] == rate]
-            assert 2 <= len(tried) <= 3
+            assert len(tried) == 3  # no budget is bracketed in three steps
         for one in choice["configurations"]:
             record = cells[one["cell"]]
             assert record.spec.training.learning_rate == one["learning_rate"]
@@ -81,7 +81,7 @@ def test_stopped_on_the_way_it_ends_with_the_same_file(done, task, tmp_path):
     results = sorted((again / "results").rglob("result.json"))
     for file in results[::2]:
         shutil.rmtree(file.parent)
-    went_on = invoke("tune", "--task", task, "--methods", "sft,rpo", *FEW, "--output-path", again)
+    went_on = invoke("tune", "--task", task, "--methods", "kto,rpo", *FEW, "--output-path", again)
     assert went_on.exit_code == 0, went_on.output
     assert (again / "tuned.json").read_bytes() == before
 
@@ -101,11 +101,11 @@ def test_train_and_eval_takes_each_methods_learning_rate_and_records_it(done, ta
         "0",
     )
     found = invoke(
-        "train-and-eval", "--task", task, "--methods", "sft,rpo,kto", "--strengths", "1", *settings,
+        "train-and-eval", "--task", task, "--methods", "kto,rpo,dro", "--strengths", "1", *settings,
         "--tuned", out / "tuned.json", "--workers", "1", "--output-path", tmp_path / "run",
     )  # fmt: skip
     assert found.exit_code == 0, found.output
-    assert "says nothing of kto@decoder" in found.stderr.replace("\n", " ")
+    assert "says nothing of dro@decoder" in found.stderr.replace("\n", " ")
     chosen = choices(out)
     for record in (one.record for one in stored(tmp_path / "run")):
         name = record.spec.method.name
@@ -115,7 +115,7 @@ def test_train_and_eval_takes_each_methods_learning_rate_and_records_it(done, ta
         else:
             assert "tuned" not in record.extra
     page = (tmp_path / "run" / "leaderboard" / "index.html").read_text()
-    assert "Not tuned: kto." in page
+    assert "Not tuned: dro." in page
 
 
 @pytest.mark.parametrize(
@@ -149,5 +149,53 @@ def test_a_file_that_is_none_is_named(task, tmp_path):
     found = invoke("train-and-eval", "--task", task, "--tuned", tmp_path / "tuned.json", "--dry-run")
     assert found.exit_code == 2
     assert "is no file of rpo-bench tune" in found.stderr.replace("\n", " ")
-    both = invoke("train-and-eval", "--task", task, "--tuned", tmp_path / "tuned.json", "--lr", "1e-3")
-    assert "leave out --learning-rate and --sweep" in both.stderr.replace("\n", " ")
+
+
+@pytest.mark.parametrize("flags", [("--lr", "1e-3"), ("--sweep", "lr=1e-3,1e-2")])
+def test_two_ways_to_say_a_learning_rate_are_refused(done, task, flags):
+    out, _ = done
+    found = invoke("train-and-eval", "--task", task, "--tuned", out / "tuned.json", *flags, "--dry-run")
+    assert found.exit_code == 2
+    assert "--tuned says which learning rates" in found.stderr.replace("\n", " ")
+
+
+def test_a_file_of_another_task_is_refused(done, task, tmp_path):
+    out, _ = done
+    text = (out / "tuned.json").read_text()
+    other = tmp_path / "other.json"
+    other.write_text(
+        text.replace('"task":"tiny"', '"task":"huge"').replace('"task": "tiny"', '"task": "huge"')
+    )
+    refused = invoke("train-and-eval", "--task", task, "--methods", "sft", "--tuned", other, "--dry-run")
+    assert refused.exit_code == 2
+    assert "The tuned file is of the task 'huge', not 'tiny'." in refused.stderr.replace("\n", " ")
+
+
+def test_a_file_with_a_method_twice_or_a_rate_that_was_not_tried_is_refused(done, tmp_path):
+    out, _ = done
+    content = json.loads((out / "tuned.json").read_text())
+    file = tmp_path / "tuned.json"
+    file.write_text(json.dumps({**content, "choices": content["choices"] * 2}))
+    with pytest.raises(UserError, match="comes twice"):
+        read_tuned(file)
+    file.write_text(json.dumps({**content, "choices": [{**content["choices"][0], "configurations": []}]}))
+    with pytest.raises(UserError, match="wasn't tried"):
+        read_tuned(file)
+
+
+def test_nothing_is_begun_without_a_reward(tmp_path):
+    """The folder then takes the same command with one."""
+    base = tiny_task(tmp_path / "tasks" / "tiny") / "models" / "decoder"
+    rows = write_rows(tmp_path / "mine.jsonl")
+    given = ("tune", "--data", rows, "--models", base, "--methods", "sft", *FEW, "--output-path")
+    found = invoke(*given, tmp_path / "out")
+    assert found.exit_code == 2
+    assert "There is no reward to tune by" in found.stderr.replace("\n", " ")
+    assert not (tmp_path / "out").exists()
+
+
+def test_finished_checkpoints_are_not_measured_on_tuning_prompts(task, tmp_path):
+    given = ("eval", task / "models/decoder", "--task", task, "--output-path", tmp_path / "out")
+    found = invoke(*given, "--eval-prompts", "tuning")
+    assert found.exit_code == 2
+    assert "leave out --eval-prompts" in found.stderr.replace("\n", " ")
