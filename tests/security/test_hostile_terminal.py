@@ -226,6 +226,7 @@ def world(tmp_path_factory):
 LINES = {
     "train-and-eval": lambda at: ["--methods", HOSTILE],
     "train": lambda at: ["--method", HOSTILE],
+    "tune": lambda at: ["--methods", HOSTILE],
     "eval": lambda at: [at / HOSTILE],
     "base": lambda at: ["--data", at / "bad.jsonl", "--output-path", at / "base"],
     "reward-model": lambda at: [
