@@ -18,7 +18,6 @@ from transformers import PrinterCallback, ProgressCallback, Trainer, TrainingArg
 
 from trainers.errors import UserError
 from trainers.gradients import GradientScales
-from trainers.length_groups import length_groups, pass_cost
 from trainers.logps import TokenLayout, grouped_logps
 from trainers.objective import Batch, Need, OfflineMethod
 from trainers.precision import LOG_RATIO_TOLERANCE, DType, autocast
@@ -135,8 +134,8 @@ class OfflineTrainer(Trainer):
         if self.micro_batch_size is None:
             return [units.T.ravel()]
         size = max(1, self.micro_batch_size // units.shape[1])
-        lengths = self.data.examples.lengths[units].sum(axis=1)
-        return [units[part].T.ravel() for part in length_groups(lengths, pass_cost(self.args.device), size)]
+        ascending = units[np.argsort(self.data.examples.lengths[units].sum(axis=1), kind="stable")]
+        return [ascending[i : i + size].T.ravel() for i in range(0, len(units), size)]
 
     def _forward(self, model: Any, rows: NDArray[np.int64]) -> Batch:
         data, device = self.data, self.args.device
