@@ -1,8 +1,6 @@
 """The offline engine on tiny real models: accumulation, resume, divergence, adapters, the log."""
 
-import copy
 import dataclasses
-import functools
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from tiny_models import tiny_decoder, tiny_encoder_decoder
+from tiny_training import examples, load, weights
 from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoTokenizer
 
 from trainers import (
@@ -21,7 +20,6 @@ from trainers import (
     RPO,
     SFT,
     AStarPO,
-    Examples,
     FitResult,
     TrainingSettings,
     fit,
@@ -60,32 +58,6 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 @pytest.fixture(params=["decoder", "encoder-decoder"])
 def folder(request: pytest.FixtureRequest, folders: dict[str, Path]) -> Path:
     return folders[request.param]
-
-
-@functools.cache
-def read(folder: Path) -> Any:
-    kind = AutoModelForCausalLM if folder.name == "decoder" else AutoModelForSeq2SeqLM
-    return kind.from_pretrained(folder)
-
-
-def load(folder: Path) -> Any:
-    """The model as it lies in the folder, read once."""
-    return copy.deepcopy(read(folder))
-
-
-def examples(prompts: int = 8, k: int = 4, seed: int = 0) -> Examples:
-    rng = np.random.default_rng(seed)
-    questions = [rng.integers(4, 30, size=rng.integers(2, 6)).tolist() for _ in range(prompts)]
-    answers = [[*rng.integers(4, 30, size=rng.integers(1, 8)).tolist(), 1] for _ in range(prompts * k)]
-    rewards = rng.normal(size=prompts * k)
-    groups = np.repeat(np.arange(prompts), k)
-    samples = {group: rng.normal(size=6) for group in range(prompts)}
-    prompt_ids = [questions[group] for group in groups]
-    return Examples(prompt_ids, answers, rewards, groups, desirable=rewards > 0, reference_rewards=samples)
-
-
-def weights(model: Any) -> torch.Tensor:
-    return torch.cat([p.detach().flatten() for p in model.parameters()])
 
 
 @pytest.mark.parametrize("method", METHODS, ids=repr)

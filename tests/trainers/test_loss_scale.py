@@ -5,14 +5,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from tiny_models import tiny_decoder, tiny_encoder_decoder
-from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM
+from tiny_training import examples, load, weights
 
 from rpo_bench.methods import METHODS, default_method
-from trainers import Examples, TrainingSettings, World, fit, fit_online
+from trainers import TrainingSettings, World, fit, fit_online
 from trainers.logps import TokenLayout
 from trainers.objective import Method, OfflineMethod
 from trainers.online import OnlineMethod
@@ -35,22 +34,6 @@ def times(method: Any, factor: float) -> Any:
     return type(kind.__name__, (kind,), {of: multiplied})(**values)
 
 
-def examples() -> Examples:
-    rng = np.random.default_rng(0)
-    questions = [rng.integers(4, 30, size=rng.integers(2, 6)).tolist() for _ in range(10)]
-    answers = [[*rng.integers(4, 30, size=rng.integers(1, 8)).tolist(), 1] for _ in range(40)]
-    rewards = rng.normal(size=40)
-    groups = np.repeat(np.arange(10), 4)
-    return Examples(
-        [questions[group] for group in groups],
-        answers,
-        rewards,
-        groups,
-        desirable=rewards > 0,
-        reference_rewards={group: rng.normal(size=6) for group in range(10)},
-    )
-
-
 def share_of_a_token(prompts: Sequence[int], responses: Sequence[Sequence[int]]) -> list[float]:
     return [sum(token == 20 for token in response) / len(response) for response in responses]
 
@@ -65,11 +48,10 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 
 def trained(method: Method, folder: Path, settings: TrainingSettings, out: Path) -> torch.Tensor:
-    kind = AutoModelForCausalLM if folder.name == "decoder" else AutoModelForSeq2SeqLM
-    model: Any = kind.from_pretrained(folder)
+    model = load(folder)
     torch.manual_seed(0)
     if isinstance(method, OfflineMethod):
-        result = fit(method, model, examples(), settings, out)
+        result = fit(method, model, examples(prompts=10), settings, out)
     else:
         assert isinstance(method, OnlineMethod)
         world = World(
@@ -81,7 +63,7 @@ def trained(method: Method, folder: Path, settings: TrainingSettings, out: Path)
         )
         result = fit_online(method, model, world, settings, out)
     assert result.status == "completed"
-    return torch.cat([p.detach().flatten() for p in model.parameters()])
+    return weights(model)
 
 
 @pytest.mark.parametrize("name", BUNDLED)
@@ -101,16 +83,10 @@ def test_a_loss_times_a_constant_gives_the_same_checkpoint(name, folders, tmp_pa
     if isinstance(method, OnlineMethod):
         settings = dataclasses.replace(SETTINGS, steps=1)
         own = trained(method, folder, settings, tmp_path / "once")
-    moved = (own - start(folder)).norm()
+    moved = (own - weights(load(folder))).norm()
     for factor in (0.01, 100.0):
         other = trained(times(method, factor), folder, settings, tmp_path / str(factor))
         assert (other - own).norm() < 0.01 * moved
-
-
-def start(folder: Path) -> torch.Tensor:
-    """The weights before training."""
-    kind = AutoModelForCausalLM if folder.name == "decoder" else AutoModelForSeq2SeqLM
-    return torch.cat([p.detach().flatten() for p in kind.from_pretrained(folder).parameters()])
 
 
 @pytest.mark.parametrize(
@@ -138,4 +114,4 @@ def test_clipping_to_a_fixed_norm_does_bend(folders, tmp_path):
     method = default_method("rpo")
     own = trained(method, folders["decoder"], settings, tmp_path / "own")
     other = trained(times(method, 0.001), folders["decoder"], settings, tmp_path / "other")
-    assert (other - own).norm() > 0.05 * (own - start(folders["decoder"])).norm()
+    assert (other - own).norm() > 0.05 * (own - weights(load(folders["decoder"]))).norm()

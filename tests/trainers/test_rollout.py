@@ -1,8 +1,6 @@
 """The online engine on tiny real models: it learns, it resumes, it says what went wrong."""
 
-import copy
 import dataclasses
-import functools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 from tiny_models import tiny_decoder, tiny_encoder_decoder
-from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM
+from tiny_training import load, weights
 
 from trainers import GRPO, P3O, POPO, PPO, RLOO, TrainingSettings, World, fit_online
 from trainers.critic import Critic
@@ -51,27 +49,12 @@ def folder(request: pytest.FixtureRequest, folders: dict[str, Path]) -> Path:
     return folders[request.param]
 
 
-@functools.cache
-def read(folder: Path) -> Any:
-    kind = AutoModelForCausalLM if folder.name == "decoder" else AutoModelForSeq2SeqLM
-    return kind.from_pretrained(folder)
-
-
-def load(folder: Path) -> Any:
-    """The model as it lies in the folder, read once."""
-    return copy.deepcopy(read(folder))
-
-
 def share_of_wanted(prompts: Sequence[int], responses: Sequence[Sequence[int]]) -> list[float]:
     return [sum(token == WANTED for token in response) / len(response) for response in responses]
 
 
 def world(model: Any, reward: Any = share_of_wanted) -> World:
     return World(PROMPTS, reward, eos_id=1, max_new_tokens=6, layout=TokenLayout.of(model))
-
-
-def weights(model: Any) -> torch.Tensor:
-    return torch.cat([p.detach().flatten() for p in model.parameters()])
 
 
 @pytest.mark.parametrize("method", METHODS, ids=repr)
