@@ -15,8 +15,12 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from rpo_bench.results.schema import Record
 
 PROTOCOLS = tuple(itertools.product(("by_length", "uniform"), ("absolute", "relative", "none")))
 BUDGETS = (0.3, 0.5, 0.75)
@@ -83,22 +87,23 @@ def train(options: argparse.Namespace, batches: str, clipping: str) -> Path:
 
 def dense(name: str) -> list[float]:
     """A method's own ladder, with geometric means in between where strengths are no whole numbers."""
+    from rpo_bench.engine.choices import own_strengths
     from rpo_bench.methods import default_method
 
     method = default_method(name)
-    own = list(method.default_strengths)
+    own = own_strengths(method)
     if isinstance(getattr(method, method.strength_name), int):
-        return own
+        return list(own)
     between = [float(f"{(a * b) ** 0.5:.3g}") for a, b in itertools.pairwise(own)]
     return sorted([*own, *between], reverse=own[0] > own[-1])
 
 
-def coarse(name: str) -> list[float]:
+def coarse(name: str) -> tuple[float, ...]:
     """The ends of a method's own ladder and its middle, as version 0.1's presets took them."""
+    from rpo_bench.engine.choices import own_strengths, spread
     from rpo_bench.methods import default_method
 
-    own = list(default_method(name).default_strengths)
-    return [own[i] for i in np.linspace(0, len(own) - 1, min(COARSE, len(own))).round().astype(int)]
+    return spread(own_strengths(default_method(name)), COARSE)
 
 
 def points(out: Path) -> dict[tuple[str, str], list[Point]]:
@@ -106,7 +111,7 @@ def points(out: Path) -> dict[tuple[str, str], list[Point]]:
     from rpo_bench.results.store import read_results
 
     records = [stored.record for stored in read_results([out / "results"]).records]
-    start = {r.spec.model: _mean(r.metrics, "reward") for r in records if r.spec.strength is None}
+    start = {r.spec.model: _mean(r, "reward") for r in records if r.spec.strength is None}
     found: dict[tuple[str, str], list[Point]] = {}
     for record in records:
         spec = record.spec
@@ -115,18 +120,18 @@ def points(out: Path) -> dict[tuple[str, str], list[Point]]:
         point = Point(
             strength=spec.strength,
             seed=spec.seed,
-            kl=_mean(record.metrics, "kl"),
-            gain=_mean(record.metrics, "reward") - start[spec.model],
-            length=_mean(record.metrics, "length"),
+            kl=_mean(record, "kl"),
+            gain=_mean(record, "reward") - start[spec.model],
+            length=_mean(record, "length"),
             clipped=record.stability.get("clipped_share"),
         )
         found.setdefault((spec.model, spec.method.label), []).append(point)
     return found
 
 
-def _mean(metrics: Mapping[str, object], name: str) -> float:
-    value = metrics[name].interval.point  # type: ignore[attr-defined]
-    return float("nan") if value is None else float(value)
+def _mean(record: "Record", name: str) -> float:
+    value = record.point(name)
+    return float("nan") if value is None else value
 
 
 def gains_by_seed(found: Iterable[Point], strengths: Sequence[float], budget: float) -> dict[int, float]:
@@ -144,14 +149,14 @@ def gains_by_seed(found: Iterable[Point], strengths: Sequence[float], budget: fl
     return result
 
 
-def student(values: Sequence[float]) -> tuple[float, float | None]:
-    """Mean and half the width of Student's 95 % interval, None for one value."""
-    from scipy.stats import t
+def student(values: Sequence[float]) -> tuple[float | None, float | None]:
+    """Mean and half the width of Student's 95 % interval over seeds, None where there is none."""
+    from rpo_bench.stats.compare import mean_over_seeds
 
-    if len(values) < 2:
-        return float(np.mean(values)), None
-    width = t.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) / np.sqrt(len(values))
-    return float(np.mean(values)), float(width)
+    found = mean_over_seeds(np.array(values))
+    if found.point is None or found.high is None:
+        return found.point, None
+    return found.point, found.high - found.point
 
 
 def rows(found: Mapping[tuple[str, str], list[Point]], batches: str, clipping: str) -> Iterator[Gain]:

@@ -125,6 +125,11 @@ class TrainingSpec(Settings):
         "a weighted sum, such as 'proxy*0.5+gold*0.5'; a list is a sum",
     )
 
+    @property
+    def of_version_0_1(self) -> bool:
+        """Whether batches are drawn and gradients clipped as that version did."""
+        return all(getattr(self, name) == value for name, value in FIRST_PROTOCOL.items())
+
     @model_validator(mode="after")
     def _norm_of_absolute_clipping(self) -> Self:
         default = type(self).model_fields["max_grad_norm"].default

@@ -87,7 +87,6 @@ def fit(
         plan_hash=data.plan.hash,
         reward_mean=data.reward_mean,
         reward_sd=data.reward_sd,
-        clipped_share=trainer.scales.policy.clipped_share,
         seen=seen_offline(
             data.units,
             data.examples.groups,

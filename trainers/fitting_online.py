@@ -82,7 +82,6 @@ def fit_online(
         reward_mean=0.0,
         reward_sd=1.0,
         rollouts=trainer.source.counts["rollouts"],
-        clipped_share=trainer.scales.policy.clipped_share,
         seen=trainer.source.seen,
     )
     return finish(result, policy, tokenizer, out_dir)

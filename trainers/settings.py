@@ -90,7 +90,6 @@ class FitResult:
         reward_mean: subtracted from the rewards where the method z-scores them (else 0).
         reward_sd: they were divided by this (else 1).
         rollouts: responses sampled from the policy in training (online methods).
-        clipped_share: steps whose gradient was clipped, of all.
         seen: what it learnt from; None in a result of version 0.1.
     """
 
@@ -105,7 +104,6 @@ class FitResult:
     reward_mean: float
     reward_sd: float
     rollouts: int = 0
-    clipped_share: float | None = None
     seen: Seen | None = None
 
     def save(self, file: Path) -> None:

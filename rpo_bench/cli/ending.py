@@ -11,7 +11,7 @@ from rpo_bench.engine.base_models import Trust
 from rpo_bench.engine.jobs import Outcome
 from rpo_bench.engine.matrix import Execution, Site, Voice
 from rpo_bench.engine.output import Output
-from rpo_bench.engine.run import Runner, counted, failure_lines, summary
+from rpo_bench.engine.run import Runner, RunReport, counted, failure_lines, summary
 
 
 def site_of(root: Path, runner: RunnerFlags, trust: TrustFlags, judge: JudgingFlags, begun: float) -> Site:
@@ -55,10 +55,15 @@ def finish(done: Execution) -> int:
     if not report.lost_cells:
         last = [*done.harness, *([] if done.judgement is None else [done.judgement])]
         return int(any(outcome.status != "done" for outcome in last))
-    for line in failure_lines(report.failures, report.lost_cells):
-        messages.print(line, soft_wrap=True)
-    messages.print("The same command tries them again.")
+    say_failures(report)
     return 1
+
+
+def say_failures(report: RunReport) -> None:
+    """Says which cells have no result, and why."""
+    for line in failure_lines(report.failures, report.lost_cells):
+        err().print(line, soft_wrap=True)
+    err().print("The same command tries them again.")
 
 
 def _harnessed(outcomes: Sequence[Outcome]) -> list[str]:

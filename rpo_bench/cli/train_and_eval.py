@@ -108,7 +108,7 @@ def train_and_eval(
 
     texts = {name: getattr(matrix, name) for name in ("methods", "strengths", "seeds", "models", "sweep")}
     layers = layers_of(matrix.preset, matrix.config)
-    further = models.changes() | generation.changes() | _tuned(matrix, training)
+    further = models.changes() | generation.changes() | _tuned(matrix.tuned)
     spec = build_spec(layers, texts, data, training, evaluation, further, knobs)
     if matrix.dry_run and print_price(spec, layers, matrix.gpu, matrix.mfu, data.include_path):
         return
@@ -123,13 +123,13 @@ def train_and_eval(
     raise typer.Exit(finish(done))
 
 
-def _tuned(matrix: MatrixFlags, training: TrainingFlags) -> dict[str, Any]:
+def _tuned(file: Path | None) -> dict[str, Any]:
     """The field of RunSpec that --tuned sets."""
-    if matrix.tuned is None:
+    if file is None:
         return {}
     from rpo_bench.tuning.schema import read_tuned
 
-    tuned, digest = read_tuned(matrix.tuned)
+    tuned, digest = read_tuned(file)
     return {"tuned": tuned.rates_by_key(digest)}
 
 

@@ -1,4 +1,4 @@
-"""``rpo-bench tune``: the learning rate of every method, by the same number of configurations each."""
+"""``rpo-bench tune``: the learning rate of every method, by up to the same number of configurations each."""
 
 import time
 from dataclasses import dataclass, replace
@@ -63,8 +63,8 @@ def tune(
 ) -> None:
     """Chooses each method's learning rate on prompts that are neither trained nor tested on.
 
-    Every method gets the same number of configurations. Run again, it goes on; train-and-eval takes the file
-    that it writes with --tuned.
+    Every method gets up to the same number of configurations. Run again, it goes on; train-and-eval takes the
+    file that it writes with --tuned.
     """
     begun = time.monotonic()
     from rpo_bench.cli.ending import site_of, voice_of
@@ -97,14 +97,11 @@ def _budgets(text: str) -> tuple[float, ...]:
 
 
 def _finish(done: "Tuning") -> int:
-    from rpo_bench.cli.console import err, out, print_table
-    from rpo_bench.engine.run import failure_lines
+    from rpo_bench.cli.console import out, print_table
+    from rpo_bench.cli.ending import say_failures
 
-    if done.tuned is None or done.file is None:
-        lost = {outcome.job.cell for outcome in done.failures}
-        for line in failure_lines(done.failures, lost):
-            err().print(line, soft_wrap=True)
-        err().print("The same command tries them again.")
+    if done.tuned is None:
+        say_failures(done.report)
         return 1
     head = ["Base model", "Method", "Learning rate", f"Area to {max(done.tuned.budgets):g} nats", "Tried"]
     rows = [

@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Sequence
 
 from rpo_bench.compare.panels import Panel, Series
-from rpo_bench.spec import FIRST_PROTOCOL
 from rpo_bench.wording import listed
 
 _FIRST = (
@@ -20,13 +19,9 @@ def protocol_notes(panel: Panel) -> tuple[str, ...]:
 
 
 def _first_protocol(trained: Sequence[Series]) -> Iterator[str]:
-    old = [series.label for series in trained if _is_first(series)]
+    old = [series.label for series in trained if series.rows[0].spec.training.of_version_0_1]
     if old:
         yield _FIRST.format(labels="all methods" if len(old) == len(trained) else listed(old))
-
-
-def _is_first(series: Series) -> bool:
-    return FIRST_PROTOCOL.items() <= series.rows[0].spec.training.model_dump().items()
 
 
 def _tuning(trained: Sequence[Series]) -> Iterator[str]:

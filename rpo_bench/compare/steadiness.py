@@ -93,7 +93,7 @@ def _row(panel: Panel, series: Series, row: Row, scores: PanelScores, limits: Li
     for stored in row.stored:
         if (why := divergence(stored, panel, scores, limits.kl_cap)) is not None:
             reasons[why] = reasons.get(why, 0) + 1
-    rewards = np.array([value for s in row.stored if (value := _point(s, "reward")) is not None])
+    rewards = np.array([value for s in row.stored if (value := s.record.point("reward")) is not None])
     steps = None if limits.threshold is None else [_arrival(s, limits.threshold) for s in row.stored]
     arrived = None if steps is None else [step for step in steps if step is not None]
     diverged = sum(reasons.values())
@@ -138,7 +138,7 @@ def divergence(stored: StoredRecord, panel: Panel, scores: PanelScores, kl_cap: 
     """
     if stored.record.status == "diverged":
         return "not finite"
-    kl = _point(stored, "kl")
+    kl = stored.record.point("kl")
     if kl is not None and kl > kl_cap:
         return f"KL over {kl_cap:g}"
     return "reward under the reference's" if _below_reference(stored, panel, scores) else None
@@ -177,11 +177,6 @@ def first_step(log: Sequence[Mapping[str, Any]], threshold: float) -> int | None
 def _step(entry: Mapping[str, Any]) -> int:
     step = entry.get("step", 0)
     return int(step) if isinstance(step, int | float) else 0
-
-
-def _point(stored: StoredRecord, metric: str) -> float | None:
-    value = stored.record.metrics.get(metric)
-    return None if value is None else value.interval.point
 
 
 def _means(of: Sequence[Mapping[str, float | None]]) -> dict[str, float]:

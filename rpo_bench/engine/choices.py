@@ -69,10 +69,10 @@ def _strengths(given: MethodSpec, method: Method, spec: RunSpec) -> tuple[float,
     for name in (given.label, given.name, "*"):
         if name in spec.strengths:
             return tuple(dict.fromkeys(spec.strengths[name]))
-    return spread(_own_strengths(default_method(given.name)), spec.n_strengths)
+    return spread(own_strengths(default_method(given.name)), spec.n_strengths)
 
 
-def _own_strengths(default: Method) -> tuple[float, ...]:
+def own_strengths(default: Method) -> tuple[float, ...]:
     """The method's own ladder, around the strength of its preset where that lies elsewhere (rpo-released)."""
     ladder = default.default_strengths
     if default.strength in ladder:

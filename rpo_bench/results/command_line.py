@@ -76,9 +76,9 @@ def whole(record: Record) -> Record:
 
 def _of_its_protocol(record: Record) -> Record:
     """A record with flags for how its batches were drawn and its gradients clipped, where it lacks them."""
-    training, parts = record.spec.training, _parts(record.command) or []
+    parts = _parts(record.command) or []
     trained = record.spec.strength is not None and parts[1:2] in (["train-and-eval"], ["train"])
-    if not trained or not FIRST_PROTOCOL.items() <= training.model_dump().items() or "--batches" in parts:
+    if not trained or not record.spec.training.of_version_0_1 or "--batches" in parts:
         return record
     flags = {f"--{name}": value for name, value in FIRST_PROTOCOL.items()}
     return record.model_copy(update={"command": with_flags(record.command, flags)})

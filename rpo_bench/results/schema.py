@@ -97,3 +97,8 @@ class Record(Frozen):
     hashes: dict[str, str] = Field(description="prompts, samples, scores, training log, checkpoint weights")
     command: Annotated[str, AfterValidator(without_secrets)] = Field(description="reproduces this row")
     extra: dict[str, Any] = Field(default_factory=dict)
+
+    def point(self, metric: str) -> float | None:
+        """A metric's estimate; None where it wasn't measured or nothing could be scored."""
+        value = self.metrics.get(metric)
+        return None if value is None else value.interval.point

@@ -57,11 +57,12 @@ def next_strengths(
     """
     targets = unmet(tried, budgets)
     known = [*(one.strength for one in tried), *lost]
-    if targets and sum(one.kl > _LEAST for one in tried) < 2:
+    usable = sorted((one for one in tried if one.kl > _LEAST), key=lambda one: one.kl)
+    if targets and len(usable) < 2:
         return _without_secant(tried, known, ladder)[:count]
     found: list[float] = []
     for target in targets:
-        aimed = _at(target, tried)
+        aimed = _at(target, usable, tried)
         strength = None if aimed is None else ladder.rounded(aimed)
         if strength is not None and not _among(strength, [*known, *found]):
             found.append(strength)
@@ -102,11 +103,14 @@ def bracketed(tried: Sequence[Tried], budget: float) -> bool:
     return not unmet(tried, [budget])
 
 
-def _at(target: float, tried: Sequence[Tried]) -> float | None:
-    """The strength that gives a KL, by the secant through the nearest points; None without two of them."""
-    known = sorted((one for one in tried if one.kl > _LEAST), key=lambda one: one.kl)
-    if len(known) < 2:
-        return None
+def _at(target: float, known: Sequence[Tried], tried: Sequence[Tried]) -> float | None:
+    """The strength that gives a KL, by the secant through the nearest points; None where they have one KL.
+
+    Args:
+        target: nats.
+        known: two points or more, by KL.
+        tried: all points: the strength isn't far beyond theirs.
+    """
     above = next((i for i, one in enumerate(known) if one.kl >= target), len(known))
     left, right = known[max(0, min(above, len(known) - 1) - 1)], known[min(max(above, 1), len(known) - 1)]
     rise = math.log(right.kl / left.kl)

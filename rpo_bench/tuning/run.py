@@ -7,17 +7,16 @@ from multiprocessing.context import BaseContext
 from pathlib import Path
 from typing import Any
 
-from rpo_bench.engine.jobs import Outcome
 from rpo_bench.engine.matrix import Site, Voice
 from rpo_bench.engine.output import Output, begin, check_same_run, only_run
 from rpo_bench.engine.plan import Plan, PlannedCell, plan_run
-from rpo_bench.engine.run import run_plan, start_workers_early
+from rpo_bench.engine.run import RunReport, run_plan, start_workers_early
 from rpo_bench.errors import UserError
 from rpo_bench.results.schema import Record
 from rpo_bench.results.store import cell_folder, read_record
 from rpo_bench.spec import RunSpec
 from rpo_bench.tuning.schema import Tuned, write_tuned
-from rpo_bench.tuning.search import Effort, Records, Search, point
+from rpo_bench.tuning.search import Effort, Records, Search
 
 FILE = "tuned.json"
 
@@ -27,14 +26,14 @@ class Tuning:
     """How a tuning ended.
 
     Attributes:
-        file: what it wrote; None where cells failed.
-        tuned: its content; None likewise.
-        failures: cells without a result, and why.
+        report: of the last round.
+        file: where the choices are written.
+        tuned: what was written; None where cells have no result.
     """
 
-    file: Path | None
+    report: RunReport
+    file: Path
     tuned: Tuned | None
-    failures: tuple[Outcome, ...] = ()
 
 
 def tune(spec: RunSpec, effort: Effort, site: Site, voice: Voice) -> Tuning:
@@ -86,6 +85,7 @@ def cost(searches: Sequence[Search], effort: Effort, spec: RunSpec) -> str:
 def _run(
     plan: Plan, searches: Sequence[Search], effort: Effort, site: Site, voice: Voice, context: BaseContext
 ) -> Tuning:
+    file = site.output.root / FILE
     references = [cell for cell in plan.cells if cell.spec.strength is None]
     cells: dict[str, PlannedCell] = {}
     wanted = {cell.spec.hash: cell for cell in references}
@@ -95,7 +95,7 @@ def _run(
         round_ = replace(plan, cells=tuple(cells.values()))
         report = run_plan(round_, site.output, site.runner, context, voice.console)
         if report.lost_cells:
-            return Tuning(None, None, tuple(report.failures))
+            return Tuning(report, file, None)
         records |= _records(site.output, [c for c in cells.values() if c.spec.hash not in records])
         rewards = _reference_rewards(references, records)
         wanted = {**cells, **_wanted(searches, records, rewards)}
@@ -108,9 +108,8 @@ def _run(
         strengths=effort.strengths,
         choices=tuple(one.choose(records, rewards[one.model.name]) for one in searches),
     )
-    file = site.output.root / FILE
     write_tuned(file, tuned)
-    return Tuning(file, tuned)
+    return Tuning(report, file, tuned)
 
 
 def _wanted(
@@ -133,7 +132,7 @@ def _reference_rewards(references: Iterable[PlannedCell], records: Records) -> d
     """Base model → reward of the reference policy on the tuning prompts."""
     found = {}
     for cell in references:
-        reward = point(records[cell.spec.hash], "reward")
+        reward = records[cell.spec.hash].point("reward")
         if reward is None:
             raise UserError(f"The reward gave no number for {cell.spec.model}: there is nothing to tune by.")
         found[cell.spec.model] = reward

@@ -4,8 +4,9 @@ Everything follows from the records, so that a search that was stopped goes on w
 done writes the same file again.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -77,8 +78,7 @@ class Search:
         rates = choosing.first_rates(usual_rate(spec, task, self.choice, self.model.name), self.effort.rates)
         arms = [self._arm(rate, records) for rate in rates]
         while all(arm.complete for arm in arms):
-            areas = {arm.rate: choosing.area(arm.measured, reference, self.effort.cap) for arm in arms}
-            more = choosing.grown(areas, self.effort.rates)
+            more = choosing.grown(self._areas(arms, reference), self.effort.rates)
             if more is None:
                 break
             arms.append(self._arm(more, records))
@@ -87,7 +87,7 @@ class Search:
     def choose(self, records: Records, reference: float) -> schema.Choice:
         """The outcome of a search all of whose arms are complete."""
         arms = sorted(self.arms(records, reference), key=lambda arm: arm.rate)
-        areas = {arm.rate: choosing.area(arm.measured, reference, self.effort.cap) for arm in arms}
+        areas = self._areas(arms, reference)
         best = choosing.best_rate(areas)
         (chosen,) = (arm for arm in arms if arm.rate == best)
         tried = _tried(chosen.measured)
@@ -115,12 +115,15 @@ class Search:
             ),
         )
 
+    def _areas(self, arms: Sequence[Arm], reference: float) -> dict[float, float]:
+        return {arm.rate: choosing.area(arm.measured, reference, self.effort.cap) for arm in arms}
+
     def _arm(self, rate: float, records: Records) -> Arm:
         """Follows a learning rate as far as there are records."""
         strengths = list(spread(self._ladder.own, 2))
         while True:
             cells = self._cells(rate, strengths)
-            known = [records[cell.spec.hash] for cell in cells if cell.spec.hash in records]
+            known = [record for cell in cells if (record := records.get(cell.spec.hash)) is not None]
             measured = tuple(_measured(record) for record in known)
             if len(known) < len(cells):
                 return Arm(rate, cells, measured, complete=False)
@@ -130,7 +133,7 @@ class Search:
                 return Arm(rate, cells, measured, complete=True)
             strengths += more
 
-    @property
+    @cached_property
     def _ladder(self) -> placing.Ladder:
         """The method's own strengths, those that come to the same left out as in any plan."""
         method, name = self.choice.method, self.choice.spec.label
@@ -160,14 +163,7 @@ class Search:
 def _measured(record: Record) -> choosing.Measured:
     spec = record.spec
     assert spec.strength is not None
-    kl, reward = (point(record, name) for name in ("kl", "reward"))
-    return choosing.Measured(spec.strength, spec.seed, kl, reward)
-
-
-def point(record: Record, name: str) -> float | None:
-    """A metric's estimate; None where there is none."""
-    metric = record.metrics.get(name)
-    return None if metric is None else metric.interval.point
+    return choosing.Measured(spec.strength, spec.seed, record.point("kl"), record.point("reward"))
 
 
 def _tried(measured: tuple[choosing.Measured, ...]) -> list[placing.Tried]:
