@@ -34,8 +34,9 @@ def times(method: Any, factor: float) -> Any:
     return type(kind.__name__, (kind,), {of: multiplied})(**values)
 
 
-def share_of_a_token(prompts: Sequence[int], responses: Sequence[Sequence[int]]) -> list[float]:
-    return [sum(token == 20 for token in response) / len(response) for response in responses]
+def mean_token(prompts: Sequence[int], responses: Sequence[Sequence[int]]) -> list[float]:
+    """Different for nearly any two responses: groups that are rewarded alike teach nothing."""
+    return [sum(response) / len(response) for response in responses]
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +57,7 @@ def trained(method: Method, folder: Path, settings: TrainingSettings, out: Path)
         assert isinstance(method, OnlineMethod)
         world = World(
             [[5, 6, 7, 1], [9, 1], [10, 11, 1], [12, 1]],
-            share_of_a_token,
+            mean_token,
             eos_id=1,
             max_new_tokens=6,
             layout=TokenLayout.of(model),
@@ -84,6 +85,7 @@ def test_a_loss_times_a_constant_gives_the_same_checkpoint(name, folders, tmp_pa
         settings = dataclasses.replace(SETTINGS, steps=1)
         own = trained(method, folder, settings, tmp_path / "once")
     moved = (own - weights(load(folder))).norm()
+    assert moved > 0
     for factor in (0.01, 100.0):
         other = trained(times(method, factor), folder, settings, tmp_path / str(factor))
         assert (other - own).norm() < 0.01 * moved
@@ -109,9 +111,9 @@ def test_nor_with_adapters_other_formats_or_smaller_batches(name, settings, fold
 
 
 def test_clipping_to_a_fixed_norm_does_bend(folders, tmp_path):
-    """Version 0.1's: it binds for the larger loss alone."""
+    """Version 0.1's: it binds for the larger loss alone. A thousand times what rounding does."""
     settings = dataclasses.replace(SETTINGS, clipping="absolute", max_grad_norm=1.0)
     method = default_method("rpo")
     own = trained(method, folders["decoder"], settings, tmp_path / "own")
     other = trained(times(method, 0.001), folders["decoder"], settings, tmp_path / "other")
-    assert (other - own).norm() > 0.05 * (own - weights(load(folders["decoder"]))).norm()
+    assert (other - own).norm() > 2e-3 * (own - weights(load(folders["decoder"]))).norm()
