@@ -16,6 +16,7 @@ __all__ = [
     "BestOfN",
     "Frontier",
     "OracleCurve",
+    "area_slack",
     "area_to",
     "area_under_frontier",
     "area_within",
@@ -23,12 +24,15 @@ __all__ = [
     "default_taus",
     "frontier_points",
     "interpolate",
+    "interpolation_slack",
     "oracle_curve",
     "regret_to_oracle",
     "reward_at_kl",
 ]
 
 Floats = NDArray[np.float64]
+
+_ROUNDING = 1e-9  # points on one straight line bound each other by it
 
 
 @dataclass(frozen=True)
@@ -89,6 +93,50 @@ def interpolate(frontier: Frontier, budgets: Floats) -> Floats:
     share = np.where(width > 0, (budgets - kl_left) / np.where(width > 0, width, 1.0), 0.0)
     inside = (budgets >= 0) & (budgets <= kl[..., -1:])
     return np.where(inside, low + share * (high - low), np.nan)
+
+
+def interpolation_slack(frontier: Frontier, budget: float) -> float:
+    """By how much a concave frontier through the points may lie above the straight line at a budget.
+
+    A concave curve lies below every line through two of its points on one side of the budget, carried on to
+    it. The lowest of these lines bounds it; one that passes below the straight line itself contradicts
+    concavity, by noise, and is left out. Before the last point it is taken not to exceed both neighbours.
+
+    Args:
+        frontier: a single one, (K,) points.
+        budget: nats per sequence.
+
+    Returns:
+        At least 0; 0 at a point and beyond the last one.
+    """
+    kl, reward = frontier.kl, frontier.reward
+    right = int(np.searchsorted(kl, budget))  # the first point at or beyond the budget
+    if right in (0, len(kl)) or kl[right] == budget:
+        return 0.0
+    line = float(interpolate(frontier, np.array([budget]))[0])
+    ends = [(other, right - 1) for other in range(right - 1)]
+    ends += [(right, other) for other in range(right + 1, len(kl))]
+    bounds = [
+        float(reward[a] + (reward[b] - reward[a]) / (kl[b] - kl[a]) * (budget - kl[a]))
+        for a, b in ends
+        if kl[b] > kl[a]
+    ]
+    if right == len(kl) - 1:
+        bounds.append(float(max(reward[right - 1], reward[right])))
+    gaps = [bound - line for bound in bounds]
+    return min((max(gap, 0.0) for gap in gaps if gap >= -_ROUNDING * (1.0 + abs(line))), default=0.0)
+
+
+def area_slack(frontier: Frontier, cap: float, budgets: int = 40) -> float:
+    """By how much straight lines may understate ``area_within`` of a single concave frontier.
+
+    Args:
+        frontier: (K,) points.
+        cap: nats per sequence, positive.
+        budgets: how many are averaged over, spread evenly up to the cap.
+    """
+    middles = (np.arange(budgets) + 0.5) * cap / budgets
+    return float(np.mean([interpolation_slack(frontier, float(budget)) for budget in middles]))
 
 
 def reward_at_kl(frontier: Frontier, budget: float) -> float | None:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from rpo_bench.compare.field import field_of, ranks_in
 from rpo_bench.compare.items import Item
 from rpo_bench.compare.matched import at_kl, furthest, seed_curves
 from rpo_bench.compare.report import Badge, Standing
-from rpo_bench.frontier import area_within, frontier_points
+from rpo_bench.frontier import Frontier, area_slack, area_within, frontier_points
 from rpo_bench.oracle import Oracle, reward_on
 from rpo_bench.stats.joint import Term
 
@@ -135,8 +135,10 @@ def reference_term(cube: Cube, reference: str) -> Term:
 def _area_term(item: Item, cube: Cube, reference: str, cap: float) -> Term:
     start = cube.mean(reference, "reward")
     curves = seed_curves(item, cube, "reward")
-    values = [area_within(frontier_points(curve.kl, curve.values, start), cap) for curve in curves]
-    return cube.term(item.series, values, np.ones(len(cube.prompts), dtype=bool))
+    lines = [frontier_points(curve.kl, curve.values, start) for curve in curves]
+    term = cube.term(item.series, [area_within(one, cap) for one in lines], np.ones(len(cube.prompts), bool))
+    first = [Frontier(one.kl[0], one.reward[0]) for one in lines]
+    return replace(term, slack=float(np.mean([area_slack(one, cap) for one in first])) if first else 0.0)
 
 
 def _oracle_term(cube: Cube, oracle: Oracle | None, budget: float) -> Term | None:

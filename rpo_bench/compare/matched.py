@@ -1,7 +1,7 @@
 """Two methods at the same strength, and at the same KL."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,10 +9,13 @@ from numpy.typing import NDArray
 from rpo_bench.compare.cube import Cube
 from rpo_bench.compare.items import Item
 from rpo_bench.compare.panels import Row, settled
-from rpo_bench.frontier import frontier_points, interpolate
+from rpo_bench.frontier import frontier_points, interpolate, interpolation_slack
 from rpo_bench.stats.joint import Term
 
 Floats = NDArray[np.float64]
+
+#: The metric whose frontier is taken to be concave, so that straight lines understate it.
+CONCAVE = "reward"
 
 
 @dataclass(frozen=True)
@@ -23,11 +26,13 @@ class Side:
         term: Its part of the contrast.
         by_prompt: Its score on every prompt, averaged over seeds, (P,); NaN where it has none.
         held: Whether its frontier ends before the KL budget, so that it stands where it ends.
+        slack: By how much straight lines may understate it.
     """
 
     term: Term
     by_prompt: Floats
     held: bool = False
+    slack: float = 0.0
 
 
 def at_strength(item: Item, row: Row, cube: Cube, metric: str) -> Side:
@@ -72,7 +77,17 @@ def _at_kl(item: Item, reference: str, cube: Cube, metric: str, budget: float) -
     values = [within(curve.kl, curve.values, start, budget) for curve in curves]
     tables = [_mixture(curve, reference, cube, metric, budget) for curve in curves]
     held = bool(curves) and float(np.mean([curve.kl[0].max() for curve in curves])) < budget
-    return _side(item, cube, values, tables, held)
+    side = _side(item, cube, values, tables, held)
+    if metric != CONCAVE:
+        return side
+    slack = _slack(curves, float(start[0]), budget)
+    return replace(side, term=replace(side.term, slack=slack), slack=slack)
+
+
+def _slack(curves: Sequence[Curve], start: float, budget: float) -> float:
+    """By how much straight lines may understate a concave frontier at a budget, mean over seeds."""
+    points = [frontier_points(curve.kl[0], curve.values[0], start) for curve in curves]
+    return float(np.mean([interpolation_slack(one, budget) for one in points])) if points else 0.0
 
 
 def furthest(item: Item, cube: Cube) -> Floats:

@@ -21,6 +21,8 @@ from rpo_bench.stats.welch import welch_difference
 #: Scores nearer than this are a tie.
 TIE = 1e-9
 
+_SMALL = 0.1  # of the standard error
+
 
 @dataclass(frozen=True)
 class Match:
@@ -213,6 +215,7 @@ def _notes(
         for item, side in (first, second)
         if side.held
     ]
+    notes += [line for item, side in (first, second) for line in _understated(item, side, contrast)]
     interval = contrast.interval
     if interval.point is None:
         notes.append("no prompt has a score of both")
@@ -221,6 +224,13 @@ def _notes(
     elif SEED_LEVELS[0] not in interval.levels:
         notes += _of_single_seeds((first, second), interval)
     return tuple(notes)
+
+
+def _understated(item: Item, side: Side, contrast: Contrast) -> list[str]:
+    """What straight lines may hide: said where it isn't small beside the standard error."""
+    if contrast.error is None or side.slack <= _SMALL * contrast.error:
+        return []
+    return [f"straight lines may understate {item.label} by {side.slack:.2g}, which the interval includes"]
 
 
 def _of_single_seeds(sides: Sequence[tuple[Item, Side]], interval: Interval) -> list[str]:

@@ -10,7 +10,7 @@ so that few seeds get an interval as wide as they deserve.
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -20,7 +20,7 @@ from rpo_bench.results.schema import Interval
 from rpo_bench.stats.bootstrap import PROMPT_LEVELS, RESAMPLES, weight_chunks
 from rpo_bench.stats.compare import SEED_LEVELS, stretch
 from rpo_bench.stats.layout import Spread, contrast_spread
-from rpo_bench.stats.making import empty, made, point_only
+from rpo_bench.stats.making import empty, made, point_only, rounded
 from rpo_bench.stats.power import detectable
 from rpo_bench.stats.quantiles import percentile_bounds
 
@@ -127,7 +127,8 @@ class Joint:
         """A signed sum of methods' means over their seeds, with its uncertainty.
 
         A method's single seed is taken as it is: the interval then covers the seeds of the other methods
-        only, or prompts alone, and says so in its ``levels``.
+        only, or prompts alone, and says so in its ``levels``. What a term may lie above its value widens the
+        interval on that side, and the p-value is of the end that is nearest to 0.
 
         Args:
             terms: What is added up.
@@ -147,7 +148,10 @@ class Joint:
             return Contrast(point_only(point, n, level))
         spread = contrast_spread([self._influence(term) for term in kept], np.array([t.sign for t in kept]))
         draws = self._draws(kept)
-        return _told(point, _bounded(spread, draws, n), draws, n, _levels(counts), level)
+        found = _told(point, _bounded(spread, draws, n), draws, n, _levels(counts), level)
+        above = sum(term.sign * term.slack for term in kept if term.sign > 0)
+        below = sum(-term.sign * term.slack for term in kept if term.sign < 0)
+        return found if above == below == 0 else found.widened(below, above)
 
     def _prompts(self, terms: Sequence["Term"]) -> int:
         """Prompts that move any of the terms."""
@@ -180,12 +184,15 @@ class Term:
         sign: +1 or −1 (or any weight).
         values: A number per row of ``Joint.means`` and training seed, (1 + P + R, S).
         scored: The prompts that it rests on, (P,).
+        slack: By how much the true number may lie above the values, as a straight line understates a concave
+            frontier.
     """
 
     label: str
     sign: float
     values: Floats
     scored: NDArray[np.bool_]
+    slack: float = 0.0
 
     @property
     def seeds(self) -> Floats:
@@ -194,12 +201,12 @@ class Term:
 
     def negative(self) -> "Term":
         """The same, subtracted."""
-        return Term(self.label, -self.sign, self.values, self.scored)
+        return replace(self, sign=-self.sign)
 
     def measured(self) -> "Term":
         """The same without the seeds that have no number."""
         known = np.isfinite(self.values[0])
-        return self if known.all() else Term(self.label, self.sign, self.values[:, known], self.scored)
+        return self if known.all() else replace(self, values=self.values[:, known])
 
 
 @dataclass(frozen=True)
@@ -210,11 +217,29 @@ class Contrast:
         interval: With its levels; without bounds where they can't be had.
         p: Two-sided, of the hypothesis that it is 0, by Student's t; None where it can't be had.
         detectable: The true value that would be found at p ≤ 1 − level with a power of 80 %.
+        error: The standard error of the estimate; None where there is none.
+        freedom: Degrees of freedom of that error.
     """
 
     interval: Interval
     p: float | None = None
     detectable: float | None = None
+    error: float | None = None
+    freedom: float = math.inf
+
+    def widened(self, below: float, above: float) -> "Contrast":
+        """The same where the true value may lie so much below or above the estimate, whatever the sample."""
+        point, low, high = self.interval.point, self.interval.low, self.interval.high
+        if point is None or low is None or high is None or self.error is None or self.detectable is None:
+            return self
+        nearest = min(max(0.0, point - below), point + above)  # to 0
+        ends = {"low": rounded(low - below, _DIGITS), "high": rounded(high + above, _DIGITS)}
+        return replace(
+            self,
+            interval=self.interval.model_copy(update=ends),
+            p=student_p(nearest / self.error, self.freedom),
+            detectable=self.detectable + max(below, above),
+        )
 
 
 def _levels(counts: Sequence[int]) -> tuple[str, ...]:
@@ -256,9 +281,8 @@ def _told(
         digits=_DIGITS,
     )
     error = math.sqrt(spread.variance)
-    return Contrast(
-        interval, student_p(point / error, spread.freedom), detectable(error, spread.freedom, level=level)
-    )
+    p, found = student_p(point / error, spread.freedom), detectable(error, spread.freedom, level=level)
+    return Contrast(interval, p, found, error, spread.freedom)
 
 
 def student_p(statistic: float, freedom: float) -> float:

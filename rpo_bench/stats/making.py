@@ -13,7 +13,7 @@ def empty(level: float = 0.95) -> Interval:
 
 def point_only(point: float, n: int, level: float) -> Interval:
     """An estimate whose uncertainty can't be told."""
-    return Interval(point=_rounded(point), level=level, method="none", n=n)
+    return Interval(point=rounded(point), level=level, method="none", n=n)
 
 
 def negated(one: Interval) -> Interval:
@@ -50,9 +50,9 @@ def made(
     if within is not None:
         low, high = max(low, within[0]), min(high, within[1])
     return Interval(
-        point=_rounded(point, digits),
-        low=_rounded(low, digits),
-        high=_rounded(high, digits),
+        point=rounded(point, digits),
+        low=rounded(low, digits),
+        high=rounded(high, digits),
         level=level,
         method=method,
         levels=levels,
@@ -61,5 +61,6 @@ def made(
     )
 
 
-def _rounded(value: float, digits: int = DIGITS) -> float:
+def rounded(value: float, digits: int = DIGITS) -> float:
+    """A number with so many significant digits."""
     return float(f"{value:.{digits}g}")

@@ -66,14 +66,14 @@ def test_with_all_methods_equal_hardly_any_primary_claim_is_made(tmp_path: Path)
 
 
 def test_intervals_at_a_kl_cover_the_planted_difference(tmp_path: Path):
-    """24 worlds with a difference of 0.25 at 1 nat: the 95 % interval holds it in at least 20 (all but 0.6 %
-    of the time), and it is found in most."""
+    """24 worlds with a difference of 0.33 at 1.4 nats, near the strengths at 1.5: the 95 % interval holds it
+    in at least 20 (all but 0.6 % of the time), and it is found in most."""
     methods = {"a": Method((0.35, 0.75)), "b": Method((0.2, 0.4))}
     inside = found_it = 0
     for world in range(24):
         root = write_planted(tmp_path / str(world), methods, world=500 + world, seeds=3, prompts=12)
-        (one,) = primary(section(root, "a", "b", budgets=(1.0,), at="kl")).values()
-        inside += one.difference.low <= 0.25 <= one.difference.high
+        (one,) = primary(section(root, "a", "b", budgets=(1.4,), at="kl")).values()
+        inside += one.difference.low <= 0.33 <= one.difference.high
         found_it += one.verdict == "better"
     assert inside >= 20
     assert found_it >= 15

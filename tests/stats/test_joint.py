@@ -1,6 +1,7 @@
 """The joint bootstrap: one draw of the prompts for everything, and intervals as wide as few seeds deserve."""
 
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -162,3 +163,25 @@ def test_a_function_that_jumps_has_the_variance_of_its_resamples():
     found = joint.contrast([Term("a", 1.0, jumping, np.ones(40, dtype=bool))])
     assert found.interval.high - found.interval.low < 3.0
     assert 0.2 < found.detectable < 3.0
+
+
+def test_what_a_value_may_lie_above_widens_one_side_and_weakens_the_p_value(rng: np.random.Generator):
+    """a − b, where a may be 0.2 more and b 0.1 more: from 0.1 less to 0.2 more."""
+    joint = Joint(1, 40)
+    a, b = (term(joint, rng.normal(mean, 0.5, (4, 40)), name) for mean, name in ((1.0, "a"), (0.0, "b")))
+    plain = joint.contrast([a, b.negative()])
+    wide = joint.contrast([replace(a, slack=0.2), replace(b, slack=0.1).negative()])
+    assert wide.interval.point == plain.interval.point
+    assert wide.interval.low == pytest.approx(plain.interval.low - 0.1)
+    assert wide.interval.high == pytest.approx(plain.interval.high + 0.2)
+    nearest = (plain.interval.point - 0.1) / plain.error
+    assert wide.p == pytest.approx(student_p(nearest, plain.freedom))
+    assert wide.detectable == pytest.approx(plain.detectable + 0.2)
+
+
+def test_a_difference_that_slack_may_take_back_is_not_told(rng: np.random.Generator):
+    joint = Joint(1, 40)
+    a, b = (term(joint, rng.normal(mean, 0.5, (4, 40)), name) for mean, name in ((1.0, "a"), (0.0, "b")))
+    found = joint.contrast([a, replace(b, slack=5.0).negative()])
+    assert found.p == 1.0
+    assert found.interval.low < 0 < found.interval.high
