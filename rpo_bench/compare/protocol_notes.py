@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from rpo_bench.compare.panels import Panel, Series
+from rpo_bench.compare.tuned import tuned_series
 from rpo_bench.wording import listed
 
 _FIRST = (
@@ -26,21 +27,14 @@ def _first_protocol(trained: Sequence[Series]) -> Iterator[str]:
 
 def _tuning(trained: Sequence[Series]) -> Iterator[str]:
     """Over how many configurations each method's learning rate was tuned, where any was."""
-    counts = {series.label: _configurations(series) for series in trained}
-    tuned = sorted({count for count in counts.values() if count is not None})
+    found = {series.label: tuned_series(series) for series in trained}
+    tuned = sorted({one.configurations for one in found.values() if one is not None})
     if not tuned:
         return
     over = f"{tuned[0]}" if len(tuned) == 1 else f"{tuned[0]}–{tuned[-1]}"
     yield f"Learning rates tuned over {over} configurations of each method, on prompts of their own."
-    if rest := [label for label, count in counts.items() if count is None]:
+    if rest := [label for label, one in found.items() if one is None]:
         yield f"Not tuned: {listed(rest)}."
-
-
-def _configurations(series: Series) -> int | None:
-    """How many were tried; what isn't told, or not by a record that tells it rightly, is None."""
-    told = [s.record.extra.get("tuned") for row in series.rows for s in row.stored]
-    counts = [one.get("configurations") if isinstance(one, dict) else None for one in told]
-    return counts[0] if counts and all(type(c) is int and c == counts[0] for c in counts) else None
 
 
 def _data_seen(trained: Sequence[Series]) -> Iterator[str]:

@@ -12,6 +12,7 @@ from rpo_bench.compare.proxy_gold import GOLD, KL, PROXY, Traced, traced_methods
 from rpo_bench.compare.report import Comparison
 from rpo_bench.compare.scores import PanelScores
 from rpo_bench.compare.section import Options, primary_comparisons
+from rpo_bench.compare.steps import AtSteps, by_steps
 from rpo_bench.results.schema import Interval
 from rpo_bench.site.equal_kl import Ranking
 from rpo_bench.stats.making import empty
@@ -48,11 +49,13 @@ class Evidence:
         declared: What ``rpo-bench compare`` says of the declared family's reward at the same budget.
         wins: Method over method.
         traced: Proxy and gold reward of every method that has both.
+        by_steps: Methods that were trained with several numbers of steps.
     """
 
     declared: Declared | None
     wins: Wins | None
     traced: tuple[Traced, ...]
+    by_steps: tuple[tuple[AtSteps, ...], ...] = ()
 
 
 def evidence_cube(panel: Panel, scores: PanelScores) -> Cube:
@@ -70,7 +73,8 @@ def evidence(panel: Panel, cube: Cube, ranking: Ranking | None) -> Evidence:
     """
     declared = None if ranking is None else _declared(panel, cube, ranking)
     wins = None if ranking is None else _wins(panel, cube, ranking)
-    return Evidence(declared, wins, tuple(traced_methods(panel, cube)))
+    steps = () if ranking is None else by_steps(panel, cube, ranking.budget)
+    return Evidence(declared, wins, tuple(traced_methods(panel, cube)), steps)
 
 
 def _items(panel: Panel) -> list[Item]:

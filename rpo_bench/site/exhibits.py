@@ -8,6 +8,8 @@ from rpo_bench.site.forest_plot import forest
 from rpo_bench.site.improvement_plot import improvement_matrix
 from rpo_bench.site.palette import Look
 from rpo_bench.site.proxy_plot import proxy_against_gold
+from rpo_bench.site.steps_plot import gain_over_steps
+from rpo_bench.site.tuning_plot import tuning_curves
 
 
 def exhibits(section: Section, looks: Mapping[str, Look], name: str) -> tuple[Exhibit, ...]:
@@ -22,5 +24,7 @@ def exhibits(section: Section, looks: Mapping[str, Look], name: str) -> tuple[Ex
         proxy_against_gold(section, looks, f"{name}-pg"),
         forest(section, looks, f"{name}-fo"),
         improvement_matrix(section, f"{name}-pi"),
+        gain_over_steps(section, looks, f"{name}-st"),
+        tuning_curves(section, looks, f"{name}-tu"),
     )
     return tuple(one for one in found if one is not None)

@@ -1,5 +1,6 @@
 """The evidence on the page: what compare says, drawn; proxies with their peaks; nothing made up."""
 
+import itertools
 import re
 
 import pytest
@@ -13,6 +14,7 @@ from rpo_bench.site.board import make_board
 from rpo_bench.site.exhibits import exhibits
 from rpo_bench.site.page import page
 from rpo_bench.site.palette import looks
+from rpo_bench.spec import TrainingSpec
 
 
 @pytest.fixture(scope="module")
@@ -118,3 +120,63 @@ def test_a_foreign_name_is_text(tmp_path):
 
 def test_the_same_results_give_the_same_bytes(world):
     assert page(board_of(world), [world]) == page(board_of(world), [world])
+
+
+@pytest.fixture
+def stepped(tmp_path):
+    """RPO gains 0.5·√KL after 60 steps and 0.8·√KL after 600; KTO was trained with 600 alone."""
+    shift = [-0.1, 0.1, -0.1, 0.1]
+
+    def write(spec, kl, gain):
+        write_scored(tmp_path, spec, {"kl": [kl] * 4, "reward": [gain + s for s in shift]})
+
+    write(cell_spec("reference", None), 0.0, 0.0)
+    for method, steps, slope in (("rpo", 60, 0.5), ("rpo", 600, 0.8), ("kto", 600, 0.6)):
+        for seed, (strength, kl) in itertools.product((0, 1), ((1.0, 0.25), (0.3, 1.0), (0.1, 2.25))):
+            spec = cell_spec(method, strength, seed, training=TrainingSpec(steps=steps))
+            write(spec, kl, slope * kl**0.5 + 0.01 * seed)
+    return tmp_path
+
+
+def test_what_more_steps_buy_is_told_of_methods_with_several(stepped):
+    exhibit = shown(stepped)["What more steps buy"]
+    assert "at 2.2 nats" in exhibit.caption
+    assert [(row[0], row[1], row[5]) for row in exhibit.rows] == [
+        ("rpo [steps=60]", "60", "yes"),
+        ("rpo [steps=600]", "600", "yes"),
+    ]
+    few, many = (float(row[3]) for row in exhibit.rows)
+    assert few == pytest.approx(0.5 * 2.2**0.5, abs=0.02)
+    assert many == pytest.approx(0.8 * 2.2**0.5, abs=0.02)
+    assert exhibit.wide.count('class="series') == exhibit.narrow.count('class="series') == 1
+
+
+def test_one_number_of_steps_needs_no_such_exhibit(world):
+    assert "What more steps buy" not in shown(world)
+
+
+def tuned(best_of, configurations=24, cap=0.75):
+    return {"tuned": {"file": "f", "configurations": configurations, "best_of": best_of, "cap": cap}}
+
+
+def test_how_much_tuning_a_method_needs_is_drawn_from_its_records(tmp_path):
+    write_cell(tmp_path, cell_spec("reference", None))
+    for seed, (method, areas) in itertools.product((0, 1), (("rpo", [0.1, 0.3, 0.4]), ("kto", [0.3, 0.31]))):
+        write_cell(tmp_path, cell_spec(method, 0.3, seed), extra=tuned(areas))
+    write_cell(tmp_path, cell_spec("dro", 0.3))
+    exhibit = shown(tmp_path)["How much tuning each method needs"]
+    assert exhibit.rows == (
+        ("kto", "24", "0.300", "0.310", "0.010"),
+        ("rpo", "24", "0.100", "0.400", "0.300"),
+    )
+    assert "up to 0.75 nats" in exhibit.caption
+    assert exhibit.wide.count('class="series') == 2
+
+
+@pytest.mark.parametrize(
+    "best_of", [None, "x", [], ["1"], [float("nan")], [True, 1], [0.1] * 1000, {"0": 1}, [None, 0.1]]
+)
+def test_curves_that_are_none_are_left_out(tmp_path, best_of):
+    write_cell(tmp_path, cell_spec("reference", None))
+    write_cell(tmp_path, cell_spec("rpo", 0.3), extra=tuned(best_of))
+    assert "How much tuning each method needs" not in shown(tmp_path)
