@@ -2,11 +2,11 @@
 
     python benchmarks/fairness.py --out runs/fairness [--methods rpo,dro,una] [--models decoder] [--seeds 0,1]
 
-Trains every method by each protocol (how batches are drawn, how gradients are clipped) along a dense ladder
-of strengths, and reads each method's reward at some KL budgets from straight lines through all of its
-strengths, or through the three that version 0.1 ran. What is done is kept: run again, it goes on. Intervals
-are Student's over training seeds; differences between protocols are paired by seed. docs/protocol.md has the
-table.
+Trains every method by each protocol (how batches are drawn, how gradients are clipped) and reads its reward
+at some KL budgets from straight lines through its strengths: three as version 0.1 ran ("coarse"), a ladder
+three times as dense ("dense"), or that with strengths placed near the budgets ("placed"). A second table says
+what each change did to whom. What is done is kept: run again, it goes on. Intervals are Student's over
+training seeds; differences are paired by seed. docs/protocol.md has the tables.
 """
 
 import argparse
@@ -25,6 +25,16 @@ if TYPE_CHECKING:
 PROTOCOLS = tuple(itertools.product(("by_length", "uniform"), ("absolute", "relative", "none")))
 BUDGETS = (0.3, 0.5, 0.75)
 COARSE = 3  # strengths of version 0.1's ladder
+PLACED = 6  # at most so many beyond the dense ladder
+#: What is changed, from one way (batches, clipping, strengths) to another.
+CHANGES = {
+    "dense for coarse strengths": (("by_length", "absolute", "coarse"), ("by_length", "absolute", "dense")),
+    "uniform batches": (("by_length", "absolute", "dense"), ("uniform", "absolute", "dense")),
+    "relative clipping": (("uniform", "absolute", "dense"), ("uniform", "relative", "dense")),
+    "no clipping": (("uniform", "absolute", "dense"), ("uniform", "none", "dense")),
+    "placed for dense strengths": (("uniform", "relative", "dense"), ("uniform", "relative", "placed")),
+    "all": (("by_length", "absolute", "coarse"), ("uniform", "relative", "placed")),
+}
 #: Offline methods; each has a ladder of five strengths of its own.
 METHODS = "sft,kto,dro,dro-p,rpo,una,a-star-po,qrpo,dpo,ipo,rebel"
 
@@ -50,7 +60,11 @@ class Point:
 
 @dataclass(frozen=True)
 class Gain:
-    """A method's gain at a KL budget by one protocol; None where a seed doesn't reach the budget."""
+    """A method's gain at a KL budget by one protocol.
+
+    Attributes:
+        by_seed: training seed → gain; NaN where the seed doesn't reach the budget.
+    """
 
     model: str
     method: str
@@ -58,9 +72,12 @@ class Gain:
     clipping: str
     strengths: str
     budget: float
-    gain: float | None
-    half_width: float | None
-    seeds: int
+    by_seed: dict[int, float]
+
+    @property
+    def way(self) -> tuple[str, str, str]:
+        """The protocol: batches, clipping and strengths."""
+        return self.batches, self.clipping, self.strengths
 
 
 def train(options: argparse.Namespace, batches: str, clipping: str) -> Path:
@@ -75,6 +92,8 @@ def train(options: argparse.Namespace, batches: str, clipping: str) -> Path:
         models=options.models.split(","),
         methods=options.methods,
         strengths={name: dense(name) for name in methods},
+        kl_budgets=BUDGETS,
+        placed=PLACED,
         seeds=[int(seed) for seed in options.seeds.split(",")],
         training={"steps": options.steps, "batches": batches, "clipping": clipping, "probe_every": 0},
         evaluation={"toxicity": "none"},
@@ -134,13 +153,21 @@ def _mean(record: "Record", name: str) -> float:
     return float("nan") if value is None else value
 
 
-def gains_by_seed(found: Iterable[Point], strengths: Sequence[float], budget: float) -> dict[int, float]:
-    """Seed → the gain at a budget, by straight lines through some strengths; NaN beyond the last."""
+def gains_by_seed(
+    found: Iterable[Point], strengths: Sequence[float] | None, budget: float
+) -> dict[int, float]:
+    """Seed → the gain at a budget, by straight lines through some strengths; NaN beyond the last.
+
+    Args:
+        found: a method's checkpoints.
+        strengths: those that are used; None: all.
+        budget: nats.
+    """
     from rpo_bench.frontier import frontier_points, interpolate
 
     by_seed: dict[int, list[Point]] = {}
     for point in found:
-        if any(np.isclose(point.strength, one) for one in strengths):
+        if strengths is None or any(np.isclose(point.strength, one) for one in strengths):
             by_seed.setdefault(point.seed, []).append(point)
     result = {}
     for seed, own in sorted(by_seed.items()):
@@ -149,49 +176,64 @@ def gains_by_seed(found: Iterable[Point], strengths: Sequence[float], budget: fl
     return result
 
 
-def student(values: Sequence[float]) -> tuple[float | None, float | None]:
-    """Mean and half the width of Student's 95 % interval over seeds, None where there is none."""
-    from rpo_bench.stats.compare import mean_over_seeds
-
-    found = mean_over_seeds(np.array(values))
-    if found.point is None or found.high is None:
-        return found.point, None
-    return found.point, found.high - found.point
-
-
 def rows(found: Mapping[tuple[str, str], list[Point]], batches: str, clipping: str) -> Iterator[Gain]:
     """The gains of one protocol's checkpoints."""
     for (model, method), own in sorted(found.items()):
-        ladders = {"coarse": coarse(method), "dense": dense(method)}
+        ladders = {"coarse": coarse(method), "dense": dense(method), "placed": None}
         for (name, strengths), budget in itertools.product(ladders.items(), BUDGETS):
-            values = list(gains_by_seed(own, strengths, budget).values())
-            known = bool(values) and not np.isnan(values).any()
-            mean, width = student(values) if known else (None, None)
-            yield Gain(model, method, batches, clipping, name, budget, mean, width, len(values))
+            values = gains_by_seed(own, strengths, budget)
+            yield Gain(model, method, batches, clipping, name, budget, values)
 
 
-def report(gains: Sequence[Gain], clipped: Mapping[tuple[str, str, str, str], str]) -> None:
-    """Prints a Markdown table for each base model."""
-    for model in dict.fromkeys(one.model for one in gains):
-        print(f"\n### {model}\n\n| batches | clipping | strengths | method | clipped |", end="")
-        print(" | ".join(f" KL {budget:g}" for budget in BUDGETS), "|\n|---|---|---|---|---|---|---|---|")
-        mine = [one for one in gains if one.model == model]
-        for (batches, clipping, strengths, method), cells in itertools.groupby(
-            mine, key=lambda one: (one.batches, one.clipping, one.strengths, one.method)
-        ):
-            texts = [_text(one) for one in cells]
-            share = clipped.get((model, method, batches, clipping), "")
-            print(f"| {batches} | {clipping} | {strengths} | {method} | {share} | {' | '.join(texts)} |")
+def interval(values: Sequence[float]) -> str:
+    """Mean ± half the width of Student's 95 % interval over seeds."""
+    from rpo_bench.stats.compare import mean_over_seeds
 
-
-def _text(one: Gain) -> str:
-    if one.gain is None:
+    if not len(values) or np.isnan(values).any():
         return "not reached"
-    return f"{one.gain:.3f}" + ("" if one.half_width is None else f" ± {one.half_width:.3f}")
+    found = mean_over_seeds(np.array(values))
+    if found.point is None or found.high is None:
+        return f"{np.mean(values):.3f}"
+    return f"{found.point:.3f} ± {found.high - found.point:.3f}"
+
+
+def gains_table(gains: Sequence[Gain], clipped: Mapping[tuple[str, str, str, str], str]) -> Iterator[str]:
+    """Every protocol's gains, as lines of Markdown for each base model."""
+    for model in dict.fromkeys(one.model for one in gains):
+        yield f"\n### {model}\n\n| method | batches | clipping | strengths | clipped | {_heads()} |"
+        yield "|---" * (5 + len(BUDGETS)) + "|"
+        mine = sorted((one for one in gains if one.model == model), key=lambda one: one.method)
+        for (method, way), cells in itertools.groupby(mine, key=lambda one: (one.method, one.way)):
+            texts = " | ".join(interval(list(one.by_seed.values())) for one in cells)
+            share = clipped.get((model, method, *way[:2]), "")
+            yield f"| {method} | {' | '.join(way)} | {share} | {texts} |"
+
+
+def changes_table(gains: Sequence[Gain]) -> Iterator[str]:
+    """What each change did to whom: differences of gains, paired by seed."""
+    known = {(one.model, one.method, one.way, one.budget): one.by_seed for one in gains}
+    methods = sorted({one.method for one in gains})
+    for model in dict.fromkeys(one.model for one in gains):
+        yield f"\n### What changed on {model}\n\n| change | method | {_heads()} |"
+        yield "|---" * (2 + len(BUDGETS)) + "|"
+        for (name, (before, after)), method in itertools.product(CHANGES.items(), methods):
+            pairs = [
+                (known.get((model, method, before, budget)), known.get((model, method, after, budget)))
+                for budget in BUDGETS
+            ]
+            if all(old is not None and new is not None for old, new in pairs):
+                texts = [
+                    interval([new[seed] - old[seed] for seed in old]) for old, new in pairs if old and new
+                ]
+                yield f"| {name} | {method} | {' | '.join(texts)} |"
+
+
+def _heads() -> str:
+    return " | ".join(f"KL {budget:g}" for budget in BUDGETS)
 
 
 def main() -> None:
-    """Trains what is missing and prints the table."""
+    """Trains what is missing and prints the tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, required=True, help="where checkpoints and results are kept")
     parser.add_argument("--methods", default=METHODS)
@@ -213,7 +255,7 @@ def main() -> None:
             shares = [p.clipped for p in own if p.clipped is not None]
             if shares:
                 clipped[model, method, batches, clipping] = f"{np.mean(shares):.0%}".replace("%", " %")
-    report(gains, clipped)
+    print("\n".join([*gains_table(gains, clipped), *changes_table(gains)]))
     (options.out / "gains.json").write_text(json.dumps([asdict(one) for one in gains], indent=1) + "\n")
 
 
