@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         load_results,
         make_spec,
         train_and_eval,
+        tune,
     )
     from rpo_bench.compare.section import Options as CompareOptions
     from rpo_bench.errors import UserError
@@ -40,6 +41,7 @@ __all__ = [
     "make_spec",
     "push_to_hub",
     "train_and_eval",
+    "tune",
 ]
 
 _ELSEWHERE = {

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from rpo_bench.engine.matrix import Execution, Site, Voice
     from rpo_bench.site.board import Board
     from rpo_bench.spec import MethodSpec, RunSpec
+    from rpo_bench.tuning.run import Tuning
 
 Paths = str | Path | Sequence[str | Path]
 
@@ -40,8 +41,12 @@ class SpecSettings(TypedDict, total=False):
         methods: ``"sft,rpo(tau=0.3)"``, or a list of such texts, mappings and MethodSpecs.
         strengths: ``{"rpo": [0.3, 1], "*": [0.1]}``.
         n_strengths: how many of a method's own strengths to run.
+        kl_budgets: nats near which further strengths of every method are placed.
+        placed: how many further strengths of a method, at most.
+        budgets: multiples of the training's steps, every cell at each of them.
         seeds: of training.
         learning_rates: every cell at each of these.
+        tuned: the file of ``tune``: each method at its own learning rate.
         training: fields of TrainingSpec.
         evaluation: fields of EvaluationSpec.
     """
@@ -52,8 +57,12 @@ class SpecSettings(TypedDict, total=False):
     methods: "str | Sequence[str | Mapping[str, Any] | MethodSpec]"
     strengths: Mapping[str, Sequence[float]]
     n_strengths: int | None
+    kl_budgets: Sequence[float]
+    placed: int
+    budgets: Sequence[int]
     seeds: int | Sequence[int]
     learning_rates: Sequence[float]
+    tuned: str | Path
     training: Mapping[str, Any]
     evaluation: Mapping[str, Any]
 
@@ -171,6 +180,49 @@ def train_and_eval(
     spec = make_spec(preset, config, **changes)
     root = place.get("output_path") or default_output(spec, preset, None if config is None else Path(config))
     return _ended(run_matrix(spec, _site(Path(root), place, begun), _voice()))
+
+
+def tune(
+    preset: str | None = None,
+    config: str | Path | None = None,
+    *,
+    rates: int = 4,
+    strengths_per_rate: int = 6,
+    **settings: Unpack[RunSettings],
+) -> "Tuning":
+    """Chooses each method's learning rate on prompts that are neither trained nor tested on.
+
+    Called again it does what is missing and nothing else; stopped at any moment, the same call goes on.
+
+    Args:
+        preset: as in ``make_spec``: whose steps and methods.
+        config: as in ``make_spec``.
+        rates: learning rates of each method, a factor of 3 apart.
+        strengths_per_rate: strengths of each learning rate, at most.
+        settings: as of ``train_and_eval``; ``kl_budgets`` are those near which strengths are placed,
+            ``seeds`` one or two, 0 by default, and a learning rate in ``training`` is the grid's centre.
+
+    Returns:
+        Its ``file`` for ``train_and_eval(tuned=...)``, and what it holds as ``tuned``; None where something
+        failed.
+
+    Raises:
+        UserError: what can't work, in one sentence, before any work is done.
+    """
+    begun = time.monotonic()
+    from rpo_bench.engine.run import failure_lines
+    from rpo_bench.tuning.run import default_output, effort_of
+    from rpo_bench.tuning.run import tune as tuned
+
+    place, changes = _divided(settings)
+    effort = effort_of(rates, strengths_per_rate, changes.pop("kl_budgets", None))
+    changes.setdefault("seeds", 0)
+    spec = make_spec(preset, config, **changes)
+    root = Path(place.get("output_path") or default_output(spec))
+    done = tuned(spec, effort, _site(root, place, begun), _voice())
+    if done.tuned is None:
+        _warn("\n".join(map(bounded, failure_lines(done.report.failures, done.report.lost_cells))), 2)
+    return done
 
 
 def evaluate(
@@ -317,6 +369,10 @@ def _changes(settings: SpecSettings) -> dict[str, Any]:
         models = changes["models"]
         several = models if isinstance(models, list | tuple) else [models]
         changes["models"] = [str(one) if isinstance(one, Path) else one for one in several]
+    if isinstance(changes.get("tuned"), str | Path):
+        from rpo_bench.tuning.schema import tuned_field
+
+        changes["tuned"] = tuned_field(Path(changes["tuned"]))
     if isinstance(changes.get("seeds"), int):
         changes["seeds"] = [changes["seeds"]]
     return changes

@@ -5,12 +5,13 @@ from typing import Any
 
 from rpo_bench.errors import UserError
 from rpo_bench.plain_data import MAX_FLAG, MAX_SEED, number_problem, shown, text_problem
-from rpo_bench.spec import MAX_NAME, RPO_PAPER_DECODING, Decoding, MethodSpec
+from rpo_bench.spec import MAX_BUDGET, MAX_NAME, RPO_PAPER_DECODING, Decoding, MethodSpec
 
 _METHOD = re.compile(r"\s*+(?P<name>[\w.-]++)\s*+(?:\((?P<options>[^()]*+)\))?\s*+(?:,|$)")
 _NUMBER = re.compile(r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?")
 _NO_NUMBER = re.compile(r"[-+]?(?:inf|infinity|nan)", re.IGNORECASE)  # float() reads them
 _MAX_SEEDS = 1_000
+MAX_NATS = 1_000  # beyond any KL that anybody compares at
 
 
 def parse_methods(text: str) -> list[MethodSpec]:
@@ -54,6 +55,14 @@ def parse_numbers(text: str, where: str) -> list[float]:
     return found
 
 
+def parse_nats(text: str, where: str = "--kl-budgets") -> tuple[float, ...]:
+    """KL budgets out of ``0.3,0.5``, ascending; raises UserError naming ``where`` for anything else."""
+    found = tuple(sorted(set(parse_numbers(text, where))))
+    if not 0 < found[0] <= found[-1] < MAX_NATS:
+        raise UserError(f"{where} {shown(text)}: write numbers of nats above 0, such as 0.3,0.5,0.75.")
+    return found
+
+
 def parse_sweep(text: str) -> list[float]:
     """Learning rates out of ``lr=1e-4,2e-4``."""
     check_flag(text, "--sweep")
@@ -64,6 +73,20 @@ def parse_sweep(text: str) -> list[float]:
     if not rates or min(rates) <= 0:
         raise UserError(f"--sweep {shown(text)}: learning rates are numbers above 0.")
     return list(dict.fromkeys(rates))
+
+
+def parse_budgets(text: str) -> list[int]:
+    """Multiples of the training's steps out of ``1,3,10``."""
+    check_flag(text, "--budgets")
+    parts = split_list(text)
+    if not parts or not all(_is_whole(part) and len(part) <= len(str(MAX_BUDGET)) for part in parts):
+        raise UserError(
+            f"--budgets {shown(text)} is not understood; write e.g. 1,3,10: multiples of the steps."
+        )
+    found = list(dict.fromkeys(map(int, parts)))
+    if not 1 <= min(found) <= max(found) <= MAX_BUDGET:
+        raise UserError(f"--budgets {shown(text)}: multiples of the steps are from 1 to {MAX_BUDGET:,}.")
+    return found
 
 
 def parse_seeds(text: str) -> list[int]:

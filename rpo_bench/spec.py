@@ -20,6 +20,7 @@ FIRST_PROTOCOL = MappingProxyType({"batches": "by_length", "clipping": "absolute
 
 Seed = Annotated[int, Field(ge=0, le=MAX_SEED)]
 MAX_NAME = 1000  # characters
+MAX_BUDGET = 10_000  # times the training's steps
 Name = Annotated[str, Field(max_length=MAX_NAME)]
 Strength = Annotated[float, Field(gt=0)]
 
@@ -359,6 +360,10 @@ class TunedRates(Settings):
     steps: int = Field(ge=1, description="optimiser steps that it was tuned with")
     rates: dict[str, Annotated[float, Field(gt=0)]]
     configurations: dict[str, int] = Field(description="how many were tried for each")
+    best_of: dict[str, tuple[float, ...]] = Field(
+        default_factory=dict, description="expected best area of k of the learning rates tried, k = 1 …"
+    )
+    cap: float | None = Field(None, gt=0, description="nats up to which these areas are taken")
 
 
 def tuned_key(method: str, model: str) -> str:
@@ -377,7 +382,14 @@ class RunSpec(Settings):
         default_factory=dict, description="by method name; '*' for all; the method's own otherwise"
     )
     n_strengths: int | None = Field(None, ge=1, description="how many of a method's own strengths to run")
+    kl_budgets: tuple[Annotated[float, Field(gt=0)], ...] = Field(
+        (), description="nats: near each of these, further strengths of every method are placed"
+    )
+    placed: int = Field(6, ge=1, description="how many further strengths of a method, at most")
     seeds: tuple[Seed, ...] = Field((0, 1, 2), min_length=1)
+    budgets: tuple[Annotated[int, Field(ge=1, le=MAX_BUDGET)], ...] = Field(
+        (1,), min_length=1, description="multiples of the training's steps: every cell at each of them"
+    )
     learning_rates: tuple[Annotated[float, Field(gt=0)], ...] = Field(
         (), description="a sweep: every cell at each of them, in place of the training's one"
     )

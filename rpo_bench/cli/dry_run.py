@@ -17,15 +17,16 @@ def print_plan(plan: Plan, output: Output, scratch: Path, runner: Runner) -> Non
     """Prints which cells there are, which are done, and an estimate for the others."""
     workers = runner.workers or available_cores()
     expected = estimate(plan, output, scratch, workers, runner.threads)
-    groups: dict[tuple[str, str], list[PlannedCell]] = {}
+    groups: dict[tuple[str, str, int], list[PlannedCell]] = {}
     for cell in plan.cells:
-        groups.setdefault((cell.spec.model, cell.spec.method.label), []).append(cell)
+        groups.setdefault((cell.spec.model, cell.spec.method.label, _steps(cell)), []).append(cell)
     rows = []
     for key, cells in groups.items():
-        pace = expected.paces.get(key)
+        pace = expected.paces.get((*key[:2], cells[0].spec.training.steps))
         rows.append(
             [
-                *key,
+                *key[:2],
+                key[2] or "—",
                 _strengths(cells),
                 ",".join(str(seed) for seed in sorted({cell.spec.seed for cell in cells})),
                 len(cells),
@@ -34,7 +35,9 @@ def print_plan(plan: Plan, output: Output, scratch: Path, runner: Runner) -> Non
             ]
         )
     title = f"{plan.task.spec.name}: {len(plan.cells)} cells into {output.root}"
-    print_table(title, ["model", "method", "strengths", "seeds", "cells", "done", "each about"], rows)
+    print_table(
+        title, ["model", "method", "steps", "strengths", "seeds", "cells", "done", "each about"], rows
+    )
     console = out()
     if not expected.cells:
         console.print("All cells are done; the same command without --dry-run only builds the page.")
@@ -52,6 +55,11 @@ def _basis(paces: Iterable[Pace]) -> str:
         {"now": "a few steps and samples measured now", "earlier": "cells finished earlier"}[kind]
         for kind in sorted({pace.measured for pace in paces})
     )
+
+
+def _steps(cell: PlannedCell) -> int:
+    """Of the training; 0 where there is none."""
+    return cell.spec.training.steps if cell.trained else 0
 
 
 def _strengths(cells: list[PlannedCell]) -> str:

@@ -8,10 +8,21 @@ from rpo_bench.cli.measuring_flags import EvaluationFlags
 from rpo_bench.cli.run_flags import DataFlags, TrainingFlags
 from rpo_bench.engine.presets import layers_of, merged, spec_over
 from rpo_bench.errors import UserError
-from rpo_bench.parsing import parse_methods, parse_seeds, parse_strengths, parse_sweep, split_list
+from rpo_bench.parsing import (
+    parse_budgets,
+    parse_methods,
+    parse_seeds,
+    parse_strengths,
+    parse_sweep,
+    split_list,
+)
 from rpo_bench.spec import RunSpec
 
 __all__ = ["build_spec", "layers_of"]
+
+
+#: Flags of the matrix whose text is parsed here.
+TEXTS = ("methods", "strengths", "seeds", "models", "sweep", "budgets")
 
 
 def build_spec(
@@ -27,7 +38,7 @@ def build_spec(
 
     Args:
         layers: a preset, and a file over it.
-        matrix: the text of --methods, --strengths, --seeds, --models and --sweep, where given.
+        matrix: the text of some of the flags in ``TEXTS``, where given.
         data: flags.
         training: flags.
         evaluation: flags.
@@ -65,6 +76,8 @@ def _matrix(matrix: Mapping[str, str | None]) -> dict[str, Any]:
         found["seeds"] = parse_seeds(seeds)
     if (sweep := matrix.get("sweep")) is not None:
         found["learning_rates"] = parse_sweep(sweep)
+    if (budgets := matrix.get("budgets")) is not None:
+        found["budgets"] = parse_budgets(budgets)
     if (models := matrix.get("models")) is not None:
         found["models"] = split_list(models)
     return found

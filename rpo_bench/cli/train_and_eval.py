@@ -12,6 +12,8 @@ from rpo_bench.cli.knobs import KnobFlags
 from rpo_bench.cli.measuring_flags import EvaluationFlags, GenerationFlags, HarnessFlags, JudgingFlags
 from rpo_bench.cli.options import flag, with_flags
 from rpo_bench.cli.run_flags import DataFlags, ModelFlags, RunnerFlags, TrainingFlags, TrustFlags
+from rpo_bench.errors import UserError
+from rpo_bench.parsing import parse_nats
 
 if TYPE_CHECKING:
     from rpo_bench.engine.matrix import Site
@@ -41,6 +43,16 @@ class MatrixFlags:
         str | None,
         flag("--strengths", '"rpo=0.3,1;kto=0.1", or a plain list for all methods.', "What to run"),
     ] = None
+    kl_budgets: Annotated[
+        str | None,
+        flag("--kl-budgets", '"0.3,0.5" nats: further strengths are placed near these.', "What to run"),
+    ] = None
+    placed: Annotated[
+        int | None,
+        flag(
+            "--placed", "How many further strengths of a method, at most; 6 by default.", "What to run", min=1
+        ),
+    ] = None
     seeds: Annotated[str | None, flag("--seeds", '"0,1,2" or "0-4".', "What to run", aliases=("--seed",))] = (
         None
     )
@@ -56,6 +68,10 @@ class MatrixFlags:
     sweep: Annotated[
         str | None,
         flag("--sweep", '"lr=1e-4,2e-4": every cell at each of these learning rates.', "What to run"),
+    ] = None
+    budgets: Annotated[
+        str | None,
+        flag("--budgets", '"1,3,10": every cell at so many times the steps.', "What to run"),
     ] = None
     tuned: Annotated[
         Path | None,
@@ -103,12 +119,12 @@ def train_and_eval(
     begun = time.monotonic()
     from rpo_bench.cli.ending import finish, site_of, voice_of
     from rpo_bench.cli.price import print_price
-    from rpo_bench.cli.spec_building import build_spec, layers_of
+    from rpo_bench.cli.spec_building import TEXTS, build_spec, layers_of
     from rpo_bench.engine.matrix import default_output, run_matrix
 
-    texts = {name: getattr(matrix, name) for name in ("methods", "strengths", "seeds", "models", "sweep")}
+    texts = {name: getattr(matrix, name) for name in TEXTS}
     layers = layers_of(matrix.preset, matrix.config)
-    further = models.changes() | generation.changes() | _tuned(matrix.tuned)
+    further = models.changes() | generation.changes() | _tuned(matrix.tuned) | _placing(matrix)
     spec = build_spec(layers, texts, data, training, evaluation, further, knobs)
     if matrix.dry_run and print_price(spec, layers, matrix.gpu, matrix.mfu, data.include_path):
         return
@@ -127,10 +143,19 @@ def _tuned(file: Path | None) -> dict[str, Any]:
     """The field of RunSpec that --tuned sets."""
     if file is None:
         return {}
-    from rpo_bench.tuning.schema import read_tuned
+    from rpo_bench.tuning.schema import tuned_field
 
-    tuned, digest = read_tuned(file)
-    return {"tuned": tuned.rates_by_key(digest)}
+    return {"tuned": tuned_field(file)}
+
+
+def _placing(matrix: MatrixFlags) -> dict[str, Any]:
+    """The fields of RunSpec that --kl-budgets and --placed set."""
+    if matrix.kl_budgets is None:
+        if matrix.placed is not None:
+            raise UserError("--placed is of --kl-budgets: say near which KL, such as --kl-budgets 0.3,0.5.")
+        return {}
+    placed = {} if matrix.placed is None else {"placed": matrix.placed}
+    return {"kl_budgets": parse_nats(matrix.kl_budgets), **placed}
 
 
 def _dry_run(spec: "RunSpec", site: "Site") -> None:

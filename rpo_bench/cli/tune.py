@@ -11,6 +11,7 @@ from rpo_bench.cli.measuring_flags import EvaluationFlags, JudgingFlags
 from rpo_bench.cli.options import flag, with_flags
 from rpo_bench.cli.run_flags import DataFlags, ModelFlags, RunnerFlags, TrainingFlags, TrustFlags
 from rpo_bench.errors import UserError
+from rpo_bench.parsing import parse_nats
 
 if TYPE_CHECKING:
     from rpo_bench.tuning.run import Tuning
@@ -69,31 +70,18 @@ def tune(
     begun = time.monotonic()
     from rpo_bench.cli.ending import site_of, voice_of
     from rpo_bench.cli.spec_building import build_spec, layers_of
-    from rpo_bench.engine.dataset import AD_HOC
+    from rpo_bench.tuning.run import default_output, effort_of
     from rpo_bench.tuning.run import tune as tuned
-    from rpo_bench.tuning.search import Effort
 
     if evaluation.eval_prompts is not None:
         raise UserError("tune measures on tuning prompts: leave out --eval-prompts.")
-    if training.learning_rate is not None:
-        raise UserError("tune searches the learning rate: leave out --learning-rate.")
-    effort = Effort(what.rates, what.strengths, _budgets(what.kl_budgets))
+    effort = effort_of(what.rates, what.strengths, parse_nats(what.kl_budgets))
     texts = {"methods": what.methods, "seeds": what.seeds, "models": what.models}
     layers = layers_of(what.preset, what.config)
     spec = build_spec(layers, texts, data, training, evaluation, models.changes())
-    root = runner.output_path or Path("runs") / f"tune-{Path(spec.task.removeprefix(AD_HOC)).name}"
+    root = runner.output_path or default_output(spec)
     site = replace(site_of(root, runner, trust, JudgingFlags(), begun), include_path=data.include_path)
     raise typer.Exit(_finish(tuned(spec, effort, site, voice_of(runner.quiet))))
-
-
-def _budgets(text: str) -> tuple[float, ...]:
-    try:
-        found = tuple(sorted({float(part) for part in text.split(",")}))
-    except ValueError:
-        found = ()
-    if not found or not all(0 < budget < 1000 for budget in found):
-        raise UserError(f"--kl-budgets {text}: write numbers of nats above 0, such as 0.3,0.5,0.75.")
-    return found
 
 
 def _finish(done: "Tuning") -> int:

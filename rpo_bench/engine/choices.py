@@ -17,17 +17,26 @@ from rpo_bench.spec import MethodSpec, RunSpec
 from trainers.objective import Method, Need
 from trainers.pairs import Pairing, pair_rows
 
+#: The option that says how often an online method passes over its rollouts, and what all do by default.
+EPOCHS = "inner_epochs"
+ONLINE_EPOCHS = 1
+
 #: Modules of methods that are ours: a release tells them apart. Anybody else's are known by their content.
 _OURS = ("trainers", "rpo_bench")
 
 
 @dataclass(frozen=True)
 class Choice:
-    """A method as it runs: its options in one canonical form, and its strengths."""
+    """A method as it runs: its options in one canonical form, and its strengths.
+
+    Attributes:
+        fixed: whether an option says its only strength, as in ``rpo(tau=0.3)``.
+    """
 
     spec: MethodSpec
     method: Method
     strengths: tuple[float, ...]
+    fixed: bool = False
 
 
 def choose(spec: RunSpec) -> list[Choice]:
@@ -48,19 +57,34 @@ def choose(spec: RunSpec) -> list[Choice]:
     return choices
 
 
-def _choice(given: MethodSpec, spec: RunSpec) -> Choice:
+def _choice(named: MethodSpec, spec: RunSpec) -> Choice:
+    says_epochs = _says_epochs(named, spec)
+    given = named
+    if says_epochs:
+        given = named.model_copy(update={"options": {EPOCHS: ONLINE_EPOCHS, **named.options}})
     method = resolve_method(given)
-    strengths = _strengths(given, method, spec)
+    strengths = _strengths(named, method, spec)
     for strength in strengths:
         _check_strength(given, method, strength)
     default = default_method(given.name)
     kept = {
         name: getattr(method, name)
         for name in given.options
-        if name != method.strength_name and getattr(method, name) != getattr(default, name)
+        if name != method.strength_name
+        and (getattr(method, name) != getattr(default, name) or (name == EPOCHS and says_epochs))
     }
     canonical = MethodSpec(name=given.name, options=kept, source=source_of(METHODS.get(given.name), method))
-    return Choice(canonical, method, strengths)
+    return Choice(canonical, method, strengths, fixed=method.strength_name in given.options)
+
+
+def _says_epochs(method: MethodSpec, spec: RunSpec) -> bool:
+    """Whether a method's label has to say how often it passes over its own rollouts.
+
+    Online methods do so equally often by default, whatever their own default is. One whose own is another
+    number says what it does, so that it isn't taken for what version 0.1, or its authors, ran by that name.
+    """
+    own = getattr(default_method(method.name), EPOCHS, ONLINE_EPOCHS)
+    return own != ONLINE_EPOCHS and not spec.training.of_version_0_1
 
 
 def _strengths(given: MethodSpec, method: Method, spec: RunSpec) -> tuple[float, ...]:

@@ -35,13 +35,13 @@ class Estimate:
     """What is left of a plan.
 
     Attributes:
-        paces: (model, method label) → pace.
+        paces: (model, method label, steps) → pace.
         cells: cells without a result.
         seconds: wall time until the last is done.
         bytes: what they will write.
     """
 
-    paces: dict[tuple[str, str], Pace]
+    paces: dict[tuple[str, str, int], Pace]
     cells: int
     seconds: float
     bytes: int
@@ -60,10 +60,10 @@ def estimate(plan: Plan, output: Output, scratch: Path, workers: int, threads: i
     done = {cell.spec.hash for cell in outstanding(plan, output, threads).done}
     left = [cell for cell in plan.cells if cell.spec.hash not in done]
     known = _known(output)
-    paces: dict[tuple[str, str], Pace] = {}
+    paces: dict[tuple[str, str, int], Pace] = {}
     for cell in left:
         if _key(cell.spec) not in paces:
-            earlier = known.get((*_key(cell.spec), cell.spec.training.steps))
+            earlier = known.get(_key(cell.spec))
             paces[_key(cell.spec)] = earlier or _measure(plan, cell, scratch, threads)
     total = sum(paces[_key(c.spec)].train_seconds + paces[_key(c.spec)].measure_seconds for c in left)
     longest = max((p.train_seconds + p.measure_seconds for p in paces.values()), default=0.0)
@@ -71,8 +71,8 @@ def estimate(plan: Plan, output: Output, scratch: Path, workers: int, threads: i
     return Estimate(paces, len(left), seconds, sum(_bytes(plan, cell) for cell in left))
 
 
-def _key(spec: CellSpec) -> tuple[str, str]:
-    return spec.model, spec.method.label
+def _key(spec: CellSpec) -> tuple[str, str, int]:
+    return spec.model, spec.method.label, spec.training.steps
 
 
 def _known(output: Output) -> dict[tuple[str, str, int], Pace]:
@@ -85,9 +85,7 @@ def _known(output: Output) -> dict[tuple[str, str, int], Pace]:
         if record.status == "completed":
             cost = record.cost
             measure = cost.generate_seconds + cost.score_seconds
-            found[(*_key(record.spec), record.spec.training.steps)] = Pace(
-                cost.train_seconds, measure, "earlier"
-            )
+            found[_key(record.spec)] = Pace(cost.train_seconds, measure, "earlier")
     return found
 
 

@@ -10,11 +10,12 @@ from rpo_bench.engine.dataset import AD_HOC
 from rpo_bench.engine.jobs import Job
 from rpo_bench.engine.output import Output
 from rpo_bench.engine.plan import Plan, PlannedCell
+from rpo_bench.engine.tuned_records import tuned_extra
 from rpo_bench.engine.work import CellWork, Stage
 from rpo_bench.methods import resolve_method
 from rpo_bench.results.places import from_here
 from rpo_bench.results.store import BrokenRecord, cell_folder, read_record
-from rpo_bench.spec import CellSpec, RunSpec, tuned_key
+from rpo_bench.spec import CellSpec
 from trainers.objective import Need
 
 # Seconds on one core with the embedded model; they order the jobs and weigh the time left, nothing else.
@@ -133,18 +134,8 @@ def cell_work(plan: Plan, cell: PlannedCell, output: Output, threads: int) -> Ce
         checkpoint=cell.checkpoint,
         command=_command(plan, cell),
         heldout_folder=plan.task.heldout_folder,
-        tuned=_tuned(plan.spec, cell.spec),
+        tuned=tuned_extra(plan.spec, cell.spec),
     )
-
-
-def _tuned(spec: RunSpec, cell: CellSpec) -> dict[str, str | int] | None:
-    """What a cell's learning rate was tuned by; None where it is another one."""
-    key = tuned_key(cell.method.label, cell.model)
-    if spec.tuned is None or key not in spec.tuned.rates:
-        return None
-    if spec.tuned.rates[key] != cell.training.learning_rate:
-        return None
-    return {"file": spec.tuned.file, "configurations": spec.tuned.configurations[key]}
 
 
 def _command(plan: Plan, cell: PlannedCell) -> str:

@@ -17,11 +17,13 @@ from rpo_bench.engine.graph import has_result
 from rpo_bench.engine.jobs import Outcome
 from rpo_bench.engine.judging import Judging, judge_run
 from rpo_bench.engine.output import Output, begin, check_same_run, only_run, read_run_spec
+from rpo_bench.engine.placed_run import placing_cost, run_placed
 from rpo_bench.engine.plan import Plan, PlannedCell, Surroundings, plan_run
 from rpo_bench.engine.presets import merged, run_spec
-from rpo_bench.engine.run import Runner, RunReport, run_plan, start_workers_early
+from rpo_bench.engine.run import Runner, RunReport, start_workers_early
 from rpo_bench.engine.sampling_checks import check_within_reach
 from rpo_bench.engine.tokens import collected_warnings
+from rpo_bench.engine.tuned_records import mark_tuned
 from rpo_bench.errors import UserError
 from rpo_bench.spec import RunSpec
 
@@ -113,8 +115,12 @@ def _run(spec: RunSpec, site: Site, voice: Voice, finished: Finished | None) -> 
         if missing := _unmeasured(plan, output):
             check_within_reach(spec.generation, [cell.checkpoint for cell in missing if cell.checkpoint])
         begin(output, spec, plan.identity)
-        _tell(plan, voice)
-        report = run_plan(plan, output, site.runner, context, voice.console)
+        _tell(plan, voice, site.runner.quiet)
+        done, shortfalls = run_placed(plan, output, site.runner, context, voice.console)
+        for line in shortfalls:
+            voice.note(line)
+        plan, report = done.plan, done.report
+        mark_tuned(spec, plan.cells, output)
         harness = (
             () if asked is None else harness_run(plan, output, asked, site.runner, context, voice.console)
         )
@@ -141,7 +147,7 @@ def plan_only(spec: RunSpec, site: Site, voice: Voice, scratch: Path) -> Plan:
     with voice.planning():
         plan = plan_run(spec, site.surroundings(scratch))
     check_same_run(site.output, spec, plan.identity)
-    _tell(plan, voice)
+    _tell(plan, voice, site.runner.quiet)
     return plan
 
 
@@ -211,6 +217,8 @@ def _check_asked_again(
         )
 
 
-def _tell(plan: Plan, voice: Voice) -> None:
+def _tell(plan: Plan, voice: Voice, quiet: bool) -> None:
     for warning in plan.warnings:
         voice.note(warning)
+    for line in () if quiet else placing_cost(plan):
+        voice.console.print(line, soft_wrap=True)

@@ -158,7 +158,7 @@ def plan_run(spec: RunSpec, surroundings: Surroundings) -> Plan:
     for model, choice in itertools.product(models, choices):
         rows = data[model.name]
         own, notes = distinct_strengths(
-            choice, partial(load_examples, _examples(spec, rows, model, surroundings))
+            choice, partial(load_examples, examples_of(spec, rows, model, surroundings))
         )
         warnings += notes
         cells += planned_cells(spec, task, task_hash, rows, model, own)
@@ -214,14 +214,14 @@ def _materials(spec: RunSpec, around: Surroundings) -> tuple[Task, dict[str, Tra
     return task, dict.fromkeys((model.name for model in models), data), models
 
 
-def _examples(spec: RunSpec, data: TrainingData, model: BaseModel, around: Surroundings) -> Path:
+def examples_of(spec: RunSpec, data: TrainingData, model: BaseModel, around: Surroundings) -> Path:
     """Where the tokenised rows of a model are."""
     return examples_file(around.work / "cache", model.hash, data.hash, spec.data.long, model.prompt_format)
 
 
 def _tokenise(spec: RunSpec, task: Task, data: TrainingData, model: BaseModel, around: Surroundings) -> None:
     """Makes the tokenised rows of a model, and checks that its prompts fit, unless both were done before."""
-    file = _examples(spec, data, model, around)
+    file = examples_of(spec, data, model, around)
     limit = new_tokens(spec, task)
     key = [model.hash, task.hash, limit, *([] if model.prompt_format is None else [model.prompt_format.hash])]
     fits = file.with_name(f"fits-{hash_json(key)[:32]}")
@@ -290,22 +290,30 @@ def _check_tuned(
         )
     keys = [tuned_key(choice.spec.label, model.name) for model in models for choice in choices]
     if missing := [key for key in keys if key not in tuned.rates]:
-        names = ", ".join(missing)
-        warnings.append(f"The tuned file says nothing of {names}: usual learning rates are used there.")
+        names, known = ", ".join(missing), ", ".join(sorted(tuned.rates))
+        warnings.append(
+            f"The tuned file says nothing of {names}: usual learning rates are used there. It has {known}."
+        )
     return warnings
 
 
 def planned_cells(
     spec: RunSpec, task: Task, task_hash: str, data: TrainingData, model: BaseModel, choice: Choice
 ) -> Iterator[PlannedCell]:
-    """All cells of one method on one model: its strengths × the run's seeds."""
+    """All cells of one method on one model: its strengths × learning rates × budgets × seeds."""
     swept = spec.learning_rates or (usual_rate(spec, task, choice, model.name),)
     cost = 1.0 + sum(_STEP_COST.get(need, 0.0) for need in choice.method.needs)
     online = Need.ROLLOUTS in choice.method.needs
     reward = spec.training.reward if online else GOLD
     learnt = training_identity(reward, task, task_hash)
     world_hash = hash_json([learnt, new_tokens(spec, task)]) if online else None
-    for strength, learning_rate, seed in itertools.product(choice.strengths, swept, spec.seeds):
+    axes = (choice.strengths, swept, dict.fromkeys(spec.budgets), spec.seeds)
+    for strength, learning_rate, budget, seed in itertools.product(*axes):
+        training = {
+            "learning_rate": learning_rate,
+            "steps": spec.training.steps * budget,
+            "reward": reward,
+        }
         identity = CellSpec(
             task=task.spec.name,
             task_hash=task_hash,
@@ -318,7 +326,7 @@ def planned_cells(
             method=choice.spec,
             strength=strength,
             seed=seed,
-            training=spec.training.model_copy(update={"learning_rate": learning_rate, "reward": reward}),
+            training=spec.training.model_copy(update=training),
             evaluation=spec.evaluation,
             prompt_format=model.prompt_format,
             loading=model.loading,

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from rpo_bench.capability.schema import Asked
 from rpo_bench.engine.base_models import Trust
@@ -47,7 +47,7 @@ class CellWork:
         threads: of torch.
         checkpoint: a finished checkpoint to measure; None: the base model, or what training leaves.
         command: reproduces the cell.
-        tuned: hash of the file that its learning rate is of, and configurations tried; None without.
+        tuned: what its record says of the tuning of its learning rate; None without.
     """
 
     spec: CellSpec
@@ -60,7 +60,7 @@ class CellWork:
     checkpoint: Path | None
     command: str
     heldout_folder: Path | None = None
-    tuned: Mapping[str, str | int] | None = None
+    tuned: Mapping[str, Any] | None = None
 
     @property
     def policy(self) -> Path:

@@ -35,7 +35,7 @@ def grown(areas: Mapping[float, float], first: int) -> float | None:
         areas: of each learning rate so far.
         first: how many the grid began with.
     """
-    if len(areas) >= first + GROWTH:
+    if not 2 <= len(areas) < first + GROWTH:  # one alone has no edges
         return None
     rates = sorted(areas)
     if areas[rates[0]] > max(areas[rate] for rate in rates[1:]):

@@ -2,21 +2,26 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from itertools import product
+from itertools import islice, product
 from multiprocessing.context import BaseContext
 from pathlib import Path
 from typing import Any
 
+from rpo_bench.engine.arms import Records
+from rpo_bench.engine.dataset import AD_HOC
 from rpo_bench.engine.matrix import Site, Voice
-from rpo_bench.engine.output import Output, begin, check_same_run, only_run
+from rpo_bench.engine.output import begin, check_same_run, only_run
 from rpo_bench.engine.plan import Plan, PlannedCell, plan_run
-from rpo_bench.engine.run import RunReport, run_plan, start_workers_early
+from rpo_bench.engine.rounds import run_rounds
+from rpo_bench.engine.run import RunReport, start_workers_early
 from rpo_bench.errors import UserError
-from rpo_bench.results.schema import Record
-from rpo_bench.results.store import cell_folder, read_record
+from rpo_bench.parsing import MAX_NATS
+from rpo_bench.plain_data import shown
 from rpo_bench.spec import RunSpec
 from rpo_bench.tuning.schema import Tuned, write_tuned
-from rpo_bench.tuning.search import Effort, Records, Search
+from rpo_bench.tuning.search import Effort, Search
+from rpo_bench.tuning.variants import checked_variants
+from rpo_bench.wording import counted
 
 FILE = "tuned.json"
 
@@ -26,7 +31,7 @@ class Tuning:
     """How a tuning ended.
 
     Attributes:
-        report: of the last round.
+        report: of all rounds.
         file: where the choices are written.
         tuned: what was written; None where cells have no result.
     """
@@ -53,8 +58,13 @@ def tune(spec: RunSpec, effort: Effort, site: Site, voice: Voice) -> Tuning:
     """
     context = start_workers_early()
     measured = spec.evaluation.model_copy(update={"prompts": "tuning"})
-    searched: dict[str, Any] = {"strengths": {}, "n_strengths": None, "learning_rates": (), "tuned": None}
-    spec = spec.model_copy(update={"evaluation": measured, **searched})
+    searched: dict[str, Any] = {
+        "strengths": {}, "n_strengths": None, "kl_budgets": (), "learning_rates": (), "tuned": None,
+        "budgets": (1,),
+    }  # fmt: skip
+    variants = checked_variants(spec.methods, effort.rates)
+    every = tuple(one for of in variants for one in of)
+    spec = spec.model_copy(update={"evaluation": measured, "methods": every, **searched})
     with only_run(site.output):
         with voice.planning():
             plan = plan_run(spec, site.surroundings())
@@ -66,18 +76,44 @@ def tune(spec: RunSpec, effort: Effort, site: Site, voice: Voice) -> Tuning:
         begin(site.output, spec, plan.identity)
         for warning in plan.warnings:
             voice.note(warning)
-        pairs = product(plan.models, plan.choices)
-        searches = [Search(plan, model, choice, effort) for model, choice in pairs]
-        voice.note(cost(searches, effort, spec))
+        choices = iter(plan.choices)
+        groups = [tuple(islice(choices, len(of))) for of in variants]
+        searches = [Search(plan, model, group, effort) for model, group in product(plan.models, groups)]
+        if not site.runner.quiet:
+            voice.console.print(cost(searches, effort, spec), soft_wrap=True)
         return _run(plan, searches, effort, site, voice, context)
+
+
+def effort_of(rates: int, strengths: int, budgets: Sequence[float] | None) -> Effort:
+    """How much every method gets; raises UserError for what can't be compared."""
+    if rates < 2 or strengths < 2:
+        raise UserError(
+            f"{rates} learning rates of {strengths} strengths leave nothing to choose: give two or more of "
+            "each."
+        )
+    effort = Effort(rates, strengths)
+    if budgets is None:
+        return effort
+    found = tuple(sorted(set(map(float, budgets))))
+    if not found or not all(0 < budget < MAX_NATS for budget in found):
+        raise UserError(
+            f"kl_budgets = {shown(budgets)}: give numbers of nats above 0, such as [0.3, 0.5, 0.75]."
+        )
+    return replace(effort, budgets=found)
+
+
+def default_output(spec: RunSpec) -> Path:
+    """``runs/tune-<task>``."""
+    return Path("runs") / f"tune-{Path(spec.task.removeprefix(AD_HOC)).name}"
 
 
 def cost(searches: Sequence[Search], effort: Effort, spec: RunSpec) -> str:
     """What a tuning may take, in a sentence."""
     each = effort.rates * effort.strengths * len(spec.seeds)
     return (
-        f"{len(searches)} methods and base models × {effort.rates} learning rates × up to {effort.strengths} "
-        f"strengths × {len(spec.seeds)} seeds: up to {each * len(searches):,} checkpoints of "
+        f"{counted(len(searches), 'search', 'searches')} (one for each method and base model) × "
+        f"{effort.rates} learning rates × up to {effort.strengths} strengths × "
+        f"{counted(len(spec.seeds), 'seed')}: up to {each * len(searches):,} checkpoints of "
         f"{spec.training.steps} steps, and more where a best learning rate lies on its grid's edge."
     )
 
@@ -86,19 +122,20 @@ def _run(
     plan: Plan, searches: Sequence[Search], effort: Effort, site: Site, voice: Voice, context: BaseContext
 ) -> Tuning:
     file = site.output.root / FILE
-    references = [cell for cell in plan.cells if cell.spec.strength is None]
-    cells: dict[str, PlannedCell] = {}
-    wanted = {cell.spec.hash: cell for cell in references}
-    records: dict[str, Record] = {}
-    while wanted.keys() != cells.keys():
-        cells = wanted
-        round_ = replace(plan, cells=tuple(cells.values()))
-        report = run_plan(round_, site.output, site.runner, context, voice.console)
-        if report.lost_cells:
-            return Tuning(report, file, None)
-        records |= _records(site.output, [c for c in cells.values() if c.spec.hash not in records])
+    references = tuple(cell for cell in plan.cells if cell.spec.strength is None)
+
+    def wanted(records: Records) -> dict[str, PlannedCell]:
+        if any(cell.spec.hash not in records for cell in references):  # one failed
+            return {}
         rewards = _reference_rewards(references, records)
-        wanted = {**cells, **_wanted(searches, records, rewards)}
+        arms = (arm for one in searches for arm in one.arms(records, rewards[one.model.name]))
+        return {cell.spec.hash: cell for arm in arms for cell in arm.cells}
+
+    begun = replace(plan, cells=references)
+    done = run_rounds(begun, wanted, site.output, site.runner, context, voice.console)
+    if done.report.lost_cells:
+        return Tuning(done.report, file, None)
+    rewards = _reference_rewards(references, done.records)
     tuned = Tuned(
         task=plan.task.spec.name,
         task_hash=plan.identity.task_hash,
@@ -106,26 +143,10 @@ def _run(
         budgets=effort.budgets,
         rates=effort.rates,
         strengths=effort.strengths,
-        choices=tuple(one.choose(records, rewards[one.model.name]) for one in searches),
+        choices=tuple(one.choose(done.records, rewards[one.model.name]) for one in searches),
     )
     write_tuned(file, tuned)
-    return Tuning(report, file, tuned)
-
-
-def _wanted(
-    searches: Iterable[Search], records: Records, rewards: dict[str, float]
-) -> dict[str, PlannedCell]:
-    """All cells that the searches have come to, by hash."""
-    return {
-        cell.spec.hash: cell
-        for search in searches
-        for arm in search.arms(records, rewards[search.model.name])
-        for cell in arm.cells
-    }
-
-
-def _records(output: Output, cells: Iterable[PlannedCell]) -> dict[str, Record]:
-    return {cell.spec.hash: read_record(cell_folder(output.results, cell.spec)) for cell in cells}
+    return Tuning(done.report, file, tuned)
 
 
 def _reference_rewards(references: Iterable[PlannedCell], records: Records) -> dict[str, float]:

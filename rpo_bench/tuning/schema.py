@@ -20,8 +20,9 @@ class _Part(Frozen):
 
 
 class Configuration(_Part):
-    """One cell: a learning rate, a strength and a seed, on the tuning prompts."""
+    """One cell: a method with its options, a learning rate, a strength and a seed, on the tuning prompts."""
 
+    method: str
     learning_rate: float
     strength: float
     seed: int
@@ -30,15 +31,23 @@ class Configuration(_Part):
     cell: str = Field(description="hash of the cell that has the record")
 
 
+class Arm(_Part):
+    """One learning rate of a method with its options, over all strengths and seeds."""
+
+    method: str
+    learning_rate: float
+    area: float = Field(description="mean gain over the reference for budgets up to the cap")
+
+
 class Choice(_Part):
     """What a method was tuned to on a base model."""
 
     model: str
-    method: str
+    method: str = Field(description="with the options that were chosen, where several were tried")
     strength_name: str
     learning_rate: float = Field(gt=0)
     area: float = Field(description="mean gain over the reference for budgets up to the cap")
-    areas: dict[str, float] = Field(description="of each learning rate that was tried")
+    arms: tuple[Arm, ...] = Field(description="all that were tried")
     best_of: tuple[float, ...] = Field(description="expected best area of k of them, k = 1 …")
     on_edge: bool = Field(description="whether the best learning rate is the smallest or largest tried")
     not_bracketed: tuple[float, ...] = Field(description="budgets without close strengths on both sides")
@@ -63,8 +72,8 @@ class Tuned(_Part):
         if len(set(keys)) < len(keys):
             raise ValueError("a method and base model comes twice")
         for one in self.choices:
-            tried = {part.learning_rate for part in one.configurations}
-            if one.learning_rate not in tried:
+            tried = {(part.method, part.learning_rate) for part in one.configurations}
+            if (one.method, one.learning_rate) not in tried:
                 raise ValueError("a learning rate was chosen that wasn't tried")
         return self
 
@@ -77,6 +86,8 @@ class Tuned(_Part):
             steps=self.steps,
             rates={key: one.learning_rate for key, one in by_key.items()},
             configurations={key: len(one.configurations) for key, one in by_key.items()},
+            best_of={key: one.best_of for key, one in by_key.items()},
+            cap=max(self.budgets, default=None),
         )
 
 
@@ -99,3 +110,13 @@ def read_tuned(file: Path) -> tuple[Tuned, str]:
         where = "".join(f"{shown_name(part)}: " for part in first["loc"])
         why = first["msg"].removeprefix("Value error, ")
         raise UserError(f"--tuned {file} is no file of rpo-bench tune: {where}{why}.") from error
+
+
+def tuned_field(file: Path) -> TunedRates:
+    """What a run takes of a file of ``rpo-bench tune``: the field ``tuned`` of its spec.
+
+    Raises:
+        UserError: it can't be read or is none.
+    """
+    tuned, digest = read_tuned(file)
+    return tuned.rates_by_key(digest)

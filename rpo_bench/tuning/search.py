@@ -1,24 +1,16 @@
-"""The search of one method on one base model: which cells it wants next, from the records that there are.
+"""The search of one method on one base model: which cells it wants next, from the records that there are."""
 
-Everything follows from the records, so that a search that was stopped goes on where it was, and one that is
-done writes the same file again.
-"""
-
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 
-import numpy as np
-
+from rpo_bench.engine.arms import Arm, Placing, Records, Start, ladder_of
 from rpo_bench.engine.base_models import BaseModel
 from rpo_bench.engine.choices import Choice, spread
-from rpo_bench.engine.plan import Plan, PlannedCell, planned_cells, usual_rate
-from rpo_bench.results.schema import Record
-from rpo_bench.tuning import choosing, placing, schema
+from rpo_bench.engine.plan import Plan, PlannedCell, usual_rate
+from rpo_bench.tuning import choosing, schema
 
-_AT_A_TIME = 2  # strengths of a learning rate in one round: all learning rates run beside each other
-
-Records = Mapping[str, Record]
+_ENDS = 2  # of its own ladder: the strengths that an arm begins with
 
 
 @dataclass(frozen=True)
@@ -42,29 +34,19 @@ class Effort:
 
 
 @dataclass(frozen=True)
-class Arm:
-    """One learning rate: its cells so far, and whether they are all that it wants."""
-
-    rate: float
-    cells: tuple[PlannedCell, ...]
-    measured: tuple[choosing.Measured, ...]
-    complete: bool
-
-
-@dataclass(frozen=True)
 class Search:
     """One method on one base model.
 
     Attributes:
         plan: holds the task, rows and models.
         model: the base model.
-        choice: the method with its own strengths.
+        variants: the method with each of the options that are tried; they share the learning rates.
         effort: how much is tried.
     """
 
     plan: Plan
     model: BaseModel
-    choice: Choice
+    variants: tuple[Choice, ...]
     effort: Effort
 
     def arms(self, records: Records, reference: float) -> list[Arm]:
@@ -74,102 +56,90 @@ class Search:
             records: what was measured so far, by cell hash.
             reference: reward of the reference policy on the tuning prompts.
         """
-        spec, task = self.plan.spec, self.plan.task
-        rates = choosing.first_rates(usual_rate(spec, task, self.choice, self.model.name), self.effort.rates)
-        arms = [self._arm(rate, records) for rate in rates]
+        arms = [
+            self._arm(start, rate, records)
+            for start in self._starts
+            for rate in self._first_rates(start.choice)
+        ]
         while all(arm.complete for arm in arms):
-            more = choosing.grown(self._areas(arms, reference), self.effort.rates)
+            areas = self._areas(arms, records, reference)
+            label = max(areas, key=lambda one: max(areas[one].values()))  # only the best variant's grid grows
+            more = choosing.grown(areas[label], self.effort.rates // len(self.variants))
             if more is None:
                 break
-            arms.append(self._arm(more, records))
+            start = next(one for one in self._starts if one.choice.spec.label == label)
+            arms.append(self._arm(start, more, records))
         return arms
 
     def choose(self, records: Records, reference: float) -> schema.Choice:
         """The outcome of a search all of whose arms are complete."""
-        arms = sorted(self.arms(records, reference), key=lambda arm: arm.rate)
-        areas = self._areas(arms, reference)
-        best = choosing.best_rate(areas)
-        (chosen,) = (arm for arm in arms if arm.rate == best)
-        tried = _tried(chosen.measured)
+        arms = sorted(self.arms(records, reference), key=lambda arm: (arm.choice.spec.label, arm.rate))
+        areas = self._areas(arms, records, reference)
+        label = max(areas, key=lambda one: max(areas[one].values()))
+        rate = choosing.best_rate(areas[label])
+        (chosen,) = (arm for arm in arms if (arm.choice.spec.label, arm.rate) == (label, rate))
+        rates = sorted(areas[label])
         return schema.Choice(
             model=self.model.name,
-            method=self.choice.spec.label,
-            strength_name=self.choice.method.strength_name,
-            learning_rate=best,
-            area=areas[best],
-            areas={f"{rate:g}": value for rate, value in areas.items()},
-            best_of=tuple(choosing.best_of(list(areas.values()))),
-            on_edge=best in (arms[0].rate, arms[-1].rate),
-            not_bracketed=tuple(b for b in self.effort.budgets if not placing.bracketed(tried, b)),
-            configurations=tuple(
-                schema.Configuration(
-                    learning_rate=arm.rate,
-                    strength=one.strength,
-                    seed=one.seed,
-                    kl=one.kl,
-                    reward=one.reward,
-                    cell=cell.spec.hash,
-                )
-                for arm in arms
-                for cell, one in zip(arm.cells, arm.measured, strict=True)
+            method=label,
+            strength_name=chosen.choice.method.strength_name,
+            learning_rate=rate,
+            area=areas[label][rate],
+            arms=tuple(
+                schema.Arm(method=name, learning_rate=one, area=area)
+                for name, of in areas.items()
+                for one, area in of.items()
             ),
+            best_of=tuple(choosing.best_of([area for of in areas.values() for area in of.values()])),
+            on_edge=rate in (rates[0], rates[-1]),
+            not_bracketed=chosen.not_bracketed(self.effort.budgets),
+            configurations=tuple(_configurations(arms, records)),
         )
 
-    def _areas(self, arms: Sequence[Arm], reference: float) -> dict[float, float]:
-        return {arm.rate: choosing.area(arm.measured, reference, self.effort.cap) for arm in arms}
+    def _first_rates(self, choice: Choice) -> list[float]:
+        usual = usual_rate(self.plan.spec, self.plan.task, choice, self.model.name)
+        return choosing.first_rates(usual, self.effort.rates // len(self.variants))
 
-    def _arm(self, rate: float, records: Records) -> Arm:
-        """Follows a learning rate as far as there are records."""
-        strengths = list(spread(self._ladder.own, 2))
-        while True:
-            cells = self._cells(rate, strengths)
-            known = [record for cell in cells if (record := records.get(cell.spec.hash)) is not None]
-            measured = tuple(_measured(record) for record in known)
-            if len(known) < len(cells):
-                return Arm(rate, cells, measured, complete=False)
-            left = min(_AT_A_TIME, self.effort.strengths - len(strengths))
-            more = self._next(measured, left) if left > 0 else []
-            if not more:
-                return Arm(rate, cells, measured, complete=True)
-            strengths += more
+    def _areas(
+        self, arms: Sequence[Arm], records: Records, reference: float
+    ) -> dict[str, dict[float, float]]:
+        """Method with its options → learning rate → area."""
+        areas: dict[str, dict[float, float]] = {}
+        for arm in arms:
+            measured = [_measured(cell, records) for cell in arm.cells]
+            area = choosing.area(measured, reference, self.effort.cap)
+            areas.setdefault(arm.choice.spec.label, {})[arm.rate] = area
+        return areas
+
+    def _arm(self, start: Start, rate: float, records: Records) -> Arm:
+        return start.follow(rate, Placing(self.effort.budgets, self.effort.strengths), records)
 
     @cached_property
-    def _ladder(self) -> placing.Ladder:
-        """The method's own strengths, those that come to the same left out as in any plan."""
-        method, name = self.choice.method, self.choice.spec.label
-        cells = [cell.spec for cell in self.plan.cells if cell.spec.model == self.model.name]
-        planned = {spec.strength for spec in cells if spec.method.label == name}
-        return placing.Ladder(
-            own=tuple(strength for strength in self.choice.strengths if strength in planned),
-            whole=isinstance(getattr(method, method.strength_name), int),
-            closed=getattr(method, "strength_selects", False),
-        )
-
-    def _next(self, measured: tuple[choosing.Measured, ...], count: int) -> list[float]:
-        if len(self._ladder.own) < 2:  # an option fixes the strength
-            return []
-        tried = _tried(measured)
-        lost = {one.strength for one in measured} - {one.strength for one in tried}
-        return placing.next_strengths(tried, sorted(lost), self.effort.budgets, count, self._ladder)
-
-    def _cells(self, rate: float, strengths: list[float]) -> tuple[PlannedCell, ...]:
-        plan = self.plan
-        spec = plan.spec.model_copy(update={"learning_rates": (rate,)})
-        choice = replace(self.choice, strengths=tuple(strengths))
-        task_hash, data = plan.cells[0].spec.task_hash, plan.data[self.model.name]
-        return tuple(planned_cells(spec, plan.task, task_hash, data, self.model, choice))
+    def _starts(self) -> list[Start]:
+        ladders = [(choice, ladder_of(self.plan, choice, self.model)) for choice in self.variants]
+        return [
+            Start(self.plan, choice, self.model, spread(ladder.own, _ENDS), ladder)
+            for choice, ladder in ladders
+        ]
 
 
-def _measured(record: Record) -> choosing.Measured:
-    spec = record.spec
-    assert spec.strength is not None
-    return choosing.Measured(spec.strength, spec.seed, record.point("kl"), record.point("reward"))
+def _configurations(arms: Sequence[Arm], records: Records) -> Iterator[schema.Configuration]:
+    """Everything that was tried."""
+    for arm in arms:
+        for cell in arm.cells:
+            one = _measured(cell, records)
+            yield schema.Configuration(
+                method=arm.choice.spec.label,
+                learning_rate=arm.rate,
+                strength=one.strength,
+                seed=one.seed,
+                kl=one.kl,
+                reward=one.reward,
+                cell=cell.spec.hash,
+            )
 
 
-def _tried(measured: tuple[choosing.Measured, ...]) -> list[placing.Tried]:
-    """Each strength with its mean KL over seeds; without those that diverged on all."""
-    found: dict[float, list[float]] = {}
-    for one in measured:
-        if one.kl is not None:
-            found.setdefault(one.strength, []).append(one.kl)
-    return [placing.Tried(strength, float(np.mean(kls))) for strength, kls in found.items()]
+def _measured(cell: PlannedCell, records: Records) -> choosing.Measured:
+    record, strength = records[cell.spec.hash], cell.spec.strength
+    assert strength is not None
+    return choosing.Measured(strength, cell.spec.seed, record.point("kl"), record.point("reward"))

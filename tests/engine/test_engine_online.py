@@ -58,7 +58,7 @@ def test_online_and_offline_methods_share_a_run(tmp_path):
     records = [found.record for found in stored(tmp_path / "out")]
     assert len(records) == 2 * (3 + 1)
     spent = {record.spec.method.label: record.cost.rollouts for record in records}
-    assert spent == {"reference": 0, "rpo": 0, "grpo(group_size=4)": 16, "ppo": 16}
+    assert spent == {"reference": 0, "rpo": 0, "grpo(group_size=4)": 16, "ppo(inner_epochs=1)": 16}
 
 
 def test_an_online_method_without_a_reward_is_refused_before_any_work(tmp_path):

@@ -10,9 +10,17 @@ from tiny_task import TOPICS, tiny_task, write_rows
 from rpo_bench.engine.base_models import Trust
 from rpo_bench.engine.plan import Surroundings, plan_run
 from rpo_bench.errors import UserError
-from rpo_bench.methods import METHODS
+from rpo_bench.methods import METHODS, resolve_method
 from rpo_bench.registry import load_plugin
-from rpo_bench.spec import DataSpec, Decoding, EvaluationSpec, MethodSpec, RunSpec, TrainingSpec
+from rpo_bench.spec import (
+    FIRST_PROTOCOL,
+    DataSpec,
+    Decoding,
+    EvaluationSpec,
+    MethodSpec,
+    RunSpec,
+    TrainingSpec,
+)
 
 
 @pytest.fixture(scope="module")
@@ -305,3 +313,35 @@ def test_what_an_online_method_learns_from_is_part_of_its_checkpoints_identity(t
     same = [a.spec.training_hash == b.spec.training_hash for a, b in zip(own, other, strict=True)]
     assert [cell.spec.method.name for cell in own] == ["reference", "rpo", "grpo"]
     assert same == [True, True, False]
+
+
+@pytest.mark.parametrize(
+    ("options", "first", "label", "passes"),
+    [
+        ({}, False, "ppo(inner_epochs=1)", 1),
+        ({"inner_epochs": 4}, False, "ppo(inner_epochs=4)", 4),
+        ({}, True, "ppo", 4),
+        ({"inner_epochs": 1}, True, "ppo(inner_epochs=1)", 1),
+    ],
+)
+def test_online_methods_pass_over_their_rollouts_equally_often(
+    tasks, tmp_path, options, first, label, passes
+):
+    """PPO's own default is four; version 0.1 left it that, and its commands make its cells again."""
+    training = TrainingSpec(steps=3, batch_size=4, **(FIRST_PROTOCOL if first else {}))
+    chosen = (MethodSpec(name="ppo", options=options), MethodSpec(name="grpo"))
+    made = plan(tasks, tmp_path, methods=chosen, n_strengths=1, training=training).choices
+    assert made[0].spec.label == label
+    assert made[0].method.inner_epochs == passes
+    assert made[1].spec.label == "grpo"
+    assert made[1].method.inner_epochs == 1
+    cell = plan(tasks, tmp_path, methods=chosen[:1], n_strengths=1, training=training).cells[-1]
+    assert resolve_method(cell.spec.method, cell.spec.strength).inner_epochs == passes
+
+
+def test_budgets_are_multiples_of_the_steps(tasks, tmp_path):
+    """2 methods × 2 strengths × 3 budgets; each a checkpoint of its own."""
+    made = plan(tasks, tmp_path, ("rpo", "dro"), n_strengths=2, budgets=(1, 3, 10))
+    trained = [c.spec for c in made.cells if c.trained]
+    assert len({spec.hash for spec in trained}) == len(trained) == 12
+    assert {spec.training.steps for spec in trained} == {3, 9, 30}

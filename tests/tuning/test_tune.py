@@ -8,6 +8,7 @@ import pytest
 from run_cli import invoke, stored
 from tiny_task import TOPICS, tiny_task, write_rows
 
+import rpo_bench as rb
 from rpo_bench.engine.tuning_prompts import is_aside
 from rpo_bench.errors import UserError
 from rpo_bench.tuning.schema import read_tuned
@@ -57,7 +58,7 @@ def test_every_method_has_the_same_grid_and_all_that_was_tried_is_in_the_file(do
     assert "up to 12 checkpoints of 3 steps" in found.stderr.replace("\n", " ")
     cells = {one.record.cell: one.record for one in stored(out)}
     for choice in choices(out).values():
-        rates = {float(rate) for rate in choice["areas"]}
+        rates = {arm["learning_rate"] for arm in choice["arms"]}
         assert len(rates) >= 2
         for rate in rates:
             tried = [c for c in choice["configurations"] if c["learning_rate"] == rate]
@@ -66,8 +67,8 @@ def test_every_method_has_the_same_grid_and_all_that_was_tried_is_in_the_file(do
             record = cells[one["cell"]]
             assert record.spec.training.learning_rate == one["learning_rate"]
             assert record.metrics["reward"].interval.point == one["reward"]
-        best = max(choice["areas"], key=lambda rate: choice["areas"][rate])
-        assert choice["learning_rate"] == float(best)
+        best = max(choice["arms"], key=lambda arm: arm["area"])
+        assert choice["learning_rate"] == best["learning_rate"]
         assert choice["best_of"][-1] == pytest.approx(choice["area"])
 
 
@@ -84,6 +85,65 @@ def test_stopped_on_the_way_it_ends_with_the_same_file(done, task, tmp_path):
     went_on = invoke("tune", "--task", task, "--methods", "kto,rpo", *FEW, "--output-path", again)
     assert went_on.exit_code == 0, went_on.output
     assert (again / "tuned.json").read_bytes() == before
+
+
+def test_options_to_choose_among_are_configurations_of_one_method(task, tmp_path):
+    """Two values of one option share the learning rates; the choice says which, and the file names it so."""
+    found = invoke(
+        "tune", "--task", task, "--methods", "kto(weight_d=1|2),rpo", *FEW, "--output-path", tmp_path / "out"
+    )
+    assert found.exit_code == 0, found.output
+    assert "2 searches" in found.stderr.replace("\n", " ")
+    kto, rpo = json.loads((tmp_path / "out" / "tuned.json").read_text())["choices"]
+    assert {arm["method"] for arm in kto["arms"]} == {"kto", "kto(weight_d=2.0)"}
+    assert {arm["method"] for arm in rpo["arms"]} == {"rpo"}
+    assert len(kto["arms"]) == 2  # one learning rate has no edges to grow beyond
+    best = max(kto["arms"], key=lambda arm: arm["area"])
+    assert (kto["method"], kto["learning_rate"]) == (best["method"], best["learning_rate"])
+    assert (
+        f"{kto['method']}@decoder" in read_tuned(tmp_path / "out" / "tuned.json")[0].rates_by_key("x").rates
+    )
+
+
+def test_more_variants_than_learning_rates_are_refused(task, tmp_path):
+    found = invoke(
+        "tune", "--task", task, "--methods", "kto(weight_d=1|2|3)", *FEW, "--output-path", tmp_path / "out"
+    )
+    assert found.exit_code == 2
+    assert "kto has 3 variants, which share its 2 learning rates" in found.stderr.replace("\n", " ")
+    assert not (tmp_path / "out").exists()
+
+
+def test_python_tunes_as_the_command_line_does_and_takes_the_file(task, tmp_path):
+    """Around a given learning rate; a second call computes nothing more."""
+    settings = {
+        "task": str(task),
+        "methods": "kto",
+        "training": {"steps": 2, "batch_size": 8, "probe_every": 0, "learning_rate": 1e-3},
+        "evaluation": {"n_samples": 1, "toxicity": "none"},
+        "workers": 1,
+    }
+    given = {"rates": 2, "strengths_per_rate": 2, "kl_budgets": [0.5], "output_path": tmp_path / "tuned"}
+    done = rb.tune(**settings, **given)
+    (choice,) = done.tuned.choices
+    assert {0.001, 0.003} <= {arm.learning_rate for arm in choice.arms}
+    assert rb.tune(**settings, **given).report.outcomes == ()
+    del settings["training"]["learning_rate"]
+    run = rb.train_and_eval(
+        **settings, tuned=done.file, strengths={"*": [1]}, seeds=0, output_path=tmp_path / "run"
+    )
+    rates = set(run.results()["learning_rate"].dropna())
+    assert choice.learning_rate in rates
+
+
+@pytest.mark.parametrize(
+    "given",
+    [{"rates": 1}, {"strengths_per_rate": 0}, {"kl_budgets": []}, {"kl_budgets": [0]}, {"kl_budgets": [1e9]}],
+)
+def test_python_refuses_what_makes_no_sense(task, given, tmp_path):
+    with pytest.raises(UserError, match=r"two or more of each|numbers of nats above 0"):
+        rb.tune(task=str(task), methods="kto", output_path=tmp_path / "out", **given)
+    assert not (tmp_path / "out").exists()
 
 
 def test_train_and_eval_takes_each_methods_learning_rate_and_records_it(done, task, tmp_path):
@@ -121,9 +181,8 @@ def test_train_and_eval_takes_each_methods_learning_rate_and_records_it(done, ta
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (("--kl-budgets", "a"), "write numbers of nats above 0"),
+        (("--kl-budgets", "a"), "--kl-budgets: 'a' is not a number"),
         (("--kl-budgets", "0,1"), "write numbers of nats above 0"),
-        (("--learning-rate", "1e-4"), "tune searches the learning rate"),
         (("--eval-prompts", "test"), "tune measures on tuning prompts"),
     ],
 )

@@ -1,0 +1,37 @@
+"""Records of checkpoints that were there before their method was tuned: they are told of it, too."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from rpo_bench.engine.output import Output
+from rpo_bench.engine.plan import PlannedCell
+from rpo_bench.results.store import BrokenRecord, cell_folder, read_record, write_record
+from rpo_bench.spec import CellSpec, RunSpec, tuned_key
+
+
+def tuned_extra(spec: RunSpec, cell: CellSpec) -> dict[str, Any] | None:
+    """What a record says of the tuning of its learning rate; None where that is another one."""
+    key, tuned = tuned_key(cell.method.label, cell.model), spec.tuned
+    if tuned is None or key not in tuned.rates or tuned.rates[key] != cell.training.learning_rate:
+        return None
+    return {
+        "file": tuned.file,
+        "configurations": tuned.configurations[key],
+        "best_of": list(tuned.best_of.get(key, ())),
+        "cap": tuned.cap,
+    }
+
+
+def mark_tuned(spec: RunSpec, cells: Iterable[PlannedCell], output: Output) -> None:
+    """Adds the tuning to records that don't have it, or have another one's; broken ones stay as they are."""
+    for cell in cells:
+        extra = tuned_extra(spec, cell.spec)
+        folder = cell_folder(output.results, cell.spec)
+        if extra is None or not folder.is_dir():
+            continue
+        try:
+            record = read_record(folder)
+        except BrokenRecord:
+            continue
+        if record.extra.get("tuned") != extra:
+            write_record(folder, record.model_copy(update={"extra": {**record.extra, "tuned": extra}}))
