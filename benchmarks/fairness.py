@@ -217,14 +217,10 @@ def changes_table(gains: Sequence[Gain]) -> Iterator[str]:
         yield f"\n### What changed on {model}\n\n| change | method | {_heads()} |"
         yield "|---" * (2 + len(BUDGETS)) + "|"
         for (name, (before, after)), method in itertools.product(CHANGES.items(), methods):
-            pairs = [
-                (known.get((model, method, before, budget)), known.get((model, method, after, budget)))
-                for budget in BUDGETS
-            ]
-            if all(old is not None and new is not None for old, new in pairs):
-                texts = [
-                    interval([new[seed] - old[seed] for seed in old]) for old, new in pairs if old and new
-                ]
+            keys = [[(model, method, way, budget) for way in (before, after)] for budget in BUDGETS]
+            if all(key in known for pair in keys for key in pair):
+                pairs = [(known[old], known[new]) for old, new in keys]
+                texts = [interval([new[seed] - old[seed] for seed in old]) for old, new in pairs]
                 yield f"| {name} | {method} | {' | '.join(texts)} |"
 
 

@@ -12,7 +12,7 @@ from rpo_bench.engine.choices import Choice
 from rpo_bench.engine.output import Output
 from rpo_bench.engine.plan import Plan, PlannedCell, usual_rate
 from rpo_bench.engine.rounds import Rounds, run_rounds
-from rpo_bench.engine.run import Runner
+from rpo_bench.engine.run import Runner, run_plan
 
 
 def run_placed(
@@ -29,7 +29,9 @@ def run_placed(
         UserError: nothing more can be written.
         KeyboardInterrupt: Ctrl-C; finished stages are kept.
     """
-    starts = _starts(plan) if plan.spec.kl_budgets else []
+    if not plan.spec.kl_budgets:  # no record need be read
+        return Rounds(plan, run_plan(plan, output, runner, context, console), {}), []
+    starts = _starts(plan)
 
     def wanted(records: Records) -> dict[str, PlannedCell]:
         return {cell.spec.hash: cell for arm in _arms(starts, records) for cell in arm.cells}

@@ -52,6 +52,11 @@ def best_rate(areas: Mapping[float, float]) -> float:
     return best[(len(best) - 1) // 2]
 
 
+def best_variant(areas: Mapping[str, Mapping[float, float]]) -> str:
+    """The variant whose best learning rate has the largest area; of equal ones the first."""
+    return max(areas, key=lambda variant: max(areas[variant].values()))
+
+
 def area(measured: Sequence[Measured], reference: float, cap: float) -> float:
     """Mean gain over the reference for KL budgets spread evenly up to ``cap``, averaged over seeds.
 

@@ -63,7 +63,7 @@ class Search:
         ]
         while all(arm.complete for arm in arms):
             areas = self._areas(arms, records, reference)
-            label = max(areas, key=lambda one: max(areas[one].values()))  # only the best variant's grid grows
+            label = choosing.best_variant(areas)  # the others' grids don't grow
             more = choosing.grown(areas[label], self.effort.rates // len(self.variants))
             if more is None:
                 break
@@ -75,7 +75,7 @@ class Search:
         """The outcome of a search all of whose arms are complete."""
         arms = sorted(self.arms(records, reference), key=lambda arm: (arm.choice.spec.label, arm.rate))
         areas = self._areas(arms, records, reference)
-        label = max(areas, key=lambda one: max(areas[one].values()))
+        label = choosing.best_variant(areas)
         rate = choosing.best_rate(areas[label])
         (chosen,) = (arm for arm in arms if (arm.choice.spec.label, arm.rate) == (label, rate))
         rates = sorted(areas[label])
