@@ -6,19 +6,24 @@ from contextlib import contextmanager
 from typing import Any
 from weakref import WeakKeyDictionary
 
+import torch
 from torch import Tensor
 
-from trainers.batch_check import TOLERANCE, needs_equal_lengths
+from trainers.batch_check import TOLERANCE, difference, needs_equal_lengths
 from trainers.critic import Critic
 from trainers.logps import ModelInputs, TokenLayout, collate, token_logps
+from trainers.packing import packed_logps
 
 Pair = tuple[list[int], list[int]]
 
-_known: WeakKeyDictionary[Any, dict[int, bool]] = WeakKeyDictionary()
+#: Model → padding token → whether it needs equal lengths, and whether sequences may share a row.
+_known: WeakKeyDictionary[Any, dict[int, tuple[bool, bool]]] = WeakKeyDictionary()
 
 
 def checked_layout(model: Any, layout: TokenLayout, what: str = "The model") -> TokenLayout:
     """The layout, with equally long rows in a batch where the model reads its padding.
+
+    Where it doesn't, and keeps sequences that share a row apart, rows may be packed.
 
     Args:
         model: a transformers causal or encoder-decoder model.
@@ -38,8 +43,35 @@ def checked_layout(model: Any, layout: TokenLayout, what: str = "The model") -> 
             return [found[i, : len(response)] for i, (_, response) in enumerate(rows)]
 
         with evaluating(model):
-            known[layout.pad_id] = _needs_equal_lengths(numbers, model, what)
-    return dataclasses.replace(layout, equal_lengths=layout.equal_lengths or known[layout.pad_id])
+            equal = _needs_equal_lengths(numbers, model, what)
+            known[layout.pad_id] = equal, not equal and keeps_apart(model, layout)
+    if layout.equal_lengths:
+        return layout
+    equal, packed = known[layout.pad_id]
+    return dataclasses.replace(layout, equal_lengths=equal, packed=packed)
+
+
+@torch.no_grad()
+def keeps_apart(model: Any, layout: TokenLayout) -> bool:
+    """Whether sequences that share a row have the log-probs that they have alone.
+
+    Asked of the model itself, in both orders: its code may know nothing of such rows, or its layers carry a
+    state from one sequence to the next.
+    """
+    if layout.decoder_start_id is not None:
+        return False
+    device = next(model.parameters()).device
+    for rows in (trial_rows(model), trial_rows(model)[::-1]):
+        prompts, responses = [prompt for prompt, _ in rows], [response for _, response in rows]
+        alone = [token_logps(model, _collated([row], layout).to(device))[0] for row in rows]
+        try:
+            together = packed_logps(model, prompts, responses, [range(len(rows))], layout.pad_id, device)
+        except Exception:  # a model's own code may raise anything: it isn't made for such rows
+            return False
+        found = [together[i, : len(response)] for i, response in enumerate(responses)]
+        if difference(found, alone) > tolerance_of(model):
+            return False
+    return True
 
 
 def checked_critic(critic: Critic, layout: TokenLayout) -> Critic:

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
@@ -14,7 +13,7 @@ from torch import Tensor
 from trainers.beginning import target_beginning
 from trainers.equal_lengths import by_length
 from trainers.errors import UserError
-from trainers.length_groups import length_groups, pass_cost
+from trainers.head import logits_at
 
 _IGNORED = -100  # the label of positions that are no response token
 
@@ -28,12 +27,14 @@ class TokenLayout:
         decoder_start_id: first decoder input of an encoder-decoder model; None for a decoder-only model.
         beginning: the decoder's inputs between that and the response, such as a language's code.
         equal_lengths: the rows of a batch have to be equally long, as the model reads its padding.
+        packed: several sequences may share a row, as the model keeps them apart by their positions.
     """
 
     pad_id: int
     decoder_start_id: int | None = None
     beginning: tuple[int, ...] = ()
     equal_lengths: bool = False
+    packed: bool = False
 
     @classmethod
     def of(cls, model: Any, pad_id: int | None = None, tokenizer: Any = None) -> "TokenLayout":
@@ -145,33 +146,40 @@ def token_logps(model: Any, inputs: ModelInputs, temperature: float = 1.0) -> Te
     """
     if inputs.equal_lengths:
         return by_length(inputs, lambda part: token_logps(model, part, temperature))
-    logits = kept_logits(model, inputs)
+    labels = inputs.labels.flatten()
+    places = (labels != _IGNORED).nonzero().squeeze(1)  # (n,) response tokens, row after row
+    logits = _logits_at(model, inputs, places)  # (n, V)
     if temperature != 1.0:
         logits = logits / temperature
-    negative = F.cross_entropy(
-        logits.flatten(0, 1), inputs.labels.flatten(), reduction="none", ignore_index=_IGNORED
-    ).view(inputs.labels.shape)  # (B, L)
-    return -aligned(negative, inputs)
+    found = -F.cross_entropy(logits, labels[places], reduction="none")
+    mask = inputs.response_mask
+    return found.new_zeros(mask.shape).masked_scatter(mask, found)
 
 
 def first_token_logps(model: Any, inputs: ModelInputs) -> Tensor:
     """log π(·|x) in nats of every token as the first one of the response, in float32; (B, V)."""
     if inputs.equal_lengths:
         return by_length(inputs, lambda part: first_token_logps(model, part))
-    return _logps_at(model, inputs, inputs.offsets)
+    return _row_logps(model, inputs, inputs.offsets)
 
 
 def last_token_logps(model: Any, inputs: ModelInputs) -> Tensor:
     """log π(·|x, y_<t) in nats of every token in place of the response's last one, in float32; (B, V)."""
     if inputs.equal_lengths:
         return by_length(inputs, lambda part: last_token_logps(model, part))
-    return _logps_at(model, inputs, inputs.offsets + inputs.response_mask.sum(dim=1) - 1)
+    return _row_logps(model, inputs, inputs.offsets + inputs.response_mask.sum(dim=1) - 1)
 
 
-def _logps_at(model: Any, inputs: ModelInputs, columns: Tensor) -> Tensor:
-    """log-probs of every token at a column (B,) of the kept logits; (B, V)."""
-    rows = torch.arange(len(columns), device=columns.device)
-    return F.log_softmax(kept_logits(model, inputs)[rows, columns], dim=-1)
+def _row_logps(model: Any, inputs: ModelInputs, columns: Tensor) -> Tensor:
+    """log-probs of every token at a column (B,) of each row's labels; (B, V)."""
+    count, width = inputs.labels.shape
+    places = torch.arange(count, device=columns.device) * width + columns
+    return F.log_softmax(_logits_at(model, inputs, places), dim=-1)
+
+
+def _logits_at(model: Any, inputs: ModelInputs, places: Tensor) -> Tensor:
+    """The logits that predict the flattened labels at ``places`` (n,), in float32; (n, V)."""
+    return logits_at(model, inputs.forward, places, inputs.kept).float()
 
 
 def kept_logits(model: Any, inputs: ModelInputs) -> Tensor:
@@ -195,26 +203,6 @@ def aligned(values: Tensor, inputs: ModelInputs) -> Tensor:
 def sequence_logps(model: Any, inputs: ModelInputs) -> Tensor:
     """log π(y|x) summed over the response's tokens, end-of-sequence included; (B,)."""
     return token_logps(model, inputs).sum(dim=1)
-
-
-def grouped_logps(
-    model: Any,
-    prompts: Sequence[Sequence[int]],
-    responses: Sequence[Sequence[int]],
-    layout: TokenLayout,
-    device: torch.device,
-) -> Tensor:
-    """The same of rows that are padded with those of similar length only; (B,)."""
-    lengths = np.array([len(p) + len(r) for p, r in zip(prompts, responses, strict=True)], dtype=np.int64)
-    groups = length_groups(lengths, pass_cost(device))
-    found = [
-        sequence_logps(
-            model, collate([prompts[i] for i in rows], [responses[i] for i in rows], layout).to(device)
-        )
-        for rows in groups
-    ]
-    order = np.argsort(np.concatenate(groups), kind="stable")
-    return torch.cat(found)[torch.as_tensor(order, device=device)]
 
 
 def pad(rows: Sequence[Sequence[int]], fill: int) -> tuple[Tensor, Tensor]:

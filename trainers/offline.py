@@ -18,10 +18,11 @@ from transformers import PrinterCallback, ProgressCallback, Trainer, TrainingArg
 
 from trainers.errors import UserError
 from trainers.gradients import GradientScales
-from trainers.logps import TokenLayout, grouped_logps
+from trainers.logps import TokenLayout
 from trainers.objective import Batch, Need, OfflineMethod
 from trainers.precision import LOG_RATIO_TOLERANCE, DType, autocast
 from trainers.prepare import OfflineData
+from trainers.row_logps import row_logps
 from trainers.training_log import TrainingLog
 from trainers.value import ValueNetwork
 
@@ -148,7 +149,7 @@ class OfflineTrainer(Trainer):
             )
 
         with autocast(self.dtype, device):
-            policy = grouped_logps(model, prompts, responses, self.layout, device)  # (B,)
+            policy = row_logps(model, prompts, responses, self.layout, device)  # (B,)
             value = None
             if self.value is not None and torch.is_grad_enabled():
                 value = self.value(prompts, self.layout)
@@ -180,7 +181,7 @@ class OfflineTrainer(Trainer):
             prompts = [examples.prompts[i] for i in rows[start : start + size]]
             responses = [examples.responses[j] for j in partners[start : start + size]]
             with autocast(self.dtype, device):
-                found.append(grouped_logps(model, prompts, responses, self.layout, device))
+                found.append(row_logps(model, prompts, responses, self.layout, device))
         reference = torch.as_tensor(self.data.partner_logps[step], dtype=torch.float32, device=device)
         return torch.cat(found) - reference
 

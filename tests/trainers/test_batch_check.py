@@ -93,7 +93,7 @@ def close(found: list[Tensor], expected: list[Tensor]) -> bool:
 
 def test_policies_that_mask_their_padding_share_batches(model: Any):
     layout = TokenLayout.of(model)
-    assert checked_layout(model, layout) == layout
+    assert not checked_layout(model, layout).equal_lengths
     assert close(*rows_alone_and_together(model, layout))
 
 

@@ -9,7 +9,8 @@ from tiny_models import tiny_decoder, tiny_encoder_decoder
 from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM
 
 from trainers.length_groups import length_groups
-from trainers.logps import TokenLayout, collate, grouped_logps, sequence_logps
+from trainers.logps import TokenLayout, collate, sequence_logps
+from trainers.row_logps import row_logps
 
 
 def price(lengths: np.ndarray, groups: list[np.ndarray], cost: float) -> float:
@@ -47,7 +48,7 @@ def test_equal_rows_and_a_dear_pass_make_one_group():
 
 @pytest.mark.parametrize("architecture", ["decoder", "encoder-decoder"])
 def test_log_probs_and_gradients_are_those_of_the_whole_batch(architecture, tmp_path, monkeypatch):
-    monkeypatch.setattr("trainers.logps.pass_cost", lambda _: 4)
+    monkeypatch.setattr("trainers.row_logps.pass_cost", lambda _: 4)
     rng = np.random.default_rng(0)
     prompts = [rng.integers(4, 30, size=n).tolist() for n in rng.integers(2, 12, size=12)]
     responses = [rng.integers(4, 30, size=n).tolist() for n in rng.integers(1, 20, size=12)]
@@ -60,7 +61,7 @@ def test_log_probs_and_gradients_are_those_of_the_whole_batch(architecture, tmp_
     for grouped in (False, True):
         model.zero_grad()
         if grouped:
-            logps = grouped_logps(model, prompts, responses, layout, torch.device("cpu"))
+            logps = row_logps(model, prompts, responses, layout, torch.device("cpu"))
         else:
             logps = sequence_logps(model, collate(prompts, responses, layout))
         (coefficients * logps).sum().backward()

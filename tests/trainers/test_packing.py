@@ -1,0 +1,143 @@
+"""Several sequences in a row: each has the log-probs and gradients that it has alone."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from family_models import DECODERS, family
+from torch import Tensor, nn
+from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM, BloomConfig, BloomForCausalLM
+
+from trainers.layouts import checked_layout, keeps_apart
+from trainers.logps import TokenLayout, collate, token_logps
+from trainers.packing import packed_logps, packed_rows
+from trainers.row_logps import row_logps
+
+CPU = torch.device("cpu")
+
+
+def sharp(model):
+    """With weights so large that attending to a wrong token shows."""
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.mul_(3.0)
+    return model.eval()
+
+
+def sequences(count: int, seed: int) -> tuple[list[list[int]], list[list[int]]]:
+    rng = np.random.default_rng(seed)
+    prompts = [rng.integers(4, 30, size=n).tolist() for n in rng.integers(1, 9, size=count)]
+    responses = [rng.integers(4, 30, size=n).tolist() for n in rng.integers(1, 14, size=count)]
+    return prompts, responses
+
+
+def test_every_sequence_has_its_place_and_no_row_is_too_long():
+    rng = np.random.default_rng(0)
+    for _ in range(50):
+        lengths = rng.integers(1, 40, size=rng.integers(1, 60))
+        width = int(lengths.max())
+        rows = packed_rows(lengths, width)
+        assert sorted(place for row in rows for place in row) == list(range(len(lengths)))
+        assert all(lengths[row].sum() <= width for row in rows)
+        half_empty = [row for row in rows if lengths[row].sum() * 2 <= width]
+        assert len(half_empty) <= 1, "two half-empty rows would be one"
+
+
+def test_by_hand():
+    assert packed_rows(np.array([3, 5, 2, 1, 4]), 5) == [[1], [4, 3], [0, 2]]
+
+
+@pytest.mark.parametrize("kind", DECODERS)
+def test_log_probs_and_gradients_are_those_of_rows_alone(kind, tmp_path: Path):
+    model = sharp(AutoModelForCausalLM.from_pretrained(family(kind, tmp_path)))
+    layout = checked_layout(model, TokenLayout.of(model))
+    assert layout.packed
+    prompts, responses = sequences(14, seed=1)
+    weight = torch.linspace(-1, 1, 14)[:, None]
+    found = []
+    for packed in (False, True):
+        model.zero_grad()
+        if packed:
+            lengths = np.array([len(p) + len(r) for p, r in zip(prompts, responses, strict=True)])
+            rows = packed_rows(lengths, int(lengths.max()))
+            assert len(rows) < 14
+            logps = packed_logps(model, prompts, responses, rows, layout.pad_id, CPU)
+        else:
+            logps = token_logps(model, collate(prompts, responses, layout))
+        (weight * logps).sum().backward()
+        gradient = torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None])
+        found.append((logps.detach(), gradient))
+    (alone, expected), (together, gradient) = found
+    torch.testing.assert_close(together, alone, rtol=1e-4, atol=1e-4)
+    assert (gradient - expected).norm() < 1e-4 * expected.norm()
+
+
+def test_rows_are_packed_where_that_costs_less(tmp_path: Path, monkeypatch):
+    model = sharp(AutoModelForCausalLM.from_pretrained(family("llama", tmp_path)))
+    layout = checked_layout(model, TokenLayout.of(model))
+    widths: list[tuple[int, ...]] = []
+    model.base_model.register_forward_pre_hook(
+        lambda _, __, given: widths.append(tuple(given["input_ids"].shape)), with_kwargs=True
+    )
+    monkeypatch.setattr("trainers.row_logps.pass_cost", lambda _: 10**6)  # one pass
+
+    def computed(lengths: list[int]) -> tuple[int, ...]:
+        widths.clear()
+        row_logps(model, [[5]] * len(lengths), [[7] * (n - 1) for n in lengths], layout, CPU)
+        assert len(widths) == 1
+        return widths[0]
+
+    assert computed([6] * 8) == (8, 6), "nothing to gain"
+    assert computed([12, *[4] * 9]) == (4, 12), "the first alone, three in each other row"
+
+
+class Leaky(nn.Module):
+    """Counts positions as it should, and adds what came before in the row, whosever that is."""
+
+    config = type("Config", (), {"is_encoder_decoder": False})()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embed = nn.Embedding(40, 8)
+        self.head = nn.Linear(8, 40)
+
+    def get_input_embeddings(self) -> nn.Module:
+        return self.embed
+
+    def get_output_embeddings(self) -> nn.Module:
+        return self.head
+
+    def forward(self, input_ids: Tensor, use_cache: bool, attention_mask=None, position_ids=None):
+        hidden = self.embed(input_ids).cumsum(dim=1)
+        return type("Out", (), {"logits": self.head(hidden)})()
+
+
+class Strict(Leaky):
+    """Knows nothing of positions."""
+
+    def forward(self, input_ids: Tensor, use_cache: bool, attention_mask=None):
+        return super().forward(input_ids, use_cache)
+
+
+@pytest.mark.parametrize("kind", [Leaky, Strict])
+def test_a_model_that_carries_a_state_over_is_not_packed(kind):
+    torch.manual_seed(0)
+    assert not keeps_apart(kind().eval(), TokenLayout(0))
+
+
+def test_positions_that_come_from_the_mask_and_encoder_decoders_are_not_packed(tmp_path: Path):
+    torch.manual_seed(0)
+    shape = {"vocab_size": 40, "hidden_size": 16, "n_layer": 2, "n_head": 2, "initializer_range": 0.5}
+    bloom = sharp(BloomForCausalLM(BloomConfig(**shape, pad_token_id=0)))
+    assert not checked_layout(bloom, TokenLayout.of(bloom)).packed
+    t5 = sharp(AutoModelForSeq2SeqLM.from_pretrained(family("t5", tmp_path)))
+    assert not checked_layout(t5, TokenLayout.of(t5)).packed
+
+
+def test_adapters_change_nothing_of_it(tmp_path: Path):
+    from peft import LoraConfig, get_peft_model
+
+    model = AutoModelForCausalLM.from_pretrained(family("qwen2", tmp_path))
+    lora = LoraConfig(target_modules=["q_proj", "v_proj"], init_lora_weights=False)
+    assert keeps_apart(sharp(get_peft_model(model, lora)), TokenLayout(0))
