@@ -189,9 +189,9 @@ class Frame(TyperGroup):
 
 
 def _of_typer(error: SystemExit) -> bool:
-    """Whether typer itself ends the process; we don't in here, so that all others are users' code."""
+    """Whether typer or what it prints with ends the process; we don't in here: all others are users' code."""
     frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
-    return frames[-1].f_globals.get("__name__", "").partition(".")[0] in ("typer", "click")
+    return frames[-1].f_globals.get("__name__", "").partition(".")[0] in ("typer", "click", "rich")
 
 
 def frame_class(verbs: dict[str, Verb]) -> type[Frame]:

@@ -200,24 +200,27 @@ class TestEndings:
         assert messages == "Stopped. Run the same command again to go on where it was.\n"
         assert process.returncode == 130
 
-    def test_are_quiet_when_the_reader_leaves(self, tmp_path):
+    @pytest.mark.parametrize("printer", ["typer.echo", "rich.console.Console().print"])
+    def test_are_quiet_when_the_reader_leaves(self, printer, tmp_path):
         """The output is longer than a pipe holds, and nobody reads more than its first line."""
         script = tmp_path / "endless.py"
-        script.write_text(ENDLESS)
+        script.write_text(ENDLESS.format(printer=printer))
         command = f"{sys.executable} {script} verb | head -1"
         done = subprocess.run(command, shell=True, capture_output=True, text=True, check=True, timeout=60)
         assert (done.stdout, done.stderr) == ("line\n", "")
 
 
 ENDLESS = """
+import rich.console
 import typer
 from rpo_bench.cli.frame import CONTEXT, Verb, frame_class
 
 def verb():
-    for _ in range(200_000):
-        typer.echo("line")
+    out = {printer}
+    for _ in range(20_000):
+        out("line")
 
-app = typer.Typer(cls=frame_class({"verb": Verb("__main__:verb", "")}), context_settings=CONTEXT)
+app = typer.Typer(cls=frame_class({{"verb": Verb("__main__:verb", "")}}), context_settings=CONTEXT)
 app.callback()(lambda: None)
 app()
 """
