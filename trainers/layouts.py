@@ -12,7 +12,7 @@ from torch import Tensor
 from trainers.batch_check import TOLERANCE, difference, needs_equal_lengths
 from trainers.critic import Critic
 from trainers.logps import ModelInputs, TokenLayout, collate, token_logps
-from trainers.packing import packed_logps
+from trainers.packing import Packing, packed_logps
 
 Pair = tuple[list[int], list[int]]
 
@@ -58,20 +58,26 @@ def keeps_apart(model: Any, layout: TokenLayout) -> bool:
     Asked of the model itself, in both orders: its code may know nothing of such rows, or its layers carry a
     state from one sequence to the next.
     """
-    if layout.decoder_start_id is not None:
-        return False
     device = next(model.parameters()).device
     for rows in (trial_rows(model), trial_rows(model)[::-1]):
         prompts, responses = [prompt for prompt, _ in rows], [response for _, response in rows]
         alone = [token_logps(model, _collated([row], layout).to(device))[0] for row in rows]
         try:
-            together = packed_logps(model, prompts, responses, [range(len(rows))], layout.pad_id, device)
+            together = packed_logps(model, prompts, responses, _one_row(rows, layout), layout, device)
         except Exception:  # a model's own code may raise anything: it isn't made for such rows
             return False
         found = [together[i, : len(response)] for i, response in enumerate(responses)]
         if difference(found, alone) > tolerance_of(model):
             return False
     return True
+
+
+def _one_row(rows: Sequence[Pair], layout: TokenLayout) -> Packing:
+    """All sequences in one row, with a token of padding."""
+    read = sum(len(prompt) for prompt, _ in rows) + 1
+    said = sum(len(response) + len(layout.beginning) for _, response in rows) + 1
+    widths = (read + said,) if layout.decoder_start_id is None else (read, said)
+    return Packing([list(range(len(rows)))], widths)
 
 
 def checked_critic(critic: Critic, layout: TokenLayout) -> Critic:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from trainers.length_groups import length_groups, pass_cost
 from trainers.logps import TokenLayout, collate, sequence_logps
-from trainers.packing import packed_logps, packed_rows
+from trainers.packing import Packing, packed_logps, packing
 
 
 def row_logps(
@@ -32,14 +32,15 @@ def row_logps(
         layout: how the model wants them laid out.
         device: of the model.
     """
-    lengths = np.array([len(p) + len(r) for p, r in zip(prompts, responses, strict=True)], dtype=np.int64)
-    groups = length_groups(lengths, pass_cost(device))
+    read = np.array([len(prompt) for prompt in prompts], dtype=np.int64)
+    said = np.array([len(response) for response in responses], dtype=np.int64)
+    groups = length_groups(read + said, pass_cost(device))
     # On a GPU, kernels for packed rows need settings of their own; nothing was measured there.
     if layout.packed and device.type == "cpu":
-        rows = packed_rows(lengths, int(lengths.max()))
+        chosen = packing(read, said, layout)
         width = model.get_input_embeddings().weight.shape[1]
-        if _cost_packed(lengths, rows, width) < _cost_grouped(lengths, groups, width, pass_cost(device)):
-            return packed_logps(model, prompts, responses, rows, layout.pad_id, device).sum(dim=1)
+        if _cost_packed(chosen, width) < _cost_grouped(read + said, groups, width, pass_cost(device)):
+            return packed_logps(model, prompts, responses, chosen, layout, device).sum(dim=1)
     found = [
         sequence_logps(
             model, collate([prompts[i] for i in part], [responses[i] for i in part], layout).to(device)
@@ -50,10 +51,9 @@ def row_logps(
     return torch.cat(found)[torch.as_tensor(order, device=device)]
 
 
-def _cost_packed(lengths: NDArray[np.int64], rows: Sequence[Sequence[int]], width: int) -> float:
+def _cost_packed(chosen: Packing, width: int) -> float:
     """In tokens of a pass without attention."""
-    longest = int(lengths.max())
-    return len(rows) * longest * _attention(longest, width)
+    return len(chosen.rows) * sum(side * _attention(side, width) for side in chosen.widths)
 
 
 def _cost_grouped(

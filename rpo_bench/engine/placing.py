@@ -117,6 +117,6 @@ def _at(target: float, known: Sequence[Tried], tried: Sequence[Tried]) -> float 
     if rise < 1e-9:
         return None
     slope = math.log(right.strength / left.strength) / rise
-    strength = left.strength * math.exp(slope * math.log(target / left.kl))
-    strengths = [one.strength for one in tried]
-    return min(max(strength, min(strengths) / _STRETCH), max(strengths) * _STRETCH)
+    aimed = math.log(left.strength) + slope * math.log(target / left.kl)
+    least, most = min(one.strength for one in tried) / _STRETCH, max(one.strength for one in tried) * _STRETCH
+    return math.exp(min(max(aimed, math.log(least)), math.log(most)))  # an almost level secant aims anywhere

@@ -94,3 +94,11 @@ def test_an_estimate_that_leads_far_away_is_followed_step_by_step():
     """Two strengths with nearly one KL: the secant is steep, and no proposal goes beyond a factor of four."""
     (strength,) = next_strengths([Tried(1.0, 0.010), Tried(0.9, 0.0101)], (), (0.5,), 1, OPEN)
     assert strength == pytest.approx(0.9 / 4, rel=0.01)
+
+
+@pytest.mark.parametrize("gap", [1e-3, 1e-5, 1e-7])
+@pytest.mark.parametrize("kl", [1e-3, 0.2, 40.0])
+def test_however_steep_the_secant_a_proposal_is_a_number(kl, gap):
+    for other in (kl * (1 + gap), kl * (1 - gap)):
+        found = next_strengths([Tried(1.0, kl), Tried(0.01, other)], (), BUDGETS, 4, OPEN)
+        assert all(0.01 / 4 - 1e-4 <= strength <= 4.0 for strength in found)

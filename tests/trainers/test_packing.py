@@ -1,5 +1,6 @@
 """Several sequences in a row: each has the log-probs and gradients that it has alone."""
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM, BloomConfi
 
 from trainers.layouts import checked_layout, keeps_apart
 from trainers.logps import TokenLayout, collate, token_logps
-from trainers.packing import packed_logps, packed_rows
+from trainers.packing import packed_logps, packed_rows, packing
 from trainers.row_logps import row_logps
 
 CPU = torch.device("cpu")
@@ -32,25 +33,28 @@ def sequences(count: int, seed: int) -> tuple[list[list[int]], list[list[int]]]:
     return prompts, responses
 
 
-def test_every_sequence_has_its_place_and_no_row_is_too_long():
+@pytest.mark.parametrize("sides", [1, 2])
+def test_every_sequence_has_its_place_and_no_row_is_too_long(sides):
     rng = np.random.default_rng(0)
     for _ in range(50):
-        lengths = rng.integers(1, 40, size=rng.integers(1, 60))
-        width = int(lengths.max())
-        rows = packed_rows(lengths, width)
+        lengths = rng.integers(1, 40, size=(rng.integers(1, 60), sides))
+        widths = lengths.max(axis=0)
+        rows = packed_rows(lengths, widths.tolist())
         assert sorted(place for row in rows for place in row) == list(range(len(lengths)))
-        assert all(lengths[row].sum() <= width for row in rows)
-        half_empty = [row for row in rows if lengths[row].sum() * 2 <= width]
+        assert all((lengths[row].sum(axis=0) <= widths).all() for row in rows)
+        half_empty = [row for row in rows if (lengths[row].sum(axis=0) * 2 <= widths).all()]
         assert len(half_empty) <= 1, "two half-empty rows would be one"
 
 
 def test_by_hand():
-    assert packed_rows(np.array([3, 5, 2, 1, 4]), 5) == [[1], [4, 3], [0, 2]]
+    assert packed_rows(np.array([[3], [5], [2], [1], [4]]), [5]) == [[1], [4, 3], [0, 2]]
+    assert packed_rows(np.array([[3, 1], [2, 2], [1, 1]]), [4, 3]) == [[0, 2], [1]]
 
 
-@pytest.mark.parametrize("kind", DECODERS)
+@pytest.mark.parametrize("kind", [*DECODERS, "t5"])
 def test_log_probs_and_gradients_are_those_of_rows_alone(kind, tmp_path: Path):
-    model = sharp(AutoModelForCausalLM.from_pretrained(family(kind, tmp_path)))
+    loader = AutoModelForSeq2SeqLM if kind == "t5" else AutoModelForCausalLM
+    model = sharp(loader.from_pretrained(family(kind, tmp_path)))
     layout = checked_layout(model, TokenLayout.of(model))
     assert layout.packed
     prompts, responses = sequences(14, seed=1)
@@ -59,10 +63,10 @@ def test_log_probs_and_gradients_are_those_of_rows_alone(kind, tmp_path: Path):
     for packed in (False, True):
         model.zero_grad()
         if packed:
-            lengths = np.array([len(p) + len(r) for p, r in zip(prompts, responses, strict=True)])
-            rows = packed_rows(lengths, int(lengths.max()))
-            assert len(rows) < 14
-            logps = packed_logps(model, prompts, responses, rows, layout.pad_id, CPU)
+            read, said = (np.array([len(row) for row in rows]) for rows in (prompts, responses))
+            chosen = packing(read, said, layout)
+            assert len(chosen.rows) < 14
+            logps = packed_logps(model, prompts, responses, chosen, layout, CPU)
         else:
             logps = token_logps(model, collate(prompts, responses, layout))
         (weight * logps).sum().backward()
@@ -126,13 +130,20 @@ def test_a_model_that_carries_a_state_over_is_not_packed(kind):
     assert not keeps_apart(kind().eval(), TokenLayout(0))
 
 
-def test_positions_that_come_from_the_mask_and_encoder_decoders_are_not_packed(tmp_path: Path):
+def test_models_that_count_positions_by_themselves_are_not_packed(tmp_path: Path):
     torch.manual_seed(0)
     shape = {"vocab_size": 40, "hidden_size": 16, "n_layer": 2, "n_head": 2, "initializer_range": 0.5}
     bloom = sharp(BloomForCausalLM(BloomConfig(**shape, pad_token_id=0)))
     assert not checked_layout(bloom, TokenLayout.of(bloom)).packed
+    bart = sharp(AutoModelForSeq2SeqLM.from_pretrained(family("bart", tmp_path)))
+    assert not checked_layout(bart, TokenLayout.of(bart)).packed
+
+
+def test_what_decoder_inputs_begin_with_is_no_part_of_the_response(tmp_path: Path):
+    """As a language's code."""
     t5 = sharp(AutoModelForSeq2SeqLM.from_pretrained(family("t5", tmp_path)))
-    assert not checked_layout(t5, TokenLayout.of(t5)).packed
+    layout = dataclasses.replace(TokenLayout.of(t5), beginning=(7, 9))
+    assert keeps_apart(t5, layout)
 
 
 def test_adapters_change_nothing_of_it(tmp_path: Path):
