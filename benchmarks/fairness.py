@@ -1,61 +1,31 @@
 """What the harness does to whom: batches × clipping × strengths, as gains over the reference at equal KL.
 
-    python benchmarks/fairness.py --out runs/fairness [--methods rpo,dro,una] [--models decoder] [--seeds 0,1]
+    python benchmarks/fairness.py [--points FILE] [--methods rpo,dro,una] [--models decoder] [--seeds 0,1,2]
 
-Trains every method by each protocol (how batches are drawn, how gradients are clipped) and reads its reward
-at some KL budgets from straight lines through its strengths: three as version 0.1 ran ("coarse"), a ladder
-three times as dense ("dense"), or that with strengths placed near the budgets ("placed"). A second table says
-what each change did to whom. What is done is kept: run again, it goes on. Intervals are Student's over
-training seeds; differences are paired by seed. docs/protocol.md has the tables.
+Reads the checkpoints that ``fairness_runs.py`` trained. A method's reward at a KL budget is read from
+straight lines through its strengths: three as version 0.1 ran ("coarse"), its own ladder ("dense"), or that
+with strengths placed near the budgets ("placed"). A second table says what each change did to whom. Intervals
+are Student's over training seeds; differences are paired by seed. docs/fairness.md has the tables.
 """
 
-import argparse
 import itertools
-import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
+from fairness_runs import BUDGETS, Point, own_ladder, parser, read_points
 
-if TYPE_CHECKING:
-    from rpo_bench.results.schema import Record
-
-PROTOCOLS = tuple(itertools.product(("by_length", "uniform"), ("absolute", "relative", "none")))
-BUDGETS = (0.3, 0.5, 0.75)
 COARSE = 3  # strengths of version 0.1's ladder
-PLACED = 6  # at most so many beyond the dense ladder
+Way = tuple[str, str, str]
 #: What is changed, from one way (batches, clipping, strengths) to another.
-CHANGES = {
+CHANGES: dict[str, tuple[Way, Way]] = {
     "dense for coarse strengths": (("by_length", "absolute", "coarse"), ("by_length", "absolute", "dense")),
     "uniform batches": (("by_length", "absolute", "dense"), ("uniform", "absolute", "dense")),
     "relative clipping": (("uniform", "absolute", "dense"), ("uniform", "relative", "dense")),
-    "no clipping": (("uniform", "absolute", "dense"), ("uniform", "none", "dense")),
+    "no clipping for relative": (("uniform", "relative", "dense"), ("uniform", "none", "dense")),
     "placed for dense strengths": (("uniform", "relative", "dense"), ("uniform", "relative", "placed")),
     "all": (("by_length", "absolute", "coarse"), ("uniform", "relative", "placed")),
 }
-#: Offline methods; each has a ladder of five strengths of its own.
-METHODS = "sft,kto,dro,dro-p,rpo,una,a-star-po,qrpo,dpo,ipo,rebel"
-
-
-@dataclass(frozen=True)
-class Point:
-    """One checkpoint: where it lies on its method's frontier.
-
-    Attributes:
-        kl: nats per sequence.
-        gain: reward over the reference policy's.
-        length: tokens of a response.
-        clipped: share of steps clipped; None where it isn't known.
-    """
-
-    strength: float
-    seed: int
-    kl: float
-    gain: float
-    length: float
-    clipped: float | None
 
 
 @dataclass(frozen=True)
@@ -68,89 +38,16 @@ class Gain:
 
     model: str
     method: str
-    batches: str
-    clipping: str
-    strengths: str
+    way: Way
     budget: float
     by_seed: dict[int, float]
-
-    @property
-    def way(self) -> tuple[str, str, str]:
-        """The protocol: batches, clipping and strengths."""
-        return self.batches, self.clipping, self.strengths
-
-
-def train(options: argparse.Namespace, batches: str, clipping: str) -> Path:
-    """One protocol's checkpoints, in a folder of their own; returns it."""
-    import rpo_bench as rb
-
-    out = options.out / f"{batches}-{clipping}"
-    methods = options.methods.split(",")
-    rb.train_and_eval(
-        "quick",
-        task="civil_qa",
-        models=options.models.split(","),
-        methods=options.methods,
-        strengths={name: dense(name) for name in methods},
-        kl_budgets=BUDGETS,
-        placed=PLACED,
-        seeds=[int(seed) for seed in options.seeds.split(",")],
-        training={"steps": options.steps, "batches": batches, "clipping": clipping, "probe_every": 0},
-        evaluation={"toxicity": "none"},
-        output_path=out,
-        workers=options.workers,
-        judge="none",
-    )
-    return Path(out)
-
-
-def dense(name: str) -> list[float]:
-    """A method's own ladder, with geometric means in between where strengths are no whole numbers."""
-    from rpo_bench.engine.choices import own_strengths
-    from rpo_bench.methods import default_method
-
-    method = default_method(name)
-    own = own_strengths(method)
-    if isinstance(getattr(method, method.strength_name), int):
-        return list(own)
-    between = [float(f"{(a * b) ** 0.5:.3g}") for a, b in itertools.pairwise(own)]
-    return sorted([*own, *between], reverse=own[0] > own[-1])
 
 
 def coarse(name: str) -> tuple[float, ...]:
     """The ends of a method's own ladder and its middle, as version 0.1's presets took them."""
-    from rpo_bench.engine.choices import own_strengths, spread
-    from rpo_bench.methods import default_method
+    from rpo_bench.engine.choices import spread
 
-    return spread(own_strengths(default_method(name)), COARSE)
-
-
-def points(out: Path) -> dict[tuple[str, str], list[Point]]:
-    """(base model, method) → its checkpoints."""
-    from rpo_bench.results.store import read_results
-
-    records = [stored.record for stored in read_results([out / "results"]).records]
-    start = {r.spec.model: _mean(r, "reward") for r in records if r.spec.strength is None}
-    found: dict[tuple[str, str], list[Point]] = {}
-    for record in records:
-        spec = record.spec
-        if spec.strength is None or record.status == "diverged":
-            continue
-        point = Point(
-            strength=spec.strength,
-            seed=spec.seed,
-            kl=_mean(record, "kl"),
-            gain=_mean(record, "reward") - start[spec.model],
-            length=_mean(record, "length"),
-            clipped=record.stability.get("clipped_share"),
-        )
-        found.setdefault((spec.model, spec.method.label), []).append(point)
-    return found
-
-
-def _mean(record: "Record", name: str) -> float:
-    value = record.point(name)
-    return float("nan") if value is None else value
+    return spread(own_ladder(name), COARSE)
 
 
 def gains_by_seed(
@@ -167,7 +64,7 @@ def gains_by_seed(
 
     by_seed: dict[int, list[Point]] = {}
     for point in found:
-        if strengths is None or any(np.isclose(point.strength, one) for one in strengths):
+        if not np.isnan(point.kl) and (strengths is None or np.isclose(point.strength, strengths).any()):
             by_seed.setdefault(point.seed, []).append(point)
     result = {}
     for seed, own in sorted(by_seed.items()):
@@ -176,13 +73,20 @@ def gains_by_seed(
     return result
 
 
-def rows(found: Mapping[tuple[str, str], list[Point]], batches: str, clipping: str) -> Iterator[Gain]:
-    """The gains of one protocol's checkpoints."""
-    for (model, method), own in sorted(found.items()):
-        ladders = {"coarse": coarse(method), "dense": dense(method), "placed": None}
+def gains_of(points: Sequence[Point]) -> list[Gain]:
+    """The gains of all checkpoints, protocol after protocol."""
+    groups: dict[tuple[str, str, str, str], list[Point]] = {}
+    for point in points:
+        groups.setdefault((point.model, point.method, point.batches, point.clipping), []).append(point)
+    result = []
+    for (model, method, batches, clipping), own in sorted(groups.items()):
+        ladders: dict[str, Sequence[float] | None] = {"coarse": coarse(method), "dense": own_ladder(method)}
+        if any(not np.isclose(point.strength, own_ladder(method)).any() for point in own):
+            ladders["placed"] = None
         for (name, strengths), budget in itertools.product(ladders.items(), BUDGETS):
             values = gains_by_seed(own, strengths, budget)
-            yield Gain(model, method, batches, clipping, name, budget, values)
+            result.append(Gain(model, method, (batches, clipping, name), budget, values))
+    return result
 
 
 def interval(values: Sequence[float]) -> str:
@@ -197,15 +101,20 @@ def interval(values: Sequence[float]) -> str:
     return f"{found.point:.3f} ± {found.high - found.point:.3f}"
 
 
-def gains_table(gains: Sequence[Gain], clipped: Mapping[tuple[str, str, str, str], str]) -> Iterator[str]:
+def gains_table(gains: Sequence[Gain], points: Sequence[Point]) -> Iterator[str]:
     """Every protocol's gains, as lines of Markdown for each base model."""
+    shares: dict[tuple[str, str, str, str], list[float]] = {}
+    for point in points:
+        shares.setdefault((point.model, point.method, point.batches, point.clipping), []).append(
+            point.clipped
+        )
     for model in dict.fromkeys(one.model for one in gains):
-        yield f"\n### {model}\n\n| method | batches | clipping | strengths | clipped | {_heads()} |"
+        yield f"\n### {model}\n\n| method | batches | clipping | strengths | steps clipped | {_heads()} |"
         yield "|---" * (5 + len(BUDGETS)) + "|"
-        mine = sorted((one for one in gains if one.model == model), key=lambda one: one.method)
+        mine = [one for one in gains if one.model == model]
         for (method, way), cells in itertools.groupby(mine, key=lambda one: (one.method, one.way)):
             texts = " | ".join(interval(list(one.by_seed.values())) for one in cells)
-            share = clipped.get((model, method, *way[:2]), "")
+            share = f"{100 * np.mean(shares[model, method, way[0], way[1]]):.0f} %"
             yield f"| {method} | {' | '.join(way)} | {share} | {texts} |"
 
 
@@ -220,7 +129,9 @@ def changes_table(gains: Sequence[Gain]) -> Iterator[str]:
             keys = [[(model, method, way, budget) for way in (before, after)] for budget in BUDGETS]
             if all(key in known for pair in keys for key in pair):
                 pairs = [(known[old], known[new]) for old, new in keys]
-                texts = [interval([new[seed] - old[seed] for seed in old]) for old, new in pairs]
+                texts = [
+                    interval([new[seed] - old[seed] for seed in old if seed in new]) for old, new in pairs
+                ]
                 yield f"| {name} | {method} | {' | '.join(texts)} |"
 
 
@@ -229,30 +140,17 @@ def _heads() -> str:
 
 
 def main() -> None:
-    """Trains what is missing and prints the tables."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--out", type=Path, required=True, help="where checkpoints and results are kept")
-    parser.add_argument("--methods", default=METHODS)
-    parser.add_argument("--models", default="decoder,encoder-decoder")
-    parser.add_argument("--seeds", default="0,1,2")
-    parser.add_argument("--steps", type=int, default=120)
-    parser.add_argument("--workers", type=int, help="processes; as many as cores by default")
-    parser.add_argument("--protocols", help="some of them only, such as uniform-none,uniform-relative")
-    options = parser.parse_args()
-    wanted = None if options.protocols is None else set(options.protocols.split(","))
-    gains: list[Gain] = []
-    clipped: dict[tuple[str, str, str, str], str] = {}
-    for batches, clipping in PROTOCOLS:
-        if wanted is not None and f"{batches}-{clipping}" not in wanted:
-            continue
-        found = points(train(options, batches, clipping))
-        gains += rows(found, batches, clipping)
-        for (model, method), own in found.items():
-            shares = [p.clipped for p in own if p.clipped is not None]
-            if shares:
-                clipped[model, method, batches, clipping] = f"{np.mean(shares):.0%}".replace("%", " %")
-    print("\n".join([*gains_table(gains, clipped), *changes_table(gains)]))
-    (options.out / "gains.json").write_text(json.dumps([asdict(one) for one in gains], indent=1) + "\n")
+    """Prints the tables."""
+    options = parser(__doc__.splitlines()[0]).parse_args()
+    methods, models = options.methods.split(","), options.models.split(",")
+    seeds = [int(seed) for seed in options.seeds.split(",")]
+    points = [
+        point
+        for point in read_points(options.points)
+        if point.method in methods and point.model in models and point.seed in seeds
+    ]
+    gains = gains_of(points)
+    print("\n".join([*changes_table(gains), *gains_table(gains, points)]))
 
 
 if __name__ == "__main__":
