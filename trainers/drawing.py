@@ -49,7 +49,8 @@ class GroupSource:
 
     Attributes:
         groups: of one iteration.
-        counts: rollouts and tokens spent so far, rollouts learnt from, and how often all together were shown.
+        counts: so far: rollouts and tokens spent, rollouts learnt from, and their presentations, in rollouts
+            and in tokens.
         prompts: the prompts that were learnt from so far.
     """
 
@@ -63,7 +64,7 @@ class GroupSource:
         self.seed = seed
         self.dtype: DType = dtype
         self.groups = max(1, batch_size // method.group_size)
-        self.counts = {"rollouts": 0, "tokens": 0, "used": 0, "presentations": 0}
+        self.counts = dict.fromkeys(("rollouts", "tokens", "used", "presentations", "shown_tokens"), 0)
         self.prompts: set[tuple[int, ...]] = set()
         self._device = next(policy.parameters()).device
 
@@ -94,15 +95,17 @@ class GroupSource:
         fresh = [group for group in groups if group.born == iteration]
         self.prompts.update(tuple(group.prompt) for group in fresh)
         self.counts["used"] += sum(len(group.responses) for group in fresh)
-        shown = sum(len(group.responses) for group in groups)
-        self.counts["presentations"] += shown * self.method.inner_epochs
+        shown = [response for group in groups for response in group.responses]
+        self.counts["presentations"] += len(shown) * self.method.inner_epochs
+        self.counts["shown_tokens"] += sum(map(len, shown)) * self.method.inner_epochs
 
     @property
     def seen(self) -> Seen:
         """What was learnt from so far."""
         used, shown = self.counts["used"], self.counts["presentations"]
         epochs = shown / max(1, used)
-        return Seen(self.counts["rollouts"], used, len(self.prompts), shown, epochs)
+        tokens = self.counts["shown_tokens"]
+        return Seen(self.counts["rollouts"], used, len(self.prompts), shown, tokens, epochs)
 
     def state(self) -> dict[str, Any]:
         """Plain values, for a checkpoint."""

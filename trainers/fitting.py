@@ -5,6 +5,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from transformers import TrainingArguments
 
@@ -90,6 +91,7 @@ def fit(
         seen=seen_offline(
             data.units,
             data.examples.groups,
+            np.array([len(response) for response in data.examples.responses]),
             data.plan.batches[: trainer.state.global_step],
             len(examples),
         ),

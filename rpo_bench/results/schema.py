@@ -58,6 +58,7 @@ class Seen(Frozen):
     rows_used: int = Field(ge=0, description="distinct ones that some step learnt from")
     prompts: int = Field(ge=0, description="distinct prompts among those")
     presentations: int = Field(ge=0, description="rows of all steps together, repeats counted")
+    tokens: int | None = Field(None, ge=0, description="of the responses of all presentations")
     epochs: float = Field(ge=0, description="presentations over the rows that could come up")
     pairs: int | None = Field(
         None, ge=0, description="pairs made of the rows, where a method learns from them"
