@@ -45,7 +45,7 @@ class Gain:
 
 def coarse(name: str) -> tuple[float, ...]:
     """The ends of a method's own ladder and its middle, as version 0.1's presets took them."""
-    from rpo_bench.engine.choices import spread
+    from rpo_bench.engine.inputs.choices import spread
 
     return spread(own_ladder(name), COARSE)
 
@@ -60,7 +60,7 @@ def gains_by_seed(
         strengths: those that are used; None: all.
         budget: nats.
     """
-    from rpo_bench.frontier import frontier_points, interpolate
+    from rpo_bench.stats.frontier import frontier_points, interpolate
 
     by_seed: dict[int, list[Point]] = {}
     for point in found:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from rpo_bench.engine.placing import Ladder
+    from rpo_bench.engine.search.placing import Ladder
     from rpo_bench.results.schema import Record
 
 #: (batches, clipping): version 0.1's, today's, and what lies between.
@@ -100,8 +100,8 @@ def add_points(file: Path, more: Iterable[Point]) -> list[Point]:
 
 def own_ladder(name: str) -> tuple[float, ...]:
     """A method's own strengths, most conservative first."""
-    from rpo_bench.engine.choices import own_strengths
-    from rpo_bench.methods import default_method
+    from rpo_bench.engine.inputs.choices import own_strengths
+    from rpo_bench.methods.registry import default_method
 
     return own_strengths(default_method(name))
 
@@ -113,7 +113,7 @@ def placed(name: str, points: Sequence[Point]) -> list[float]:
         name: of the method.
         points: its checkpoints of all seeds by one protocol.
     """
-    from rpo_bench.engine.placing import Tried, next_strengths
+    from rpo_bench.engine.search.placing import Tried, next_strengths
 
     own = own_ladder(name)
     kls = {one.strength: [p.kl for p in points if p.strength == one.strength] for one in points}
@@ -127,8 +127,8 @@ def placed(name: str, points: Sequence[Point]) -> list[float]:
 
 
 def _ladder(name: str) -> "Ladder":
-    from rpo_bench.engine.placing import Ladder
-    from rpo_bench.methods import default_method
+    from rpo_bench.engine.search.placing import Ladder
+    from rpo_bench.methods.registry import default_method
 
     method = default_method(name)
     whole = isinstance(getattr(method, method.strength_name), int)

@@ -24,9 +24,9 @@ GROUP, ROLLOUTS, NEW_TOKENS, LEARNING_RATE, KL_COEF = 8, 64, 64, 2e-4, 0.05
 def run_ours(steps: int) -> Figures:
     """Trains by our online engine."""
     from rpo_bench.data.convert import prompts_of
-    from rpo_bench.engine.online import make_world
+    from rpo_bench.engine.stages.rollouts import make_world
     from rpo_bench.models.hf import HFModel
-    from rpo_bench.tasks import known_task
+    from rpo_bench.tasks.task import known_task
     from trainers import TrainingSettings
     from trainers.fitting_online import fit_online
     from trainers.grpo import GRPO
@@ -63,7 +63,7 @@ def run_trl(steps: int) -> Figures:
     from trl import GRPOConfig, GRPOTrainer
 
     from rpo_bench.data.convert import prompts_of
-    from rpo_bench.tasks import known_task
+    from rpo_bench.tasks.task import known_task
 
     task = known_task("civil_qa")
     asked = {prompt.text: prompt for prompt in prompts_of(task.train_rows("on_policy", "decoder"))}

@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from rpo_bench.hashing import hash_file
+from rpo_bench.files.hashing import hash_file
 from rpo_bench.results.schema import Record
 from rpo_bench.results.store import (
     RECORD_FILE,
@@ -33,7 +33,7 @@ from rpo_bench.results.store import (
     read_results,
     read_train_log,
 )
-from rpo_bench.spec import CellSpec, MethodSpec
+from rpo_bench.spec.schema import CellSpec, MethodSpec
 
 PUBLISHED = Path(__file__).resolve().parents[1] / "results" / "civil_qa" / "decoder"
 STRENGTHS = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 4.0, 8.0)

@@ -25,14 +25,14 @@ import torch
 from verifiable_runs import Run, Setup, in_a_line, load, points, save, table
 
 from rpo_bench.data.convert import prompts_of
-from rpo_bench.engine.online import make_world
+from rpo_bench.engine.stages.rollouts import make_world
 from rpo_bench.errors import UserError
-from rpo_bench.methods import resolve_method
+from rpo_bench.methods.registry import resolve_method
 from rpo_bench.metrics.accuracy import pass_at_k
 from rpo_bench.models.hf import HFModel
 from rpo_bench.models.quiet import quiet
-from rpo_bench.spec import Decoding, MethodSpec
-from rpo_bench.tasks import Task, load_task
+from rpo_bench.spec.schema import Decoding, MethodSpec
+from rpo_bench.tasks.task import Task, load_task
 from trainers.fitting_online import fit_online
 from trainers.online import OnlineMethod
 from trainers.settings import TrainingSettings

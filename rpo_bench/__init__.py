@@ -11,6 +11,7 @@ from rpo_bench.shadows import install
 install()
 
 if TYPE_CHECKING:
+    from rpo_bench.analysis.section import Options as CompareOptions
     from rpo_bench.api import (
         Run,
         compare,
@@ -22,9 +23,8 @@ if TYPE_CHECKING:
         train_and_eval,
         tune,
     )
-    from rpo_bench.compare.section import Options as CompareOptions
     from rpo_bench.errors import UserError
-    from rpo_bench.results.push import push_to_hub
+    from rpo_bench.models.push import push_to_hub
 
 __version__ = "0.1.0"
 
@@ -45,9 +45,9 @@ __all__ = [
 ]
 
 _ELSEWHERE = {
-    "CompareOptions": "rpo_bench.compare.section:Options",
+    "CompareOptions": "rpo_bench.analysis.section:Options",
     "UserError": "rpo_bench.errors:UserError",
-    "push_to_hub": "rpo_bench.results.push:push_to_hub",
+    "push_to_hub": "rpo_bench.models.push:push_to_hub",
 }
 
 

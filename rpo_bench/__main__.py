@@ -4,7 +4,7 @@ import sys
 
 from rpo_bench.cli.stopping import stop
 from rpo_bench.shadows import ShadowedError
-from rpo_bench.visible import visible_lines
+from rpo_bench.terminal.visible import visible_lines
 
 
 def main() -> None:

@@ -8,24 +8,24 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
-from rpo_bench.compare import baselines
-from rpo_bench.compare.build import compare as compare_stored
-from rpo_bench.compare.frame import comparisons_frame
-from rpo_bench.compare.report import Report
-from rpo_bench.compare.section import Options
-from rpo_bench.data.task_source import name_files
+from rpo_bench.analysis.build import compare as compare_stored
+from rpo_bench.analysis.frame import comparisons_frame
+from rpo_bench.analysis.report import Report
+from rpo_bench.analysis.section import Options
 from rpo_bench.errors import UserError, bounded
+from rpo_bench.results import baselines
 from rpo_bench.results.frame import results_frame
 from rpo_bench.results.store import read_results
 from rpo_bench.site.build import PAGE, build_leaderboard
-from rpo_bench.visible import visible_lines
+from rpo_bench.tasks.source import name_files
+from rpo_bench.terminal.visible import visible_lines
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from rpo_bench.engine.matrix import Execution, Site, Voice
-    from rpo_bench.site.board import Board
-    from rpo_bench.spec import MethodSpec, RunSpec
+    from rpo_bench.analysis.board import Board
+    from rpo_bench.engine.run import Execution, Site, Voice
+    from rpo_bench.spec.schema import MethodSpec, RunSpec
     from rpo_bench.tuning.run import Tuning
 
 Paths = str | Path | Sequence[str | Path]
@@ -151,8 +151,8 @@ def make_spec(
     Raises:
         UserError: names the field that is wrong.
     """
-    from rpo_bench.engine.presets import WRONG, layers_of, spec_over
-    from rpo_bench.plain_data import check_plain
+    from rpo_bench.files.plain_data import check_plain
+    from rpo_bench.spec.presets import WRONG, layers_of, spec_over
 
     check_plain([preset, None if config is None else str(config), settings], WRONG)
     return spec_over(layers_of(preset, None if config is None else Path(config)), _changes(settings))
@@ -174,7 +174,7 @@ def train_and_eval(
         UserError: what can't work, in one sentence, before any work is done.
     """
     begun = time.monotonic()
-    from rpo_bench.engine.matrix import default_output, run_matrix
+    from rpo_bench.engine.run import default_output, run_matrix
 
     place, changes = _divided(settings)
     spec = make_spec(preset, config, **changes)
@@ -210,7 +210,7 @@ def tune(
         UserError: what can't work, in one sentence, before any work is done.
     """
     begun = time.monotonic()
-    from rpo_bench.engine.run import failure_lines
+    from rpo_bench.engine.execute import failure_lines
     from rpo_bench.tuning.run import default_output, effort_of
     from rpo_bench.tuning.run import tune as tuned
 
@@ -252,9 +252,9 @@ def evaluate(
         UserError: a checkpoint, its reference or the task can't be used.
     """
     begun = time.monotonic()
-    from rpo_bench.engine.finished import Finished
-    from rpo_bench.engine.matrix import default_evaluation_output, evaluation_spec, run_evaluation
-    from rpo_bench.engine.presets import part_of
+    from rpo_bench.engine.plan.evaluation import Finished
+    from rpo_bench.engine.run import default_evaluation_output, evaluation_spec, run_evaluation
+    from rpo_bench.spec.presets import part_of
 
     site = _site(Path(place.get("output_path") or default_evaluation_output(task)), place, begun)
     given = {"evaluation": evaluation, "models": models}
@@ -379,9 +379,9 @@ def _changes(settings: SpecSettings) -> dict[str, Any]:
 
 
 def _methods(given: Any) -> list[dict[str, Any]]:
-    from rpo_bench.parsing import parse_methods
-    from rpo_bench.plain_data import shown
-    from rpo_bench.spec import MethodSpec
+    from rpo_bench.files.plain_data import shown
+    from rpo_bench.spec.parsing import parse_methods
+    from rpo_bench.spec.schema import MethodSpec
 
     found: list[dict[str, Any]] = []
     for one in given if isinstance(given, list | tuple) else [given]:
@@ -400,11 +400,11 @@ def _methods(given: Any) -> list[dict[str, Any]]:
 
 
 def _site(root: Path, place: Place, begun: float) -> "Site":
-    from rpo_bench.engine.base_models import Trust
-    from rpo_bench.engine.judging import Judging
-    from rpo_bench.engine.matrix import Site
+    from rpo_bench.engine.execute import Runner
+    from rpo_bench.engine.inputs.base_models import Trust
+    from rpo_bench.engine.judge_run import Judging
     from rpo_bench.engine.output import Output
-    from rpo_bench.engine.run import Runner
+    from rpo_bench.engine.run import Site
 
     if files := place.get("data_files"):
         name_files(",".join(f"{split}={file}" for split, file in files.items()))
@@ -419,15 +419,15 @@ def _site(root: Path, place: Place, begun: float) -> "Site":
 
 def _voice() -> "Voice":
 
-    from rpo_bench.engine.matrix import Voice
-    from rpo_bench.screen import SafeConsole
+    from rpo_bench.engine.run import Voice
+    from rpo_bench.terminal.screen import SafeConsole
 
     return Voice(SafeConsole(stderr=True), lambda text: _warn(text, 4))
 
 
 def _ended(done: "Execution") -> Run:
     """Builds the page of what there is; failures are told as a warning, too."""
-    from rpo_bench.engine.run import failure_lines
+    from rpo_bench.engine.execute import failure_lines
 
     output, report = done.output, done.report
     failures = tuple(failure_lines(report.failures, report.lost_cells)) if report.lost_cells else ()

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from rpo_bench.errors import UserError
-from rpo_bench.urls import Address, without_secrets
+from rpo_bench.remote.urls import Address, without_secrets
 
 DISTRIBUTION = "rpo-bench"
 EMBEDDED_TASK = "civil_qa"
@@ -239,8 +239,8 @@ def check_hub() -> Iterator[Check]:
 def check_embedded_task() -> Iterator[Check]:
     """Loads each of the embedded task's base models, lets it answer a prompt, and scores the answer."""
     from rpo_bench.models.hf import HFModel
-    from rpo_bench.spec import Decoding
-    from rpo_bench.tasks import known_task
+    from rpo_bench.spec.schema import Decoding
+    from rpo_bench.tasks.task import known_task
 
     try:
         task = known_task(EMBEDDED_TASK)

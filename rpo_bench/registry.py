@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 from rpo_bench.errors import UserError, did_you_mean
-from rpo_bench.user_code import exit_call, import_file
+from rpo_bench.plugins.user_code import exit_call, import_file
 
 T = TypeVar("T")
 

@@ -8,15 +8,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from rpo_bench.atomic import atomic_file
 from rpo_bench.data.row import Prompt
+from rpo_bench.files.atomic import atomic_file
 from rpo_bench.models.base_lm import train_base
 from rpo_bench.models.base_shape import BaseSettings
 from rpo_bench.models.base_texts import TextPair
 from rpo_bench.models.hf import HFModel
 from rpo_bench.models.protocol import Generation
-from rpo_bench.spec import Decoding
-from rpo_bench.tasks import RewardFunction
+from rpo_bench.spec.schema import Decoding
+from rpo_bench.tasks.task import RewardFunction
 
 _BATCH = 256  # sequences at a time
 _SPARE = 4  # samples beyond those wanted, for the few whose text isn't tokenised back to what was sampled

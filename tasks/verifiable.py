@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rpo_bench.data.row import Prompt
+from rpo_bench.files.json_lines import write_json_lines
 from rpo_bench.models.base_shape import BaseSettings
 from rpo_bench.models.base_texts import TextPair
 from rpo_bench.models.hf import HFModel
-from rpo_bench.results.json_lines import write_json_lines
 from rpo_bench.verifier import Verifier
 from tasks.building import (
     derived_seed,

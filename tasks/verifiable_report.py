@@ -12,9 +12,9 @@ from rpo_bench.data.row import Prompt
 from rpo_bench.metrics.accuracy import pass_at_k
 from rpo_bench.models.hf import HFModel
 from rpo_bench.models.protocol import Generation
-from rpo_bench.oracle import default_taus, oracle_curve
-from rpo_bench.spec import Decoding
-from rpo_bench.tasks import Task, known_task
+from rpo_bench.spec.schema import Decoding
+from rpo_bench.stats.oracle import default_taus, oracle_curve
+from rpo_bench.tasks.task import Task, known_task
 
 _BUDGETS = (0.25, 0.5, 1.0, 1.5)  # nats
 _GROUP = 8  # responses whose rewards are compared, as by the group-relative methods

@@ -5,8 +5,8 @@ from pathlib import Path
 from results_factory import cell_spec, write_cell
 
 from rpo_bench.data.row import Prompt
+from rpo_bench.files.json_lines import write_json_lines
 from rpo_bench.judge.protocol import Pair
-from rpo_bench.results.json_lines import write_json_lines
 from rpo_bench.results.samples import StoredSample
 
 

@@ -4,7 +4,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from rpo_bench.results.json_lines import write_json_lines
+from rpo_bench.files.json_lines import write_json_lines
 from rpo_bench.results.samples import ScoreLine, StoredSample
 from rpo_bench.results.store import SAMPLES_FILE, SCORES_FILE, read_scores
 

@@ -10,9 +10,9 @@ import pytest
 from results_factory import cell_spec, write_cell
 from run_cli import invoke, stored
 
+from rpo_bench.files.json_lines import write_json_lines
 from rpo_bench.metrics.registry import METRICS
 from rpo_bench.registry import PLUGINS_VARIABLE
-from rpo_bench.results.json_lines import write_json_lines
 from rpo_bench.results.samples import ScoreLine, StoredSample
 
 ROOT = Path(__file__).parents[1]

@@ -21,7 +21,7 @@ import sys
 import rpo_bench
 from trainers.settings import TrainingSettings
 import tasks, trainers
-from rpo_bench.tasks import task_folders
+from rpo_bench.tasks.task import task_folders
 assert "civil_qa" in task_folders()
 home = rpo_bench.__path__[0].removesuffix("rpo_bench")
 assert all(one.__path__[0].startswith(home) for one in (tasks, trainers)), (tasks, trainers)
@@ -37,22 +37,22 @@ def origin(name):
     return str(importlib.util.find_spec(name).origin)
 """
 WORKER = """
-from rpo_bench.engine.jobs import Job
-from rpo_bench.engine.local import LocalPool, worker_context
-from rpo_bench.engine.progress import Tally
-from rpo_bench.engine.worker import Done
+from rpo_bench.engine.pool.jobs import Job
+from rpo_bench.engine.pool.local import LocalPool, worker_context
+from rpo_bench.engine.pool.progress import Tally
+from rpo_bench.engine.pool.worker import Done
 from pathlib import Path
 import rpo_bench.shadows as module
 job = Job("a", "a", "train", Path("log").resolve())
 import shadow_job
-with LocalPool(worker_context(["rpo_bench.tasks"]), shadow_job.perform, 1) as pool:
+with LocalPool(worker_context(["rpo_bench.tasks.task"]), shadow_job.perform, 1) as pool:
     (done,) = pool.run([job], Tally([job], 1))
 print(done.value if done.status == "done" else done.reason)
 """
 JOB = """
 def perform(job, report):
     import rpo_bench, tasks, trainers
-    from rpo_bench.engine.worker import Done
+    from rpo_bench.engine.pool.worker import Done
     assert trainers.__path__[0].rpartition("/")[0] == rpo_bench.__path__[0].rpartition("/")[0]
     return Done("fine")
 """

@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 from results_factory import cell_spec, metric, record_of
 
-from rpo_bench.compare.panels import Panel, panels
-from rpo_bench.results.json_lines import write_json_lines
+from rpo_bench.analysis.panels import Panel, panels
+from rpo_bench.files.json_lines import write_json_lines
 from rpo_bench.results.samples import ScoreLine
 from rpo_bench.results.schema import MetricValue
 from rpo_bench.results.store import SCORES_FILE, cell_folder, read_results, write_record
-from rpo_bench.spec import CellSpec
+from rpo_bench.spec.schema import CellSpec
 
 
 def write_scored(

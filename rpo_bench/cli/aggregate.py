@@ -27,9 +27,9 @@ def aggregate(
     the reference policy, 1 the oracle. IQM: the mean of the middle half of all scores; P(better): the chance
     that a run beats one of the baseline's; above: the share of runs that get so far.
     """
-    from rpo_bench.compare.across import THRESHOLDS, aggregate_report
-    from rpo_bench.compare.baselines import stored_baselines
+    from rpo_bench.analysis.across import THRESHOLDS, aggregate_report
     from rpo_bench.errors import UserError
+    from rpo_bench.results.baselines import stored_baselines
 
     baselines = stored_baselines()
     roots = results or ([baselines] if baselines else [])

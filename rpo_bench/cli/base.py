@@ -12,7 +12,7 @@ from rpo_bench.cli.console import print_facts
 from rpo_bench.cli.making import OutputPath, check_target, loss_bar
 from rpo_bench.cli.options import flag, with_flags
 from rpo_bench.errors import UserError
-from rpo_bench.plain_data import MAX_SEED
+from rpo_bench.files.plain_data import MAX_SEED
 
 if TYPE_CHECKING:
     from rpo_bench.models.base_lm import BaseReport

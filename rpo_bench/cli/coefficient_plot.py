@@ -8,7 +8,7 @@ from rich.text import Text
 from rpo_bench.site.svg import tag
 
 if TYPE_CHECKING:
-    from rpo_bench.coefficients import CoefficientMap
+    from rpo_bench.methods.coefficients import CoefficientMap
 
 # Okabe and Ito's blue and vermilion, by way of white: told apart with any common colour vision.
 _DOWN, _UP = (0, 114, 178), (213, 94, 0)

@@ -12,8 +12,8 @@ from rpo_bench.cli.options import flag, with_flags
 from rpo_bench.errors import UserError
 
 if TYPE_CHECKING:
-    from rpo_bench.compare.report import Comparison, Report, Section
-    from rpo_bench.compare.section import Options
+    from rpo_bench.analysis.report import Comparison, Report, Section
+    from rpo_bench.analysis.section import Options
 
 
 _LONG = 30  # rows of a table beyond which only the reward's are printed
@@ -115,8 +115,8 @@ def compare(what: WhatFlags, how: HowFlags, printing: PrintFlags) -> None:
 
 
 def _options(what: WhatFlags, how: HowFlags, printing: PrintFlags) -> "Options":
-    from rpo_bench.compare.section import Options
-    from rpo_bench.parsing import split_list
+    from rpo_bench.analysis.section import Options
+    from rpo_bench.spec.parsing import split_list
 
     if not 0.5 <= how.level < 1:
         raise UserError(f"--level {how.level:g}: it must lie between 0.5 and 1, such as 0.95.")
@@ -144,7 +144,7 @@ def _budget(text: str) -> float:
 
 
 def _print(report: "Report", form: Format) -> None:
-    from rpo_bench.compare.render import as_csv, as_latex, as_markdown
+    from rpo_bench.analysis.render import as_csv, as_latex, as_markdown
 
     if form is Format.json:
         print_json(report)
@@ -176,7 +176,7 @@ def _print_section(section: "Section") -> None:
 
 
 def _print_standings(section: "Section") -> None:
-    from rpo_bench.compare.render import ranks_text, said
+    from rpo_bench.analysis.render import ranks_text, said
 
     if not section.standings:
         return
@@ -197,7 +197,7 @@ def _print_standings(section: "Section") -> None:
 
 
 def _print_comparisons(title: str, comparisons: list["Comparison"]) -> None:
-    from rpo_bench.compare.render import HEAD, row
+    from rpo_bench.analysis.render import HEAD, row
 
     if not comparisons:
         return
@@ -235,7 +235,7 @@ def _short(text: str | None, width: int = 60) -> str:
 
 def _gate(report: "Report", metrics: list[str]) -> int:
     """1 if the first is shown to be worse on a metric, else 0."""
-    from rpo_bench.compare.render import directed, worse
+    from rpo_bench.analysis.render import directed, worse
 
     code = 0
     for metric in metrics:

@@ -12,9 +12,9 @@ from rich.console import Console
 from rich.table import Table
 
 from rpo_bench.errors import bounded
-from rpo_bench.guard import unguarded
-from rpo_bench.screen import err, out
-from rpo_bench.visible import visible, visible_json, visible_lines
+from rpo_bench.terminal.guard import unguarded
+from rpo_bench.terminal.screen import err, out
+from rpo_bench.terminal.visible import visible, visible_json, visible_lines
 
 __all__ = [
     "err", "out", "print_exact", "print_facts", "print_json", "print_table", "say", "say_notes",

@@ -70,9 +70,9 @@ def eval_(
     """
     begun = time.monotonic()
     from rpo_bench.cli.ending import finish, site_of, voice_of
-    from rpo_bench.data.task_source import name_files
-    from rpo_bench.engine.finished import Finished
-    from rpo_bench.engine.matrix import default_evaluation_output, evaluation_spec, run_evaluation
+    from rpo_bench.engine.plan.evaluation import Finished
+    from rpo_bench.engine.run import default_evaluation_output, evaluation_spec, run_evaluation
+    from rpo_bench.tasks.source import name_files
 
     if measure.data_files is not None:
         name_files(measure.data_files)

@@ -29,7 +29,7 @@ def export(
     to: Annotated[Shape, typer.Option("--to", help="Whose shape.")] = Shape.lm_eval,
 ) -> None:
     """Write results as lm-eval does: results_*.json and samples_*.jsonl in a folder per checkpoint."""
-    from rpo_bench.capability.export import export_lm_eval
+    from rpo_bench.lm_eval.export import export_lm_eval
 
     *sources, into = results if output_path is None else [*results, output_path]
     if not sources:

@@ -4,7 +4,7 @@ from typing import Any
 
 import typer
 
-from rpo_bench.plain_data import MAX_FLAG, number_problem, text_problem
+from rpo_bench.files.plain_data import MAX_FLAG, number_problem, text_problem
 
 
 def check_values(command: Any) -> None:

@@ -20,10 +20,10 @@ from rpo_bench.cli.flag_values import check_values
 from rpo_bench.cli.spellings import add_spellings
 from rpo_bench.cli.stopping import INTERRUPTED, stop
 from rpo_bench.errors import UserError, bounded, did_you_mean, located
-from rpo_bench.guard import guarded
+from rpo_bench.plugins.user_code import exit_call
 from rpo_bench.registry import PLUGINS_VARIABLE, load_plugins
 from rpo_bench.shadows import shadowed_in
-from rpo_bench.user_code import exit_call
+from rpo_bench.terminal.guard import guarded
 
 BUG = "This is a bug in rpo-bench: please report it with the lines above."
 #: Errors of the operating system that the user can mend and we can't.
@@ -242,7 +242,7 @@ def _from_environment(context: Any, parameter: Any) -> str:
 
 
 def _end(sentence: str, code: int) -> NoReturn:
-    from rpo_bench.urls import without_secrets
+    from rpo_bench.remote.urls import without_secrets
 
     # It may repeat what was given, or what a library says.
     sys.stderr.write(f"{bounded(without_secrets(sentence))}\n")

@@ -12,7 +12,7 @@ from rpo_bench.cli.judge_run import parse, run
 from rpo_bench.cli.judge_scores import ranking, scores
 
 if TYPE_CHECKING:
-    from rpo_bench.judge.judgements import WinRates
+    from rpo_bench.judge.win_rates import WinRates
     from rpo_bench.results.schema import Interval
 
 _EXTRAPOLATED = 0.95  # share of questions on one side of equal length
@@ -54,7 +54,7 @@ def import_(
     """
     from rpo_bench.errors import UserError
     from rpo_bench.judge.alpaca_eval import read_alpaca_eval
-    from rpo_bench.judge.judgements import win_rates
+    from rpo_bench.judge.win_rates import win_rates
 
     if not 0.5 <= level < 1:
         raise UserError(f"--level {level:g}: it must lie between 0.5 and 1, such as 0.95.")

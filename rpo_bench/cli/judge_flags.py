@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from rpo_bench.judge.backends.parameters import Temperature
-    from rpo_bench.judge.choosing import JudgeOptions
     from rpo_bench.judge.protocol import Judge, Pair
+    from rpo_bench.judge.registry import JudgeOptions
     from rpo_bench.judge.running import Budget
 
 
@@ -114,8 +114,8 @@ class JudgeFlags:
 
     def judge_of(self, pairs: "Sequence[Pair]", trust: TrustFlags, include_path: Path | None) -> "Judge":
         """The judge that is asked about pairs; those that a task brings are taken from the pairs' tasks."""
-        from rpo_bench.judge.choosing import make_judge
-        from rpo_bench.tasks import known_task
+        from rpo_bench.judge.registry import make_judge
+        from rpo_bench.tasks.task import known_task
 
         needed = {pair.task for pair in pairs} if self.of_task else set[str]()
         tasks = [known_task(name, include_path) for name in sorted(needed)]
@@ -123,8 +123,8 @@ class JudgeFlags:
 
     def options(self, trust: TrustFlags) -> "JudgeOptions":
         """As the engine wants them."""
-        from rpo_bench.engine.base_models import Trust
-        from rpo_bench.judge.choosing import JudgeOptions
+        from rpo_bench.engine.inputs.base_models import Trust
+        from rpo_bench.judge.registry import JudgeOptions
 
         return JudgeOptions(
             mode=self.mode.value,

@@ -67,7 +67,7 @@ def _counts(games: "list[Game]") -> tuple[int, ...]:
 
 def _pairs(what: WhatFlags, who: JudgeFlags) -> "list[Pair]":
     from rpo_bench.judge.pairing import Selection, pairs_of
-    from rpo_bench.parsing import split_list
+    from rpo_bench.spec.parsing import split_list
 
     selection = Selection(
         against=what.against,
@@ -81,7 +81,7 @@ def _pairs(what: WhatFlags, who: JudgeFlags) -> "list[Pair]":
 
 def _command(what: WhatFlags, who: JudgeFlags, trust: TrustFlags) -> str:
     """The command that asks the same of a run in the folder where records say that they are made again."""
-    from rpo_bench.urls import Address
+    from rpo_bench.remote.urls import Address
 
     who = replace(who, base_url=None if who.base_url is None else Address(who.base_url))
     flags = given_flags(replace(what, output_path=None), who, trust)

@@ -99,8 +99,8 @@ def _write(
 
 def ranking(results: Results, which: Which = None, as_json: Json = False) -> None:
     """The ranking of methods by a judge beside the ranking by gold reward, on the same responses."""
+    from rpo_bench.judge.default_pairs import stored_rewards
     from rpo_bench.judge.ranking import rankings
-    from rpo_bench.judge.standard import stored_rewards
 
     records = read_whole(results)
     told: dict[str, Any] = {}

@@ -6,8 +6,8 @@ from typing import Annotated
 
 from rpo_bench.cli.options import flag
 from rpo_bench.errors import UserError
-from rpo_bench.parsing import parse_numbers
-from rpo_bench.spec import MethodSpec
+from rpo_bench.spec.parsing import parse_numbers
+from rpo_bench.spec.schema import MethodSpec
 
 #: What a flag stands for: the names of strengths. Others call the KL coefficient of online methods β.
 _KNOBS = {"tau": ("tau",), "beta": ("beta", "kl_coef"), "k": ("k",), "kl_coef": ("kl_coef",)}
@@ -37,7 +37,7 @@ class KnobFlags:
         Raises:
             UserError: no method has such a strength, or two flags say it.
         """
-        from rpo_bench.methods import resolve_method
+        from rpo_bench.methods.registry import resolve_method
 
         given = {name: text for name in _KNOBS if (text := getattr(self, name)) is not None}
         if given and others:

@@ -5,13 +5,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from rpo_bench.cli.options import flag
 from rpo_bench.errors import UserError, did_you_mean
-from rpo_bench.parsing import parse_decoding, parse_pairs, split_list
-from rpo_bench.plain_data import MAX_SEED, shown, shown_name
-from rpo_bench.spec import ServerSettings, VllmSettings
+from rpo_bench.files.plain_data import MAX_SEED, shown, shown_name
+from rpo_bench.spec.parsing import parse_decoding, parse_pairs, split_list
+from rpo_bench.spec.schema import ServerSettings, VllmSettings
 
 if TYPE_CHECKING:
-    from rpo_bench.capability.schema import Asked
-    from rpo_bench.engine.judging import Judging
+    from rpo_bench.engine.judge_run import Judging
+    from rpo_bench.lm_eval.schema import Asked
 
 
 @dataclass(frozen=True)
@@ -138,7 +138,7 @@ class JudgingFlags:
 
     def judging(self) -> "Judging":
         """What the engine is told."""
-        from rpo_bench.engine.judging import Judging
+        from rpo_bench.engine.judge_run import Judging
 
         default = Judging()
         return Judging(self.judge, default.prompts if self.judge_prompts is None else self.judge_prompts)
@@ -166,7 +166,7 @@ class HarnessFlags:
 
     def asked(self) -> "Asked | None":
         """What is asked for; None where nothing is."""
-        from rpo_bench.capability.schema import FLAG, Asked
+        from rpo_bench.lm_eval.schema import FLAG, Asked
 
         names = split_list(self.lm_eval_tasks or "")
         if not names:

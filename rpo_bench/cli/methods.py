@@ -26,7 +26,7 @@ def methods(context: typer.Context) -> None:
     """
     if context.invoked_subcommand is not None:
         return
-    from rpo_bench.methods import METHODS, default_method
+    from rpo_bench.methods.registry import METHODS, default_method
 
     rows = []
     for name in METHODS:
@@ -80,8 +80,8 @@ def show(
 
 def _named(text: str) -> Any:
     """The method that NAME, or NAME(option=value), stands for."""
-    from rpo_bench.methods import default_method, resolve_method
-    from rpo_bench.parsing import parse_methods
+    from rpo_bench.methods.registry import default_method, resolve_method
+    from rpo_bench.spec.parsing import parse_methods
 
     if "(" not in text:
         return default_method(text)
@@ -94,8 +94,8 @@ def _named(text: str) -> Any:
 def _plot(name: str, method: Any, svg: Path | None) -> None:
     """The gradient coefficient over reward and log-ratio."""
     from rpo_bench.cli.coefficient_plot import print_map, svg_of
-    from rpo_bench.coefficients import coefficient_map
-    from rpo_bench.online_coefficients import online_coefficient_map
+    from rpo_bench.methods.coefficients import coefficient_map
+    from rpo_bench.methods.online_coefficients import online_coefficient_map
     from trainers.online import OnlineMethod
 
     try:

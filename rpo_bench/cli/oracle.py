@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 from rpo_bench.cli.console import err, out, print_json, print_table
 from rpo_bench.cli.options import flag, with_flags
 from rpo_bench.cli.run_flags import TrustFlags
-from rpo_bench.plain_data import MAX_SEED
+from rpo_bench.files.plain_data import MAX_SEED
 
 if TYPE_CHECKING:
-    from rpo_bench.oracle_report import OracleReport
+    from rpo_bench.analysis.oracle_report import OracleReport
 
 
 @dataclass(frozen=True)
@@ -56,12 +56,12 @@ def oracle(flags: OracleFlags, trust: TrustFlags) -> None:
     Samples of the reference policy are weighed by exp(reward/τ). The curve ends where fewer than ten of them
     count on the median prompt.
     """
-    from rpo_bench.engine.base_models import Trust
-    from rpo_bench.engine.reference_rewards import Asked, reference_rewards
-    from rpo_bench.oracle_report import oracle_report
-    from rpo_bench.oracles import results_folder
-    from rpo_bench.spec import GivenTask
-    from rpo_bench.tasks import load_task
+    from rpo_bench.analysis.oracle_report import oracle_report
+    from rpo_bench.engine.inputs.base_models import Trust
+    from rpo_bench.engine.oracle_samples import Asked, reference_rewards
+    from rpo_bench.spec.schema import GivenTask
+    from rpo_bench.tasks.oracle_files import results_folder
+    from rpo_bench.tasks.task import load_task
 
     task = load_task(GivenTask(flags.task), flags.include_path)
     asked = Asked(
@@ -101,7 +101,7 @@ def _progress() -> Iterator[Callable[[int, int], None] | None]:
 
 
 def _print(report: "OracleReport") -> None:
-    from rpo_bench.compare.render import said
+    from rpo_bench.analysis.render import said
 
     console = out()
     console.print(

@@ -8,7 +8,7 @@ import typer
 from rpo_bench.cli.console import out, print_json, print_table, say_notes
 
 if TYPE_CHECKING:
-    from rpo_bench.compare.proxy_gold import ProxyGold
+    from rpo_bench.analysis.proxy_gold import ProxyGold
     from rpo_bench.results.schema import Interval
 
 _HEAD = (
@@ -36,9 +36,9 @@ def overoptimisation(
     in: the share of resamples whose curve turns down before the furthest strength; decline: gold at the peak
     less gold at the furthest strength; proxy − gold: the gains there.
     """
-    from rpo_bench.compare.baselines import stored_baselines
-    from rpo_bench.compare.proxy_gold import proxy_gold_report
+    from rpo_bench.analysis.proxy_gold import proxy_gold_report
     from rpo_bench.errors import UserError
+    from rpo_bench.results.baselines import stored_baselines
 
     baselines = stored_baselines()
     roots = results or ([baselines] if baselines else [])

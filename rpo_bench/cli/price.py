@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from rpo_bench.cli.console import out, print_table
-from rpo_bench.engine.presets import PAPER
-from rpo_bench.spec import RunSpec
+from rpo_bench.spec.presets import PAPER
+from rpo_bench.spec.schema import RunSpec
 
 
 def print_price(
@@ -15,8 +15,8 @@ def print_price(
     """Prices a spec whose preset or config follows a paper; False, and nothing printed, for any other."""
     if not any(PAPER in layer for layer in layers):
         return False
-    from rpo_bench.engine.paper import paper_of, priced
-    from rpo_bench.engine.pricing import Gpu
+    from rpo_bench.engine.plan.paper import paper_of, priced
+    from rpo_bench.engine.plan.pricing import Gpu
 
     paper = paper_of(layers)
     assert paper is not None

@@ -12,7 +12,7 @@ from rpo_bench.cli.making import OutputPath, check_target, loss_bar
 from rpo_bench.cli.options import flag, with_flags
 from rpo_bench.data.columns import flag_of
 from rpo_bench.errors import UserError
-from rpo_bench.plain_data import MAX_SEED
+from rpo_bench.files.plain_data import MAX_SEED
 
 if TYPE_CHECKING:
     from rpo_bench.data.row import Row
@@ -141,8 +141,8 @@ def _materials(source: SourceFlags, model: str, seed: int) -> "tuple[RewardData,
 def _rows(source: SourceFlags, model: str) -> "tuple[list[Row], str, dict[str, Path]]":
     """All rows, what they are called, and the task's models."""
     from rpo_bench.data.readers import read_rows
-    from rpo_bench.spec import GivenTask
-    from rpo_bench.tasks import load_task
+    from rpo_bench.spec.schema import GivenTask
+    from rpo_bench.tasks.task import load_task
 
     if source.data is not None:
         bad = "skip" if source.skip_bad_lines else "fail"

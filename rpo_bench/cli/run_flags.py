@@ -6,9 +6,9 @@ from typing import Annotated, Any
 
 from rpo_bench.cli.column_flags import ColumnFlags
 from rpo_bench.cli.options import flag
-from rpo_bench.data.task_source import name_files
 from rpo_bench.errors import UserError
-from rpo_bench.parsing import split_list
+from rpo_bench.spec.parsing import split_list
+from rpo_bench.tasks.source import name_files
 
 
 @dataclass(frozen=True)

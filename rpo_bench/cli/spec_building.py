@@ -6,9 +6,8 @@ from typing import Any
 from rpo_bench.cli.knobs import KnobFlags
 from rpo_bench.cli.measuring_flags import EvaluationFlags
 from rpo_bench.cli.run_flags import DataFlags, TrainingFlags
-from rpo_bench.engine.presets import layers_of, merged, spec_over
 from rpo_bench.errors import UserError
-from rpo_bench.parsing import (
+from rpo_bench.spec.parsing import (
     parse_budgets,
     parse_methods,
     parse_seeds,
@@ -16,7 +15,8 @@ from rpo_bench.parsing import (
     parse_sweep,
     split_list,
 )
-from rpo_bench.spec import RunSpec
+from rpo_bench.spec.presets import layers_of, merged, spec_over
+from rpo_bench.spec.schema import RunSpec
 
 __all__ = ["build_spec", "layers_of"]
 

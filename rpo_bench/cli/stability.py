@@ -8,7 +8,7 @@ import typer
 from rpo_bench.cli.console import out, print_json, print_table, say_notes
 
 if TYPE_CHECKING:
-    from rpo_bench.compare.steadiness import StabilityReport, Steadiness
+    from rpo_bench.analysis.stability import StabilityReport, Steadiness
 
 _MEASURES = ("loss_dispersion", "log_ratio_worst_jump", "probe_max_drawdown", "grad_spike_share")
 _HEAD = ("Loss dispersion", "Log-ratio jump", "Probe drawdown", "Gradient spikes")
@@ -32,9 +32,9 @@ def stability(
     Diverged: the loss stopped being finite, the KL is over the cap, or the reward is shown to be under the
     reference policy's. Worst quarter: the mean reward of the worst quarter of the seeds.
     """
-    from rpo_bench.compare.baselines import stored_baselines
-    from rpo_bench.compare.steadiness import Limits, stability_report
+    from rpo_bench.analysis.stability import Limits, stability_report
     from rpo_bench.errors import UserError
+    from rpo_bench.results.baselines import stored_baselines
 
     baselines = stored_baselines()
     roots = results or ([baselines] if baselines else [])

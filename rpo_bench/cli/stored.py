@@ -45,7 +45,7 @@ def read_judged(
     Raises:
         UserError: There are records, and none of them is of a known task.
     """
-    from rpo_bench.tasks import known_task, task_folders
+    from rpo_bench.tasks.task import known_task, task_folders
 
     records = read_stored(roots).records
     if who.of_task:

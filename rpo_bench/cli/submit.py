@@ -34,7 +34,7 @@ def check(
 
     Exits with 1 when something doesn't hold; warnings (!) don't count.
     """
-    from rpo_bench.compare.baselines import stored_baselines
+    from rpo_bench.results.baselines import stored_baselines
     from rpo_bench.submit.check import check_submission
 
     report = check_submission(folder, against or stored_baselines(), max_mb)
@@ -49,7 +49,7 @@ def check(
 def _print(report: "SubmitReport") -> None:
     from rich.text import Text
 
-    from rpo_bench.visible import visible
+    from rpo_bench.terminal.visible import visible
     from rpo_bench.wording import counted
 
     console = out()

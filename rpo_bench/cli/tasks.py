@@ -6,9 +6,9 @@ from typing import Annotated
 import typer
 
 from rpo_bench.cli.console import out, print_facts, print_table
-from rpo_bench.data.task_source import VARIABLE, DatasetSource
-from rpo_bench.spec import GivenTask
-from rpo_bench.tasks import Task, TaskSpec, known_task, load_task, task_folders
+from rpo_bench.spec.schema import GivenTask
+from rpo_bench.tasks.source import VARIABLE, DatasetSource
+from rpo_bench.tasks.task import Task, TaskSpec, known_task, load_task, task_folders
 
 app = typer.Typer(help="List the tasks, or show one.")
 IncludePath = Annotated[

@@ -15,12 +15,12 @@ from rpo_bench.cli.options import flag, with_flags
 from rpo_bench.cli.run_flags import DataFlags, ModelFlags, TrainingFlags, TrustFlags
 from rpo_bench.engine.output import difference, flat, read_yaml
 from rpo_bench.errors import UserError
-from rpo_bench.plain_data import MAX_SEED
-from rpo_bench.spec import with_first_protocol
+from rpo_bench.files.plain_data import MAX_SEED
+from rpo_bench.spec.schema import with_first_protocol
 
 if TYPE_CHECKING:
     from rpo_bench.engine.work import CellWork
-    from rpo_bench.spec import RunSpec
+    from rpo_bench.spec.schema import RunSpec
     from trainers.settings import FitResult
 
 _LINE_EVERY = 30.0  # seconds between two lines where there is no terminal
@@ -84,7 +84,7 @@ def train(
     from rpo_bench.cli.spec_building import build_spec
 
     if checkpoint.push_to_hub is not None:
-        from rpo_bench.results.push import check_name
+        from rpo_bench.models.push import check_name
 
         check_name(checkpoint.push_to_hub)
     layers = [{"models": [checkpoint.model], "seeds": [checkpoint.seed], "n_strengths": 1}]
@@ -100,11 +100,11 @@ def train(
 
 
 def _train(spec: "RunSpec", flags: CheckpointFlags, data: DataFlags, trust: TrustFlags) -> None:
-    from rpo_bench.engine.base_models import Trust
-    from rpo_bench.engine.graph import cell_work
+    from rpo_bench.engine.inputs.base_models import Trust
     from rpo_bench.engine.output import Output, only_run, write_identity
-    from rpo_bench.engine.plan import Surroundings, plan_run
-    from rpo_bench.engine.progress import clock
+    from rpo_bench.engine.plan.graph import cell_work
+    from rpo_bench.engine.plan.plan import Surroundings, plan_run
+    from rpo_bench.engine.pool.progress import clock
 
     name = spec.methods[0].name
     strength = next((values[0] for values in spec.strengths.values()), "default")
@@ -126,7 +126,7 @@ def _train(spec: "RunSpec", flags: CheckpointFlags, data: DataFlags, trust: Trus
         soft_wrap=True,
     )
     if flags.push_to_hub is not None:
-        from rpo_bench.results.push import push_to_hub
+        from rpo_bench.models.push import push_to_hub
 
         address = push_to_hub(root / "checkpoint", flags.push_to_hub)
         out().print(f"Pushed to {address}", soft_wrap=True)
@@ -137,8 +137,8 @@ def _fit(root: Path, work: "CellWork", flags: CheckpointFlags) -> "FitResult":
     import torch
     from rich.progress import Progress as Bar
 
-    from rpo_bench.engine.stages import train_into
-    from rpo_bench.engine.worker import Progress
+    from rpo_bench.engine.pool.worker import Progress
+    from rpo_bench.engine.stages.train import train_into
 
     torch.set_num_threads(flags.threads)
     console = err()

@@ -13,11 +13,11 @@ from rpo_bench.cli.measuring_flags import EvaluationFlags, GenerationFlags, Harn
 from rpo_bench.cli.options import flag, with_flags
 from rpo_bench.cli.run_flags import DataFlags, ModelFlags, RunnerFlags, TrainingFlags, TrustFlags
 from rpo_bench.errors import UserError
-from rpo_bench.parsing import parse_nats
+from rpo_bench.spec.parsing import parse_nats
 
 if TYPE_CHECKING:
-    from rpo_bench.engine.matrix import Site
-    from rpo_bench.spec import RunSpec
+    from rpo_bench.engine.run import Site
+    from rpo_bench.spec.schema import RunSpec
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,7 @@ def train_and_eval(
     from rpo_bench.cli.ending import finish, site_of, voice_of
     from rpo_bench.cli.price import print_price
     from rpo_bench.cli.spec_building import TEXTS, build_spec, layers_of
-    from rpo_bench.engine.matrix import default_output, run_matrix
+    from rpo_bench.engine.run import default_output, run_matrix
 
     texts = {name: getattr(matrix, name) for name in TEXTS}
     layers = layers_of(matrix.preset, matrix.config)
@@ -161,7 +161,7 @@ def _placing(matrix: MatrixFlags) -> dict[str, Any]:
 def _dry_run(spec: "RunSpec", site: "Site") -> None:
     from rpo_bench.cli.dry_run import print_plan
     from rpo_bench.cli.ending import voice_of
-    from rpo_bench.engine.matrix import plan_only
+    from rpo_bench.engine.run import plan_only
 
     with tempfile.TemporaryDirectory(prefix="rpo-bench-") as scratch:
         plan = plan_only(spec, site, voice_of(site.runner.quiet), Path(scratch))

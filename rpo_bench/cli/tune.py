@@ -11,7 +11,7 @@ from rpo_bench.cli.measuring_flags import EvaluationFlags, JudgingFlags
 from rpo_bench.cli.options import flag, with_flags
 from rpo_bench.cli.run_flags import DataFlags, ModelFlags, RunnerFlags, TrainingFlags, TrustFlags
 from rpo_bench.errors import UserError
-from rpo_bench.parsing import parse_nats
+from rpo_bench.spec.parsing import parse_nats
 
 if TYPE_CHECKING:
     from rpo_bench.tuning.run import Tuning

@@ -9,10 +9,10 @@ from rpo_bench.cli.console import err, out, print_exact, print_json, print_table
 from rpo_bench.cli.knobs import KnobFlags
 from rpo_bench.cli.options import with_flags
 from rpo_bench.errors import UserError, did_you_mean
-from rpo_bench.plain_data import MAX_SEED
+from rpo_bench.files.plain_data import MAX_SEED
 
 if TYPE_CHECKING:
-    from rpo_bench.spec import MethodSpec
+    from rpo_bench.spec.schema import MethodSpec
     from rpo_bench.tabular.kept import Kept
     from rpo_bench.tabular.truth import Condition
     from rpo_bench.tabular.verify import Questions, Verification
@@ -62,7 +62,7 @@ def verify(
     The loss is the method's own; online methods learn from rollouts of the table. Exits with 1 when a
     method's gradient isn't what it declares.
     """
-    from rpo_bench.parsing import parse_methods
+    from rpo_bench.spec.parsing import parse_methods
 
     chosen = _all() if methods.strip() == "all" else parse_methods(methods)
     resolved = [(spec, _resolved(spec)) for spec in chosen]
@@ -89,7 +89,7 @@ def _kept(
     methods: "list[tuple[MethodSpec, OfflineMethod | OnlineMethod]]", plans: "list[Questions]"
 ) -> "Kept":
     """Where findings are kept until the command is done; a plug-in's code is part of what is asked."""
-    from rpo_bench.engine.choices import source_of
+    from rpo_bench.engine.inputs.choices import source_of
     from rpo_bench.methods import METHODS
     from rpo_bench.tabular.kept import Kept
 
@@ -99,13 +99,13 @@ def _kept(
 
 def _all() -> "list[MethodSpec]":
     from rpo_bench.methods import METHODS
-    from rpo_bench.spec import MethodSpec
+    from rpo_bench.spec.schema import MethodSpec
 
     return [MethodSpec(name=name) for name in METHODS]
 
 
 def _resolved(spec: "MethodSpec") -> "OfflineMethod | OnlineMethod":
-    from rpo_bench.methods import resolve_method
+    from rpo_bench.methods.registry import resolve_method
     from trainers.objective import OfflineMethod
     from trainers.online import OnlineMethod
 
@@ -117,7 +117,7 @@ def _resolved(spec: "MethodSpec") -> "OfflineMethod | OnlineMethod":
 
 def _strengths(specs: "list[MethodSpec]", strengths: str | None, knobs: KnobFlags) -> dict[str, list[float]]:
     """Strengths by method, as --strengths or the methods' own names of them say."""
-    from rpo_bench.parsing import parse_strengths
+    from rpo_bench.spec.parsing import parse_strengths
 
     by_name = {} if strengths is None else parse_strengths(strengths)
     by_name |= {label.partition("(")[0]: v for label, v in knobs.strengths(specs, by_name).items()}
@@ -146,7 +146,7 @@ def _questions(
 
 
 def _whole_numbers(text: str) -> tuple[int, ...]:
-    from rpo_bench.parsing import split_list
+    from rpo_bench.spec.parsing import split_list
 
     parts = split_list(text)
     if not parts or not all(part.isdecimal() and 0 < int(part) <= 512 for part in parts):

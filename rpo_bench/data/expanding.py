@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import IO, Protocol, cast
 
 from rpo_bench.errors import UserError
-from rpo_bench.reading import opened
+from rpo_bench.files.reading import opened
 
 #: A file may be expanded to so many bytes whatever its size; beyond, to so many times its size.
 ALWAYS = 16 << 20

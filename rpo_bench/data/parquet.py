@@ -8,7 +8,7 @@ from rpo_bench.data.excerpt import LONG, excerpt
 from rpo_bench.data.expanding import check_expansion
 from rpo_bench.data.json_text import MAX_DEPTH
 from rpo_bench.errors import UserError
-from rpo_bench.reading import opened
+from rpo_bench.files.reading import opened
 
 _BATCH = 4_096  # rows
 _TEXTS = "BYTE_ARRAY"

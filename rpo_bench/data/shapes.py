@@ -22,7 +22,7 @@ from rpo_bench.data.fields import (
 from rpo_bench.data.numbers import kind_of
 from rpo_bench.data.row import Row
 from rpo_bench.data.sources import Record
-from rpo_bench.hashing import hash_json
+from rpo_bench.files.hashing import hash_json
 
 ASSISTANT = "\n\nAssistant:"
 SHAPES = (

@@ -10,8 +10,8 @@ from typing import Any
 
 from rpo_bench.data.excerpt import excerpt
 from rpo_bench.data.json_text import NotJSONError, parse_items, parse_json
-from rpo_bench.data.text_files import MAX_LINE, Line, first_character, numbered_lines, whole_text
 from rpo_bench.errors import UserError
+from rpo_bench.files.text_files import MAX_LINE, Line, first_character, numbered_lines, whole_text
 
 HUB = "hf:"
 _CARRIAGE_RETURNS = "a carriage return by itself, which ends no line: save it with line feeds"
@@ -55,12 +55,12 @@ def read_records(source: str | Path, split: str | None = None) -> Iterator[Recor
         UserError: the source isn't there, can't be opened, or is of an unknown kind.
     """
     if str(source).startswith(HUB):
-        from rpo_bench.data.hub import hub_records
+        from rpo_bench.data.hub_datasets import hub_records
 
         return hub_records(str(source), split)
     path = Path(source)
     if _is_folder(path):
-        from rpo_bench.data.hub import saved_records
+        from rpo_bench.data.hub_datasets import saved_records
 
         return saved_records(path, split)
     return _reader(path)(path)

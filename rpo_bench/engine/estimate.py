@@ -4,11 +4,11 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from rpo_bench.engine.graph import cell_work, outstanding
 from rpo_bench.engine.output import Output
-from rpo_bench.engine.plan import Plan, PlannedCell
+from rpo_bench.engine.plan.graph import cell_work, outstanding
+from rpo_bench.engine.plan.plan import Plan, PlannedCell
 from rpo_bench.results.store import read_results
-from rpo_bench.spec import CellSpec
+from rpo_bench.spec.schema import CellSpec
 
 _STEPS = 4  # measured after a first one, which sets things up
 _PROMPTS = 8
@@ -93,8 +93,8 @@ def _measure(plan: Plan, cell: PlannedCell, scratch: Path, threads: int) -> Pace
     """Trains a few steps, generates and scores a few samples, for real."""
     import torch
 
-    from rpo_bench.engine.score import score
-    from rpo_bench.engine.stages import generate, train
+    from rpo_bench.engine.stages.score import score
+    from rpo_bench.engine.stages.train import generate, train
     from trainers.training_log import read_training_log
 
     torch.set_num_threads(threads)

@@ -12,12 +12,12 @@ from typing import Any
 import yaml
 from pydantic import Field, ValidationError
 
-from rpo_bench.atomic import atomic_file, explained
 from rpo_bench.engine.scoring_advice import only_scoring
 from rpo_bench.errors import UserError
-from rpo_bench.hashing import hash_json
-from rpo_bench.settings_text import read_settings
-from rpo_bench.spec import CellSpec, RunSpec, Settings, with_first_protocol
+from rpo_bench.files.atomic import atomic_file, explained
+from rpo_bench.files.hashing import hash_json
+from rpo_bench.files.settings_text import read_settings
+from rpo_bench.spec.schema import CellSpec, RunSpec, Settings, with_first_protocol
 
 
 @dataclass(frozen=True)

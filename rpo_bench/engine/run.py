@@ -1,167 +1,224 @@
-"""A run: what is left of a plan, done by worker processes, and what came of it."""
+"""A run from its spec to its results: planned, checked against its folder, done by workers."""
 
-import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from multiprocessing.context import BaseContext
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
-from rpo_bench.engine.graph import Todo, outstanding
-from rpo_bench.engine.jobs import Job, Outcome
-from rpo_bench.engine.local import LocalPool, available_cores, worker_context
-from rpo_bench.engine.output import Output
-from rpo_bench.engine.plan import Plan
-from rpo_bench.engine.progress import clock, watching
-from rpo_bench.engine.worker import Done, Progress
+from rpo_bench.engine.execute import Runner, RunReport, start_workers_early
+from rpo_bench.engine.inputs.base_models import Trust
+from rpo_bench.engine.inputs.dataset import AD_HOC, earlier_task
+from rpo_bench.engine.inputs.examples import collected_warnings
+from rpo_bench.engine.inputs.sampling_checks import check_within_reach
+from rpo_bench.engine.judge_run import Judging, judge_run
+from rpo_bench.engine.lm_eval_run import check_harness, harness_run
+from rpo_bench.engine.output import Output, begin, check_same_run, only_run, read_run_spec
+from rpo_bench.engine.plan.evaluation import Finished, plan_evaluation
+from rpo_bench.engine.plan.graph import has_result
+from rpo_bench.engine.plan.plan import Plan, PlannedCell, Surroundings, plan_run
+from rpo_bench.engine.pool.jobs import Outcome
+from rpo_bench.engine.search.placed_run import placing_cost, run_placed
+from rpo_bench.engine.tuned_records import mark_tuned
+from rpo_bench.errors import UserError
+from rpo_bench.lm_eval.schema import Asked
+from rpo_bench.spec.presets import merged, run_spec
+from rpo_bench.spec.schema import RunSpec
 
-#: What the server that workers are forked from imports, once for all of them.
-PRELOAD = ("rpo_bench.engine.cell",)
-
-
-@dataclass(frozen=True)
-class Runner:
-    """How the work is done; none of it changes a result.
-
-    Attributes:
-        workers: processes; None: as many as there are cores, but no more than jobs.
-        threads: of torch, per worker.
-        quiet: show nothing meanwhile.
-        begun: ``time.monotonic()`` when the command started.
-    """
-
-    workers: int | None = None
-    threads: int = 1
-    quiet: bool = False
-    begun: float = 0.0
-
-    def count(self, jobs: int) -> int:
-        """How many workers so many jobs get."""
-        return max(1, min(self.workers or available_cores(), jobs))
+DEFAULT_TASK = "civil_qa"
 
 
 @dataclass(frozen=True)
-class RunReport:
-    """What came of a run.
+class Site:
+    """Where a run happens and what it may do; none of it changes a result.
 
     Attributes:
-        outcomes: of all jobs, in the order of their ends.
-        already: cells that were done before.
-        wall: seconds from the command's start to the last job's end.
-        workers: processes that did it.
+        output: its folders.
+        include_path: a folder of further tasks.
+        trust: what is allowed when models are loaded.
+        runner: how the work is done.
+        judging: whether the task's judge compares the checkpoints in the end.
+        harness: tasks of lm-eval that base models and checkpoints are measured by; None for none.
     """
 
-    outcomes: tuple[Outcome, ...]
-    already: int
-    wall: float
-    workers: int
+    output: Output
+    include_path: Path | None = None
+    trust: Trust = field(default_factory=Trust)
+    runner: Runner = field(default_factory=Runner)
+    judging: Judging = field(default_factory=Judging)
+    harness: Asked | None = None
 
-    @property
-    def failures(self) -> list[Outcome]:
-        """The jobs that failed by themselves."""
-        return [outcome for outcome in self.outcomes if outcome.status == "failed"]
-
-    @property
-    def lost_cells(self) -> set[str]:
-        """The cells that have no result."""
-        own = [outcome for outcome in self.outcomes if outcome.job.kind != "shared"]
-        return {outcome.job.cell for outcome in own if outcome.status != "done"}
-
-    @property
-    def finished_cells(self) -> set[str]:
-        """The cells that got their result in this run."""
-        own = [outcome for outcome in self.outcomes if outcome.job.kind != "shared"]
-        return {outcome.job.cell for outcome in own} - self.lost_cells
-
-    @property
-    def overhead(self) -> float | None:
-        """The share of wall time × workers that went into neither training, generating nor scoring."""
-        total = self.wall * self.workers
-        if not self.outcomes or total <= 0:
-            return None
-        return 1.0 - sum(outcome.work_seconds for outcome in self.outcomes) / total
+    def surroundings(self, work: Path | None = None) -> Surroundings:
+        """What a plan wants to know; ``work`` stands in for the folder's own."""
+        return Surroundings(work or self.output.work, self.include_path, self.trust)
 
 
-def start_workers_early() -> BaseContext:
-    """Lets the workers' server import torch while this process is still planning."""
-    return worker_context(PRELOAD)
+@dataclass(frozen=True)
+class Voice:
+    """How a run speaks while it is at work.
+
+    Attributes:
+        console: where progress goes.
+        note: takes a warning of the plan.
+        planning: surrounds the planning, which takes a while.
+    """
+
+    console: Console
+    note: Callable[[str], None]
+    planning: Callable[[], AbstractContextManager[None]] = nullcontext
 
 
-def run_plan(plan: Plan, output: Output, runner: Runner, context: BaseContext, console: Console) -> RunReport:
-    """Does what is left of a plan.
+@dataclass(frozen=True)
+class Execution:
+    """A run that has ended.
+
+    Attributes:
+        output: its folders.
+        report: what came of it.
+        judgement: what came of judging; None where nothing was to be judged.
+        harness: what came of lm-eval's tasks, by cell; empty where nothing was left to do.
+    """
+
+    output: Output
+    report: RunReport
+    judgement: Outcome | None
+    harness: tuple[Outcome, ...] = ()
+
+
+def run_matrix(spec: RunSpec, site: Site, voice: Voice) -> Execution:
+    """Trains and measures what a spec asks for and isn't there yet.
 
     Raises:
-        UserError: nothing more can be written.
+        UserError: it can't be done, or the folder belongs to another run.
         KeyboardInterrupt: Ctrl-C; finished stages are kept.
     """
-    todo = outstanding(plan, output, runner.threads)
-    if not todo.jobs:
-        return RunReport((), len(todo.done), time.monotonic() - runner.begun, 0)
-    return _run(todo, runner, context, console)
+    return _run(spec, site, voice, None)
 
 
-def run_job(job: Job, runner: Runner, context: BaseContext, console: Console) -> Outcome:
-    """Does one job that belongs to no cell, in a worker that is forked from the same server."""
-    (outcome,) = _run(Todo((job,), ()), runner, context, console).outcomes
-    return outcome
+def run_evaluation(spec: RunSpec, finished: Finished, site: Site, voice: Voice) -> Execution:
+    """Measures finished checkpoints; nothing is trained. Raises as ``run_matrix`` does."""
+    return _run(spec, site, voice, finished)
 
 
-def run_jobs(
-    jobs: Sequence[Job], runner: Runner, context: BaseContext, console: Console
-) -> Sequence[Outcome]:
-    """Does jobs beyond the plan's cells, in workers that are forked from the same server."""
-    return _run(Todo(tuple(jobs), ()), runner, context, console).outcomes
-
-
-def _run(todo: Todo, runner: Runner, context: BaseContext, console: Console) -> RunReport:
-    workers = runner.count(len(todo.jobs))
-    with (
-        watching(todo.jobs, workers, len(todo.done), console, runner.quiet) as observer,
-        LocalPool(context, perform, workers, runner.threads) as pool,
-    ):
-        outcomes = pool.run(todo.jobs, observer)
-    return RunReport(tuple(outcomes), len(todo.done), time.monotonic() - runner.begun, workers)
-
-
-def perform(job: Job, report: Callable[[Progress], None]) -> Done:
-    """Hands a job to ``rpo_bench.engine.cell``, which this process need not import."""
-    from rpo_bench.engine import cell
-
-    return cell.perform(job, report)
-
-
-def summary(report: RunReport) -> list[str]:
-    """What came of a run, in sentences."""
-    if not report.outcomes:
-        return [f"All {counted(report.already, 'cell')} were done already; nothing was computed."]
-    already = f", {report.already} were done already" if report.already else ""
-    lines = [
-        f"{counted(len(report.finished_cells), 'cell')} done in {clock(report.wall)} on "
-        f"{counted(report.workers, 'worker')}{already}."
-    ]
-    if report.overhead is not None:
-        lines.append(
-            f"Overhead: {100 * report.overhead:.1f} % of wall × workers went into neither training, "
-            "generating nor scoring."
+def _run(spec: RunSpec, site: Site, voice: Voice, finished: Finished | None) -> Execution:
+    context = start_workers_early()
+    output = site.output
+    with only_run(output):
+        with voice.planning():
+            around = site.surroundings()
+            plan = plan_run(spec, around) if finished is None else plan_evaluation(spec, finished, around)
+        site.judging.wanted(plan.task)
+        asked = None if site.harness is None else _checked(site.harness, plan, voice)
+        check_same_run(output, spec, plan.identity, trains=finished is None)
+        if missing := _unmeasured(plan, output):
+            check_within_reach(spec.generation, [cell.checkpoint for cell in missing if cell.checkpoint])
+        begin(output, spec, plan.identity)
+        _tell(plan, voice, site.runner.quiet)
+        done, shortfalls = run_placed(plan, output, site.runner, context, voice.console)
+        for line in shortfalls:
+            voice.note(line)
+        plan, report = done.plan, done.report
+        mark_tuned(spec, plan.cells, output)
+        harness = (
+            () if asked is None else harness_run(plan, output, asked, site.runner, context, voice.console)
         )
-    return lines
+        judgement = judge_run(plan, output, site.judging, site.runner, context, voice.console)
+        return Execution(output, report, judgement, tuple(harness))
 
 
-def counted(number: int, noun: str) -> str:
-    """1 cell, 2 cells."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+def _unmeasured(plan: Plan, output: Output) -> list[PlannedCell]:
+    """The cells that have no result yet."""
+    return [cell for cell in plan.cells if not has_result(output, cell.spec)]
 
 
-def failure_lines(failures: Sequence[Outcome], lost: set[str]) -> list[str]:
-    """Which cells have no result, and why: one line per cause."""
-    lines = [f"{counted(len(lost), 'cell')} without a result:"]
-    lines += [f"  {o.job.cell}: {o.job.phase} failed: {o.reason} Log: {_short(o.job.log)}" for o in failures]
-    return lines
+def _checked(asked: Asked, plan: Plan, voice: Voice) -> Asked:
+    """lm-eval's tasks, loaded and checked against the models before anything is done."""
+    with collected_warnings() as warnings:
+        found = check_harness(asked, plan)
+    for warning in warnings:
+        voice.note(warning)
+    return found
 
 
-def _short(path: Path) -> str:
-    try:
-        return str(path.relative_to(Path.cwd()))
-    except ValueError:
-        return str(path)
+def plan_only(spec: RunSpec, site: Site, voice: Voice, scratch: Path) -> Plan:
+    """The plan of a run of which nothing is done; ``scratch`` takes what planning writes."""
+    with voice.planning():
+        plan = plan_run(spec, site.surroundings(scratch))
+    check_same_run(site.output, spec, plan.identity)
+    _tell(plan, voice, site.runner.quiet)
+    return plan
+
+
+def default_output(spec: RunSpec, preset: str | None, config: Path | None) -> Path:
+    """``runs/<task>-<preset>``, or the config file's name for the preset's."""
+    name = preset or ("quick" if config is None else config.stem)
+    return Path("runs") / f"{Path(spec.task.removeprefix(AD_HOC)).name}-{name}"
+
+
+def default_evaluation_output(task: str | None) -> Path:
+    """``runs/eval-<task>``."""
+    return Path("runs") / f"eval-{Path(task or DEFAULT_TASK).name}"
+
+
+def evaluation_spec(
+    task: str | None,
+    output: Output,
+    changes: Callable[[dict[str, Any]], Mapping[str, Any]],
+    models: Mapping[str, Any] | None = None,
+    include_path: Path | None = None,
+) -> RunSpec:
+    """The spec of a run that measures finished checkpoints, as an earlier run in the folder did.
+
+    Args:
+        task: its name or folder; None: that of the earlier run, else ``civil_qa``.
+        output: where results go, and perhaps are.
+        changes: fields of EvaluationSpec that differ, given the decoding below them.
+        models: fields of RunSpec that say how base models are used.
+        include_path: a folder of further tasks.
+
+    Raises:
+        UserError: what the earlier run says would run code or reach a server, and nobody asks for it now.
+    """
+    below: dict[str, Any] = {}
+    if output.spec.exists():
+        kept = ("evaluation", "prompt_format", "system_prompt", "loading", "generation")
+        earlier = read_run_spec(output.spec)
+        below = earlier.model_dump(include={**dict.fromkeys(kept, True), "data": {"long"}})
+        task = task or earlier_task(output, earlier, include_path)
+    evaluation = changes(below.get("evaluation", {}).get("decoding", {}))
+    if below:
+        _check_asked_again(output.spec, earlier, evaluation, models or {})
+    asked = {
+        "task": task or DEFAULT_TASK,
+        "methods": [{"name": "reference"}],
+        "evaluation": evaluation,
+        **(models or {}),
+    }
+    settings = merged([below, asked])
+    return run_spec(settings, "The settings can't be used")
+
+
+def _check_asked_again(
+    file: Path, earlier: RunSpec, evaluation: Mapping[str, Any], models: Mapping[str, Any]
+) -> None:
+    """Checks that a stored spec runs no code and reaches no server by itself: the folder may be anybody's."""
+    reward = earlier.evaluation.reward
+    if reward is not None and reward.startswith("python:") and "reward" not in evaluation:
+        raise UserError(
+            f"{file} names the reward {reward}, whose code would run: if you trust it, give it again with "
+            f"--reward {reward}."
+        )
+    if earlier.generation.backend == "openai" and "generation" not in models:
+        raise UserError(
+            f"{file} names a server, which would get your key: if you trust it, give it again with "
+            "--generation-backend openai --generation-args base_url=…."
+        )
+
+
+def _tell(plan: Plan, voice: Voice, quiet: bool) -> None:
+    for warning in plan.warnings:
+        voice.note(warning)
+    for line in () if quiet else placing_cost(plan):
+        voice.console.print(line, soft_wrap=True)

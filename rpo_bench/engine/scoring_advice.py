@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from rpo_bench.spec import RunSpec
+from rpo_bench.spec.schema import RunSpec
 
 
 def only_scoring(

@@ -4,9 +4,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from rpo_bench.engine.output import Output
-from rpo_bench.engine.plan import PlannedCell
+from rpo_bench.engine.plan.plan import PlannedCell
 from rpo_bench.results.store import BrokenRecord, cell_folder, read_record, write_record
-from rpo_bench.spec import CellSpec, RunSpec, tuned_key
+from rpo_bench.spec.schema import CellSpec, RunSpec, tuned_key
 
 
 def tuned_extra(spec: RunSpec, cell: CellSpec) -> dict[str, Any] | None:

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from rpo_bench.errors import UserError
-from rpo_bench.judge.judgements import Judgement, Judgements
-from rpo_bench.reading import LARGE, read_bytes, unpacked
+from rpo_bench.files.reading import LARGE, read_bytes, unpacked
+from rpo_bench.judge.win_rates import Judgement, Judgements
 
 _FIELDS = ("instruction", "output_1", "output_2", "generator_1", "generator_2", "preference")
 

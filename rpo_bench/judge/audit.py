@@ -9,13 +9,13 @@ import numpy as np
 from rpo_bench.data.row import Prompt
 from rpo_bench.errors import UserError
 from rpo_bench.judge.card import JudgeCard, SanityRow, Truth, Usage, make_card
+from rpo_bench.judge.default_pairs import better
 from rpo_bench.judge.games import Game
 from rpo_bench.judge.naming import judge_name
 from rpo_bench.judge.pairing import REFERENCE, method_of
 from rpo_bench.judge.protocol import Judge, Pair, StoredReply, parameters_sent
 from rpo_bench.judge.questions import Outcome, questions_of
 from rpo_bench.judge.running import Budget, Plan
-from rpo_bench.judge.standard import better
 from rpo_bench.metrics.rescore import prompts_of
 from rpo_bench.results.samples import StoredSample
 from rpo_bench.results.schema import Interval

@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 from pydantic import Field, ValidationError
 
-from rpo_bench.atomic import atomic_file
 from rpo_bench.errors import UserError
+from rpo_bench.files.atomic import atomic_file
+from rpo_bench.files.reading import read_json
 from rpo_bench.judge.cautions import warnings_of
 from rpo_bench.judge.games import Game
 from rpo_bench.judge.questions import Outcome, Question, first_won, questions_of
-from rpo_bench.reading import read_json
 from rpo_bench.results.schema import Interval
-from rpo_bench.spec import Frozen
+from rpo_bench.spec.schema import Frozen
 from rpo_bench.stats.bootstrap import mean_over_prompts
 from rpo_bench.stats.kappa import cohens_kappa
 from rpo_bench.stats.length_control import QUESTION_LEVELS

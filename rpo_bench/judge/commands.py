@@ -3,9 +3,9 @@
 import json
 from pathlib import Path
 
-from rpo_bench.atomic import atomic_file
 from rpo_bench.errors import UserError
-from rpo_bench.reading import read_json
+from rpo_bench.files.atomic import atomic_file
+from rpo_bench.files.reading import read_json
 
 COMMANDS_FILE = "commands.json"
 

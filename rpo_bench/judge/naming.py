@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from rpo_bench.errors import UserError
-from rpo_bench.hashing import hash_json
+from rpo_bench.files.hashing import hash_json
 from rpo_bench.judge.prompts import MAX_CHARS
 
 FLAG = "--judge"

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from rpo_bench.data.text_files import whole_text
 from rpo_bench.errors import UserError
-from rpo_bench.hashing import hash_json
+from rpo_bench.files.hashing import hash_json
+from rpo_bench.files.text_files import whole_text
 from rpo_bench.judge.protocol import Call, Pair
 from rpo_bench.judge.thinking import WORDS as THOUGHTS
 

@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal, Protocol
 from pydantic import BeforeValidator, Field, FiniteFloat
 
 from rpo_bench.data.row import Prompt
-from rpo_bench.scrubbing import well_formed
-from rpo_bench.spec import Frozen
+from rpo_bench.remote.scrubbing import well_formed
+from rpo_bench.spec.schema import Frozen
 
 #: What anybody said, as a file can hold it.
 Said = Annotated[str, BeforeValidator(lambda text: well_formed(text) if isinstance(text, str) else text)]

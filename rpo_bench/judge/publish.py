@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
+from rpo_bench.files.reading import read_bytes
 from rpo_bench.judge.card import CARD_FILE, read_card
 from rpo_bench.judge.storage import FOLDER, IDENTITY_FILE, judge_folders, read_identity
-from rpo_bench.reading import read_bytes
 
 
 def publish_cards(output: Path, into: Path) -> int:

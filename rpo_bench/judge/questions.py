@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from rpo_bench.judge.games import Game
-from rpo_bench.judge.judgements import Judgement, Judgements
+from rpo_bench.judge.win_rates import Judgement, Judgements
 
 Outcome = Literal["model", "tie", "baseline"]
 

@@ -12,15 +12,15 @@ from typing import Any, TextIO, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from rpo_bench.atomic import atomic_file, explained
 from rpo_bench.errors import UserError
-from rpo_bench.hashing import hash_json
+from rpo_bench.files.atomic import atomic_file, explained
+from rpo_bench.files.hashing import hash_json
+from rpo_bench.files.json_lines import write_json_lines
+from rpo_bench.files.reading import parse_json, read_json, read_log, suspicious
 from rpo_bench.judge.games import Game
 from rpo_bench.judge.parsing import Answer, read_attempt
 from rpo_bench.judge.protocol import Judge, Mode, StoredReply
-from rpo_bench.reading import parse_json, read_json, read_log, suspicious
-from rpo_bench.results.json_lines import write_json_lines
-from rpo_bench.spec import Frozen
+from rpo_bench.spec.schema import Frozen
 
 FOLDER, IDENTITY_FILE = "judgements", "judge.json"
 REPLIES_FILE, GAMES_FILE, VERDICTS_FILE = "replies.jsonl", "games.jsonl", "verdicts.jsonl"

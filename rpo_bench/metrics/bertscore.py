@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from rpo_bench.errors import UserError
-from rpo_bench.hashing import hash_folder
+from rpo_bench.files.hashing import hash_folder
 from rpo_bench.metrics.protocol import Score, Unscored
 from rpo_bench.metrics.references import Referenced
 

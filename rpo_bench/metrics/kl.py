@@ -27,7 +27,7 @@ from rpo_bench.metrics.protocol import (
     Unscored,
 )
 from rpo_bench.results.samples import StoredSample
-from rpo_bench.spec import Decoding
+from rpo_bench.spec.schema import Decoding
 
 NO_LOGPS = Unscored("no log-probabilities of policy and reference")
 

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from rpo_bench.data.row import Prompt
 from rpo_bench.results.samples import StoredSample
-from rpo_bench.spec import Decoding
+from rpo_bench.spec.schema import Decoding
 from rpo_bench.stats.bootstrap import prompt_means
-from rpo_bench.tasks import RewardFunction
+from rpo_bench.tasks.task import RewardFunction
 
 if TYPE_CHECKING:
     from rpo_bench.metrics.proxy import Proxy

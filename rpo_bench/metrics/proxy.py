@@ -8,7 +8,7 @@ from rpo_bench.metrics.protocol import Metric, MetricContext, SampleMetric, Scor
 from rpo_bench.metrics.reward import Reward
 from rpo_bench.models.reward_record import Scale
 from rpo_bench.results.samples import StoredSample
-from rpo_bench.tasks import RewardFunction
+from rpo_bench.tasks.task import RewardFunction
 
 
 @dataclass(frozen=True)

@@ -6,16 +6,16 @@ from pathlib import Path
 
 from rpo_bench.data.row import Prompt
 from rpo_bench.errors import UserError
-from rpo_bench.hashing import hash_file
+from rpo_bench.files.hashing import hash_file
+from rpo_bench.files.json_lines import write_json_lines
 from rpo_bench.metrics.protocol import Metric, SampleMetric
 from rpo_bench.metrics.suite import Measured, run_metrics
-from rpo_bench.results.json_lines import write_json_lines
 from rpo_bench.results.samples import ScoreLine, StoredSample
 from rpo_bench.results.schema import Record
 from rpo_bench.results.store import SCORES_FILE, StoredRecord, read_samples, read_scores, write_record
 from rpo_bench.results.updating import updating
-from rpo_bench.spec import CellSpec
-from rpo_bench.tasks import known_task, task_folders
+from rpo_bench.spec.schema import CellSpec
+from rpo_bench.tasks.task import known_task, task_folders
 
 
 @dataclass(frozen=True)

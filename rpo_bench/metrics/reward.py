@@ -9,7 +9,7 @@ from rpo_bench.data.row import Prompt
 from rpo_bench.errors import UserError
 from rpo_bench.metrics.protocol import SampleMetric, Score, Unscored
 from rpo_bench.results.samples import StoredSample
-from rpo_bench.tasks import RewardFunction
+from rpo_bench.tasks.task import RewardFunction
 
 #: When so many single calls fail and none succeeds, the function is taken to be out of order.
 _FAILURES = 5

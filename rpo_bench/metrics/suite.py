@@ -24,16 +24,16 @@ from rpo_bench.metrics.proxy import Proxy
 from rpo_bench.metrics.references import references_of
 from rpo_bench.metrics.registry import METRICS
 from rpo_bench.metrics.reward import Reward
-from rpo_bench.metrics.toxicity import toxicity_metric
+from rpo_bench.metrics.toxicity.choose import toxicity_metric
 from rpo_bench.results.samples import ScoreLine, StoredSample, rounded_score
 from rpo_bench.results.schema import Interval, MetricValue
-from rpo_bench.spec import Decoding
+from rpo_bench.spec.schema import Decoding
 from rpo_bench.stats.bootstrap import intervals
 from rpo_bench.stats.jackknife import jackknife_interval
 from rpo_bench.stats.making import empty
 from rpo_bench.stats.rates import rate_interval
 from rpo_bench.stats.seeding import generator
-from rpo_bench.tasks import RewardFunction
+from rpo_bench.tasks.task import RewardFunction
 from rpo_bench.verifier import Verifier
 
 

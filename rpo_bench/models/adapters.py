@@ -8,9 +8,9 @@ from typing import Any
 import torch
 
 from rpo_bench.errors import UserError, did_you_mean
+from rpo_bench.files.plain_data import shown
 from rpo_bench.models.folder import ADAPTER_WEIGHTS, check_adapter_folder
 from rpo_bench.models.quiet import quiet
-from rpo_bench.plain_data import shown
 
 Shapes = dict[str, tuple[int, ...]]
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rpo_bench.atomic import atomic_folder
 from rpo_bench.errors import UserError
-from rpo_bench.hashing import hash_json
+from rpo_bench.files.atomic import atomic_folder
+from rpo_bench.files.hashing import hash_json
 from rpo_bench.models.base_shape import BaseSettings, build_model, generation_settings
 from rpo_bench.models.base_texts import TextPair
 from rpo_bench.models.base_tokenizer import Architecture, train_tokenizer

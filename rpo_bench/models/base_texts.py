@@ -11,8 +11,8 @@ from rpo_bench.data.conversation import Conversation
 from rpo_bench.data.readers import read_rows
 from rpo_bench.data.row import Row
 from rpo_bench.data.split import split_rows
-from rpo_bench.data.text_files import whole_text
 from rpo_bench.errors import UserError
+from rpo_bench.files.text_files import whole_text
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import Any
 from rpo_bench.data.conversation import Conversation
 from rpo_bench.models.plain_text import as_text
 from rpo_bench.models.prompting import prompt_ids
-from rpo_bench.spec import PromptFormat
+from rpo_bench.spec.schema import PromptFormat
 
 _SYSTEM = ("system", "developer")
 

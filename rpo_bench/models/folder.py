@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from rpo_bench.errors import UserError
+from rpo_bench.files.reading import read_text
 from rpo_bench.models.safetensors_file import check_whole
-from rpo_bench.reading import read_text
 
 ADAPTER_CONFIG = "adapter_config.json"
 ADAPTER_WEIGHTS = "adapter_model.safetensors"

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rpo_bench.errors import UserError
-from rpo_bench.hub import explained, resolve_commit
+from rpo_bench.remote.hub import explained, resolve_commit
 
 FLAG = "--models"
 _NAME = re.compile(r"[\w.-]+/[\w.-]+")

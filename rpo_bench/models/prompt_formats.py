@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import Any
 
 from rpo_bench.errors import UserError
-from rpo_bench.hashing import hash_json
+from rpo_bench.files.hashing import hash_json
 from rpo_bench.models.prompting import chat_text
-from rpo_bench.spec import PromptFormat
+from rpo_bench.spec.schema import PromptFormat
 
 FLAG = "--prompt-format"
 

@@ -8,7 +8,7 @@ from typing import Any
 from rpo_bench.data.conversation import Conversation
 from rpo_bench.errors import UserError
 from rpo_bench.models.plain_text import decode, encode, hidden, plain_batch, written_ids
-from rpo_bench.spec import PromptFormat
+from rpo_bench.spec.schema import PromptFormat
 
 #: Some chat templates (Llama 3's) write today's date into the prompt unless they are told one.
 _DATE = "26 Jul 2024"

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from rpo_bench.data.row import Prompt
 from rpo_bench.errors import UserError
-from rpo_bench.hashing import hash_folder
+from rpo_bench.files.hashing import hash_folder
 from rpo_bench.models.fetching import shown_name
 from rpo_bench.models.folder import check_model_folder, is_adapter, read_json
 from rpo_bench.models.loading import load_tokenizer

@@ -7,11 +7,11 @@ from typing import Any, Literal
 
 from pydantic import Field, ValidationError
 
-from rpo_bench.atomic import atomic_file
 from rpo_bench.errors import UserError
-from rpo_bench.reading import read_json
+from rpo_bench.files.atomic import atomic_file
+from rpo_bench.files.reading import read_json
 from rpo_bench.results.schema import Interval
-from rpo_bench.spec import Frozen
+from rpo_bench.spec.schema import Frozen
 
 RECORD_FILE = "reward_model.json"
 

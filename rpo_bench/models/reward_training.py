@@ -11,11 +11,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from rpo_bench.atomic import atomic_folder
 from rpo_bench.data.convert import group_ids, pairs_in, rewards_of
 from rpo_bench.data.row import Row
 from rpo_bench.errors import UserError
-from rpo_bench.hashing import hash_folder, hash_json
+from rpo_bench.files.atomic import atomic_folder
+from rpo_bench.files.hashing import hash_folder, hash_json
 from rpo_bench.models.loading import load_tokenizer
 from rpo_bench.models.quiet import quiet
 from rpo_bench.models.reward import CENTRE_KEY, LAYOUT_KEY, RewardModel

@@ -22,8 +22,8 @@ from transformers import (
 )
 
 from rpo_bench.errors import UserError
-from rpo_bench.hashing import hash_json
-from rpo_bench.spec import Decoding
+from rpo_bench.files.hashing import hash_json
+from rpo_bench.spec.schema import Decoding
 from trainers.sampling import first_above
 
 

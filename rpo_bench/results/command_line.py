@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rpo_bench.results.schema import MetricValue, Record
-from rpo_bench.spec import FIRST_PROTOCOL
+from rpo_bench.spec.schema import FIRST_PROTOCOL
 
 JUDGES = "judges"  # under ``extra``: the judges whose win rates a record has, and how they were asked
 _THEN = " && "

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from rpo_bench.atomic import atomic_file
+from rpo_bench.files.atomic import atomic_file
 from rpo_bench.results.schema import SCHEMA_VERSION, Record
 
 SCHEMA_FILE = Path(__file__).with_name("record.schema.json")

@@ -6,10 +6,10 @@ from typing import Any
 
 import yaml
 
-from rpo_bench.atomic import atomic_folder
 from rpo_bench.errors import UserError
-from rpo_bench.hashing import hash_file
-from rpo_bench.results.json_lines import write_json_lines
+from rpo_bench.files.atomic import atomic_folder
+from rpo_bench.files.hashing import hash_file
+from rpo_bench.files.json_lines import write_json_lines
 from rpo_bench.results.places import without_places
 from rpo_bench.results.samples import ScoreLine, StoredSample
 from rpo_bench.results.schema import Record
@@ -25,7 +25,7 @@ from rpo_bench.results.store import (
     record_folder,
     write_record,
 )
-from rpo_bench.spec import CellSpec
+from rpo_bench.spec.schema import CellSpec
 
 #: Scores of a sample that follow from its text and its other scores: ``rpo-bench score`` brings them back.
 DERIVED = ("proxy_gap", "self_bleu", "self_bleu_within")

@@ -9,7 +9,7 @@ from pydantic import Field, FiniteFloat, model_validator
 from rpo_bench.data.conversation import PromptText
 from rpo_bench.errors import UserError
 from rpo_bench.models.protocol import Generation
-from rpo_bench.spec import Frozen
+from rpo_bench.spec.schema import Frozen
 
 #: Decimals of a stored log-probability: rounding moves it by 5e-7 nats at most, less than float32 computing.
 LOGP_DECIMALS = 6

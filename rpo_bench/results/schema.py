@@ -4,8 +4,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field
 
-from rpo_bench.spec import CellSpec, Frozen
-from rpo_bench.urls import without_secrets
+from rpo_bench.remote.urls import without_secrets
+from rpo_bench.spec.schema import CellSpec, Frozen
 
 SCHEMA_VERSION: Literal[1] = 1
 

@@ -10,16 +10,16 @@ from typing import Any, Literal
 from pydantic import ValidationError
 from pydantic_core import PydanticSerializationError
 
-from rpo_bench.atomic import atomic_file
 from rpo_bench.errors import UserError
-from rpo_bench.hashing import short_name
-from rpo_bench.reading import Missing, read_json
+from rpo_bench.files.atomic import atomic_file
+from rpo_bench.files.hashing import short_name
+from rpo_bench.files.json_lines import read_json_lines, read_objects
+from rpo_bench.files.reading import Missing, read_json
 from rpo_bench.results.command_line import whole
-from rpo_bench.results.json_lines import read_json_lines, read_objects
 from rpo_bench.results.samples import ScoreLine, StoredSample
 from rpo_bench.results.schema import SCHEMA_VERSION, Record
 from rpo_bench.results.upgrade import TooOld, holds_its_hash, upgraded
-from rpo_bench.spec import CellSpec
+from rpo_bench.spec.schema import CellSpec
 
 RECORD_FILE = "result.json"
 SAMPLES_FILE = "samples.jsonl.gz"

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from rpo_bench.atomic import one_writer
+from rpo_bench.files.atomic import one_writer
 from rpo_bench.results.schema import Record
 from rpo_bench.results.store import BrokenRecord, StoredRecord, read_record
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 
-from rpo_bench.hashing import hash_json
+from rpo_bench.files.hashing import hash_json
 from rpo_bench.results.schema import SCHEMA_VERSION
 
 Raw = dict[str, Any]

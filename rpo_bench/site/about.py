@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from rpo_bench.compare.panels import Row
+from rpo_bench.analysis.board import Board, Section
+from rpo_bench.analysis.panels import Row
 from rpo_bench.results.schema import SCHEMA_VERSION, Environment
 from rpo_bench.results.store import Broken, Kind
-from rpo_bench.site.board import Board, Section
 from rpo_bench.site.text import strength_text
 from rpo_bench.stats.bootstrap import RESAMPLES
 from rpo_bench.wording import counted, listed

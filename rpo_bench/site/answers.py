@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from rpo_bench.compare.panels import Row
+from rpo_bench.analysis.panels import Row
 from rpo_bench.errors import UserError
-from rpo_bench.results.json_lines import read_objects
+from rpo_bench.files.json_lines import read_objects
 from rpo_bench.results.publish import DERIVED
 from rpo_bench.results.store import SAMPLES_FILE, SCORES_FILE
 

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from rpo_bench.atomic import atomic_file, atomic_folder, one_writer
+from rpo_bench.analysis.board import Board, Oracles, make_board
 from rpo_bench.errors import UserError
+from rpo_bench.files.atomic import atomic_file, atomic_folder, one_writer
 from rpo_bench.results.store import Results, read_results
-from rpo_bench.site.board import Board, Oracles, make_board
 from rpo_bench.site.collector import collector_paused
 from rpo_bench.site.data_files import DATA, data_files, unpacked
 from rpo_bench.site.page import page

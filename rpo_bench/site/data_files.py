@@ -13,15 +13,15 @@ from base64 import b64decode, b64encode
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from rpo_bench.hashing import hash_json
+from rpo_bench.analysis.board import Board, Section
+from rpo_bench.analysis.lengths import bounded_samples
+from rpo_bench.files.hashing import hash_json
 from rpo_bench.results.store import SAMPLES_FILE
 from rpo_bench.site.answers import Answers, read_answers
-from rpo_bench.site.board import Board, Section
 from rpo_bench.site.details import details
 from rpo_bench.site.downloads import JSON_FILE, json_text
-from rpo_bench.site.lengths import bounded_samples
 from rpo_bench.site.text import visible_deeply
-from rpo_bench.visible import visible
+from rpo_bench.terminal.visible import visible
 
 #: The folder beside the page.
 DATA = "data"

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from shlex import quote
 from typing import Any
 
-from rpo_bench.compare.panels import Row
+from rpo_bench.analysis.lengths import LONGEST_NAME
+from rpo_bench.analysis.panels import Row
+from rpo_bench.analysis.rows import BoardRow, Value
 from rpo_bench.results.schema import Record
-from rpo_bench.site.lengths import LONGEST_NAME
-from rpo_bench.site.table import BoardRow, Value
 from rpo_bench.site.text import strength_text
-from rpo_bench.visible import visible
+from rpo_bench.terminal.visible import visible
 
 
 def details(

@@ -4,11 +4,11 @@ import json
 from typing import Any
 from urllib.parse import quote
 
-from rpo_bench.csv_lines import csv_line
+from rpo_bench.analysis.board import Board
+from rpo_bench.analysis.rows import BoardRow
+from rpo_bench.files.csv_lines import csv_line
 from rpo_bench.results.schema import SCHEMA_VERSION
-from rpo_bench.site.board import Board
-from rpo_bench.site.table import BoardRow
-from rpo_bench.visible import visible
+from rpo_bench.terminal.visible import visible
 
 #: The rows with everything that is known of them, in the data folder.
 JSON_FILE = "rpo-bench.json"

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from rpo_bench.site.board import Section
+from rpo_bench.analysis.board import Section
 from rpo_bench.site.exhibit import Exhibit
 from rpo_bench.site.forest_plot import forest
 from rpo_bench.site.improvement_plot import improvement_matrix

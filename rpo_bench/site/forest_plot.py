@@ -4,14 +4,14 @@ from collections.abc import Mapping, Sequence
 
 from markupsafe import Markup
 
-from rpo_bench.compare.render import place, probability
-from rpo_bench.compare.report import Comparison
-from rpo_bench.site.board import Section
+from rpo_bench.analysis.board import Section
+from rpo_bench.analysis.render import place, probability
+from rpo_bench.analysis.report import Comparison
 from rpo_bench.site.exhibit import Exhibit
 from rpo_bench.site.palette import REFERENCE, Look
 from rpo_bench.site.svg import Frame, Scale, figure, marker, nice_ticks, padded, tag, tick_text
 from rpo_bench.site.text import bounds, estimate, number, shortened
-from rpo_bench.visible import visible
+from rpo_bench.terminal.visible import visible
 
 _ROW = 22.0
 _TOP = 30.0

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from markupsafe import Markup
 
-from rpo_bench.oracle import Oracle
-from rpo_bench.site.board import Section
+from rpo_bench.analysis.board import Section
 from rpo_bench.site.clipping import last_within
 from rpo_bench.site.palette import REFERENCE, Look
 from rpo_bench.site.svg import (
@@ -24,6 +23,7 @@ from rpo_bench.site.svg import (
 )
 from rpo_bench.site.text import estimate, number
 from rpo_bench.site.trade_offs import Trade, axes_of, draw_dots, kl_edge, series_told, trade
+from rpo_bench.stats.oracle import Oracle
 
 _TIED = 8  # so many names are tied to their lines; the ties of more would cover the picture
 _CLOSE = 1.6  # times the KL at which methods are compared

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from rpo_bench.compare.panels import Series
+from rpo_bench.analysis.board import Section
+from rpo_bench.analysis.panels import Series
 from rpo_bench.errors import UserError
 from rpo_bench.results.store import StoredRecord, read_train_log
-from rpo_bench.site.board import Section
 from rpo_bench.site.palette import Look
 from rpo_bench.site.svg import Axes, Frame, Scale, figure, padded, path, tag
 from rpo_bench.wording import counted

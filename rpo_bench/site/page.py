@@ -9,10 +9,10 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from rpo_bench.oracle import MIN_EFFECTIVE_SAMPLES
+from rpo_bench.analysis.board import Board, Section
+from rpo_bench.analysis.rows import BoardRow, Column, Value, shown_columns
 from rpo_bench.site import assets
 from rpo_bench.site.about import about
-from rpo_bench.site.board import Board, Section
 from rpo_bench.site.data_files import DATA, json_name
 from rpo_bench.site.downloads import JSON_FILE, csv_text, data_url
 from rpo_bench.site.exhibit import Exhibit
@@ -25,11 +25,11 @@ from rpo_bench.site.ranking_plot import budget_oracle, ranking, ranking_frame
 from rpo_bench.site.row_ranks import row_ranks
 from rpo_bench.site.stability_table import MEASURES, Stability, stability
 from rpo_bench.site.svg import Frame, key
-from rpo_bench.site.table import BoardRow, Column, Value, shown_columns
 from rpo_bench.site.text import bounds, number, strength_text
 from rpo_bench.site.trade_offs import scatter
-from rpo_bench.spec import Decoding
-from rpo_bench.visible import visible
+from rpo_bench.spec.schema import Decoding
+from rpo_bench.stats.oracle import MIN_EFFECTIVE_SAMPLES
+from rpo_bench.terminal.visible import visible
 from rpo_bench.wording import counted
 
 _TRADE_WIDE = Frame(540, 340, left=50, right=12, top=34, bottom=50)

@@ -4,14 +4,14 @@ from collections.abc import Mapping
 
 from markupsafe import Markup
 
-from rpo_bench.compare.render import ranks_text
-from rpo_bench.site.board import Section
-from rpo_bench.site.equal_kl import Standing
+from rpo_bench.analysis.board import Section
+from rpo_bench.analysis.ranking import Standing
+from rpo_bench.analysis.render import ranks_text
 from rpo_bench.site.frontier_plot import curves
 from rpo_bench.site.palette import Look
 from rpo_bench.site.svg import Frame, Scale, figure, marker, padded, tag
 from rpo_bench.site.text import bounds, estimate, number, shortened
-from rpo_bench.visible import visible
+from rpo_bench.terminal.visible import visible
 
 _ROW = 23.0
 _TALL_ROW = 31.0  # with the interval beneath the number

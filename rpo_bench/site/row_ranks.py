@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from rpo_bench.compare.panels import settled
-from rpo_bench.site.board import Board
+from rpo_bench.analysis.board import Board
+from rpo_bench.analysis.panels import settled
 from rpo_bench.site.ranking_plot import rank_text
 
 

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from rpo_bench.site.board import Section
+from rpo_bench.analysis.board import Section
 
-#: Measure → what it is; see :mod:`rpo_bench.stability`.
+#: Measure → what it is; see :mod:`rpo_bench.stats.training_stability`.
 MEASURES = {
     "clipped_share": "Share of steps whose gradient was clipped.",
     "grad_peak": "The largest gradient norm, before clipping, over the median of the steps before it.",

@@ -3,8 +3,8 @@
 import math
 from collections.abc import Mapping, Sequence
 
-from rpo_bench.compare.steps import AtSteps
-from rpo_bench.site.board import Section
+from rpo_bench.analysis.board import Section
+from rpo_bench.analysis.steps import AtSteps
 from rpo_bench.site.exhibit import Exhibit
 from rpo_bench.site.line_plot import Line, Titles, pictures
 from rpo_bench.site.palette import Look

@@ -8,7 +8,7 @@ from markupsafe import Markup, escape
 
 from rpo_bench.site.palette import Look
 from rpo_bench.site.text import MINUS, number, shortened
-from rpo_bench.visible import visible
+from rpo_bench.terminal.visible import visible
 
 
 def tag(name: str, *children: str | Markup, **attributes: str | float | None) -> Markup:

@@ -9,13 +9,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from rpo_bench.analysis.board import Board, Section
+from rpo_bench.analysis.rows import BoardRow, Column, shown_columns
 from rpo_bench.results.schema import Interval
-from rpo_bench.screen import SafeConsole
 from rpo_bench.site.about import left_out
-from rpo_bench.site.board import Board, Section
-from rpo_bench.site.table import BoardRow, Column, shown_columns
 from rpo_bench.site.text import DASH, estimate, number, strength_text
-from rpo_bench.visible import visible
+from rpo_bench.terminal.screen import SafeConsole
+from rpo_bench.terminal.visible import visible
 from rpo_bench.wording import counted, listed
 
 _PLAIN_WIDTH = 200  # where nobody says how wide it is

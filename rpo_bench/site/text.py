@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from rpo_bench.results.schema import Interval
-from rpo_bench.visible import visible, visible_lines
+from rpo_bench.terminal.visible import visible, visible_lines
 
 MINUS = "\u2212"
 DASH = "\u2013"

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from rpo_bench.analysis.board import Section
+from rpo_bench.analysis.rows import COLUMNS, BoardRow, Column
 from rpo_bench.results.schema import Interval
-from rpo_bench.site.board import Section
 from rpo_bench.site.palette import REFERENCE, Look
 from rpo_bench.site.svg import Axes, Frame, Scale, figure, marker, padded, path, tag
-from rpo_bench.site.table import COLUMNS, BoardRow, Column
 from rpo_bench.site.text import estimate, strength_text
 from rpo_bench.wording import counted, listed
 

@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 
-from rpo_bench.compare.tuned import TunedSeries, tuned_series
-from rpo_bench.site.board import Section
+from rpo_bench.analysis.board import Section
+from rpo_bench.analysis.tuning import TunedSeries, tuned_series
 from rpo_bench.site.exhibit import Exhibit
 from rpo_bench.site.line_plot import Line, Titles, pictures
 from rpo_bench.site.palette import Look

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from rpo_bench.hashing import hash_json
+from rpo_bench.files.hashing import hash_json
 
 
 def generator(*identity: str | int) -> np.random.Generator:

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from rpo_bench.compare.compatible import difference, panel_key
+from rpo_bench.analysis.compatible import difference, panel_key
 from rpo_bench.errors import UserError
 from rpo_bench.methods import METHODS
 from rpo_bench.results.store import Results, StoredRecord, cell_folder, read_results

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from rpo_bench.errors import UserError
-from rpo_bench.reading import read_bytes
+from rpo_bench.files.reading import read_bytes
 from rpo_bench.results.places import ABSOLUTE
 from rpo_bench.results.store import RECORD_FILE, SPEC_FILE, StoredRecord, read_train_log
 from rpo_bench.submit.report import Check, ruled

@@ -5,11 +5,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from rpo_bench.errors import UserError
-from rpo_bench.reading import LARGE, read_bytes, unpacked
+from rpo_bench.files.reading import LARGE, read_bytes, unpacked
+from rpo_bench.remote.scrubbing import HIDDEN, unescaped
+from rpo_bench.remote.urls import query_secrets
 from rpo_bench.results.store import SAMPLES_FILE
-from rpo_bench.scrubbing import HIDDEN, unescaped
 from rpo_bench.submit.report import Check, ruled
-from rpo_bench.urls import query_secrets
 
 _HOST = r"@(?P<host>[\w\[][\w.:-]{0,60})"
 _WITH_USER = re.compile(rf"(?<=[A-Za-z0-9])://(?P<user>[^\s/?#\"'<>]{{1,300}}){_HOST}")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import rpo_bench
 import trainers
-from rpo_bench.hashing import hash_folder, hash_json
+from rpo_bench.files.hashing import hash_folder, hash_json
 from rpo_bench.tabular.verify import Verification
 from trainers.whole_files import whole_file
 

@@ -6,7 +6,7 @@ from math import comb
 
 import numpy as np
 
-from rpo_bench.frontier import area_within, frontier_points
+from rpo_bench.stats.frontier import area_within, frontier_points
 
 FACTOR = 3.0  # between neighbouring learning rates
 GROWTH = 3  # how often a grid may grow

@@ -5,12 +5,12 @@ from typing import Literal, Self
 
 from pydantic import ConfigDict, Field, ValidationError, model_validator
 
-from rpo_bench.atomic import atomic_file
 from rpo_bench.errors import UserError
-from rpo_bench.hashing import hash_file
-from rpo_bench.plain_data import shown_name
-from rpo_bench.reading import read_text
-from rpo_bench.spec import Frozen, TunedRates, tuned_key
+from rpo_bench.files.atomic import atomic_file
+from rpo_bench.files.hashing import hash_file
+from rpo_bench.files.plain_data import shown_name
+from rpo_bench.files.reading import read_text
+from rpo_bench.spec.schema import Frozen, TunedRates, tuned_key
 
 
 class _Part(Frozen):

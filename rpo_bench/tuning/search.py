@@ -4,10 +4,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from rpo_bench.engine.arms import Arm, Placing, Records, Start, ladder_of
-from rpo_bench.engine.base_models import BaseModel
-from rpo_bench.engine.choices import Choice, spread
-from rpo_bench.engine.plan import Plan, PlannedCell, usual_rate
+from rpo_bench.engine.inputs.base_models import BaseModel
+from rpo_bench.engine.inputs.choices import Choice, spread
+from rpo_bench.engine.plan.plan import Plan, PlannedCell, usual_rate
+from rpo_bench.engine.search.arms import Arm, Placing, Records, Start, ladder_of
 from rpo_bench.tuning import choosing, schema
 
 _ENDS = 2  # of its own ladder: the strengths that an arm begins with

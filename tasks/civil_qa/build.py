@@ -18,10 +18,10 @@ import typer
 from numpy.typing import NDArray
 
 from rpo_bench.data.row import Prompt
+from rpo_bench.files.json_lines import write_json_lines
 from rpo_bench.models.base_shape import BaseSettings
 from rpo_bench.models.base_texts import TextPair
 from rpo_bench.models.hf import HFModel
-from rpo_bench.results.json_lines import write_json_lines
 from tasks.building import (
     derived_seed,
     generator,

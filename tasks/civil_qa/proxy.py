@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from rpo_bench.data.readers import read_rows
 from rpo_bench.data.row import Prompt, Row
-from rpo_bench.hashing import hash_folder
+from rpo_bench.files.hashing import hash_folder
 from rpo_bench.models.hf import HFModel
 from rpo_bench.models.reward import RewardModel
 from rpo_bench.models.reward_record import PairRecord, Scale, write_reward_record
@@ -29,8 +29,8 @@ from rpo_bench.models.reward_training import (
     scale_of,
     train_reward_model,
 )
-from rpo_bench.spec import Decoding
-from rpo_bench.tasks import read_prompts
+from rpo_bench.spec.schema import Decoding
+from rpo_bench.tasks.task import read_prompts
 from tasks.building import derived_seed, generator
 from tasks.civil_qa.questions import asked
 from tasks.civil_qa.reward import gold_reward

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 from numpy.random import Generator
 
-from rpo_bench.hashing import hash_json
+from rpo_bench.files.hashing import hash_json
 from tasks.civil_qa.facts import Key, domains, facts, named, values
 from tasks.civil_qa.phrases import (
     CONNECTIVES,

@@ -18,7 +18,7 @@ ANY = set().union(*FLAGS.values()) | ROOT_FLAGS
 OTHERS = {"--log-samples", "--use-cache", "--sizes"}
 #: What a module's messages are read by.
 READERS = {
-    "rpo_bench/engine/reference_rewards.py": ("oracle",),
+    "rpo_bench/engine/oracle_samples.py": ("oracle",),
     "rpo_bench/engine/scoring_advice.py": ("score", "train-and-eval"),
     "rpo_bench/engine": ("train-and-eval", "train", "eval"),
     "rpo_bench/judge": (

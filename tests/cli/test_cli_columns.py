@@ -14,9 +14,9 @@ import rpo_bench as rb
 from rpo_bench.cli.column_flags import ColumnFlags
 from rpo_bench.data.columns import flag_of
 from rpo_bench.data.conversation import Conversation
-from rpo_bench.engine.presets import layers_of
 from rpo_bench.results.store import read_samples
-from rpo_bench.spec import DataSpec
+from rpo_bench.spec.presets import layers_of
+from rpo_bench.spec.schema import DataSpec
 
 GIVEN = {"messages": "talk", "reward": "score"}
 

@@ -11,7 +11,7 @@ from run_cli import invoke, outcome, stored
 from tiny_models import tiny_decoder, tiny_tokenizer
 from tiny_task import tiny_task
 
-from rpo_bench.spec import CellSpec
+from rpo_bench.spec.schema import CellSpec
 
 TRAINING = ("--steps", "3", "--batch-size", "4", "--probe-every", "2", "--strength", "0.5")
 MEASURING = ("--n-samples", "2", "--workers", "1")

@@ -9,7 +9,7 @@ import pytest
 from results_factory import cell_spec, write_cell, write_world
 from run_cli import invoke, spawn
 
-from rpo_bench.hashing import hash_json
+from rpo_bench.files.hashing import hash_json
 
 
 @pytest.fixture

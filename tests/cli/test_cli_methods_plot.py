@@ -7,7 +7,7 @@ from rich.console import Console
 from run_cli import invoke
 
 from rpo_bench.cli.coefficient_plot import print_map, svg_of
-from rpo_bench.coefficients import coefficient_map
+from rpo_bench.methods.coefficients import coefficient_map
 from trainers import UNA
 
 SVG = "{http://www.w3.org/2000/svg}"

@@ -9,10 +9,10 @@ from results_factory import cell_spec
 from run_cli import invoke
 from tiny_task import tiny_task
 
-from rpo_bench.engine.base_models import Trust, find_model
-from rpo_bench.oracles import find_oracle
-from rpo_bench.spec import EvaluationSpec
-from rpo_bench.tasks import load_task
+from rpo_bench.engine.inputs.base_models import Trust, find_model
+from rpo_bench.spec.schema import EvaluationSpec
+from rpo_bench.tasks.oracle_files import find_oracle
+from rpo_bench.tasks.task import load_task
 
 
 @pytest.fixture(scope="module")

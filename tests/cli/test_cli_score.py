@@ -7,8 +7,8 @@ import pytest
 from results_factory import cell_spec, write_cell
 from run_cli import invoke
 
-from rpo_bench.hashing import hash_file
-from rpo_bench.results.json_lines import write_json_lines
+from rpo_bench.files.hashing import hash_file
+from rpo_bench.files.json_lines import write_json_lines
 from rpo_bench.results.samples import StoredSample
 from rpo_bench.results.store import read_record, read_scores
 

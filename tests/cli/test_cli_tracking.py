@@ -15,8 +15,8 @@ from run_cli import invoke
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tiny_task import tiny_task
 
-from rpo_bench.hashing import hash_folder
-from rpo_bench.spec import CellSpec
+from rpo_bench.files.hashing import hash_folder
+from rpo_bench.spec.schema import CellSpec
 
 TRAINING = ("--steps", "2", "--batch-size", "8", "--probe-every", "0")
 MEASURING = ("--n-samples", "2", "--workers", "1", "--toxicity", "none", "--quiet")

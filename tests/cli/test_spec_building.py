@@ -6,9 +6,9 @@ import yaml
 from rpo_bench.cli.measuring_flags import EvaluationFlags
 from rpo_bench.cli.run_flags import DataFlags, TrainingFlags
 from rpo_bench.cli.spec_building import build_spec, layers_of
-from rpo_bench.engine.presets import preset_names
 from rpo_bench.errors import UserError
-from rpo_bench.spec import Decoding
+from rpo_bench.spec.presets import preset_names
+from rpo_bench.spec.schema import Decoding
 
 
 def build(layers, data=None, training=None, evaluation=None, **matrix):

@@ -7,11 +7,11 @@ from family_models import family_tokenizer
 
 from rpo_bench.data.conversation import Conversation, Turn
 from rpo_bench.data.row import Row
-from rpo_bench.data.tokenize import tokenize_rows
 from rpo_bench.errors import UserError
 from rpo_bench.models.cutting import _ends, cut_prompt
 from rpo_bench.models.prompting import prompt_ids
-from rpo_bench.spec import PromptFormat
+from rpo_bench.models.tokenize import tokenize_rows
+from rpo_bench.spec.schema import PromptFormat
 
 LONG = "what is the river ? " * 8 + "why is it big ?"
 FORMATS = [

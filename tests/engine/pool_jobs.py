@@ -7,7 +7,7 @@ import sys
 import time
 from pathlib import Path
 
-from rpo_bench.engine.worker import Done, Progress
+from rpo_bench.engine.pool.worker import Done, Progress
 from rpo_bench.errors import UserError
 
 

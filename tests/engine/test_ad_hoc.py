@@ -9,11 +9,11 @@ from family_models import family
 from run_cli import SMALL, invoke, stored
 
 from rpo_bench.data.row import Prompt, Row
-from rpo_bench.engine.ad_hoc import _without_long, response_limit
-from rpo_bench.engine.base_models import BaseModel
-from rpo_bench.engine.dataset import AD_HOC_NEW_TOKENS, AdHocParts
-from rpo_bench.engine.heldout import shortened
-from rpo_bench.engine.tokens import too_long_prompts
+from rpo_bench.engine.inputs.ad_hoc import _without_long, response_limit
+from rpo_bench.engine.inputs.base_models import BaseModel
+from rpo_bench.engine.inputs.dataset import AD_HOC_NEW_TOKENS, AdHocParts
+from rpo_bench.engine.inputs.examples import too_long_prompts
+from rpo_bench.engine.inputs.heldout import shortened
 from rpo_bench.models.loading import load_tokenizer
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from rpo_bench.engine.jobs import Job, Schedule, chain_seconds
+from rpo_bench.engine.pool.jobs import Job, Schedule, chain_seconds
 
 LOG = Path("log")
 

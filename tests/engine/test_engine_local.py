@@ -10,8 +10,8 @@ from pathlib import Path
 import pool_jobs
 import pytest
 
-from rpo_bench.engine.jobs import Job
-from rpo_bench.engine.local import LocalPool, worker_context
+from rpo_bench.engine.pool.jobs import Job
+from rpo_bench.engine.pool.local import LocalPool, worker_context
 from rpo_bench.errors import UserError
 
 

@@ -6,9 +6,9 @@ import pytest
 import yaml
 
 from rpo_bench.engine.output import Identity, Output, begin, check_same_run, only_run
-from rpo_bench.engine.presets import load_config
 from rpo_bench.errors import UserError
-from rpo_bench.spec import FIRST_PROTOCOL, EvaluationSpec, MethodSpec, RunSpec, TrainingSpec
+from rpo_bench.spec.presets import load_config
+from rpo_bench.spec.schema import FIRST_PROTOCOL, EvaluationSpec, MethodSpec, RunSpec, TrainingSpec
 
 SPEC = RunSpec(methods=(MethodSpec(name="sft"),))
 IDENTITY = Identity(task="t", task_hash="a" * 64, data={"m": "b" * 64}, models={"m": "c" * 64})

@@ -7,12 +7,12 @@ import pytest
 from tiny_models import tiny_decoder, tiny_tokenizer
 from tiny_task import TOPICS, tiny_task, write_rows
 
-from rpo_bench.engine.base_models import Trust
-from rpo_bench.engine.plan import Surroundings, plan_run
+from rpo_bench.engine.inputs.base_models import Trust
+from rpo_bench.engine.plan.plan import Surroundings, plan_run
 from rpo_bench.errors import UserError
-from rpo_bench.methods import METHODS, resolve_method
+from rpo_bench.methods.registry import METHODS, resolve_method
 from rpo_bench.registry import load_plugin
-from rpo_bench.spec import (
+from rpo_bench.spec.schema import (
     FIRST_PROTOCOL,
     DataSpec,
     Decoding,
@@ -147,7 +147,7 @@ def test_the_second_plan_takes_the_tokens_from_the_cache(tasks, tmp_path, monkey
     def no_tokenizer(*args):
         raise AssertionError("the tokenizer was loaded again")
 
-    monkeypatch.setattr("rpo_bench.engine.plan.tokenizer_of", no_tokenizer)
+    monkeypatch.setattr("rpo_bench.engine.plan.plan.tokenizer_of", no_tokenizer)
     plan(tasks, tmp_path)
 
 

@@ -4,12 +4,12 @@ import pytest
 from run_cli import invoke
 from tiny_models import tiny_decoder, tiny_encoder_decoder
 
-from rpo_bench.engine.choices import choose
-from rpo_bench.engine.paper import paper_of, priced
-from rpo_bench.engine.presets import layers_of, spec_over
-from rpo_bench.engine.pricing import Gpu, ModelSize, Workload, price, size_of_folder
+from rpo_bench.engine.inputs.choices import choose
+from rpo_bench.engine.plan.paper import paper_of, priced
+from rpo_bench.engine.plan.pricing import Gpu, ModelSize, Workload, price, size_of_folder
 from rpo_bench.errors import UserError
-from rpo_bench.methods import default_method
+from rpo_bench.methods.registry import default_method
+from rpo_bench.spec.presets import layers_of, spec_over
 
 PAPERS = (
     "rpo-paper-flan-t5-small",

@@ -9,9 +9,9 @@ from rich.console import Console
 from rich.progress import Progress as Progress_
 
 from rpo_bench.cli.making import advance
-from rpo_bench.engine.jobs import Job, Outcome
-from rpo_bench.engine.progress import Lines, Tally, clock, headline, render, watching
-from rpo_bench.engine.worker import Progress
+from rpo_bench.engine.pool.jobs import Job, Outcome
+from rpo_bench.engine.pool.progress import Lines, Tally, clock, headline, render, watching
+from rpo_bench.engine.pool.worker import Progress
 
 
 def job(cell, phase, seconds=1.0, kind="open"):

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from rpo_bench.engine.choices import Choice
-from rpo_bench.engine.strengths import distinct_strengths
-from rpo_bench.methods import METHODS, default_method
-from rpo_bench.spec import MethodSpec
+from rpo_bench.engine.inputs.choices import Choice
+from rpo_bench.engine.inputs.strengths import distinct_strengths
+from rpo_bench.methods.registry import METHODS, default_method
+from rpo_bench.spec.schema import MethodSpec
 from trainers.examples import Examples
 from trainers.objective import OfflineMethod
 

@@ -6,8 +6,8 @@ import pytest
 from run_cli import invoke, stored
 from tiny_task import tiny_task
 
-from rpo_bench.engine.arms import tried_strengths
-from rpo_bench.engine.placing import bracketed
+from rpo_bench.engine.search.arms import tried_strengths
+from rpo_bench.engine.search.placing import bracketed
 
 SETTINGS = (
     "--steps", "4", "--batch-size", "8", "--lr", "0.02", "--probe-every", "0", "--n-samples", "2",

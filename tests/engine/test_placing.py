@@ -2,7 +2,7 @@
 
 import pytest
 
-from rpo_bench.engine.placing import Ladder, Tried, bracketed, next_strengths, unmet
+from rpo_bench.engine.search.placing import Ladder, Tried, bracketed, next_strengths, unmet
 
 BUDGETS = (0.3, 0.5, 0.75)
 OPEN = Ladder((2.0, 1.0, 0.5))

@@ -3,7 +3,7 @@
 import pytest
 
 from rpo_bench.data.row import Prompt
-from rpo_bench.engine.reward_trial import TRIAL, try_reward
+from rpo_bench.engine.inputs.reward_trial import TRIAL, try_reward
 from rpo_bench.errors import UserError
 
 PROMPTS = [Prompt(prompt_id=f"p{n}", text=f"What is {n}?") for n in range(3)]

@@ -3,7 +3,7 @@
 import pytest
 
 from rpo_bench.engine.scoring_advice import only_scoring
-from rpo_bench.spec import MethodSpec, RunSpec
+from rpo_bench.spec.schema import MethodSpec, RunSpec
 
 
 def run(**evaluation):

@@ -10,9 +10,9 @@ import pytest
 from judge_worlds import write_judged
 from run_cli import invoke
 
+from rpo_bench.files.json_lines import write_json_lines
 from rpo_bench.judge.audit import audit_of
 from rpo_bench.judge.storage import judge_folders
-from rpo_bench.results.json_lines import write_json_lines
 from rpo_bench.results.samples import ScoreLine
 from rpo_bench.results.store import read_results, read_samples
 

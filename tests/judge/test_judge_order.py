@@ -12,8 +12,8 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 from rpo_bench.judge.backends.hf import HFJudge
 from rpo_bench.judge.card import read_card
+from rpo_bench.judge.default_pairs import judge_results
 from rpo_bench.judge.prompts import Template
-from rpo_bench.judge.standard import judge_results
 from rpo_bench.judge.storage import judge_folder, stored_replies
 from rpo_bench.models.hf import HFModel
 from rpo_bench.results.store import read_results

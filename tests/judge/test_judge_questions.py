@@ -3,9 +3,9 @@
 import pytest
 
 from rpo_bench.judge.games import Game
-from rpo_bench.judge.judgements import win_rates
 from rpo_bench.judge.questions import Question, judgements_of, questions_of
 from rpo_bench.judge.rating import games_of
+from rpo_bench.judge.win_rates import win_rates
 
 
 def game(verdict, swapped=False, question="q", probability=None, lengths=(10, 10)):

@@ -6,7 +6,7 @@ import pytest
 from rpo_bench.data.row import Prompt
 from rpo_bench.metrics.accuracy import pass_at_k
 from rpo_bench.metrics.suite import measure
-from rpo_bench.oracle import best_of
+from rpo_bench.stats.oracle import best_of
 from rpo_bench.verifier import Verifier
 
 

@@ -10,7 +10,7 @@ from tiny_models import tiny_tokenizer
 from transformers import BertForSequenceClassification
 
 from rpo_bench.errors import UserError
-from rpo_bench.metrics.toxicity import toxicity_metric
+from rpo_bench.metrics.toxicity.choose import toxicity_metric
 from rpo_bench.models.activation import activation_of
 from rpo_bench.models.reward import RewardModel
 

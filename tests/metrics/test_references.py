@@ -15,6 +15,7 @@ from tiny_classifiers import tiny_classifier
 
 from rpo_bench.data.row import Prompt
 from rpo_bench.errors import UserError
+from rpo_bench.files.json_lines import write_json_lines
 from rpo_bench.metrics.bertscore import BertScore
 from rpo_bench.metrics.protocol import MetricContext, Unscored
 from rpo_bench.metrics.references import (
@@ -26,7 +27,6 @@ from rpo_bench.metrics.references import (
     references_of,
 )
 from rpo_bench.metrics.suite import measure
-from rpo_bench.results.json_lines import write_json_lines
 from rpo_bench.results.samples import StoredSample
 from rpo_bench.results.store import read_record
 

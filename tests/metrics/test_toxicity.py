@@ -15,8 +15,8 @@ from transformers import BertForSequenceClassification
 from rpo_bench.errors import UserError
 from rpo_bench.metrics.protocol import Unscored
 from rpo_bench.metrics.suite import run_metrics
-from rpo_bench.metrics.toxicity import Toxicity, toxicity_metric
-from rpo_bench.metrics.toxicity_hf import toxic_label
+from rpo_bench.metrics.toxicity.choose import Toxicity, toxicity_metric
+from rpo_bench.metrics.toxicity.classifier import toxic_label
 
 needed("profanity_check", "alt-profanity-check isn't installed")
 

@@ -13,11 +13,11 @@ from tiny_classifiers import CONTEXT, detoxify_checkpoint, tiny_classifier
 from tiny_task import tiny_task
 
 from rpo_bench.errors import UserError
-from rpo_bench.hashing import hash_file, hash_folder
+from rpo_bench.files.hashing import hash_file, hash_folder
+from rpo_bench.files.json_lines import write_json_lines
 from rpo_bench.metrics.protocol import Unscored
 from rpo_bench.metrics.suite import run_metrics
-from rpo_bench.metrics.toxicity import toxicity_metric
-from rpo_bench.results.json_lines import write_json_lines
+from rpo_bench.metrics.toxicity.choose import toxicity_metric
 from rpo_bench.results.samples import StoredSample
 from rpo_bench.results.store import read_record, read_scores
 
@@ -53,7 +53,7 @@ def test_many_texts_go_in_batches_whose_size_changes_nothing(checkpoint: Path, m
     metric = toxicity_metric(f"detoxify:{checkpoint}")
     texts = [f"{word} cat {'red ' * n}" for n, word in enumerate(["a", "the", "bad"] * 50)]
     whole = metric.probabilities(texts)
-    monkeypatch.setattr("rpo_bench.metrics.toxicity_hf._BATCH", 7)
+    monkeypatch.setattr("rpo_bench.metrics.toxicity.classifier._BATCH", 7)
     assert metric.probabilities(texts) == pytest.approx(whole, abs=1e-6)
 
 

@@ -11,7 +11,6 @@ from transformers import PreTrainedTokenizerFast
 from rpo_bench.data.caveats import warnings_of
 from rpo_bench.data.report import describe
 from rpo_bench.data.row import Row
-from rpo_bench.data.tokenize import tokenize_rows
 from rpo_bench.errors import UserError
 from rpo_bench.models.plain_text import as_text, decode, encode, plain_ids, spelt
 from rpo_bench.models.prompt_formats import resolve_format
@@ -23,7 +22,8 @@ from rpo_bench.models.prompting import (
     response_ids,
     response_texts,
 )
-from rpo_bench.spec import PromptFormat
+from rpo_bench.models.tokenize import tokenize_rows
+from rpo_bench.spec.schema import PromptFormat
 
 FORMATS = [(kind, None) for kind in FAMILIES] + [(k, "chat") for k in ("qwen2", "qwen3", "llama-chat")]
 FORMATS += [("llama", "<s>Q: {prompt}\nA: {response}</s>"), ("t5", "ask: {prompt}")]

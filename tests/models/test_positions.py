@@ -11,15 +11,15 @@ from tiny_models import tiny_encoder_decoder
 from transformers import AutoConfig, BartConfig, GPT2Config, LEDConfig, RobertaConfig, T5Config
 
 from rpo_bench.data.row import Prompt, Row
-from rpo_bench.engine.ad_hoc import response_limit
-from rpo_bench.engine.base_models import BaseModel
-from rpo_bench.engine.dataset import AD_HOC_NEW_TOKENS, AdHocParts
-from rpo_bench.engine.tokens import check_heldout
+from rpo_bench.engine.inputs.ad_hoc import response_limit
+from rpo_bench.engine.inputs.base_models import BaseModel
+from rpo_bench.engine.inputs.dataset import AD_HOC_NEW_TOKENS, AdHocParts
+from rpo_bench.engine.inputs.examples import check_heldout
 from rpo_bench.errors import UserError
 from rpo_bench.models.hf import HFModel
 from rpo_bench.models.loading import load_tokenizer
 from rpo_bench.models.positions import Positions, positions_of, token_limit
-from rpo_bench.spec import Decoding
+from rpo_bench.spec.schema import Decoding
 
 
 @pytest.mark.parametrize(

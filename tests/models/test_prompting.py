@@ -9,12 +9,12 @@ from family_models import CHATML, family, family_tokenizer
 
 from rpo_bench.data.conversation import Conversation, Turn
 from rpo_bench.data.row import Prompt, Row
-from rpo_bench.data.tokenize import tokenize_rows
 from rpo_bench.errors import UserError
 from rpo_bench.models.hf import HFModel
 from rpo_bench.models.prompt_formats import resolve_format
 from rpo_bench.models.prompting import chat_ids, check_turns, end_ids, prompt_ids
-from rpo_bench.spec import Decoding, PromptFormat
+from rpo_bench.models.tokenize import tokenize_rows
+from rpo_bench.spec.schema import Decoding, PromptFormat
 
 ALPACA = "### Question:\n{prompt}\n\n### Answer:\n"
 

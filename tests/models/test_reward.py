@@ -15,7 +15,7 @@ from rpo_bench.data.readers import read_rows
 from rpo_bench.data.row import Prompt
 from rpo_bench.data.split import split_rows
 from rpo_bench.errors import UserError
-from rpo_bench.hashing import hash_folder
+from rpo_bench.files.hashing import hash_folder
 from rpo_bench.models.reward import RewardModel, check_reward_folder
 from rpo_bench.models.reward_record import read_reward_record
 from rpo_bench.models.reward_training import (

@@ -10,11 +10,11 @@ from family_models import family_tokenizer
 from transformers import BartConfig, BartForConditionalGeneration, PreTrainedTokenizerFast
 
 from rpo_bench.data.row import Prompt, Row
-from rpo_bench.data.tokenize import tokenize_rows
 from rpo_bench.errors import UserError
 from rpo_bench.models.beginnings import check_beginnings
 from rpo_bench.models.hf import HFModel
-from rpo_bench.spec import Decoding
+from rpo_bench.models.tokenize import tokenize_rows
+from rpo_bench.spec.schema import Decoding
 from trainers.logps import TokenLayout
 from trainers.sampling import sample
 

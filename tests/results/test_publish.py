@@ -8,8 +8,8 @@ from results_factory import cell_spec, record_of, write_cell
 from run_cli import invoke
 
 from rpo_bench.errors import UserError
-from rpo_bench.hashing import hash_file
-from rpo_bench.results.json_lines import write_json_lines
+from rpo_bench.files.hashing import hash_file
+from rpo_bench.files.json_lines import write_json_lines
 from rpo_bench.results.publish import publish
 from rpo_bench.results.samples import ScoreLine, StoredSample
 from rpo_bench.results.store import read_results, read_samples, read_scores, read_train_log

@@ -9,12 +9,12 @@ import pytest
 import typer
 from run_cli import invoke
 
-from rpo_bench.engine.base_models import Trust
-from rpo_bench.engine.choices import choose
-from rpo_bench.engine.command import Given, train_and_eval_command
-from rpo_bench.engine.plan import Surroundings, plan_run, planned_cells
+from rpo_bench.engine.inputs.base_models import Trust
+from rpo_bench.engine.inputs.choices import choose
+from rpo_bench.engine.plan.plan import Surroundings, plan_run, planned_cells
 from rpo_bench.results.command_line import judged_command
 from rpo_bench.results.store import read_results
+from rpo_bench.spec.command import Given, train_and_eval_command
 
 RESULTS = Path(__file__).resolve().parents[2] / "results"
 
@@ -75,7 +75,7 @@ def asked_for(commands, monkeypatch, tmp_path):
         specs.append(spec)
         raise typer.Exit
 
-    monkeypatch.setattr("rpo_bench.engine.matrix.plan_only", handed_on)
+    monkeypatch.setattr("rpo_bench.engine.run.plan_only", handed_on)
     for number, command in enumerate(commands, start=1):
         done = invoke(*shlex.split(command)[1:], "--dry-run", "--output-path", tmp_path / "out")
         assert (done.exit_code, len(specs)) == (0, number), (command, done.output)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from results_factory import cell_spec, record_of
 
-from rpo_bench.hashing import hash_json
+from rpo_bench.files.hashing import hash_json
 from rpo_bench.results import upgrade
 from rpo_bench.results.store import BrokenRecord, read_record, write_record
 from rpo_bench.results.upgrade import TooOld, holds_its_hash, upgraded

@@ -2,7 +2,7 @@
 
 import pytest
 
-from rpo_bench import reading
+from rpo_bench.files import reading
 
 
 @pytest.fixture

@@ -10,14 +10,14 @@ import pytest
 import yaml
 from results_factory import cell_spec
 
-from rpo_bench.engine.presets import run_spec
-from rpo_bench.engine.sampling_checks import check_address
+from rpo_bench.engine.inputs.sampling_checks import check_address
 from rpo_bench.errors import UserError
-from rpo_bench.judge.choosing import JudgeOptions, make_judge
+from rpo_bench.judge.registry import JudgeOptions, make_judge
 from rpo_bench.judge.storage import judge_folder
 from rpo_bench.models.backends.server import checked_address
-from rpo_bench.spec import GenerationSpec, ServerSettings
-from rpo_bench.urls import Address, api_key, query_secrets, without_secrets
+from rpo_bench.remote.urls import Address, api_key, query_secrets, without_secrets
+from rpo_bench.spec.presets import run_spec
+from rpo_bench.spec.schema import GenerationSpec, ServerSettings
 
 #: An address → what is shown of it.
 SHOWN = {

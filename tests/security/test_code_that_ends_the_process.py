@@ -8,15 +8,15 @@ from run_cli import SMALL, invoke
 from tiny_task import tiny_task
 
 from rpo_bench.data.row import Prompt
-from rpo_bench.engine.jobs import Job
-from rpo_bench.engine.rewards import try_call
-from rpo_bench.engine.worker import Failed, _attempt
+from rpo_bench.engine.inputs.rewards import try_call
+from rpo_bench.engine.pool.jobs import Job
+from rpo_bench.engine.pool.worker import Failed, _attempt
 from rpo_bench.errors import UserError
-from rpo_bench.judge.choosing import JudgeOptions, make_judge
+from rpo_bench.judge.registry import JudgeOptions, make_judge
 from rpo_bench.methods import METHODS
+from rpo_bench.plugins.trial import SECONDS_VARIABLE, try_out
 from rpo_bench.registry import PLUGINS_VARIABLE, load_plugins
-from rpo_bench.tasks import load_function, load_task
-from rpo_bench.trial import SECONDS_VARIABLE, try_out
+from rpo_bench.tasks.task import load_function, load_task
 
 #: What code does instead of coming back → what is said of it.
 ENDS = {
@@ -185,7 +185,7 @@ def test_what_comes_with_the_package_costs_no_child(monkeypatch):
     def never(*_):
         raise AssertionError
 
-    monkeypatch.setattr("rpo_bench.trial.try_out", never)
+    monkeypatch.setattr("rpo_bench.plugins.trial.try_out", never)
     for name in ("arithmetic", "civil_qa", "countdown"):
         assert load_task(name).reward is not None
 

@@ -19,8 +19,8 @@ import pytest
 from rpo_bench.data.conversation import alike
 from rpo_bench.data.readers import load_rows, read_rows
 from rpo_bench.data.shapes import ASSISTANT, common_prompt
-from rpo_bench.data.task_source import DatasetSource
 from rpo_bench.errors import UserError
+from rpo_bench.tasks.source import DatasetSource
 
 MIB = 1 << 20
 GOOD = [

@@ -23,9 +23,9 @@ import rpo_bench
 from rpo_bench.cli.console import print_exact, print_facts, print_json, print_table, say
 from rpo_bench.cli.main import app
 from rpo_bench.cli.stored import skipped
-from rpo_bench.guard import GuardedStream, guarded
-from rpo_bench.screen import err, out
-from rpo_bench.visible import visible, visible_json, visible_lines
+from rpo_bench.terminal.guard import GuardedStream, guarded
+from rpo_bench.terminal.screen import err, out
+from rpo_bench.terminal.visible import visible, visible_json, visible_lines
 
 #: What each can do: titles, colours, links, hiding, going back, the clipboard, reordering, being unseen.
 ATTACKS = {
@@ -304,11 +304,11 @@ OTHERS = {
     "cli/frame.py": {"sys.stderr"},
     "cli/stopping.py": {"sys.stderr"},
     "__main__.py": {"sys.stderr"},
-    "engine/worker.py": {"sys.stdout", "sys.stderr"},
-    "trial.py": {"sys.stdout", "sys.stderr"},  # which it closes
+    "engine/pool/worker.py": {"sys.stdout", "sys.stderr"},
+    "plugins/trial.py": {"sys.stdout", "sys.stderr"},  # which it closes
     "models/backends/vllm_engine.py": {"sys.stderr"},
-    "guard.py": {"sys.stdout", "sys.stderr"},
-    "screen.py": {"sys.stdout", "sys.stderr", "Console("},
+    "terminal/guard.py": {"sys.stdout", "sys.stderr"},
+    "terminal/screen.py": {"sys.stdout", "sys.stderr", "Console("},
     "cli/console.py": {"sys.stdout"},
 }
 
@@ -319,4 +319,4 @@ def test_all_others_speak_through_the_one_console():
     for file in home.rglob("*.py"):
         found = set(spoken.findall(file.read_text(encoding="utf-8")))
         odd = found - OTHERS.get(str(file.relative_to(home)), set())
-        assert not odd, f"{file} speaks by {odd}: use rpo_bench.screen or rpo_bench.cli.console"
+        assert not odd, f"{file} speaks by {odd}: use rpo_bench.terminal.screen or rpo_bench.cli.console"

@@ -12,7 +12,7 @@ from results_factory import cell_spec, metric, write_cell, write_world
 
 import rpo_bench
 import trainers
-from rpo_bench.atomic import atomic_file, atomic_folder, one_writer
+from rpo_bench.files.atomic import atomic_file, atomic_folder, one_writer
 from rpo_bench.results.store import StoredRecord, read_record, write_record
 from rpo_bench.results.updating import updating
 from rpo_bench.site.build import build_leaderboard, check_leaderboard
@@ -96,7 +96,7 @@ def test_folders_of_one_name_by_processes_of_which_one_is_killed(tmp_path):
     code = """
         import os, sys
         from pathlib import Path
-        from rpo_bench.atomic import atomic_folder
+        from rpo_bench.files.atomic import atomic_folder
         print("ready", flush=True)
         input()
         target, letter = Path(sys.argv[1]), sys.argv[2]

@@ -14,18 +14,17 @@ from hostile import IN_PLACE, Trap, put, write_judge, write_results, write_sampl
 from results_factory import cell_spec
 
 import rpo_bench
-from rpo_bench import reading
-from rpo_bench.capability.stored import read_docs, read_parts
-from rpo_bench.engine.finished import own_spec
+from rpo_bench.engine.plan.evaluation import own_spec
 from rpo_bench.errors import UserError
+from rpo_bench.files import reading
 from rpo_bench.judge.alpaca_eval import read_alpaca_eval
 from rpo_bench.judge.card import read_card
 from rpo_bench.judge.commands import read_commands
 from rpo_bench.judge.storage import load_games, open_store, read_identity
+from rpo_bench.lm_eval.stored import read_docs, read_parts
 from rpo_bench.models.folder import read_json
 from rpo_bench.models.reward_record import read_reward_record
 from rpo_bench.models.safetensors_file import check_whole
-from rpo_bench.oracles import read_rewards
 from rpo_bench.results.store import (
     BrokenRecord,
     read_record,
@@ -34,8 +33,9 @@ from rpo_bench.results.store import (
     read_scores,
     read_train_log,
 )
-from rpo_bench.spec import Decoding, LoraSpec
+from rpo_bench.spec.schema import Decoding, LoraSpec
 from rpo_bench.stats.layout import contrast_spread
+from rpo_bench.tasks.oracle_files import read_rewards
 
 #: File → what reads it, given its folder.
 READERS: dict[str, Callable[[Path], object]] = {
@@ -62,13 +62,12 @@ LENIENT = {"model.safetensors.index.json": ("number", "surrogate")}
 NO_NUMBERS = ("1e999", "-1e999", "NaN", "Infinity", "-Infinity", "1e101", "1" + 30 * "0", "9" * 5000)
 
 #: Folders of the package that read what others stored, and the raw reads that they may have.
-STORED = ("results", "judge", "capability", "compare", "submit", "site", "metrics")
+STORED = ("results", "judge", "lm_eval", "analysis", "submit", "site", "metrics")
 RAW = {
-    "results/card.py": "a model card and configs in a checkpoint of the run's own",
     "site/build.py": "the page that it has built itself",
     "results/environment.py": "what the processor is called",
-    "capability/finding.py": "lm-eval's own tasks",
-    "metrics/toxicity_detoxify.py": "weights that the user names, without pickles",
+    "lm_eval/find_tasks.py": "lm-eval's own tasks",
+    "metrics/toxicity/detoxify.py": "weights that the user names, without pickles",
 }
 
 
@@ -230,11 +229,11 @@ def test_a_spread_of_the_largest_numbers_is_finite_and_scales_exactly():
 
 
 def test_stored_files_are_read_through_one_door():
-    """A new read of a stored file goes through ``rpo_bench.reading``, or says here why it needn't."""
+    """A new read of a stored file goes through ``rpo_bench.files.reading``, or says here why it needn't."""
     package = Path(rpo_bench.__file__).parent
     files = (file for folder in STORED for file in (package / folder).rglob("*.py"))
     raw = {file.relative_to(package).as_posix() for file in files if _RAW_READ.search(file.read_text())}
-    assert raw == RAW.keys(), "read it through rpo_bench.reading"
+    assert raw == RAW.keys(), "read it through rpo_bench.files.reading"
 
 
 @pytest.mark.parametrize("name", ["result.json", "samples.jsonl.gz", "train_log.jsonl.gz"])

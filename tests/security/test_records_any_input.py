@@ -16,12 +16,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from results_factory import cell_spec
 
+from rpo_bench.analysis.board import Board, make_board
 from rpo_bench.errors import UserError
 from rpo_bench.results.store import RECORD_FILE, Results, read_results
-from rpo_bench.site.board import Board, make_board
 from rpo_bench.site.downloads import csv_text, json_text
 from rpo_bench.site.page import page
-from rpo_bench.spec import CellSpec
+from rpo_bench.spec.schema import CellSpec
 
 Place = tuple[Any, ...]
 

@@ -19,9 +19,9 @@ from rpo_bench.data.convert import prompts_of
 from rpo_bench.data.readers import load_rows
 from rpo_bench.data.report import describe
 from rpo_bench.data.split import split_rows
-from rpo_bench.data.task_source import DatasetSource
 from rpo_bench.errors import UserError
-from rpo_bench.hashing import hash_json
+from rpo_bench.files.hashing import hash_json
+from rpo_bench.tasks.source import DatasetSource
 
 TEXT_ENDINGS = (".jsonl", ".json", ".csv", ".tsv")
 GOOD: tuple[dict[str, Any], ...] = (

@@ -17,7 +17,7 @@ from tiny_models import tiny_decoder
 from tiny_task import tiny_task
 
 from rpo_bench.doctor import check_hub
-from rpo_bench.scrubbing import HIDDEN
+from rpo_bench.remote.scrubbing import HIDDEN
 
 KEY, PASSWORD, TOKEN = "Zk/ey+WITH=s7ash", "Pa55/w0rd+Two", "T0ken/+Va1ue"
 SECRETS = (KEY, PASSWORD, TOKEN)

@@ -12,16 +12,16 @@ from verbs import commands
 
 import rpo_bench as rb
 from rpo_bench.cli.frame import usage_sentence
+from rpo_bench.engine.inputs.rewards import parse_rewards
 from rpo_bench.engine.output import read_run_spec, read_yaml
-from rpo_bench.engine.plan import Surroundings, plan_run
-from rpo_bench.engine.presets import layers_of, spec_over
-from rpo_bench.engine.rewards import parse_rewards
+from rpo_bench.engine.plan.plan import Surroundings, plan_run
 from rpo_bench.errors import UserError
-from rpo_bench.methods import resolve_method
-from rpo_bench.plain_data import MAX_DEPTH
-from rpo_bench.settings_text import parse_yaml
-from rpo_bench.spec import CellSpec, MethodSpec, RunSpec
-from rpo_bench.tasks import load_task
+from rpo_bench.files.plain_data import MAX_DEPTH
+from rpo_bench.files.settings_text import parse_yaml
+from rpo_bench.methods.registry import resolve_method
+from rpo_bench.spec.presets import layers_of, spec_over
+from rpo_bench.spec.schema import CellSpec, MethodSpec, RunSpec
+from rpo_bench.tasks.task import load_task
 
 INFINITY, NAN = float("inf"), float("nan")
 

@@ -13,13 +13,13 @@ from rpo_bench.cli.knobs import KnobFlags
 from rpo_bench.cli.measuring_flags import EvaluationFlags, GenerationFlags
 from rpo_bench.cli.run_flags import DataFlags, ModelFlags, TrainingFlags
 from rpo_bench.cli.spec_building import build_spec
-from rpo_bench.engine.choices import choose
-from rpo_bench.engine.presets import load_config, load_preset, spec_over
-from rpo_bench.engine.rewards import parse_rewards
+from rpo_bench.engine.inputs.choices import choose
+from rpo_bench.engine.inputs.rewards import parse_rewards
 from rpo_bench.errors import UserError
-from rpo_bench.plain_data import MAX_SEED, plain_problem
-from rpo_bench.spec import CellSpec, RunSpec
-from rpo_bench.tasks import TaskSpec, load_task
+from rpo_bench.files.plain_data import MAX_SEED, plain_problem
+from rpo_bench.spec.presets import load_config, load_preset, spec_over
+from rpo_bench.spec.schema import CellSpec, RunSpec
+from rpo_bench.tasks.task import TaskSpec, load_task
 
 few = settings(
     max_examples=40,

@@ -6,9 +6,9 @@ import io
 import pytest
 from results_factory import cell_spec, metric, record_of, write_cell
 
-from rpo_bench.csv_lines import csv_line
+from rpo_bench.analysis.board import make_board
+from rpo_bench.files.csv_lines import csv_line
 from rpo_bench.results.store import read_results
-from rpo_bench.site.board import make_board
 from rpo_bench.site.build import build_leaderboard
 from rpo_bench.site.downloads import csv_text
 

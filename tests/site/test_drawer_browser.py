@@ -10,14 +10,14 @@ from results_factory import cell_spec, write_cell, write_world
 from scipy.stats import t as student
 from site_pages import add_samples, opened, question
 
-from rpo_bench.compare.build import compare as run_compare
-from rpo_bench.compare.panels import panels
-from rpo_bench.compare.scores import read_panel_scores
-from rpo_bench.compare.section import Options
+from rpo_bench.analysis.build import compare as run_compare
+from rpo_bench.analysis.panels import panels
+from rpo_bench.analysis.scores import read_panel_scores
+from rpo_bench.analysis.section import Options
 from rpo_bench.results.store import read_results
 from rpo_bench.site.build import build_leaderboard
 from rpo_bench.site.text import number
-from rpo_bench.spec import TrainingSpec
+from rpo_bench.spec.schema import TrainingSpec
 from rpo_bench.stats.layout import contrast_spread
 
 pytestmark = pytest.mark.browser
@@ -39,7 +39,7 @@ def root(tmp_path_factory):
 
 def _make_toxic(folder):
     """The first sample of a cell becomes toxic, and is scored so."""
-    from rpo_bench.results.json_lines import write_json_lines
+    from rpo_bench.files.json_lines import write_json_lines
     from rpo_bench.results.store import SAMPLES_FILE, SCORES_FILE, read_samples, read_scores
 
     first, *others = read_samples(folder)

@@ -7,14 +7,14 @@ import pytest
 from results_factory import PROMPTS, cell_spec, write_cell, write_world
 from worlds import write_scored
 
-from rpo_bench.compare.build import compare
-from rpo_bench.compare.section import Options
+from rpo_bench.analysis.board import make_board
+from rpo_bench.analysis.build import compare
+from rpo_bench.analysis.section import Options
 from rpo_bench.results.store import read_results
-from rpo_bench.site.board import make_board
 from rpo_bench.site.exhibits import exhibits
 from rpo_bench.site.page import page
 from rpo_bench.site.palette import looks
-from rpo_bench.spec import TrainingSpec
+from rpo_bench.spec.schema import TrainingSpec
 
 
 @pytest.fixture(scope="module")

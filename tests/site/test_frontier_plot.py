@@ -6,8 +6,8 @@ from itertools import pairwise
 import pytest
 from worlds import write_points
 
+from rpo_bench.analysis.board import make_board
 from rpo_bench.results.store import read_results
-from rpo_bench.site.board import make_board
 from rpo_bench.site.clipping import last_within
 from rpo_bench.site.frontier_plot import close_reach, frontier
 from rpo_bench.site.palette import looks

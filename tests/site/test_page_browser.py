@@ -16,8 +16,8 @@ def address(tmp_path_factory):
     """The page of three methods, one of them hostile, on two models, with a diverged run."""
     import numpy as np
 
-    from rpo_bench.oracle import estimate_oracle
     from rpo_bench.site.build import build_leaderboard
+    from rpo_bench.stats.oracle import estimate_oracle
 
     root = tmp_path_factory.mktemp("world")
     write_world(root / "results", ["rpo", "kto"], seeds=3)

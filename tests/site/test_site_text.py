@@ -4,7 +4,7 @@ import pytest
 
 from rpo_bench.results.schema import Interval
 from rpo_bench.site.text import bounds, estimate, number, shortened, strength_text
-from rpo_bench.visible import visible
+from rpo_bench.terminal.visible import visible
 from rpo_bench.wording import counted, listed
 
 

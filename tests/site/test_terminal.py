@@ -6,8 +6,8 @@ import pytest
 from results_factory import cell_spec, write_cell, write_world
 from rich.console import Console
 
+from rpo_bench.analysis.board import make_board
 from rpo_bench.results.store import read_results
-from rpo_bench.site.board import make_board
 from rpo_bench.site.terminal import print_table
 
 

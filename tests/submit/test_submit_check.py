@@ -9,12 +9,12 @@ from results_factory import cell_spec, record_of, scores_of, write_cell, write_w
 from run_cli import invoke
 
 from rpo_bench.errors import UserError
-from rpo_bench.hashing import hash_file
-from rpo_bench.results.json_lines import write_json_lines
+from rpo_bench.files.hashing import hash_file
+from rpo_bench.files.json_lines import write_json_lines
 from rpo_bench.results.samples import StoredSample
 from rpo_bench.results.schema import Environment
 from rpo_bench.results.store import cell_folder, read_results, read_samples, write_record
-from rpo_bench.spec import MethodSpec
+from rpo_bench.spec.schema import MethodSpec
 from rpo_bench.submit.check import check_submission
 from rpo_bench.submit.contents import contents
 

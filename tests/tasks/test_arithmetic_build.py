@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from rpo_bench.data.readers import read_rows
-from rpo_bench.hashing import hash_file
+from rpo_bench.files.hashing import hash_file
 from tasks.arithmetic.build import Scale, build, deal
 from tasks.verifiable import Samples
 

@@ -11,7 +11,7 @@ from verifiable_checks import (
 )
 
 from rpo_bench.models.hf import HFModel
-from rpo_bench.tasks import load_task
+from rpo_bench.tasks.task import load_task
 from tasks.arithmetic.sums import MAX_NEW_TOKENS, Sum, asked, read
 
 TASK = load_task("arithmetic")

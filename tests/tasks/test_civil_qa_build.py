@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from rpo_bench.data.readers import read_rows
-from rpo_bench.hashing import hash_file
+from rpo_bench.files.hashing import hash_file
 from tasks.civil_qa.build import _ARCHITECTURES, Scale, build, build_policies, split_prompts
 
 TINY = Scale(topics=3, texts=2, steps=4, responses=2, reference=2, oracle=2, hidden_size=16)

@@ -9,7 +9,7 @@ from rpo_bench.judge.backends.hf import label_probabilities
 from rpo_bench.judge.card import read_card
 from rpo_bench.judge.prompts import load_template
 from rpo_bench.models.hf import HFModel
-from rpo_bench.tasks import load_task
+from rpo_bench.tasks.task import load_task
 from tasks.civil_qa.judge import FOLDER, SAMPLES, measured
 from tasks.civil_qa.judge_pairs import RIGHT, WRONG, choices, claims
 from tasks.civil_qa.judge_training import JudgeSettings, Phase, train_judge

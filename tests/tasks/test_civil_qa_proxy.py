@@ -5,12 +5,12 @@ import pytest
 
 from rpo_bench.data.convert import group_ids, rewards_of
 from rpo_bench.data.readers import read_rows
-from rpo_bench.engine.rewards import proxy_folder
-from rpo_bench.hashing import hash_folder
+from rpo_bench.engine.inputs.rewards import proxy_folder
+from rpo_bench.files.hashing import hash_folder
 from rpo_bench.models.reward import RewardModel
 from rpo_bench.models.reward_record import read_reward_record
 from rpo_bench.models.reward_training import measured_pairs, ordered_pairs
-from rpo_bench.tasks import load_task
+from rpo_bench.tasks.task import load_task
 from tasks.civil_qa.proxy import split_by_question
 from tasks.civil_qa.questions import asked
 

@@ -7,9 +7,9 @@ import torch
 from rpo_bench.data.readers import read_rows
 from rpo_bench.data.row import Prompt
 from rpo_bench.models.hf import HFModel
-from rpo_bench.oracle import oracle_curve
-from rpo_bench.spec import Decoding
-from rpo_bench.tasks import load_task
+from rpo_bench.spec.schema import Decoding
+from rpo_bench.stats.oracle import oracle_curve
+from rpo_bench.tasks.task import load_task
 from tasks.civil_qa.describe import behaviour
 from tasks.civil_qa.questions import ask, asked
 from tasks.civil_qa.reading import read

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from rpo_bench.hashing import hash_file
+from rpo_bench.files.hashing import hash_file
 from tasks.countdown.build import Scale, build, deal
 from tasks.verifiable import Samples
 

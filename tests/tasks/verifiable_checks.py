@@ -5,7 +5,7 @@ import pytest
 
 from rpo_bench.data.readers import read_rows
 from rpo_bench.models.hf import HFModel
-from rpo_bench.tasks import Task
+from rpo_bench.tasks.task import Task
 from tasks.verifiable_report import Behaviour, behave
 
 

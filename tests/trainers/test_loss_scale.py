@@ -10,7 +10,7 @@ import torch
 from tiny_models import tiny_decoder, tiny_encoder_decoder
 from tiny_training import examples, load, weights
 
-from rpo_bench.methods import METHODS, default_method
+from rpo_bench.methods.registry import METHODS, default_method
 from trainers import TrainingSettings, World, fit, fit_online
 from trainers.logps import TokenLayout
 from trainers.objective import Method, OfflineMethod

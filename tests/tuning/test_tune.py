@@ -9,7 +9,7 @@ from run_cli import invoke, stored
 from tiny_task import TOPICS, tiny_task, write_rows
 
 import rpo_bench as rb
-from rpo_bench.engine.tuning_prompts import is_aside
+from rpo_bench.engine.inputs.tuning_prompts import is_aside
 from rpo_bench.errors import UserError
 from rpo_bench.tuning.schema import read_tuned
 

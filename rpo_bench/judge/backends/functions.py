@@ -8,7 +8,7 @@ from typing import Any
 
 from rpo_bench.errors import UserError, located
 from rpo_bench.judge.protocol import Attempt, Call, Mode
-from rpo_bench.tasks import RewardFunction
+from rpo_bench.tasks.task import RewardFunction
 
 _VERDICTS = ("A", "B", "tie")
 

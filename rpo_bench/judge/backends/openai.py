@@ -20,8 +20,8 @@ from rpo_bench.judge.backends.parameters import (
 )
 from rpo_bench.judge.prompts import Template
 from rpo_bench.judge.protocol import REFUSED, Attempt, Call, Mode
-from rpo_bench.scrubbing import well_formed
-from rpo_bench.urls import Address, api_key
+from rpo_bench.remote.scrubbing import well_formed
+from rpo_bench.remote.urls import Address, api_key
 
 MALFORMED = "malformed"  # ``finish`` of an answer that isn't a chat completion
 
@@ -118,7 +118,7 @@ class OpenAIJudge:
 
     @cached_property
     def _client(self) -> Any:
-        from rpo_bench.servers import connect
+        from rpo_bench.remote.servers import connect
 
         return connect(
             self._address,
@@ -163,7 +163,7 @@ class OpenAIJudge:
         """What comes of a request; None where the server has refused a parameter that can be left out."""
         import openai
 
-        from rpo_bench.servers import requests_before
+        from rpo_bench.remote.servers import requests_before
 
         shown = self.template.question(call) + (_AGAIN if again and self.mode == "verdict" else "")
         asked = {"model": self.model, **sent, "messages": [{"role": "user", "content": well_formed(shown)}]}
@@ -194,7 +194,7 @@ class OpenAIJudge:
 
     def _check_fatal(self, sent: dict[str, Any], problem: Any, said: str) -> None:
         """Raises UserError for what would fail for every call."""
-        from rpo_bench.servers import redirect
+        from rpo_bench.remote.servers import redirect
 
         status, elsewhere = problem.status_code, redirect(problem)
         told = f" It says: {said.rstrip('.')}." if said else ""
@@ -211,7 +211,7 @@ class OpenAIJudge:
 
     def _read(self, answer: str) -> Attempt:
         """What an HTTP answer says; one that isn't a chat completion has no text and can't be read."""
-        from rpo_bench.servers import parsed
+        from rpo_bench.remote.servers import parsed
 
         try:
             body = parsed(answer)

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from rpo_bench.data.row import Prompt
-from rpo_bench.hashing import hash_json
-from rpo_bench.spec import Decoding
+from rpo_bench.files.hashing import hash_json
+from rpo_bench.spec.schema import Decoding
 
 _SEEDS = 2**31  # what every server takes as a seed
 

@@ -15,9 +15,9 @@ from typing import Any
 
 from rpo_bench.errors import UserError
 from rpo_bench.models.backends.protocol import Answer, Request, Sampled
-from rpo_bench.scrubbing import well_formed
-from rpo_bench.spec import Decoding, ServerSettings
-from rpo_bench.urls import Address, api_key
+from rpo_bench.remote.scrubbing import well_formed
+from rpo_bench.remote.urls import Address, api_key
+from rpo_bench.spec.schema import Decoding, ServerSettings
 
 _FLAG = "--generation-args base_url"
 
@@ -78,7 +78,7 @@ class CompletionsServer:
         """What the server says that it has; empty where it doesn't say."""
         import openai
 
-        from rpo_bench.servers import parsed, redirect
+        from rpo_bench.remote.servers import parsed, redirect
 
         try:
             raw = self._client.with_options(max_retries=0).models.with_raw_response.list()
@@ -107,7 +107,7 @@ class CompletionsServer:
 
     @cached_property
     def _client(self) -> Any:
-        from rpo_bench.servers import connect
+        from rpo_bench.remote.servers import connect
 
         return connect(
             self._address,
@@ -148,7 +148,7 @@ class CompletionsServer:
         """One response; with ``end_ids`` by tokens, without by text."""
         import openai
 
-        from rpo_bench.servers import parsed, redirect, requests_before
+        from rpo_bench.remote.servers import parsed, redirect, requests_before
 
         asked: dict[str, Any] = {
             "model": model,
@@ -210,7 +210,7 @@ def _why(error: Exception) -> str:
     """Why no answer came, in brackets; "" where nothing was there to connect to."""
     import openai
 
-    from rpo_bench.servers import ReplyError
+    from rpo_bench.remote.servers import ReplyError
 
     if isinstance(error, openai.APITimeoutError):
         return " (it takes too long: see --generation-args timeout)"

@@ -1,0 +1,103 @@
+"""Who fixes the KL at which methods are compared, who is ranked, and who is only shown.
+
+The baselines fix the budget and are ranked among each other. Whatever was added is ranked against them, and
+moves neither the budget nor the rank of anybody else; what has a single training seed isn't ranked at all.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+
+from rpo_bench.analysis.items import Item
+from rpo_bench.analysis.panels import SEVERAL
+from rpo_bench.stats.joint import Joint, Term
+from rpo_bench.stats.multiplicity import holm
+from rpo_bench.stats.ranks import rank_intervals
+
+#: Training seeds from which a method is publishable.
+PUBLISHED = 5
+
+
+@dataclass(frozen=True)
+class Field:
+    """The methods of a comparison by the part that they have in it, by label.
+
+    Attributes:
+        baselines: The project's own methods with five seeds or more, where there are two such; else those of
+            the project with several, else whatever has several, else all.
+        added: The others with several seeds.
+        single: Those with one seed.
+    """
+
+    baselines: tuple[str, ...]
+    added: tuple[str, ...]
+    single: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Rank:
+    """The best and the worst rank that a method may have, of how many."""
+
+    best: int
+    worst: int
+    of: int
+
+
+def field_of(items: Sequence[Item], seeds: Mapping[str, int]) -> Field:
+    """Sorts methods into baselines and others.
+
+    Args:
+        items: Trained methods with their strengths.
+        seeds: Item label → training seeds that were measured.
+    """
+    several = [item for item in items if seeds[item.label] >= SEVERAL]
+    ours = [item for item in several if item.ours]
+    published = [item for item in ours if _trained(item) >= PUBLISHED]
+    baselines = published if len(published) >= 2 else ours or several or list(items)
+    kept = {item.label for item in baselines}
+    return Field(
+        baselines=tuple(item.label for item in baselines),
+        added=tuple(item.label for item in several if item.label not in kept),
+        single=tuple(item.label for item in items if item not in several),
+    )
+
+
+def _trained(item: Item) -> int:
+    """Seeds of its most often trained strength, those that diverged among them."""
+    return max(len(row.stored) for row in item.rows)
+
+
+def ranks_in(field: Field, terms: Mapping[str, Term], joint: Joint, level: float) -> dict[str, Rank | None]:
+    """The ranks that paired differences over training seeds leave open; None for a single seed.
+
+    Those of the baselines hold together: all pairs of them are adjusted by Holm. An added method's stands
+    for itself: its differences from the baselines are adjusted among themselves.
+
+    Args:
+        field: Who takes what part.
+        terms: Label → its reward, by seed.
+        joint: The resamples that all share.
+        level: The chance that no rank of a family is wrong.
+    """
+    found: dict[str, Rank | None] = dict.fromkeys(terms)
+    baselines = [label for label in field.baselines if label not in field.single]
+    pairs = list(combinations(range(len(baselines)), 2))
+    of = [terms[label] for label in baselines]
+    found |= zip(baselines, _ranks(of, pairs, joint, level), strict=True)
+    for label in field.added:
+        against = [(i, len(of)) for i in range(len(of))]
+        found[label] = _ranks([*of, terms[label]], against, joint, level)[-1]
+    return found
+
+
+def _ranks(terms: Sequence[Term], pairs: Sequence[tuple[int, int]], joint: Joint, level: float) -> list[Rank]:
+    """Ranks by the given pairs' differences; only those that cover training seeds count."""
+    gaps = [joint.contrast([terms[i], terms[j].negative()], level) for i, j in pairs]
+    raw = [gap.p if "training seeds" in gap.interval.levels else None for gap in gaps]
+    table = np.full((len(terms), len(terms)), np.nan)
+    for (i, j), p in zip(pairs, holm(raw), strict=True):
+        table[i, j] = table[j, i] = np.nan if p is None else p
+    points = np.array([term.seeds.mean() if len(term.seeds) else np.nan for term in terms])
+    return [Rank(*ends, of=len(terms)) for ends in rank_intervals(table, points, alpha=1 - level)]

@@ -1,0 +1,65 @@
+"""How the methods of a comparison were trained, where not all were trained alike: sentences for a reader."""
+
+from collections.abc import Iterator, Sequence
+
+from rpo_bench.analysis.panels import Panel, Series
+from rpo_bench.analysis.tuning import tuned_series
+from rpo_bench.wording import listed
+
+_FIRST = (
+    "Trained by version 0.1, which sorted batches by length and clipped gradients at a fixed norm: {labels}. "
+    "Both slow and bend methods whose losses have large gradients, so such rows are no fair comparison of "
+    "methods (docs/protocol.md)."
+)
+
+
+def protocol_notes(panel: Panel) -> tuple[str, ...]:
+    """Sentences for a reader who compares a panel's methods; none where there is nothing to know."""
+    trained = [series for series in panel.trained if series.rows[0].spec.data_hash]  # not elsewhere
+    return (*_first_protocol(trained), *_tuning(trained), *_data_seen(trained))
+
+
+def _first_protocol(trained: Sequence[Series]) -> Iterator[str]:
+    old = [series.label for series in trained if series.rows[0].spec.training.of_version_0_1]
+    if old:
+        yield _FIRST.format(labels="all methods" if len(old) == len(trained) else listed(old))
+
+
+def _tuning(trained: Sequence[Series]) -> Iterator[str]:
+    """Over how many configurations each method's learning rate was tuned, where any was."""
+    found = {series.label: tuned_series(series) for series in trained}
+    tuned = sorted({one.configurations for one in found.values() if one is not None})
+    if not tuned:
+        return
+    over = f"{tuned[0]}" if len(tuned) == 1 else f"{tuned[0]}–{tuned[-1]}"
+    yield f"Learning rates tuned over {over} configurations of each method, on prompts of their own."
+    if rest := [label for label, one in found.items() if one is None]:
+        yield f"Not tuned: {listed(rest)}."
+
+
+def _data_seen(trained: Sequence[Series]) -> Iterator[str]:
+    """Which share of the responses each method learnt from, and how often, where methods differ."""
+    methods: dict[str, list[str]] = {}
+    for series in trained:
+        if (seen := _seen(series)) is not None:
+            methods.setdefault(seen, []).append(series.label)
+    if len(methods) > 1:
+        parts = [f"{listed(labels)} {seen}" for seen, labels in methods.items()]
+        yield f"Methods learnt from different parts of the data: {'; '.join(parts)}."
+
+
+def _seen(series: Series) -> str | None:
+    """``from 25 % of the responses, 4.6 times each``; over all strengths and seeds, as a range."""
+    found = [stored.record.seen for row in series.rows for stored in row.stored if stored.record.seen]
+    if not found:
+        return None
+    shares = [100 * seen.rows_used / seen.rows for seen in found if seen.rows]
+    times = [seen.presentations / seen.rows_used for seen in found if seen.rows_used]
+    if not shares or not times:
+        return None
+    return f"from {_range(shares, '.0f')} % of the responses, {_range(times, '.1f')} times each"
+
+
+def _range(values: list[float], form: str) -> str:
+    low, high = format(min(values), form), format(max(values), form)
+    return low if low == high else f"{low}–{high}"

@@ -1,0 +1,286 @@
+"""The rows of the board: what the terminal and the page both show of every method and strength."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from rpo_bench.analysis.cube import panel_joint
+from rpo_bench.analysis.panels import Panel, Row, Series, panels
+from rpo_bench.analysis.scores import PanelScores, measured, read_panel_scores
+from rpo_bench.results.schema import Interval
+from rpo_bench.results.store import Results
+from rpo_bench.stats.compare import mean_of_checkpoints
+from rpo_bench.stats.joint import Joint, Term
+from rpo_bench.stats.oracle import Floats, Oracle, reward_on
+
+Badge = Literal["reference", "preliminary", "published", "headline"]
+
+
+@dataclass(frozen=True)
+class Column:
+    """A metric of the table.
+
+    Attributes:
+        metric: Its name in the record, or "regret".
+        title: The column's head.
+        unit: What it is counted in.
+        better: "higher", "lower", or nothing where neither is.
+        digits: Decimals that are shown.
+        about: What it says, in one sentence.
+    """
+
+    metric: str
+    title: str
+    unit: str
+    better: Literal["higher", "lower", ""]
+    digits: int
+    about: str
+
+    @property
+    def name(self) -> str:
+        """Its title where its unit doesn't stand beneath it."""
+        return _NAMES.get(self.metric, self.title)
+
+
+_NAMES = {"win_rate_equal_length": "Win rate at equal length"}
+
+COLUMNS = (
+    Column("reward", "Reward", "", "higher", 3, "Mean gold reward of the samples, on the task's own scale."),
+    Column("kl", "KL", "nats", "", 3, "KL to the reference policy per response, the mean log-ratio."),
+    Column("regret", "Regret", "", "lower", 3, "The optimal policy's reward at the same KL, less its own."),
+    Column("toxicity", "Toxicity", "", "lower", 3, "Mean toxicity of the samples, by the named classifier."),
+    Column("win_rate", "Win rate", "against reference", "higher", 3,
+           "Share of questions won against the untrained reference policy, by the judge below, asked in both "
+           "orders; 0.5 is no better than it."),
+    Column("win_rate_equal_length", "Win rate", "at equal length", "higher", 3,
+           "The same win rate for responses of equal length, by a logistic regression on the difference."),
+    Column("distinct_2", "Distinct-2", "", "higher", 3,
+           "Different word pairs as a share of all word pairs, over a checkpoint's samples."),
+    Column("length", "Length", "tokens", "", 1, "Tokens per sample."),
+)  # fmt: skip
+_BOUNDED = ("share", "probability", "0 to 1")  # units of what lies between 0 and 1
+_OPTIONAL = ("win_rate", "win_rate_equal_length")  # by a judge, where there is one
+
+
+@dataclass(frozen=True)
+class Value:
+    """A cell of the table.
+
+    Attributes:
+        interval: The estimate, over seeds and prompts where both can be had.
+        seeds: Training seeds behind it.
+        prompts: Prompts behind it; None for a measure of all samples at once.
+        backend: What scored it.
+    """
+
+    interval: Interval
+    seeds: int
+    prompts: int | None
+    backend: str | None = None
+
+    @property
+    def n(self) -> str:
+        """``3 × 128``: seeds by prompts."""
+        return f"{self.seeds}" if self.prompts is None else f"{self.seeds} × {self.prompts}"
+
+
+@dataclass(frozen=True)
+class BoardRow:
+    """A method at a strength on a task with a base model, over its training seeds.
+
+    Attributes:
+        key: What addresses call it: the beginning of its first checkpoint's hash.
+        method: The method's label, with whatever else tells it from others of the same name.
+        strength: None for the reference policy.
+        seeds: Seeds that were trained, ordered.
+        diverged: How many of them diverged.
+        unmeasured: How many have no metrics, for that reason.
+        values: Metric → value; a metric that no checkpoint has is left out.
+        unscored: Metric → samples without a score, over all seeds.
+        train_seconds: Mean training time of a checkpoint.
+        stability: Measure → mean over the seeds that have it.
+        command: Reproduces the first seed's checkpoint.
+    """
+
+    key: str
+    task: str
+    model: str
+    architecture: str
+    method: str
+    strength: float | None
+    strength_name: str
+    seeds: tuple[int, ...]
+    diverged: int
+    unmeasured: int
+    values: Mapping[str, Value]
+    unscored: Mapping[str, int]
+    train_seconds: float
+    stability: Mapping[str, float]
+    command: str
+
+    @property
+    def badge(self) -> Badge:
+        """What the number of training seeds allows to claim."""
+        if self.strength is None:
+            return "reference"
+        n = len(self.seeds)
+        return "preliminary" if n < 5 else "published" if n < 10 else "headline"
+
+    def point(self, metric: str) -> float | None:
+        """A metric's estimate, or None where there is none."""
+        return self.values[metric].interval.point if metric in self.values else None
+
+
+def board_rows(results: Results, oracles: Mapping[tuple[str, str], Oracle] | None = None) -> list[BoardRow]:
+    """The board's rows, panel by panel: the reference policy, then by method and strength.
+
+    Args:
+        results: What :func:`rpo_bench.results.store.read_results` found.
+        oracles: (task, model) → oracle, for the regret.
+    """
+    rows = []
+    for panel in panels(results.records):
+        scores = read_panel_scores(panel)
+        oracle = (oracles or {}).get((panel.spec.task, panel.spec.model))
+        rows += panel_rows(panel, scores, panel_joint(panel, scores), oracle)
+    return rows
+
+
+def shown_columns(rows: Sequence[BoardRow]) -> tuple[Column, ...]:
+    """The table's columns: a judge's only where something was judged."""
+    return tuple(
+        column
+        for column in COLUMNS
+        if column.metric not in _OPTIONAL or any(row.point(column.metric) is not None for row in rows)
+    )
+
+
+def panel_rows(panel: Panel, scores: PanelScores, joint: Joint, oracle: Oracle | None) -> list[BoardRow]:
+    """One panel's rows."""
+    known = oracle.select(scores.prompts) if oracle else None
+    yardstick = None if known is None else _Yardstick.of(known, joint)
+    return [
+        _board_row(panel, series, row, _values(series, row, scores, joint, yardstick))
+        for series in panel.series
+        for row in series.rows
+    ]
+
+
+@dataclass(frozen=True)
+class _Yardstick:
+    """The oracle as resampled: KL and reward by τ, (1 + P + R, T), and where it ends, in nats."""
+
+    kl: Floats
+    reward: Floats
+    end: float
+
+    @classmethod
+    def of(cls, oracle: Oracle, joint: Joint) -> "_Yardstick":
+        return cls(joint.means(oracle.kl), joint.means(oracle.reward), oracle.end)
+
+
+def _board_row(panel: Panel, series: Series, row: Row, values: Mapping[str, Value]) -> BoardRow:
+    records = [stored.record for stored in row.stored]
+    unscored: dict[str, int] = {}
+    for record in records:
+        for name, metric in record.metrics.items():
+            unscored[name] = unscored.get(name, 0) + sum(metric.unscored.values())
+    return BoardRow(
+        key=records[0].cell[:12],
+        task=panel.task,
+        model=panel.model,
+        architecture=panel.architecture,
+        method=series.label,
+        strength=row.strength,
+        strength_name=records[0].strength_name,
+        seeds=tuple(record.spec.seed for record in records),
+        diverged=sum(record.status == "diverged" for record in records),
+        unmeasured=sum(not record.metrics for record in records),
+        values=values,
+        unscored={name: n for name, n in unscored.items() if n},
+        train_seconds=float(np.mean([record.cost.train_seconds for record in records])),
+        stability=_mean_stability([record.stability for record in records]),
+        command=records[0].command,
+    )
+
+
+def _mean_stability(of: Sequence[Mapping[str, float | None]]) -> dict[str, float]:
+    found: dict[str, list[float]] = {}
+    for one in of:
+        for name, value in one.items():
+            if value is not None:
+                found.setdefault(name, []).append(value)
+    return {name: float(np.mean(values)) for name, values in sorted(found.items())}
+
+
+def _values(
+    series: Series, row: Row, scores: PanelScores, joint: Joint, oracle: _Yardstick | None
+) -> dict[str, Value]:
+    """Every metric of a row, by the best interval that its data allow."""
+    records = [stored.record for stored in measured(row)]
+    terms = _terms(series, row, scores, joint)
+    names = sorted({name for record in records for name in record.metrics})
+    values: dict[str, Value] = {}
+    for name in names:
+        own = next(r.metrics[name] for r in records if name in r.metrics)
+        backend = own.backend
+        if name in terms:
+            found = _in_range(joint.contrast([terms[name]]).interval, own.unit)
+            values[name] = Value(found, len(records), int(terms[name].scored.sum()), backend)
+        elif (
+            value := _over_seeds([r.metrics[name].interval for r in records if name in r.metrics])
+        ) is not None:
+            values[name] = Value(_in_range(value[0], own.unit), value[1], None, backend)
+    if oracle is not None and _comparable(oracle, terms):
+        regret = _regret(oracle, terms["kl"], terms["reward"])
+        values["regret"] = Value(joint.contrast([regret]).interval, len(records), len(scores.prompts))
+    return values
+
+
+def _in_range(interval: Interval, unit: str) -> Interval:
+    """The interval without what no share or probability can be."""
+    if interval.low is None or interval.high is None or not unit.startswith(_BOUNDED):
+        return interval
+    return interval.model_copy(update={"low": max(interval.low, 0.0), "high": min(interval.high, 1.0)})
+
+
+def _terms(series: Series, row: Row, scores: PanelScores, joint: Joint) -> dict[str, Term]:
+    """Every metric of a row, (S, P) each, as resampled; all at once, which takes a fraction of the time."""
+    metrics = scores.metrics(row)
+    if not metrics:
+        return {}
+    tables = [scores.array(row, metric) for metric in metrics]
+    means = joint.means(np.concatenate(tables).T)
+    seeds = len(tables[0])
+    return {
+        metric: Term(
+            series.label,
+            1.0,
+            means[:, i * seeds : (i + 1) * seeds],
+            np.asarray(np.isfinite(table).any(axis=0)),
+        )
+        for i, (metric, table) in enumerate(zip(metrics, tables, strict=True))
+    }
+
+
+def _over_seeds(intervals: Sequence[Interval]) -> tuple[Interval, int] | None:
+    """The mean over seeds of a measure without a value per prompt; one seed keeps its own interval."""
+    points = [one.point for one in intervals if one.point is not None]
+    if not points:
+        return None
+    if len(points) == 1:
+        return next(one for one in intervals if one.point is not None), 1
+    return mean_of_checkpoints(intervals), len(points)
+
+
+def _comparable(oracle: _Yardstick, terms: Mapping[str, Term]) -> bool:
+    """Whether there is a regret to tell: the oracle can be trusted as far as the KL goes."""
+    return {"reward", "kl"} <= set(terms) and float(terms["kl"].seeds.mean()) <= oracle.end
+
+
+def _regret(oracle: _Yardstick, kl: Term, reward: Term) -> Term:
+    """The oracle's reward at each seed's KL less the seed's own."""
+    best = [reward_on(oracle.kl, oracle.reward, of) for of in kl.values.T]
+    return Term(kl.label, 1.0, np.stack(best, axis=1) - reward.values, reward.scored)

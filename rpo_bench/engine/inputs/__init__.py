@@ -1,0 +1,1 @@
+"""What a run starts from: base models, rows, prompts, methods and their strengths."""

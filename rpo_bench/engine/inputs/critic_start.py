@@ -1,0 +1,59 @@
+"""Whether a critic may start as a run's reward model: known when planning, before anything is trained."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from rpo_bench.engine.inputs.base_models import BaseModel, Trust
+from rpo_bench.engine.inputs.choices import Choice
+from rpo_bench.engine.inputs.rewards import PROXY, TRAIN_FLAG, parse_rewards, proxy_folder
+from rpo_bench.errors import UserError
+from rpo_bench.models.fetching import model_folder
+from rpo_bench.models.folder import read_json
+from rpo_bench.models.reward import LAYOUT_KEY
+from rpo_bench.tasks.task import Task
+from trainers.online import OnlineMethod
+
+
+def check_critic_start(
+    choices: Sequence[Choice], reward: str, task: Task, model: BaseModel, trust: Trust
+) -> None:
+    """Checks methods with ``critic_init=reward`` against a base model.
+
+    Args:
+        choices: The run's methods.
+        reward: ``TrainingSpec.reward``, one reward model where such a method is among them.
+        task: The task.
+        model: The base model.
+        trust: What is allowed.
+
+    Raises:
+        UserError: The reward model doesn't read the very tokens that the policy writes.
+    """
+    asking = [c for c in choices if isinstance(c.method, OnlineMethod) and c.method.critic_init == "reward"]
+    if not asking:
+        return
+    (part,) = parse_rewards(reward)
+    source = part.source
+    named = f"{TRAIN_FLAG} {source}"
+    folder = proxy_folder(task) if source == PROXY else model_folder(source.partition(":")[2], named).folder
+    why = _unlike(folder, model, trust)
+    if why is not None:
+        raise UserError(
+            f"{asking[0].spec.label}: a critic of {model.name} can't start as {named}, {why}: make a reward "
+            f"model of {model.name} by 'rpo-bench reward-model', or leave the option out."
+        )
+
+
+def _unlike(folder: Path, model: BaseModel, trust: Trust) -> str | None:
+    """How a reward model differs from what a critic has to be; None where it doesn't."""
+    from rpo_bench.models.loading import load_tokenizer
+
+    config = read_json(folder / "config.json")
+    if model.prompt_format is not None:
+        return "which reads prompts without their format"
+    if bool(config.get("is_encoder_decoder")) != model.is_encoder_decoder:
+        return "which is of another architecture"
+    if config.get(LAYOUT_KEY) != "appended":
+        return "which doesn't say that it reads a response right behind its prompt"
+    theirs, ours = (load_tokenizer(str(f), trust.trust_remote_code) for f in (folder, model.path))
+    return None if theirs.get_vocab() == ours.get_vocab() else "which reads other tokens"

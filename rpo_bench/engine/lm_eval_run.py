@@ -1,0 +1,120 @@
+"""A run's lm-eval tasks: on the base models first, then on every checkpoint; only what is missing."""
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from multiprocessing.context import BaseContext
+
+from rich.console import Console
+
+from rpo_bench.engine.execute import Runner, run_jobs
+from rpo_bench.engine.output import Output
+from rpo_bench.engine.plan.graph import cell_work, has_result
+from rpo_bench.engine.plan.plan import Plan, PlannedCell
+from rpo_bench.engine.pool.jobs import Job, Outcome
+from rpo_bench.engine.pool.worker import Done, Progress
+from rpo_bench.engine.work import HarnessWork
+from rpo_bench.lm_eval.find_tasks import Reader, check_tasks, loaded_tasks, task_manager
+from rpo_bench.lm_eval.schema import Asked
+from rpo_bench.lm_eval.stored import add_measured, missing, read_docs
+from rpo_bench.results.store import StoredRecord, cell_folder, read_record
+
+log = logging.getLogger(__name__)
+
+_PER_TASK = 5.0  # seconds; weighs the time left, nothing else
+
+
+def check_harness(asked: Asked, plan: Plan) -> Asked:
+    """The tasks one by one, checked against the plan's models; raises UserError when one can't be run."""
+    from rpo_bench.models.loading import load_tokenizer
+
+    around = plan.surroundings
+    tasks = loaded_tasks(asked.tasks, task_manager(asked.tasks, around.include_path))
+    readers = [
+        Reader.of(
+            model.name,
+            load_tokenizer(str(model.path), around.trust.trust_remote_code),
+            model.is_encoder_decoder,
+            model.context,
+            model.response_limit,
+        )
+        for model in plan.models
+    ]
+    check_tasks(tasks, readers)
+    for model in plan.models:
+        if model.prompt_format is not None and model.prompt_format.kind == "template":
+            log.warning(
+                "%s: lm-eval's tasks don't go through --prompt-format's text template; only chat formats "
+                "reach them.", model.name,
+            )  # fmt: skip
+    return asked.model_copy(update={"tasks": tuple(tasks)})
+
+
+def harness_run(
+    plan: Plan, output: Output, asked: Asked, runner: Runner, context: BaseContext, console: Console
+) -> Sequence[Outcome]:
+    """Runs the tasks on all measured cells that lack them; empty where nothing is left to do."""
+    jobs = harness_jobs(plan, output, asked, runner.threads)
+    return run_jobs(jobs, runner, context, console) if jobs else []
+
+
+def harness_jobs(plan: Plan, output: Output, asked: Asked, threads: int) -> list[Job]:
+    """One job per cell; a checkpoint's waits for its base model's, whose numbers it is paired with."""
+    bases = {cell.spec.model_hash: cell for cell in plan.cells if _is_base(cell)}
+    jobs: dict[str, Job] = {}
+    for cell in sorted(plan.cells, key=lambda cell: not _is_base(cell)):
+        if not has_result(output, cell.spec):
+            continue
+        record = read_record(cell_folder(output.results, cell.spec))
+        todo = missing(record, asked.tasks, asked)
+        if not todo or not record.metrics:  # a run that diverged has no checkpoint
+            continue
+        base = None if _is_base(cell) else bases.get(cell.spec.model_hash)
+        needed = _key(base) if base is not None else ""
+        work = HarnessWork(
+            cell=cell_work(plan, cell, output, threads),
+            asked=asked.model_copy(update={"tasks": tuple(todo)}),
+            base=None if base is None else cell_folder(output.resolved.results, base.spec),
+            include_path=plan.surroundings.include_path,
+        )
+        jobs[_key(cell)] = Job(
+            key=_key(cell),
+            cell=cell.spec.name,
+            phase="lm-eval",
+            log=output.log(cell.spec.name),
+            kind="shared" if base is None else "open",
+            needs=frozenset({needed} & jobs.keys()),
+            seconds=_PER_TASK * len(todo),
+            payload=("lm_eval", work),
+        )
+    return list(jobs.values())
+
+
+def _is_base(cell: PlannedCell) -> bool:
+    return cell.spec.strength is None and cell.checkpoint is None
+
+
+def _key(cell: PlannedCell) -> str:
+    return f"{cell.spec.hash}:lm_eval"
+
+
+def harness_stage(work: HarnessWork, report: Callable[[Progress], None]) -> Done:
+    """What a worker does: runs the tasks on one cell's model, and writes them into its result."""
+    from rpo_bench.lm_eval.harness import run_harness
+    from rpo_bench.models.hf import HFModel
+
+    begun = time.monotonic()
+    report(Progress("lm-eval"))
+    cell = work.cell
+    manager = task_manager(work.asked.tasks, work.include_path)
+    model = HFModel.load(
+        cell.policy,
+        allow_pickle=cell.trust.allow_pickle,
+        trust_remote_code=cell.trust.trust_remote_code,
+        loading=cell.spec.loading,
+    )
+    measured = run_harness(model.model, model.tokenizer, manager, work.asked, cell.spec.prompt_format)
+    folder = cell_folder(cell.output.results, cell.spec)
+    before = None if work.base is None else read_docs(work.base)
+    add_measured(StoredRecord(folder, read_record(folder)), measured, work.asked, before)
+    return Done(work_seconds=time.monotonic() - begun)

@@ -1,0 +1,156 @@
+"""Reference rewards for the oracle: the task's own, stored ones, or new samples of the reference policy."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from rpo_bench.engine.inputs.base_models import BaseModel, Trust, find_model
+from rpo_bench.engine.inputs.dataset import task_identity
+from rpo_bench.engine.inputs.rewards import evaluation_reward
+from rpo_bench.engine.plan.plan import own_models
+from rpo_bench.errors import UserError
+from rpo_bench.metrics.protocol import Unscored
+from rpo_bench.metrics.reward import Reward
+from rpo_bench.models.protocol import Generation, Model
+from rpo_bench.results.samples import StoredSample, stored_sample
+from rpo_bench.spec.schema import Decoding, EvaluationSpec
+from rpo_bench.stats.oracle import Floats
+from rpo_bench.tasks.oracle_files import (
+    oracle_file,
+    oracle_identity,
+    read_rewards,
+    task_rewards,
+    write_rewards,
+)
+from rpo_bench.tasks.task import Task
+
+#: Fewest samples per prompt that an oracle is made of when they are drawn for it.
+FEWEST = 32
+_BATCH = 256
+_ROUND = 64  # samples per prompt that are generated at a time
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What reference rewards are wanted.
+
+    Attributes:
+        model: One of the task's models by name, or a folder.
+        results: Where they are stored beside results.
+        samples: Per prompt; None: those that there are.
+        reward: As ``--reward``; None: the task's own.
+        seed: Of the sampling.
+        trust: What is allowed when the model is loaded.
+    """
+
+    model: str
+    results: Path
+    samples: int | None
+    reward: str | None
+    seed: int
+    trust: Trust
+
+
+@dataclass(frozen=True)
+class ReferenceRewards:
+    """Rewards (P, N) with the prompts' identities and where they come from."""
+
+    rewards: Floats
+    prompts: tuple[str, ...]
+    model: str
+    source: str
+
+
+def reference_rewards(
+    task: Task, asked: Asked, progress: Callable[[int, int], None] | None = None
+) -> ReferenceRewards:
+    """The task's own reference rewards, stored ones, or new ones, which are stored.
+
+    New ones are drawn where there are none, or fewer than asked for.
+
+    Args:
+        task: The task.
+        asked: What is wanted.
+        progress: Called with (samples done, samples in all) per prompt.
+
+    Raises:
+        UserError: There are none and none were asked for, or they can't be drawn.
+    """
+    evaluation = EvaluationSpec(reward=asked.reward)
+    model = find_model(asked.model, own_models(task), asked.trust, None)
+    if asked.reward is None and model.name in task.spec.reference_samples:
+        rewards, prompts = task_rewards(task, model.name)
+        if asked.samples is None or asked.samples <= rewards.shape[1]:
+            return _first(rewards, prompts, model.name, "the task's reference samples", asked.samples)
+    identity = oracle_identity(task_identity(task, evaluation), model.hash)
+    file = oracle_file(asked.results, task.spec.name, model.name, identity)
+    if file.is_file():
+        rewards, prompts = read_rewards(file, str(file))
+        if asked.samples is None or asked.samples <= rewards.shape[1]:
+            return _first(rewards, prompts, model.name, f"stored in {file}", asked.samples)
+    if asked.samples is None:
+        raise UserError(
+            f"The task '{task.spec.name}' has no reference samples for '{model.name}': say with --samples "
+            "how many to draw for each prompt (1024 are good; 256 will do)."
+        )
+    if asked.samples < FEWEST:
+        raise UserError(f"--samples {asked.samples}: an oracle needs {FEWEST} per prompt at least.")
+    rewards = _draw(task, model, evaluation, asked, progress)
+    prompts = tuple(prompt.prompt_id for prompt in task.heldout)
+    write_rewards(file, rewards, prompts)
+    return ReferenceRewards(rewards, prompts, model.name, f"sampled, and stored in {file}")
+
+
+def _first(
+    rewards: Floats, prompts: tuple[str, ...], model: str, source: str, samples: int | None
+) -> ReferenceRewards:
+    return ReferenceRewards(rewards[:, :samples], prompts, model, source)
+
+
+def _draw(
+    task: Task,
+    model: BaseModel,
+    evaluation: EvaluationSpec,
+    asked: Asked,
+    progress: Callable[[int, int], None] | None,
+) -> Floats:
+    """Samples the reference policy ancestrally and scores what it says, (P, N)."""
+    function = evaluation_reward(task, evaluation, asked.trust)
+    if function is None:
+        raise UserError(f"The task '{task.spec.name}' has no reward: name one with --reward.")
+    from rpo_bench.models.hf import HFModel
+
+    trust = asked.trust
+    policy = HFModel.load(
+        model.path, allow_pickle=trust.allow_pickle, trust_remote_code=trust.trust_remote_code
+    )
+    metric = Reward(function)
+    total = asked.samples or 0
+    columns = []
+    for done in range(0, total, _ROUND):
+        count = min(_ROUND, total - done)
+        columns.append(_round(task, policy, metric, count, [asked.seed, done]))
+        if progress is not None:
+            progress(done + count, total)
+    return np.concatenate(columns, axis=1)
+
+
+def _round(task: Task, policy: Model, metric: Reward, count: int, seed: list[int]) -> Floats:
+    decoding = Decoding(max_new_tokens=task.spec.max_new_tokens)
+    own = int(np.random.default_rng(seed).integers(2**31))  # far from the seeds that evaluations use
+    drawn = policy.generate(task.heldout, count, decoding, own, _BATCH)
+    prompts = [prompt for prompt in task.heldout for _ in range(count)]
+    scores = metric.score(prompts, [_stored(one) for one in drawn])
+    for prompt, score in zip(prompts, scores, strict=True):
+        if isinstance(score, Unscored):
+            raise UserError(
+                f"A sample of prompt '{prompt.prompt_id}' has no reward ({score.reason}): the oracle is a "
+                "statement about all of them."
+            )
+    return np.array(scores, dtype=np.float64).reshape(len(task.heldout), count)
+
+
+def _stored(generation: Generation) -> StoredSample:
+    return stored_sample(generation)

@@ -1,0 +1,226 @@
+"""The plan of an evaluation: finished checkpoints, each with the base model that it is measured against."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from rpo_bench.engine.inputs.base_models import BaseModel, Use, find_model
+from rpo_bench.engine.inputs.dataset import task_identity
+from rpo_bench.engine.inputs.examples import check_heldout, collected_warnings, tokenizer_of
+from rpo_bench.engine.inputs.heldout import fitting_task
+from rpo_bench.engine.inputs.rewards import check_proxy, try_evaluation_reward
+from rpo_bench.engine.inputs.sampling_checks import check_address, check_backend
+from rpo_bench.engine.output import read_yaml
+from rpo_bench.engine.plan.plan import (
+    Plan,
+    PlannedCell,
+    Surroundings,
+    check_evaluation,
+    new_tokens,
+    own_models,
+    reference_cell,
+)
+from rpo_bench.errors import UserError
+from rpo_bench.files.hashing import hash_file, hash_folder
+from rpo_bench.methods.registry import resolve_method
+from rpo_bench.models.fetching import model_folder, shown_name
+from rpo_bench.models.folder import check_adapter_folder, check_model_folder, has_tokenizer, is_adapter
+from rpo_bench.models.hub import is_hub_name
+from rpo_bench.spec.schema import CellSpec, GenerationSpec, MethodSpec, PromptFormat, RunSpec
+from rpo_bench.tasks.task import Task, load_task
+
+
+@dataclass(frozen=True)
+class Finished:
+    """What is to be measured.
+
+    Attributes:
+        checkpoints: folders.
+        reference: what ``--reference`` was given, or None.
+    """
+
+    checkpoints: tuple[Path, ...]
+    reference: str | None
+
+
+def plan_evaluation(spec: RunSpec, finished: Finished, around: Surroundings) -> Plan:
+    """Plans the measurement of finished checkpoints and of their base models.
+
+    Raises:
+        UserError: a checkpoint, its reference or the task can't be used.
+    """
+    if spec.evaluation.prompts != "test":
+        raise UserError(
+            "Finished checkpoints are measured on the task's held-out prompts: leave out --eval-prompts, and "
+            "give an --output-path that no tuning was run in."
+        )
+    check_address(spec.generation)
+    check_evaluation(spec, around.trust)
+    task = load_task(spec.task, around.include_path)
+    check_proxy(task, around.trust)
+    try_evaluation_reward(spec.evaluation, task, around.trust)
+    found: list[tuple[Path, CellSpec | None, BaseModel]] = []
+    warnings: list[str] = []
+    for given in finished.checkpoints:
+        checkpoint = _folder(given)
+        check_checkpoint(checkpoint, around)
+        origin = own_spec(checkpoint)
+        name = finished.reference or _reference_name(checkpoint, origin, task, warnings)
+        use = replace(Use.of(spec), flag=_named_by(checkpoint, finished.reference))
+        kept = None if origin is None or spec.prompt_format is not None else origin
+        if kept is not None:  # as it was trained
+            use = replace(use, prompt_format="none")
+        model = find_model(name, own_models(task), around.trust, around.work / "cache", use)
+        if kept is not None:
+            model = replace(model, prompt_format=kept.prompt_format)
+        _check_tokens(checkpoint, model, around)
+        found.append((checkpoint, origin, model))
+    models: dict[tuple[str, PromptFormat | None], BaseModel] = {}
+    for _, _, model in found:
+        models.setdefault((model.hash, model.prompt_format), model)
+    task = _fitting(task, tuple(models.values()), spec, around, warnings)
+    task_hash = task_identity(task, spec.evaluation)
+    cells = [
+        _cell(checkpoint, origin, reference_cell(spec, task, task_hash, model), spec.generation)
+        for checkpoint, origin, model in found
+    ]
+    check_backend(spec, {model.name: model.architecture for model in models.values()}, trains=False)
+    references = [reference_cell(spec, task, task_hash, model) for model in models.values()]
+    distinct = {cell.spec.hash: cell for cell in [*references, *cells]}
+    return Plan(spec, task, {}, tuple(models.values()), (), tuple(distinct.values()), tuple(warnings), around)
+
+
+def _folder(given: Path) -> Path:
+    """The checkpoint's folder, or the local copy of the model ``ORG/NAME[@REVISION]`` of the hub."""
+    if given.exists() or not is_hub_name(str(given).partition("@")[0]):
+        return given
+    return model_folder(str(given), str(given)).folder
+
+
+def _named_by(checkpoint: Path, reference: str | None) -> str:
+    """What named the base model, for messages."""
+    if reference is None and is_adapter(checkpoint):
+        return f"The adapter in {checkpoint} stands on"
+    return "--reference"
+
+
+def check_checkpoint(folder: Path, around: Surroundings) -> None:
+    """Checks that a checkpoint folder is whole and can write text; raises UserError otherwise."""
+    if is_adapter(folder):
+        check_adapter_folder(folder, around.trust.allow_pickle)
+    else:
+        check_model_folder(folder, around.trust.allow_pickle)
+        from rpo_bench.models.loading import load_config
+
+        load_config(str(folder), around.trust.trust_remote_code)
+
+
+def own_spec(checkpoint: Path) -> CellSpec | None:
+    """The identity of a checkpoint that ``train`` or ``train-and-eval`` made; None for any other."""
+    folder = checkpoint.resolve().parent
+    if checkpoint.resolve().name != "checkpoint" or not (folder / "fit.json").is_file():
+        return None
+    try:
+        return CellSpec.model_validate(read_yaml(folder / "spec.yaml"))
+    except (ValidationError, UserError):
+        return None
+
+
+def _cell(
+    checkpoint: Path, origin: CellSpec | None, reference: PlannedCell, generation: GenerationSpec
+) -> PlannedCell:
+    """The checkpoint's cell: under the method that made it, or under its folder's name."""
+    base = reference.spec
+    if (
+        origin is not None
+        and origin.model_hash == base.model_hash
+        and origin.prompt_format == base.prompt_format
+    ):
+        kept = {
+            "task": base.task,
+            "task_hash": base.task_hash,
+            "evaluation": base.evaluation,
+            "loading": base.loading,
+            "generation": generation,
+        }
+        spec = origin.model_copy(update={**kept, "model_path": base.model_path, "model": base.model})
+        method = resolve_method(spec.method, spec.strength)
+        return PlannedCell(spec, method.strength_name, reference.model, 0.0, checkpoint.resolve())
+    resolved = checkpoint.resolve()
+    own = shown_name(resolved).rpartition("/")[2].partition("@")[0]  # of one from the hub without its commit
+    name = resolved.parent.name if resolved.name == "checkpoint" else own
+    identity = MethodSpec(name=name, source=hash_folder(checkpoint)[:16])
+    spec = base.model_copy(update={"method": identity, "strength": 0.0, "generation": generation})
+    return PlannedCell(spec, "", reference.model, 0.0, resolved)
+
+
+def _reference_name(checkpoint: Path, origin: CellSpec | None, task: Task, warnings: list[str]) -> str:
+    """What a checkpoint is measured against when nobody says."""
+    if origin is not None:
+        known = own_models(task)
+        return origin.model if origin.model in known else origin.model_path
+    if is_adapter(checkpoint):
+        return check_adapter_folder(checkpoint, allow_pickle=True)
+    same = [name for name, folder in own_models(task).items() if _tokenizer(folder) == _tokenizer(checkpoint)]
+    same = [name for name in same if _kind(own_models(task)[name]) == _kind(checkpoint)]
+    if len(same) != 1:
+        raise UserError(
+            f"{checkpoint}: say with --reference which base model it was trained from, as KL is measured "
+            "against that."
+        )
+    warnings.append(f"{checkpoint} is measured against '{same[0]}', the task's model with its tokenizer.")
+    return same[0]
+
+
+def _tokenizer(folder: Path) -> str:
+    file = folder / "tokenizer.json"
+    return hash_file(file) if file.is_file() else str(folder)
+
+
+def _kind(folder: Path) -> Any:
+    """Whether a model folder's config says encoder-decoder; None without a config."""
+    file = folder / "config.json"
+    return read_yaml(file).get("is_encoder_decoder", False) if file.is_file() else None
+
+
+def _fitting(
+    task: Task, models: tuple[BaseModel, ...], spec: RunSpec, around: Surroundings, warnings: list[str]
+) -> Task:
+    """The task with the prompts that the models have room for; raises UserError where one has none."""
+    limit = new_tokens(spec, task)
+    with collected_warnings() as said:
+        task = fitting_task(task, models, limit, spec.data.long, (around.trust, around.work))
+        for model in models:
+            check_heldout(task.heldout, model, tokenizer_of(model, around.trust), limit, task.spec.name)
+    warnings += said
+    return task
+
+
+def _check_tokens(checkpoint: Path, model: BaseModel, around: Surroundings) -> None:
+    """Checks that both speak in the same tokens, and that an adapter suits its base."""
+    from rpo_bench.models.loading import load_tokenizer
+
+    trust = around.trust.trust_remote_code
+    theirs = load_tokenizer(str(model.path), trust)
+    ours = load_tokenizer(str(_tokenizer_folder(checkpoint, model, around)), trust)
+    if ours.get_vocab() != theirs.get_vocab():
+        raise UserError(
+            f"{checkpoint} has another tokenizer than its reference {model.path}: KL is measured on the "
+            "tokens that were sampled, so both must have the same. Give the right one with --reference."
+        )
+
+
+def _tokenizer_folder(checkpoint: Path, model: BaseModel, around: Surroundings) -> Path:
+    """Where the checkpoint's tokenizer is: of an adapter often beside its base model, which must suit it."""
+    if not is_adapter(checkpoint):
+        return checkpoint
+    from rpo_bench.models.adapters import adapter_base, check_adapter_fits
+
+    base = adapter_base(checkpoint, around.trust.allow_pickle)
+    folder = model.path
+    if base not in (model.hub, str(model.path)):
+        folder = model_folder(base, f"The adapter in {checkpoint} stands on {base}").folder
+    check_adapter_fits(checkpoint, folder, around.trust.trust_remote_code)
+    return checkpoint if has_tokenizer(checkpoint) else folder

@@ -1,0 +1,100 @@
+"""What a spec file says of the paper that it follows: settings, deviations, and how large everything is."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, ValidationError
+
+from rpo_bench.engine.inputs.choices import choose
+from rpo_bench.engine.plan.pricing import Gpu, ModelSize, Price, Workload, price, size_of_folder
+from rpo_bench.errors import UserError
+from rpo_bench.spec.presets import PAPER
+from rpo_bench.spec.schema import Frozen, RunSpec, Settings
+from rpo_bench.tasks.task import load_task
+
+
+class Paper(Settings):
+    """The section ``paper`` of a preset."""
+
+    citation: str
+    settings: tuple[str, ...] = Field((), description="what the paper says, as far as it is known to us")
+    deviations: tuple[str, ...] = Field((), description="where this spec does otherwise, and why")
+    workload: Workload
+
+
+class PricedCells(Frozen):
+    """The cells of one method on one model."""
+
+    model: str
+    method: str
+    cells: int
+    hours_each: float
+    hours: float
+
+
+def paper_of(layers: Sequence[Mapping[str, Any]]) -> Paper | None:
+    """The topmost layer's section, where one has it; raises UserError when it can't be used."""
+    found = [layer[PAPER] for layer in layers if PAPER in layer]
+    if not found:
+        return None
+    try:
+        return Paper.model_validate(found[-1])
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(str(part) for part in first["loc"])
+        raise UserError(f"The section '{PAPER}' can't be used: {name}: {first['msg']}.") from error
+
+
+def priced(spec: RunSpec, paper: Paper, gpu: Gpu, include_path: Path | None = None) -> list[PricedCells]:
+    """What every method on every model takes; a last line per model is what its cells share.
+
+    Args:
+        spec: the run.
+        paper: tokens, and sizes of models that aren't there.
+        gpu: what it runs on.
+        include_path: a folder of further tasks.
+
+    Raises:
+        UserError: a method is unknown, or a model's size.
+    """
+    choices, load = choose(spec), paper.workload
+    run = {
+        "steps": spec.training.steps,
+        "batch_size": spec.training.batch_size,
+        "n_samples": spec.evaluation.n_samples,
+    }
+    limited = load.model_copy(update={"heldout": min(load.heldout, spec.evaluation.limit or load.heldout)})
+    rates = max(1, len(spec.learning_rates))
+    lines = []
+    own = load_task(spec.task, include_path).model_folder
+    for model in spec.models:
+        size = _size(model, own(model) or Path(model), load)
+        reference = price(None, size, limited, run, gpu)
+        lines.append(_line(model, "reference", 1, reference))
+        shared = 0.0
+        for choice in choices:
+            one = price(choice.method, size, limited, run, gpu)
+            shared = max(shared, one.shared)
+            lines.append(
+                _line(model, choice.spec.label, len(choice.strengths) * len(spec.seeds) * rates, one)
+            )
+        if shared:
+            lines.append(_line(model, "reference log-probs", 1, Price(shared, 0.0, 0.0)))
+    return lines
+
+
+def _line(model: str, method: str, cells: int, one: Price) -> PricedCells:
+    each = one.train + one.measure
+    return PricedCells(model=model, method=method, cells=cells, hours_each=each, hours=cells * each)
+
+
+def _size(model: str, folder: Path, load: Workload) -> ModelSize:
+    if model in load.models:
+        return load.models[model]
+    if (folder / "config.json").is_file():
+        return size_of_folder(folder)
+    raise UserError(
+        f"--dry-run: how large '{model}' is isn't known: name a folder with its config.json, or add it to "
+        f"{PAPER}.workload.models in a --config."
+    )

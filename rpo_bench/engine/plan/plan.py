@@ -1,0 +1,335 @@
+"""From what is asked for to the cells that answer it; what can't work is refused here, before any work."""
+
+import importlib.util
+import itertools
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+from rpo_bench.data.convert import prompts_of
+from rpo_bench.data.row import Prompt
+from rpo_bench.engine.inputs.ad_hoc import ad_hoc_task
+from rpo_bench.engine.inputs.base_models import BaseModel, Trust, Use, find_models
+from rpo_bench.engine.inputs.choices import Choice, check_needs, choose
+from rpo_bench.engine.inputs.critic_start import check_critic_start
+from rpo_bench.engine.inputs.dataset import (
+    AD_HOC,
+    TrainingData,
+    read_training_data,
+    task_identity,
+)
+from rpo_bench.engine.inputs.examples import (
+    check_heldout,
+    collected_warnings,
+    examples_file,
+    load_examples,
+    make_examples,
+    save_examples,
+    tokenizer_of,
+)
+from rpo_bench.engine.inputs.heldout import fitting_task, shortened
+from rpo_bench.engine.inputs.rewards import (
+    EVAL_FLAG,
+    GOLD,
+    check_proxy,
+    check_source,
+    check_training_reward,
+    training_identity,
+    try_evaluation_reward,
+)
+from rpo_bench.engine.inputs.sampling_checks import check_backend
+from rpo_bench.engine.inputs.strengths import distinct_strengths
+from rpo_bench.engine.inputs.tuning_prompts import for_tuning
+from rpo_bench.engine.output import Identity
+from rpo_bench.engine.stages.rollouts import prompts_file, save_prompts
+from rpo_bench.errors import UserError
+from rpo_bench.files.atomic import atomic_file
+from rpo_bench.files.hashing import hash_json
+from rpo_bench.files.plain_data import shown_name
+from rpo_bench.metrics.toxicity.choose import toxicity_metric
+from rpo_bench.spec.schema import CellSpec, DataSpec, MethodSpec, RunSpec, TrainingSpec, tuned_key
+from rpo_bench.tasks.task import Task, load_task
+from trainers.objective import Need
+from trainers.tracking import check_trackers
+
+log = logging.getLogger(__name__)
+
+#: The method that results name for the base model itself, measured as every checkpoint is.
+REFERENCE = MethodSpec(name="reference")
+
+#: Relative cost of a step, beside that of SFT.
+_STEP_COST = {Need.VALUE: 0.5, Need.KL_PARTNER: 0.4}
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What a plan needs to know beyond the spec; none of it changes a result.
+
+    Attributes:
+        work: where tokenised rows and tasks made of files are written.
+        include_path: a folder of further tasks.
+        trust: what is allowed when models are loaded.
+    """
+
+    work: Path
+    include_path: Path | None = None
+    trust: Trust = field(default_factory=Trust)
+
+
+@dataclass(frozen=True)
+class PlannedCell:
+    """A cell with what isn't part of its identity.
+
+    Attributes:
+        spec: the identity.
+        strength_name: what its strength is called; "" for the reference.
+        model: the base model.
+        step_cost: how much a training step takes, beside one of SFT; 0 where nothing is trained.
+        checkpoint: a finished checkpoint to be measured instead of training one.
+    """
+
+    spec: CellSpec
+    strength_name: str
+    model: BaseModel
+    step_cost: float
+    checkpoint: Path | None = None
+
+    @property
+    def trained(self) -> bool:
+        """Whether there is something to train."""
+        return self.step_cost > 0
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that a run will do; ``data`` is by model name."""
+
+    spec: RunSpec
+    task: Task
+    data: Mapping[str, TrainingData]
+    models: tuple[BaseModel, ...]
+    choices: tuple[Choice, ...]
+    cells: tuple[PlannedCell, ...]
+    warnings: tuple[str, ...]
+    surroundings: Surroundings
+
+    @property
+    def identity(self) -> Identity:
+        """What the names in the spec stand for."""
+        return Identity(
+            task=self.task.spec.name,
+            task_hash=self.cells[0].spec.task_hash,
+            data={name: data.hash for name, data in self.data.items()},
+            models={model.name: model.hash for model in self.models},
+            formats={m.name: m.prompt_format.hash for m in self.models if m.prompt_format is not None},
+        )
+
+
+def plan_run(spec: RunSpec, surroundings: Surroundings) -> Plan:
+    """Plans every cell of a run and checks that it can be done.
+
+    Raises:
+        UserError: anything that is unknown, missing, unusable or can't fit together.
+    """
+    choices = choose(spec)
+    check_trackers(spec.training.report_to)
+    with collected_warnings() as warnings:
+        check_evaluation(spec, surroundings.trust)
+        task, data, models = _materials(spec, surroundings)
+        if spec.evaluation.prompts == "tuning":
+            task, data = for_tuning(task, data, surroundings.work)
+            limits = (new_tokens(spec, task), spec.data.long)
+            task = fitting_task(task, models, *limits, (surroundings.trust, surroundings.work))
+        check_proxy(task, surroundings.trust)
+        warnings += check_training_reward(choices, spec, task, surroundings.trust)
+        try_evaluation_reward(spec.evaluation, task, surroundings.trust)
+        check_backend(spec, {model.name: model.architecture for model in models}, trains=True)
+        for model in models:
+            _check_adapters(spec.training, model, surroundings.trust)
+            rows = data[model.name]
+            warnings += check_needs(choices, rows.rows, rows.where)
+            check_critic_start(choices, spec.training.reward, task, model, surroundings.trust)
+            _tokenise(spec, task, rows, model, surroundings)
+    warnings += _check_tuned(spec, task, choices, models)
+    task_hash = task_identity(task, spec.evaluation)
+    cells = [reference_cell(spec, task, task_hash, model) for model in models]
+    for model, choice in itertools.product(models, choices):
+        rows = data[model.name]
+        own, notes = distinct_strengths(
+            choice, partial(load_examples, examples_of(spec, rows, model, surroundings))
+        )
+        warnings += notes
+        cells += planned_cells(spec, task, task_hash, rows, model, own)
+    return Plan(
+        spec, task, data, tuple(models), tuple(choices), tuple(cells), tuple(dict.fromkeys(warnings)),
+        surroundings,
+    )  # fmt: skip
+
+
+def check_evaluation(spec: RunSpec, trust: Trust) -> None:
+    """Checks what the evaluation names: reward and toxicity backend."""
+    if spec.evaluation.reward is not None:
+        check_source(spec.evaluation.reward, EVAL_FLAG, trust)
+    if spec.evaluation.toxicity != "profanity":
+        toxicity_metric(
+            spec.evaluation.toxicity, trust.allow_pickle
+        )  # loaded once now, not first after hours
+    elif importlib.util.find_spec("profanity_check") is None:
+        log.warning(
+            "Toxicity will be unscored: install its classifier by pip install 'rpo-bench[profanity]'."
+        )
+
+
+def _check_adapters(training: TrainingSpec, model: BaseModel, trust: Trust) -> None:
+    """Checks that a model has the layers that adapters are asked for."""
+    if training.lora is not None and training.lora.target_modules is not None:
+        from rpo_bench.models.adapters import check_targets
+
+        check_targets(model.path, training.lora.target_modules, model.name, trust.trust_remote_code)
+
+
+def new_tokens(spec: RunSpec, task: Task) -> int:
+    """How many tokens a response may have."""
+    return spec.evaluation.decoding.max_new_tokens or task.spec.max_new_tokens
+
+
+def own_models(task: Task) -> dict[str, Path]:
+    """The task's own base models: name → folder."""
+    return {name: task.folder / folder for name, folder in task.spec.models.items()}
+
+
+def _materials(spec: RunSpec, around: Surroundings) -> tuple[Task, dict[str, TrainingData], list[BaseModel]]:
+    """The task, the rows by model name, and the base models."""
+    cache = around.work / "cache"
+    if not spec.task.startswith(AD_HOC):
+        task = load_task(spec.task, around.include_path)
+        models = find_models(spec.models, own_models(task), around.trust, cache, Use.of(spec))
+        rows = {model.name: read_training_data(spec, task, model.name) for model in models}
+        limits = (new_tokens(spec, task), spec.data.long)
+        return fitting_task(task, models, *limits, (around.trust, around.work)), rows, models
+    models = find_models(spec.models, {}, around.trust, cache, Use.of(spec))
+    task, data = ad_hoc_task(spec, models, around.trust, around.work)
+    return task, dict.fromkeys((model.name for model in models), data), models
+
+
+def examples_of(spec: RunSpec, data: TrainingData, model: BaseModel, around: Surroundings) -> Path:
+    """Where the tokenised rows of a model are."""
+    return examples_file(around.work / "cache", model.hash, data.hash, spec.data.long, model.prompt_format)
+
+
+def _tokenise(spec: RunSpec, task: Task, data: TrainingData, model: BaseModel, around: Surroundings) -> None:
+    """Makes the tokenised rows of a model, and checks that its prompts fit, unless both were done before."""
+    file = examples_of(spec, data, model, around)
+    limit = new_tokens(spec, task)
+    key = [model.hash, task.hash, limit, *([] if model.prompt_format is None else [model.prompt_format.hash])]
+    fits = file.with_name(f"fits-{hash_json(key)[:32]}")
+    if file.is_file() and fits.is_file() and prompts_file(file).is_file():
+        return
+    tokenizer = tokenizer_of(model, around.trust)
+    check_heldout(task.heldout, model, tokenizer, limit, task.spec.name)
+    prompts: Sequence[Prompt] = prompts_of(data.rows)
+    if spec.data.long == "truncate":
+        prompts = shortened(prompts, model, tokenizer, limit, "training")
+    save_prompts(file, prompts)
+    save_examples(file, make_examples(data, model, spec.data, tokenizer))
+    with atomic_file(fits) as mark:
+        mark.touch()
+
+
+def reference_cell(spec: RunSpec, task: Task, task_hash: str, model: BaseModel) -> PlannedCell:
+    """The base model itself, measured as its descendants are; the same for any data and training."""
+    identity = CellSpec(
+        task=task.spec.name,
+        task_hash=task_hash,
+        data=DataSpec(),
+        data_hash="",
+        model=model.name,
+        model_path=str(model.path),
+        model_hash=model.hash,
+        method=REFERENCE,
+        strength=None,
+        seed=0,
+        training=TrainingSpec(),
+        evaluation=spec.evaluation,
+        prompt_format=model.prompt_format,
+        loading=model.loading,
+        generation=spec.generation.of_references,
+    )
+    return PlannedCell(identity, "", model, 0.0)
+
+
+def usual_rate(spec: RunSpec, task: Task, choice: Choice, model: str) -> float:
+    """The learning rate where none is swept: the run's, else the tuned one, the task's, the method's own."""
+    rates = {"*": choice.method.default_learning_rate, **task.spec.learning_rates}
+    tuned = {} if spec.tuned is None else spec.tuned.rates
+    usual = rates.get(choice.spec.name, rates["*"])
+    return spec.training.learning_rate or tuned.get(tuned_key(choice.spec.label, model), usual)
+
+
+def _check_tuned(
+    spec: RunSpec, task: Task, choices: Sequence[Choice], models: Sequence[BaseModel]
+) -> list[str]:
+    """Checks that tuned learning rates belong to this run; returns warnings of what they don't say.
+
+    Raises:
+        UserError: they are another task's, or another setting says the learning rate as well.
+    """
+    tuned = spec.tuned
+    if tuned is None:
+        return []
+    if spec.training.learning_rate is not None or spec.learning_rates:
+        raise UserError("--tuned says which learning rates: leave out learning_rate and learning_rates.")
+    if tuned.task != task.spec.name:
+        raise UserError(f"The tuned file is of the task '{shown_name(tuned.task)}', not '{task.spec.name}'.")
+    warnings = []
+    if tuned.steps != spec.training.steps:
+        warnings.append(
+            f"The learning rates were tuned with {tuned.steps} steps; this run has {spec.training.steps}."
+        )
+    keys = [tuned_key(choice.spec.label, model.name) for model in models for choice in choices]
+    if missing := [key for key in keys if key not in tuned.rates]:
+        names, known = ", ".join(missing), ", ".join(sorted(tuned.rates))
+        warnings.append(
+            f"The tuned file says nothing of {names}: usual learning rates are used there. It has {known}."
+        )
+    return warnings
+
+
+def planned_cells(
+    spec: RunSpec, task: Task, task_hash: str, data: TrainingData, model: BaseModel, choice: Choice
+) -> Iterator[PlannedCell]:
+    """All cells of one method on one model: its strengths × learning rates × budgets × seeds."""
+    swept = spec.learning_rates or (usual_rate(spec, task, choice, model.name),)
+    cost = 1.0 + sum(_STEP_COST.get(need, 0.0) for need in choice.method.needs)
+    online = Need.ROLLOUTS in choice.method.needs
+    reward = spec.training.reward if online else GOLD
+    learnt = training_identity(reward, task, task_hash)
+    world_hash = hash_json([learnt, new_tokens(spec, task)]) if online else None
+    axes = (choice.strengths, swept, dict.fromkeys(spec.budgets), spec.seeds)
+    for strength, learning_rate, budget, seed in itertools.product(*axes):
+        training = {
+            "learning_rate": learning_rate,
+            "steps": spec.training.steps * budget,
+            "reward": reward,
+        }
+        identity = CellSpec(
+            task=task.spec.name,
+            task_hash=task_hash,
+            data=spec.data,
+            data_hash=data.hash,
+            world_hash=world_hash,
+            model=model.name,
+            model_path=str(model.path),
+            model_hash=model.hash,
+            method=choice.spec,
+            strength=strength,
+            seed=seed,
+            training=spec.training.model_copy(update=training),
+            evaluation=spec.evaluation,
+            prompt_format=model.prompt_format,
+            loading=model.loading,
+            generation=spec.generation,
+        )
+        yield PlannedCell(identity, choice.method.strength_name, model, cost)

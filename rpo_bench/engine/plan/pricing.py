@@ -1,0 +1,142 @@
+"""What a matrix would cost on GPUs, from parameters and tokens alone: nothing is loaded, fetched or run.
+
+The model (docs/paper-presets.md): a forward pass takes 2 floating-point operations per parameter and
+token, a backward pass 4; attention's own products and the embeddings' look-up aren't counted. In an
+encoder-decoder the encoder's parameters work on prompt tokens, the others on response tokens. Training and
+log-probabilities run at ``mfu`` of the GPU's peak, sampling token by token at ``decode_mfu``.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field
+
+from rpo_bench.errors import UserError, did_you_mean
+from rpo_bench.spec.schema import Settings
+from trainers.objective import Method, Need
+
+#: Peak of dense bf16 products in floating-point operations per second, by the makers' data sheets.
+PEAKS: Mapping[str, float] = {"a100": 312e12, "h100": 989e12, "h200": 989e12, "l4": 121e12, "l40s": 362e12}
+_FORWARD, _TRAIN = 2.0, 6.0  # per parameter and token
+
+
+class ModelSize(Settings):
+    """How large a model is, in parameters that work on tokens (a tied output layer counts once)."""
+
+    parameters: int = Field(ge=1, description="all but a look-up table of embeddings")
+    encoder: int = Field(0, ge=0, description="of these, the encoder's: they see the prompt alone")
+
+    def work(self, prompt: float, response: float) -> float:
+        """Parameters × tokens of one forward pass."""
+        if self.encoder:
+            return self.encoder * prompt + (self.parameters - self.encoder) * response
+        return self.parameters * (prompt + response)
+
+
+class Workload(Settings):
+    """What the data are like, in tokens."""
+
+    models: dict[str, ModelSize] = Field(default_factory=dict, description="by the name in the spec's models")
+    rows: int = Field(ge=1, description="training rows, whose reference log-probs are computed once")
+    heldout: int = Field(ge=1, description="prompts to measure on")
+    prompt_tokens: float = Field(gt=0, description="mean")
+    response_tokens: float = Field(gt=0, description="mean, logged and sampled")
+
+
+@dataclass(frozen=True)
+class Gpu:
+    """What it runs on.
+
+    Attributes:
+        name: a key of ``PEAKS``.
+        mfu: share of the peak that training reaches.
+        decode_mfu: share that sampling reaches.
+    """
+
+    name: str = "a100"
+    mfu: float = 0.35
+    decode_mfu: float = 0.05
+
+    def __post_init__(self) -> None:
+        """Checks name and shares; raises UserError."""
+        if self.name not in PEAKS:
+            raise UserError(f"--gpu {self.name}: its peak isn't known.{did_you_mean(self.name, PEAKS)}")
+        if not (0 < self.mfu <= 1 and 0 < self.decode_mfu <= 1):
+            raise UserError(f"--mfu {self.mfu:g}: it is a share of the peak, between 0 and 1.")
+
+    def hours(self, compute: float, decode: float) -> float:
+        """GPU hours of so many floating-point operations."""
+        return (compute / self.mfu + decode / self.decode_mfu) / PEAKS[self.name] / 3600
+
+
+@dataclass(frozen=True)
+class Price:
+    """GPU hours of one cell, and what every cell on its model shares.
+
+    Attributes:
+        train: of training, rollouts included.
+        measure: of sampling and log-probabilities.
+        shared: of the reference's log-probabilities of all rows, once per model; 0 for online methods.
+    """
+
+    train: float
+    measure: float
+    shared: float
+
+
+def price(method: Method | None, size: ModelSize, load: Workload, run: Mapping[str, int], gpu: Gpu) -> Price:
+    """GPU hours of one cell.
+
+    Args:
+        method: what is trained; None: the reference, which is only measured.
+        size: of the model.
+        load: tokens.
+        run: ``steps``, ``batch_size`` and ``n_samples``.
+        gpu: what it runs on.
+    """
+    pass_ = size.work(load.prompt_tokens, load.response_tokens)
+    samples = load.heldout * run["n_samples"]
+    measure = gpu.hours(2 * _FORWARD * pass_ * samples, _FORWARD * pass_ * samples)
+    if method is None:
+        return Price(0.0, measure, 0.0)
+    rows = run["steps"] * run["batch_size"]
+    forward, train = _FORWARD * pass_ * rows, _TRAIN * pass_ * rows
+    value = train if Need.VALUE in method.needs else 0.0
+    if Need.ROLLOUTS in method.needs:
+        epochs = int(getattr(method, "inner_epochs", 1))
+        compute = 2 * forward + epochs * (train + value)  # old policy and reference, then the inner epochs
+        return Price(gpu.hours(compute, forward), measure, 0.0)
+    partner = 2 * forward if Need.KL_PARTNER in method.needs else 0.0  # policy and reference
+    shared = gpu.hours(_FORWARD * pass_ * load.rows, 0.0)
+    return Price(gpu.hours(train + value + partner, 0.0), measure, shared)
+
+
+def size_of_folder(folder: Path) -> ModelSize:
+    """A local model's size, from its ``config.json``; no weights are needed.
+
+    Raises:
+        UserError: there is no such file, or transformers can't make a model of it.
+    """
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM
+
+    try:
+        config = AutoConfig.from_pretrained(folder, local_files_only=True)
+        kind = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
+        with torch.device("meta"):
+            model = kind.from_config(config)
+    except (OSError, ValueError, json.JSONDecodeError) as error:
+        raise UserError(f"{folder}: its size can't be told: {str(error).splitlines()[0]}") from error
+    looked_up = model.get_input_embeddings().weight
+    head = model.get_output_embeddings()
+    tied = head is not None and head.weight is looked_up
+    tables = looked_up.numel() if not tied else 0
+    encoder = _count(model.get_encoder()) - looked_up.numel() if config.is_encoder_decoder else 0
+    return ModelSize(parameters=_count(model) - tables, encoder=encoder)
+
+
+def _count(module: Any) -> int:
+    return sum(parameter.numel() for parameter in module.parameters())

@@ -1,0 +1,250 @@
+"""What is seen of a run while it goes on: a live table on a terminal, a line now and then elsewhere."""
+
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from rpo_bench.engine.pool.jobs import Job, Outcome
+from rpo_bench.engine.pool.worker import Progress
+from rpo_bench.errors import bounded
+from rpo_bench.terminal.screen import SafeConsole
+from rpo_bench.terminal.visible import visible
+
+_LINE_EVERY = 30.0  # seconds between two lines where there is no terminal
+
+
+@dataclass
+class Tally:
+    """The state of a run, kept up to date by the pool: an Observer that shows nothing.
+
+    Attributes:
+        jobs: everything there is to do.
+        workers: how many do it.
+        already: cells whose results were there before.
+        skipped: job → the share of it that an earlier run had done, where it goes on in the middle.
+    """
+
+    jobs: Sequence[Job]
+    workers: int
+    already: int = 0
+    running: dict[str, tuple[Job, Progress | None, float]] = field(default_factory=dict)
+    outcomes: list[Outcome] = field(default_factory=list)
+    begun: float = field(default_factory=time.monotonic)
+    skipped: dict[str, float] = field(default_factory=dict)
+
+    def started(self, job: Job) -> None:
+        """Notes a job as running."""
+        self.running[job.key] = (job, None, time.monotonic())
+
+    def progress(self, job: Job, progress: Progress) -> None:
+        """Notes how far it is, and at its first step where it went on."""
+        if progress.step and progress.steps:
+            self.skipped.setdefault(job.key, (progress.step - 1) / progress.steps)
+        self.running[job.key] = (job, progress, self.running[job.key][2])
+
+    def ended(self, outcome: Outcome) -> None:
+        """Notes how it ended."""
+        self.running.pop(outcome.job.key, None)
+        self.outcomes.append(outcome)
+
+    def tick(self) -> None:
+        """Nothing to show."""
+
+    @property
+    def total(self) -> int:
+        """All cells of the run, those that were there already included."""
+        return len({job.cell for job in self._counted}) + self.already
+
+    @property
+    def done(self) -> int:
+        """Cells that have a result."""
+        counted = {job.key for job in self._counted}
+        left = Counter(job.cell for job in self._counted)
+        left.subtract(o.job.cell for o in self.outcomes if o.status == "done" and o.job.key in counted)
+        return sum(count == 0 for count in left.values()) + self.already
+
+    @property
+    def failed(self) -> int:
+        """Cells that won't have one."""
+        counted = {job.key for job in self._counted}
+        return len({o.job.cell for o in self.outcomes if o.status != "done" and o.job.key in counted})
+
+    @property
+    def unit(self) -> str:
+        """What is counted: cells, or jobs where no cell is to be made (a judge, lm-eval on base models)."""
+        return "cells" if self.already or any(job.kind != "shared" for job in self.jobs) else "jobs"
+
+    @property
+    def share(self) -> float:
+        """How much of what is counted is done; jobs without a cell count by their steps."""
+        running = 0.0
+        if self.unit == "jobs":
+            running = sum(_share(progress) for _, progress, _ in self.running.values())
+        return (self.done + running) / max(1, self.total)
+
+    @property
+    def _counted(self) -> list[Job]:
+        """The jobs that belong to one cell alone, or all where none does."""
+        return [job for job in self.jobs if job.kind != "shared" or self.unit == "jobs"]
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the run began."""
+        return time.monotonic() - self.begun
+
+    @property
+    def seconds_left(self) -> float | None:
+        """An estimate from the jobs done so far and the lengths expected; None before there is any."""
+        done = [outcome for outcome in self.outcomes if outcome.status == "done"]
+        expected = sum(o.job.seconds * (1 - self.skipped.get(o.job.key, 0.0)) for o in done)
+        if not expected:
+            return None
+        pace = sum(outcome.busy_seconds for outcome in done) / expected
+        ended = {outcome.job.key for outcome in self.outcomes}
+        left = sum(job.seconds for job in self.jobs if job.key not in ended) * pace
+        left -= sum(pace * job.seconds * self._share_of(job, pace) for job in self._running_jobs)
+        return max(0.0, left / self.workers)
+
+    @property
+    def _running_jobs(self) -> list[Job]:
+        return [job for job, _, _ in self.running.values()]
+
+    def _share_of(self, job: Job, pace: float) -> float:
+        """How much of a running job is done: by its steps, or else by the time that it has taken."""
+        _, progress, since = self.running[job.key]
+        if progress is not None and progress.steps:
+            return _share(progress)
+        return min(1.0, (time.monotonic() - since) / max(job.seconds * pace, 1e-9))
+
+
+@dataclass
+class Lines(Tally):
+    """One plain line when a cell fails, and one every so often."""
+
+    console: Console = field(default_factory=lambda: SafeConsole(stderr=True))
+    _last: float = field(default_factory=time.monotonic)
+
+    def ended(self, outcome: Outcome) -> None:
+        """Says at once what failed."""
+        super().ended(outcome)
+        if outcome.status == "failed":
+            say_failure(self.console, outcome)
+
+    def tick(self) -> None:
+        """A line when the last one is old enough."""
+        if time.monotonic() - self._last < _LINE_EVERY:
+            return
+        self._last = time.monotonic()
+        running = "; ".join(_short(job, progress) for job, progress, _ in self.running.values())
+        self.console.print(f"{headline(self)}; running: {running}", soft_wrap=True)
+
+
+@dataclass
+class Screen(Tally):
+    """A live table on a terminal."""
+
+    console: Console = field(default_factory=lambda: SafeConsole(stderr=True))
+    live: Live | None = None
+
+    def ended(self, outcome: Outcome) -> None:
+        """Failures stay above the table."""
+        super().ended(outcome)
+        if outcome.status == "failed":
+            say_failure(self.console, outcome)
+
+    def tick(self) -> None:
+        """Draws the state anew."""
+        if self.live is not None:
+            self.live.update(render(self), refresh=True)
+
+
+@contextmanager
+def watching(
+    jobs: Sequence[Job], workers: int, already: int, console: Console, quiet: bool
+) -> Iterator[Tally]:
+    """An observer that suits the console, shown for as long as the block runs."""
+    if quiet:
+        yield Tally(jobs, workers, already)
+    elif not console.is_terminal:
+        yield Lines(jobs, workers, already, console=console)
+    else:
+        screen = Screen(jobs, workers, already, console=console)
+        with Live(render(screen), console=console, auto_refresh=False, transient=True) as screen.live:
+            yield screen
+
+
+def say_failure(console: Console, outcome: Outcome) -> None:
+    """One sentence: which cell failed, at what, why, and where its log is."""
+    job = outcome.job
+    console.print(
+        f"{job.cell}: {job.phase} failed: {bounded(outcome.reason or '')} Log: {job.log}", soft_wrap=True
+    )
+
+
+def headline(tally: Tally) -> str:
+    """How far the run is, in one line."""
+    left = tally.seconds_left
+    parts = [
+        f"{tally.done}/{tally.total} {tally.unit} done",
+        *([f"{tally.failed} failed"] if tally.failed else []),
+        f"{clock(tally.elapsed)} so far",
+        f"about {clock(left)} left" if left is not None else "time left not known yet",
+    ]
+    return ", ".join(parts)
+
+
+def render(tally: Tally) -> RenderableType:
+    """The live table: a bar, a headline, and one row per running job."""
+    rows = Table.grid(padding=(0, 2))
+    for job, progress, _ in tally.running.values():
+        rows.add_row(
+            Text(visible(job.cell), style="bold"),
+            Text(progress.phase if progress else job.phase),
+            Text(_steps(progress), justify="right"),
+            Text(_loss(progress)),
+        )
+    if not tally.running and not tally.outcomes:
+        rows.add_row(Text("starting the workers …", style="dim"))
+    head = Table.grid(padding=(0, 2))
+    bar = ProgressBar(total=1.0, completed=tally.share, width=30)
+    head.add_row(bar, Text(headline(tally)))
+    return Group(head, rows)
+
+
+def clock(seconds: float) -> str:
+    """A duration as people say it: 42 s, 3 min 05 s, 2 h 10 min."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+def _short(job: Job, progress: Progress | None) -> str:
+    inside = " ".join(part for part in (job.phase, _steps(progress), _loss(progress)) if part)
+    return f"{job.cell} ({inside})"
+
+
+def _share(progress: Progress | None) -> float:
+    return (
+        progress.step / progress.steps if progress is not None and progress.step and progress.steps else 0.0
+    )
+
+
+def _steps(progress: Progress | None) -> str:
+    if progress is None or progress.step is None:
+        return ""
+    return f"{progress.step}/{progress.steps}" if progress.steps else str(progress.step)
+
+
+def _loss(progress: Progress | None) -> str:
+    return "" if progress is None or progress.loss is None else f"loss {progress.loss:.4g}"

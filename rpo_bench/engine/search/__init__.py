@@ -1,0 +1,1 @@
+"""Strengths that are placed near KL budgets, in rounds."""

@@ -1,0 +1,101 @@
+"""A run whose strengths are placed near the KL budgets at which methods are compared."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import product
+from multiprocessing.context import BaseContext
+
+from rich.console import Console
+
+from rpo_bench.engine.execute import Runner, run_plan
+from rpo_bench.engine.inputs.choices import Choice
+from rpo_bench.engine.output import Output
+from rpo_bench.engine.plan.plan import Plan, PlannedCell, usual_rate
+from rpo_bench.engine.search.arms import Arm, Placing, Records, Start, ladder_of
+from rpo_bench.engine.search.rounds import Rounds, run_rounds
+
+
+def run_placed(
+    plan: Plan, output: Output, runner: Runner, context: BaseContext, console: Console
+) -> tuple[Rounds, list[str]]:
+    """Does what is left of a plan, and the strengths that its KL budgets ask for.
+
+    Strengths are placed by KL alone, its mean over seeds: no reward is looked at.
+
+    Returns:
+        What was done, and a sentence for each method that has no strengths close to a budget.
+
+    Raises:
+        UserError: nothing more can be written.
+        KeyboardInterrupt: Ctrl-C; finished stages are kept.
+    """
+    if not plan.spec.kl_budgets:  # no record need be read
+        return Rounds(plan, run_plan(plan, output, runner, context, console), {}), []
+    starts = _starts(plan)
+
+    def wanted(records: Records) -> dict[str, PlannedCell]:
+        return {cell.spec.hash: cell for arm in _arms(starts, records) for cell in arm.cells}
+
+    done = run_rounds(plan, wanted, output, runner, context, console)
+    return done, [line for arm in _arms(starts, done.records) for line in _shortfalls(arm, plan)]
+
+
+def placing_cost(plan: Plan) -> list[str]:
+    """What placing may add to a plan, in a sentence."""
+    spec = plan.spec
+    if not spec.kl_budgets:
+        return []
+    budgets = ", ".join(f"{budget:g}" for budget in spec.kl_budgets)
+    arms = len(plan.models) * len(plan.choices) * max(1, len(spec.learning_rates)) * len(spec.budgets)
+    most = arms * spec.placed * len(spec.seeds)
+    return [
+        f"Up to {spec.placed} further strengths of each method are placed near {budgets} nats: up to "
+        f"{most:,} checkpoints beyond the plan's."
+    ]
+
+
+def _starts(plan: Plan) -> list[tuple[Start, float]]:
+    """Every arm's beginning and learning rate."""
+    spec = plan.spec
+    found = []
+    for model, choice in product(plan.models, plan.choices):
+        start = Start(plan, choice, model, _planned(plan, choice, model.name), ladder_of(plan, choice, model))
+        rates = spec.learning_rates or (usual_rate(spec, plan.task, choice, model.name),)
+        found += [(replace(start, budget=budget), rate) for budget, rate in product(spec.budgets, rates)]
+    return found
+
+
+def _planned(plan: Plan, choice: Choice, model: str) -> tuple[float, ...]:
+    """The strengths of a method that the plan holds."""
+    cells = [cell.spec for cell in plan.cells if cell.spec.model == model]
+    planned = [spec.strength for spec in cells if spec.method.label == choice.spec.label]
+    return tuple(dict.fromkeys(strength for strength in planned if strength is not None))
+
+
+def _arms(starts: list[tuple[Start, float]], records: Records) -> Iterator[Arm]:
+    for start, rate in starts:
+        spec = start.plan.spec
+        yield start.follow(rate, Placing(spec.kl_budgets, len(start.strengths) + spec.placed), records)
+
+
+def _shortfalls(arm: Arm, plan: Plan) -> Iterator[str]:
+    """What an arm that is complete doesn't bracket."""
+    if not arm.complete or not arm.tried:
+        return
+    furthest = max(one.kl for one in arm.tried)
+    who = f"{arm.choice.spec.label} on {arm.model.name}{_which(arm, plan)}"
+    for budget in arm.not_bracketed(plan.spec.kl_budgets):
+        if furthest < budget:
+            yield f"{who} doesn't reach {budget:g} nats: its furthest strength lies at {furthest:.3g}."
+        else:
+            yield f"{who} has no strengths within 15 % of {budget:g} nats on both sides."
+
+
+def _which(arm: Arm, plan: Plan) -> str:
+    """What tells an arm from the method's others, where it has any."""
+    told = []
+    if len(plan.spec.learning_rates) > 1:
+        told.append(f"learning rate {arm.rate:g}")
+    if len(plan.spec.budgets) > 1:
+        told.append(f"{arm.cells[0].spec.training.steps} steps")
+    return f" ({', '.join(told)})" if told else ""

@@ -1,0 +1,81 @@
+"""What an online method acts in: a cell's prompts, tokenised, and the reward of what is answered."""
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+from rpo_bench.data.row import Prompt
+from rpo_bench.errors import UserError
+from rpo_bench.files.atomic import atomic_file
+from rpo_bench.models.hf import HFModel
+from rpo_bench.models.reward import CENTRE_KEY, LAYOUT_KEY, RewardModel
+from rpo_bench.tasks.task import RewardFunction
+from trainers.critic import RewardStart
+from trainers.drawing import World
+from trainers.logps import TokenLayout
+
+log = logging.getLogger(__name__)
+
+
+def prompts_file(examples: Path) -> Path:
+    """Where the prompts of a file of tokenised rows are kept, as text."""
+    return examples.with_suffix(".prompts.jsonl")
+
+
+def save_prompts(examples: Path, prompts: Sequence[Prompt]) -> None:
+    """Writes the prompts that online methods answer."""
+    with atomic_file(prompts_file(examples)) as temporary:
+        lines = [prompt.model_dump_json() for prompt in prompts]
+        temporary.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+
+
+def load_prompts(examples: Path) -> list[Prompt]:
+    """Reads what ``save_prompts`` wrote."""
+    text = prompts_file(examples).read_text(encoding="utf-8")
+    return [Prompt.model_validate_json(line) for line in text.split("\n") if line]
+
+
+def make_world(
+    model: HFModel, prompts: Sequence[Prompt], reward: RewardFunction, max_new_tokens: int
+) -> World:
+    """The prompts that leave room for a response, and the reward on token ids.
+
+    Raises:
+        UserError: no prompt leaves room.
+    """
+    room = 0 if model.is_encoder_decoder else max_new_tokens
+    encoded = [(prompt, model.encode(prompt.text)) for prompt in prompts]
+    fitting = [(p, ids) for p, ids in encoded if model.context is None or len(ids) + room <= model.context]
+    if len(fitting) < len(prompts):
+        log.warning(
+            "%d of %d prompts leave no room for a response.", len(prompts) - len(fitting), len(prompts)
+        )
+    if not fitting:
+        raise UserError(f"No prompt leaves room for {max_new_tokens} new tokens in the model's context.")
+
+    def score(owners: Sequence[int], responses: Sequence[Sequence[int]]) -> list[float]:
+        texts = model.texts(responses)
+        asked = [fitting[owner][0] for owner in owners]
+        scores = reward(asked, texts)
+        for prompt, found in zip(asked, scores, strict=False):
+            if found is None:
+                raise UserError(f"The reward has no score for a response to the prompt {prompt.prompt_id}.")
+        return [float(found) for found in scores if found is not None]
+
+    layout = TokenLayout.of(model.model, model.pad_id, model.tokenizer)
+    prompt_ids, start = [ids for _, ids in fitting], _reward_start(model, reward)
+    ends = model.end_ids
+    eos = ends[0] if len(ends) == 1 else ends
+    return World(prompt_ids, score, eos, max_new_tokens, layout, start)
+
+
+def _reward_start(model: HFModel, reward: RewardFunction) -> RewardStart | None:
+    """The reward model as a critic may start as it: where it reads the very tokens that the policy writes."""
+    if model.prompt_format is not None:  # the reward model reads the prompt without it
+        return None
+    if not isinstance(reward, RewardModel) or getattr(reward.model.config, LAYOUT_KEY, "") != "appended":
+        return None
+    same_kind = bool(reward.model.config.is_encoder_decoder) == model.is_encoder_decoder
+    if not same_kind or reward.tokenizer.get_vocab() != model.tokenizer.get_vocab():
+        return None
+    return RewardStart(reward.model, float(getattr(reward.model.config, CENTRE_KEY, 0.0)))

@@ -1,0 +1,1 @@
+"""Files: written whole, hashed, and read within bounds."""

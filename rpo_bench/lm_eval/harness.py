@@ -1,0 +1,124 @@
+"""lm-eval in this process, on a model that is in memory; everything global is put back afterwards."""
+
+import copy
+import json
+import logging
+import random
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from rpo_bench.lm_eval.find_tasks import hub_at_once, quiet_harness
+from rpo_bench.lm_eval.schema import PARTS, Asked, DocScore, Measured
+from rpo_bench.models.prompting import DATED
+from rpo_bench.spec.schema import PromptFormat
+
+log = logging.getLogger(__name__)
+
+
+def run_harness(
+    model: Any, tokenizer: Any, manager: Any, asked: Asked, prompt_format: PromptFormat | None = None
+) -> Measured:
+    """Runs tasks on a model.
+
+    Args:
+        model: A transformers model, decoder-only or encoder-decoder, or one with an adapter on it; its
+            weights, mode and settings stay.
+        tokenizer: Its tokenizer; it is copied, as lm-eval sets its padding.
+        manager: Knows the tasks.
+        asked: Which, and how.
+        prompt_format: What is written around prompts; a chat format reaches lm-eval's prompts as well.
+    """
+    from lm_eval.evaluator import simple_evaluate
+    from lm_eval.models.huggingface import HFLM
+
+    tqdm.set_lock(threading.RLock())  # its own is shared by processes, and left behind by a worker's end
+    model = model.get_base_model() if hasattr(model, "get_base_model") else model  # the adapter's layers stay
+    is_chat = prompt_format is not None and prompt_format.kind == "chat"
+    with restored(model), quiet_harness(), hub_at_once(asked.tasks, manager):
+        lm = HFLM(
+            pretrained=model,
+            tokenizer=_speaking(tokenizer, prompt_format),
+            backend="seq2seq" if model.config.is_encoder_decoder else "causal",
+            batch_size=asked.batch_size,
+        )
+        found = simple_evaluate(
+            model=lm,
+            tasks=list(asked.tasks),
+            num_fewshot=asked.num_fewshot,
+            limit=asked.limit,
+            batch_size=asked.batch_size,
+            task_manager=manager,
+            log_samples=True,
+            apply_chat_template=is_chat,
+            system_instruction=prompt_format.system if prompt_format is not None and is_chat else None,
+        )
+    return measured_of(found)
+
+
+def _speaking(tokenizer: Any, prompt_format: PromptFormat | None) -> Any:
+    """A copy of the tokenizer whose chat template is the format's, on the day that all prompts are of."""
+    own = copy.deepcopy(tokenizer)
+    if prompt_format is not None and prompt_format.kind == "chat":
+        own.chat_template = DATED + (prompt_format.template or own.chat_template)
+    return own
+
+
+def measured_of(found: Any) -> Measured:
+    """What is kept of ``simple_evaluate``'s results."""
+    samples = {task: [_plain(one) for one in lines] for task, lines in found["samples"].items()}
+    parts = {part: {task: _plain(found[part].get(task)) for task in samples} for part in PARTS}
+    return Measured(
+        parts=parts,
+        docs=tuple(doc for task in samples for doc in _docs(task, samples[task])),
+        samples=samples,
+    )
+
+
+def _docs(task: str, samples: Sequence[dict[str, Any]]) -> Iterator[DocScore]:
+    """The scores of metrics that give each document a number."""
+    for sample in samples:
+        suffix = "" if sample["filter"] == "none" else f"@{sample['filter']}"
+        for metric in sample["metrics"]:
+            score = sample[metric]
+            if isinstance(score, bool | int | float) and np.isfinite(score):
+                yield DocScore(
+                    task=task,
+                    metric=metric + suffix,
+                    doc_id=sample["doc_id"],
+                    doc_hash=sample["doc_hash"][:16],
+                    score=float(score),
+                )
+
+
+def _plain(value: Any) -> Any:
+    """The value as JSON has it, written as lm-eval writes it."""
+    from lm_eval.utils import handle_non_serializable
+
+    return json.loads(json.dumps(value, default=handle_non_serializable, ensure_ascii=False))
+
+
+@contextmanager
+def restored(model: Any) -> Iterator[None]:
+    """Puts back what lm-eval changes: the global generators, the model's mode and generation settings."""
+    python, numpy_state, cpu = random.getstate(), np.random.get_state(), torch.get_rng_state()
+    devices = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
+    modes = [(module, module.training) for module in model.modules()]
+    settings = copy.deepcopy(getattr(model, "generation_config", None))
+    try:
+        yield
+    finally:
+        random.setstate(python)
+        np.random.set_state(numpy_state)
+        torch.set_rng_state(cpu)
+        if devices:
+            torch.cuda.set_rng_state_all(devices)
+        for module, training in modes:
+            module.training = training
+        if settings is not None:
+            model.generation_config = settings

@@ -1,0 +1,1 @@
+"""Toxicity: from a word list to a classifier."""

@@ -1,0 +1,210 @@
+"""Toxicity by any Hugging Face sequence classifier: a folder, or a model of the hub."""
+
+import logging
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from rpo_bench.errors import UserError
+from rpo_bench.files.hashing import hash_folder
+from rpo_bench.metrics.protocol import Score, Unscored
+from rpo_bench.metrics.toxicity.choose import Toxicity
+from rpo_bench.models.activation import NEGATED, Activation, activation_of, asked_activation
+from rpo_bench.models.fetching import model_folder
+from rpo_bench.models.folder import check_model_folder
+from rpo_bench.models.loading import load_tokenizer
+from rpo_bench.models.plain_text import as_text
+from rpo_bench.models.positions import token_limit
+from rpo_bench.models.quiet import quiet
+from trainers.batch_check import needs_equal_lengths
+from trainers.equal_lengths import groups_of
+
+log = logging.getLogger(__name__)
+
+_BATCH = 64
+_MAX_TOKENS = 512
+#: Texts by which it is found out whether a text's numbers depend on its batch.
+_PROBES = ("good", "bad", "yes", "you are a stupid idiot, that is what they say of the river", "cat")
+_TOXIC = re.compile(r"tox|offens|hate|abus|insult|profan", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A classifier with its tokenizer.
+
+    Attributes:
+        model: A transformers model that returns logits (B, L).
+        tokenizer: Its tokenizer.
+        label: Which of the L labels means toxic.
+        activation: Whether labels have a sigmoid each, as in multi-label classifiers, or share a softmax.
+    """
+
+    model: Any
+    tokenizer: Any
+    label: int
+    activation: Activation
+
+
+class Classifier(Toxicity):
+    """The probability of the classifier's toxic label; texts are cut at its context.
+
+    Args:
+        loaded: The classifier.
+        backend: Name and content hash, for results.
+    """
+
+    def __init__(self, loaded: Loaded, backend: str) -> None:
+        self.backend = backend
+        self._loaded = loaded
+        self._limit = _length_limit(loaded.model.config, loaded.tokenizer)
+        loaded.tokenizer.padding_side = "right"  # positions count from the left
+        self._equal_lengths = self._padding_is_read()
+
+    @classmethod
+    def load(cls, name: str, allow_pickle: bool = False, flag: str = "") -> "Classifier":
+        """Loads ``FOLDER``, ``FOLDER#LABEL``, or a hub model's ``ORG/NAME[@REVISION]`` in a folder's place.
+
+        ``=sigmoid`` or ``=softmax`` behind any of them says how its logits become probabilities.
+
+        Args:
+            name: Which.
+            allow_pickle: Whether pickled weights may be loaded.
+            flag: What was given, for messages; "": ``--toxicity hf:NAME``.
+
+        Raises:
+            UserError: It can't be had or read, or which label is toxic, or how, can't be told.
+        """
+        from transformers import AutoModelForSequenceClassification
+
+        named, asked = asked_activation(name)
+        given, _, label = named.partition("#")
+        what = flag or f"--toxicity hf:{given}"
+        source = model_folder(given, what)
+        check_model_folder(source.folder, allow_pickle)
+        try:
+            with quiet():
+                model, info = AutoModelForSequenceClassification.from_pretrained(
+                    str(source.folder),
+                    dtype=torch.float32,
+                    use_safetensors=None if allow_pickle else True,
+                    output_loading_info=True,
+                )
+        except Exception as error:
+            first = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
+            raise UserError(f"{what}: not a sequence classifier: {first}.") from error
+        if info["missing_keys"]:
+            absent = sorted(info["missing_keys"])[0]
+            raise UserError(f"{what}: the weights lack {absent}: it isn't a whole classifier.")
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+        index = toxic_label(model.config.id2label, label or None, given)
+        activation = activation_of(model.config, asked, what if not label else f"{what}#{label}")
+        loaded = Loaded(model.to(device).eval(), load_tokenizer(str(source.folder)), index, activation)
+        content = hash_folder(source.folder)[:8]
+        return cls(loaded, f"{source.name}#{model.config.id2label[index]} ({content}, {activation})")
+
+    def probabilities(self, texts: Sequence[str]) -> list[Score]:
+        """The toxic label's probability for each text; a text on which the classifier fails is unscored."""
+        self._say_what_is_cut(texts)
+        order = sorted(range(len(texts)), key=lambda index: len(texts[index]))
+        found: list[Score] = [0.0] * len(texts)
+        for start in range(0, len(order), _BATCH):
+            indices = order[start : start + _BATCH]
+            for index, score in zip(indices, self._scores([texts[i] for i in indices]), strict=True):
+                found[index] = score
+        return found
+
+    def _scores(self, texts: list[str]) -> list[Score]:
+        """Scores of B texts in one batch; one by one if that fails, so that one can't spoil the others."""
+        try:
+            return [float(probability) for probability in self._batch(texts)]
+        except Exception as error:
+            if len(texts) == 1:
+                words = " ".join(str(error).split())[:120]
+                return [Unscored(f"the classifier failed: {type(error).__name__}: {words}")]
+            return [score for text in texts for score in self._scores([text])]
+
+    @torch.no_grad()
+    def _batch(self, texts: list[str]) -> Any:
+        """Probabilities of B texts, (B,) float64."""
+        logits = self._logits(texts)  # (B, L)
+        shares = logits.sigmoid() if self._loaded.activation == "sigmoid" else logits.softmax(-1)
+        return shares[:, self._loaded.label].cpu().numpy()
+
+    def _logits(self, texts: Sequence[str]) -> Any:
+        """Logits of B texts, (B, L) float64; in batches of equally long ones where padding is read."""
+        loaded = self._loaded
+        shown, options = as_text(loaded.tokenizer, texts)
+        rows = loaded.tokenizer(shown, truncation=True, max_length=self._limit, **options)
+        lengths = [len(ids) for ids in rows["input_ids"]]
+        parts = groups_of(lengths) if self._equal_lengths else [list(range(len(lengths)))]
+        found = torch.zeros(len(lengths), loaded.model.config.num_labels, dtype=torch.float64)
+        for part in parts:
+            chosen = {name: [values[i] for i in part] for name, values in rows.items()}
+            padded = len({lengths[i] for i in part}) > 1
+            inputs = loaded.tokenizer.pad(chosen, padding=padded, return_tensors="pt")
+            logits = loaded.model(**inputs.to(loaded.model.device)).logits
+            found[part] = logits.double().cpu()
+        return found
+
+    def _padding_is_read(self) -> bool:
+        """Whether a text's logits change with the padding that longer texts beside it bring.
+
+        Raises:
+            UserError: They change with the texts beside it even without padding.
+        """
+        self._equal_lengths = False
+        lengths = [len(self._loaded.tokenizer(text).input_ids) for text in _PROBES]
+        if not can_be_padded(self._loaded):
+            return True
+        with torch.no_grad():
+            return needs_equal_lengths(
+                lambda texts: list(self._logits(texts)), _PROBES, lengths, str(self.backend)
+            )
+
+    def _say_what_is_cut(self, texts: Sequence[str]) -> None:
+        """Says how many texts are longer than the classifier reads."""
+        shown, options = as_text(self._loaded.tokenizer, texts)
+        ids = self._loaded.tokenizer(shown, verbose=False, **options)["input_ids"]
+        cut = sum(len(one) > self._limit for one in ids)
+        if cut:
+            log.warning(
+                "%d of %d texts were cut to the %d tokens that %s reads.",
+                cut, len(texts), self._limit, self.backend,
+            )  # fmt: skip
+
+
+def can_be_padded(loaded: Loaded) -> bool:
+    """Whether tokenizer and model know a padding token: without one, texts of other lengths go apart."""
+    known = loaded.model.config.get_text_config().pad_token_id
+    return loaded.tokenizer.pad_token_id is not None and known is not None
+
+
+def _length_limit(config: Any, tokenizer: Any) -> int:
+    """Tokens that the classifier reads of a text."""
+    return int(min(tokenizer.model_max_length, token_limit(config) or _MAX_TOKENS, _MAX_TOKENS))
+
+
+def toxic_label(labels: dict[int, str], wanted: str | None, path: str) -> int:
+    """Which label means toxic: the one asked for, one that is called so, or the second of two unnamed ones.
+
+    Raises:
+        UserError: No label, or more than one, could be meant.
+    """
+    names = {int(index): name for index, name in labels.items()}
+    if wanted is not None:
+        found = [index for index, name in names.items() if name.lower() == wanted.lower()]
+    else:
+        exact = [index for index, name in names.items() if name.lower() in ("toxic", "toxicity")]
+        telling = [i for i, name in names.items() if _TOXIC.search(name) and not NEGATED.search(name)]
+        unnamed = [1] if sorted(names.values()) == ["LABEL_0", "LABEL_1"] else []
+        single = [0] if len(names) == 1 else []
+        found = exact or telling or unnamed or single
+    if len(found) != 1:
+        listed = ", ".join(names.values())
+        raise UserError(
+            f"--toxicity hf:{path}: say which label is toxic by hf:{path}#LABEL, one of {listed}."
+        )
+    return found[0]

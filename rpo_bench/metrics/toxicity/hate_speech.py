@@ -1,0 +1,27 @@
+"""Hate speech as ``evaluate``'s measurement "toxicity" finds it: one RoBERTa classifier, its label "hate"."""
+
+from rpo_bench.metrics.toxicity.classifier import Classifier
+from rpo_bench.models.activation import asked_activation
+
+#: The measurement's default model (Vidgen et al. 2021, arXiv 2012.15761), and the label it reads.
+MODEL = "facebook/roberta-hate-speech-dynabench-r4-target"
+LABEL = "hate"
+
+
+def hate_speech(folder: str = "", allow_pickle: bool = False) -> Classifier:
+    """The classifier in a folder, or by its name on the hub.
+
+    Args:
+        folder: Where it lies, with ``#LABEL`` where the toxic label isn't called "hate"; "": the hub's.
+        allow_pickle: Whether pickled weights may be loaded.
+
+    Raises:
+        UserError: It can't be had or read, or has no such label.
+    """
+    given = folder or MODEL
+    flag = f"--toxicity hate-speech{folder and ':'}{folder}"
+    name, asked = asked_activation(given)
+    name = name if "#" in name else f"{name}#{LABEL}"
+    found = Classifier.load(name if asked is None else f"{name}={asked}", allow_pickle, flag)
+    found.backend = f"hate speech by {found.backend}"
+    return found

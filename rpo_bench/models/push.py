@@ -1,0 +1,58 @@
+"""A checkpoint on the Hugging Face hub."""
+
+import os
+from pathlib import Path
+
+from rpo_bench.errors import UserError
+from rpo_bench.remote.urls import Address, without_secrets
+
+
+def push_to_hub(folder: str | Path, repo: str, *, private: bool = True) -> str:
+    """Uploads a checkpoint folder, with its model card, to a repository that is made when missing.
+
+    Args:
+        folder: the checkpoint.
+        repo: ``OWNER/NAME``.
+        private: of a repository that is made now; one that is there stays as it is.
+
+    Returns:
+        Its address.
+
+    Raises:
+        UserError: the hub can't be reached or refuses; the folder is left as it is.
+    """
+    from huggingface_hub import HfApi
+
+    folder = Path(folder)
+    check_name(repo)
+    if not folder.is_dir():
+        raise UserError(f"{folder}: there is no such checkpoint to push.")
+    try:
+        api = HfApi(endpoint=os.environ.get("HF_ENDPOINT"), library_name="rpo-bench")
+        address = api.create_repo(repo, private=private, exist_ok=True)
+        api.upload_folder(folder_path=folder, repo_id=repo, commit_message="Checkpoint by rpo-bench")
+    except Exception as error:  # no network, no token, no right, a full quota …
+        raise UserError(
+            f"{folder} can't be pushed to {repo}: {_first_line(error)}; it is kept: log in by "
+            "'hf auth login' or set HF_TOKEN, check that the hub is within reach (HF_HUB_OFFLINE, "
+            "HF_ENDPOINT), and run the same again."
+        ) from error
+    return str(Address(str(address)))
+
+
+def check_name(repo: str) -> None:
+    """Raises UserError for what can't be ``OWNER/NAME``."""
+    from huggingface_hub.utils import HFValidationError, validate_repo_id
+
+    try:
+        validate_repo_id(repo)
+    except HFValidationError as error:
+        reason = _first_line(error).partition(": '")[0]
+        raise UserError(f"--push-to-hub {repo}: write OWNER/NAME ({reason}).") from error
+    if repo.count("/") != 1:
+        raise UserError(f"--push-to-hub {repo}: write OWNER/NAME, with your name or your organisation's.")
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return without_secrets(lines[0]).rstrip(".")

@@ -1,0 +1,219 @@
+"""From rows to token ids, with one clear policy for what is too long."""
+
+import logging
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rpo_bench.data.convert import (
+    LabelRule,
+    desirable_labels,
+    group_ids,
+    labels_in,
+    pairs_in,
+    rewards_of,
+)
+from rpo_bench.data.limits import Limits
+from rpo_bench.data.row import Row
+from rpo_bench.data.special import check_special
+from rpo_bench.errors import UserError
+from rpo_bench.models.cutting import cut_prompt, least_prompt
+from rpo_bench.models.prompting import prompt_ids, response_ids
+from rpo_bench.spec.schema import PromptFormat
+from trainers.examples import Examples
+from trainers.pairs import lonely_rows
+
+log = logging.getLogger(__name__)
+LongPolicy = Literal["fail", "truncate", "drop"]
+UNKNOWN_SHARE_WARNED = 0.1
+
+
+def tokenize_rows(
+    rows: Sequence[Row],
+    tokenizer: Any,
+    context_length: int | None,
+    *,
+    is_encoder_decoder: bool,
+    max_response_tokens: int | None = None,
+    long: LongPolicy = "fail",
+    desirable: LabelRule = "prompt_mean",
+    prompt_format: PromptFormat | None = None,
+) -> Examples:
+    """Token ids of all rows, with their rewards, groups and labels.
+
+    Prompts are tokenised as generation does it (``rpo_bench.models.prompting``); responses without special
+    tokens but for the end-of-sequence that closes them.
+
+    Args:
+        rows: N rows.
+        tokenizer: A Hugging Face tokenizer with an end-of-sequence token.
+        context_length: The model's limit in tokens, or None.
+        is_encoder_decoder: Whether prompt and response have the context each for themselves.
+        max_response_tokens: A limit for responses, or None.
+        long: What becomes of a row that doesn't fit. "fail" raises; "truncate" cuts the prompt's text at its
+            beginning (what the tokenizer and the format write around it stays) and the response on the
+            right, whose end-of-sequence is then missing, as it never came; "drop" leaves the row out.
+            Responses to one prompt that differ in their rewards and, once cut, in nothing else, are left out.
+        desirable: The rule of the labels.
+        prompt_format: What is written around prompts; it also says which token ends a response.
+
+    Raises:
+        UserError: rows that are too long under "fail", or nothing left under "drop".
+    """
+    if tokenizer.eos_token_id is None:
+        raise UserError("The tokenizer has no end-of-sequence token: a response couldn't end.")
+    limits = Limits(context_length, max_response_tokens, is_encoder_decoder)
+    prompts = _prompts(rows, tokenizer, is_encoder_decoder, prompt_format)
+    responses = response_ids(tokenizer, [row.response for row in rows], prompt_format)
+    check_special(tokenizer, [row.prompt for row in rows], [row.response for row in rows], prompt_format)
+    _warn_of_unknown(tokenizer, [*prompts, *responses])
+    too_long = [i for i in range(len(rows)) if not limits.fits(len(prompts[i]), len(responses[i]))]
+    if too_long and long == "fail":
+        raise UserError(_too_long(rows, too_long, prompts, responses, limits))
+    if not too_long:
+        return _examples(rows, prompts, responses, desirable, with_behaviour=True)
+    if long == "drop":
+        kept = sorted(set(range(len(rows))) - set(too_long))
+    else:
+        for i in too_long:
+            prompts[i], responses[i] = _cut(
+                rows[i], (prompts[i], responses[i]), limits, tokenizer, prompt_format
+            )
+        kept = _still_apart(rows, prompts, responses)
+    _say(len(rows), len(too_long), len(kept), long)
+    return _examples(
+        [rows[i] for i in kept],
+        [prompts[i] for i in kept],
+        [responses[i] for i in kept],
+        desirable,
+        with_behaviour=long == "drop",
+    )
+
+
+def _prompts(
+    rows: Sequence[Row], tokenizer: Any, is_encoder_decoder: bool, prompt_format: PromptFormat | None
+) -> list[list[int]]:
+    texts = dict.fromkeys(row.prompt for row in rows)
+    ids = {text: prompt_ids(tokenizer, text, is_encoder_decoder, prompt_format) for text in texts}
+    return [ids[row.prompt] for row in rows]
+
+
+def _warn_of_unknown(tokenizer: Any, sequences: Sequence[Sequence[int]]) -> None:
+    unknown = tokenizer.unk_token_id
+    if unknown is None:
+        return
+    total = sum(len(ids) for ids in sequences)
+    share = sum(list(ids).count(unknown) for ids in sequences) / total
+    if share > UNKNOWN_SHARE_WARNED:
+        log.warning("%.0f %% of the data's tokens are unknown to this tokenizer.", 100 * share)
+
+
+def _too_long(
+    rows: Sequence[Row],
+    too_long: list[int],
+    prompts: Sequence[Sequence[int]],
+    responses: Sequence[Sequence[int]],
+    limits: Limits,
+) -> str:
+    first = too_long[0]
+    place = rows[first].source or f"row {first + 1}"
+    what = []
+    if limits.context is not None:
+        what.append(f"the model's context of {limits.context:,} tokens")
+    if limits.response is not None:
+        what.append(f"the limit of {limits.response:,} tokens for a response")
+    return (
+        f"{len(too_long):,} of {len(rows):,} rows are longer than {' or '.join(what)}; the first is {place} "
+        f"({len(prompts[first]):,} tokens of prompt, {len(responses[first]):,} of response): pass --truncate "
+        "to cut prompts on the left and responses on the right, or --drop-long to leave such rows out."
+    )
+
+
+def _cut(
+    row: Row, tokens: tuple[list[int], list[int]], limits: Limits, tokenizer: Any, form: PromptFormat | None
+) -> tuple[list[int], list[int]]:
+    """A row's tokens, cut to the limits."""
+    prompt, response = tokens
+    kind = limits.is_encoder_decoder
+    least = least_prompt(tokenizer, row.prompt, kind, form)
+    n_prompt, n_response = limits.kept(len(prompt), len(response), least)
+    if n_prompt < len(prompt):
+        text = cut_prompt(tokenizer, row.prompt, n_prompt, kind, form) if n_response > 0 else None
+        if text is None:
+            raise UserError(
+                f"What is written around a prompt takes all but one of {least:,} tokens, and with a response "
+                f"that doesn't fit the model's context of {limits.context:,}: take a shorter --prompt-format "
+                "or --system-prompt, or a model with a longer context."
+            )
+        prompt = prompt_ids(tokenizer, text, kind, form)
+    return prompt, response[:n_response]
+
+
+def _still_apart(
+    rows: Sequence[Row], prompts: Sequence[list[int]], responses: Sequence[list[int]]
+) -> list[int]:
+    """The rows but for those that the cut has made equal to others of their prompt with another reward."""
+    alike: dict[tuple[Any, ...], list[int]] = {}
+    for i, row in enumerate(rows):
+        alike.setdefault((row.prompt_id, tuple(prompts[i]), tuple(responses[i])), []).append(i)
+    equal = {
+        i
+        for same in alike.values()
+        if len({rows[j].response for j in same}) > 1 and len({rows[j].reward for j in same}) > 1
+        for i in same
+    }
+    return [i for i in range(len(rows)) if i not in equal]
+
+
+def _say(rows: int, too_long: int, kept: int, long: LongPolicy) -> None:
+    """Warns of what was done to rows that are too long; raises UserError where none is left."""
+    if not kept:
+        why = "are longer than the model's context" if long == "drop" else "are equal once they are cut"
+        raise UserError(f"All {rows:,} rows {why}: none is left.")
+    done = "left out" if long == "drop" else "cut"
+    log.warning("%s rows didn't fit the model's context and were %s.", f"{too_long:,}", done)
+    if long == "truncate" and kept < rows:
+        log.warning(
+            "%s rows were left out: cut, they are the same response to the same prompt with another reward.",
+            f"{rows - kept:,}",
+        )
+
+
+def _examples(
+    rows: Sequence[Row],
+    prompts: Sequence[list[int]],
+    responses: Sequence[list[int]],
+    rule: LabelRule,
+    with_behaviour: bool,
+) -> Examples:
+    rewards, groups, labels = rewards_of(rows), group_ids(rows), labels_in(rows)
+    behaviour: NDArray[np.float64] | None = None
+    known = [row.behaviour_logp for row in rows if row.behaviour_logp is not None]
+    if with_behaviour and len(known) == len(rows):  # of an uncut response only
+        behaviour = np.array(known, dtype=np.float64)
+    samples = {
+        int(group): np.array(row.reference_rewards, dtype=np.float64)
+        for group, row in zip(groups, rows, strict=True)
+        if row.reference_rewards is not None
+    }
+    pairs = pairs_in(rows)
+    lonely = len(lonely_rows(groups, pairs))
+    if lonely:
+        log.warning(
+            "%s rows of preference pairs have lost the other response of their pair: methods on pairs leave "
+            "them unused.",
+            f"{lonely:,}",
+        )
+    return Examples(
+        prompts=prompts,
+        responses=responses,
+        rewards=rewards,
+        groups=groups,
+        desirable=desirable_labels(rewards, groups, rule, labels),
+        behaviour_logps=behaviour,
+        reference_rewards=samples or None,
+        pairs=pairs,
+        labels=labels,
+    )

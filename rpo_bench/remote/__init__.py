@@ -1,0 +1,1 @@
+"""The hub and servers, and what is never told of either."""

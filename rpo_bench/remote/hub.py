@@ -1,0 +1,124 @@
+"""The hub: whether it can be reached, what a name there stands for, and why it can't be had, at once."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Literal
+
+from rpo_bench.errors import UserError
+from rpo_bench.remote.urls import Address, without_secrets
+
+Kind = Literal["model", "dataset"]
+_TIMEOUT = 5.0  # seconds; libraries would try again for half a minute
+
+
+def resolve_commit(name: str, kind: Kind, flag: str, revision: str | None = None) -> str | None:
+    """The commit that a revision of a model or dataset stands for now.
+
+    One request without a second try, so that a hub out of reach is known at once.
+
+    Args:
+        name: ``owner/name``.
+        kind: Of what.
+        flag: What named it, for messages.
+        revision: A branch, tag or commit; None: the latest.
+
+    Returns:
+        The commit's hash; None when nothing may be asked for (HF_HUB_OFFLINE).
+
+    Raises:
+        UserError: The hub doesn't have it, doesn't give it, or can't be reached.
+    """
+    from huggingface_hub import HfApi, constants
+
+    if constants.HF_HUB_OFFLINE:
+        return None
+    api = HfApi()
+    ask = api.model_info if kind == "model" else api.dataset_info
+    try:
+        found = ask(name, revision=revision, timeout=_TIMEOUT)
+    except Exception as error:
+        raise UserError(explained(name, kind, flag, revision, error)) from error
+    return None if found.sha is None else str(found.sha)
+
+
+def explained(name: str, kind: Kind, flag: str, revision: str | None, error: Exception) -> str:
+    """Why a model or dataset can't be had from the hub, and what to do, as one sentence."""
+    from huggingface_hub import constants
+    from huggingface_hub.errors import (
+        GatedRepoError,
+        HfHubHTTPError,
+        LocalEntryNotFoundError,
+        OfflineModeIsEnabled,
+        RepositoryNotFoundError,
+        RevisionNotFoundError,
+    )
+
+    hub = Address(constants.ENDPOINT)
+    where = f"{flag}{name}" if flag.endswith(":") else f"{flag} {name}".strip()
+    status = getattr(getattr(error, "response", None), "status_code", None)
+    if isinstance(error, GatedRepoError) or status == 403:
+        return (
+            f"{where}: the {kind} is gated: ask for access on {hub}/{name}, then log in by "
+            "'hf auth login' or set HF_TOKEN."
+        )
+    if isinstance(error, RevisionNotFoundError):
+        return f"{where}: the {kind} has no revision '{revision}': give a branch, tag or commit of it."
+    if isinstance(error, RepositoryNotFoundError) or status in (401, 404):
+        return (
+            f"{where}: there is no such folder, and the hub has no public {kind} of that name: check the "
+            "spelling, or set HF_TOKEN if it is private."
+        )
+    if constants.HF_HUB_OFFLINE or isinstance(error, OfflineModeIsEnabled):
+        return (
+            f"{where}: there is no such folder, and no copy from the hub on this machine; the hub may not be "
+            "asked, as HF_HUB_OFFLINE is set: give a folder, or unset it."
+        )
+    if isinstance(error, HfHubHTTPError) and not isinstance(error, LocalEntryNotFoundError) and status:
+        return f"{where}: {hub} answered with {status}: try again later, or give a folder."
+    return (
+        f"{where}: there is no such folder, and {hub} can't be reached ({_reason(error)}): "
+        "give a folder, set HF_ENDPOINT to a mirror, or HF_HUB_OFFLINE=1 to use the copies on this machine."
+    )
+
+
+def _reason(error: Exception) -> Any:
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return without_secrets(lines[0])[:160].rstrip(" .:")
+
+
+def why_unreachable() -> str | None:
+    """Why the hub can't be asked now; None when it answers. One request without a second try."""
+    from huggingface_hub import constants
+    from huggingface_hub.utils import get_session
+
+    if constants.HF_HUB_OFFLINE:
+        return "HF_HUB_OFFLINE is set"
+    try:
+        get_session().head(constants.ENDPOINT, timeout=_TIMEOUT)
+    except Exception as error:
+        return str(_reason(error))
+    return None
+
+
+@contextmanager
+def no_waiting() -> Iterator[str | None]:
+    """Lets libraries take the copies on this machine, or fail at once, while the hub can't be reached.
+
+    ``datasets`` would otherwise ask again for a minute and a half.
+
+    Yields:
+        Why it can't be reached; None when it can.
+    """
+    import datasets
+    from huggingface_hub import constants
+
+    why = why_unreachable()
+    switches: tuple[Any, ...] = (constants, datasets.config)
+    before = [module.HF_HUB_OFFLINE for module in switches]
+    try:
+        for module in switches if why is not None else ():
+            module.HF_HUB_OFFLINE = True
+        yield why
+    finally:
+        for module, value in zip(switches, before, strict=True):
+            module.HF_HUB_OFFLINE = value

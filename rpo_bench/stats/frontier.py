@@ -1,0 +1,198 @@
+"""The KL–reward frontier of a method: what reward its strengths buy at what distance from the reference.
+
+All functions take the last axis as the points of one frontier, so that bootstrap draws (B, K) go through in
+one call. Nothing is extrapolated: what lies beyond a frontier's last point is NaN.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rpo_bench.stats.oracle import BestOfN, OracleCurve, best_of_n, default_taus, oracle_curve
+
+__all__ = [
+    "BestOfN",
+    "Frontier",
+    "OracleCurve",
+    "area_slack",
+    "area_to",
+    "area_under_frontier",
+    "area_within",
+    "best_of_n",
+    "default_taus",
+    "frontier_points",
+    "interpolate",
+    "interpolation_slack",
+    "oracle_curve",
+    "regret_to_oracle",
+    "reward_at_kl",
+]
+
+Floats = NDArray[np.float64]
+
+_ROUNDING = 1e-9  # points on one straight line bound each other by it
+
+
+@dataclass(frozen=True)
+class Frontier:
+    """Points in order of KL, the first being the reference policy at KL 0.
+
+    Attributes:
+        kl: Nats per sequence; (..., K).
+        reward: (..., K).
+    """
+
+    kl: Floats
+    reward: Floats
+
+    @property
+    def end(self) -> float:
+        """The largest KL that the frontier says anything of (of a single frontier)."""
+        return float(self.kl[-1])
+
+
+def frontier_points(kl: Floats, reward: Floats, reference_reward: float | Floats) -> Frontier:
+    """A frontier from one point per strength.
+
+    A KL below 0 (an unbiased estimate near 0 may be) counts as 0. Points of equal KL are kept; the curve
+    passes through their mean.
+
+    Args:
+        kl: Of each strength, (..., K).
+        reward: Of each strength, (..., K).
+        reference_reward: Of the reference policy, () or (...).
+    """
+    base = np.broadcast_to(np.asarray(reference_reward, dtype=np.float64), kl.shape[:-1])[..., None]
+    kls = np.concatenate([np.zeros_like(base), np.maximum(kl, 0.0)], axis=-1)
+    rewards = np.concatenate([base, reward], axis=-1)
+    order = np.argsort(kls, axis=-1, kind="stable")
+    kls, rewards = (np.take_along_axis(x, order, axis=-1) for x in (kls, rewards))
+    equal = kls[..., :, None] == kls[..., None, :]  # (..., K, K)
+    return Frontier(kls, (equal * rewards[..., None, :]).sum(-1) / equal.sum(-1))
+
+
+def interpolate(frontier: Frontier, budgets: Floats) -> Floats:
+    """Reward at fixed KL, by straight lines between the points; NaN beyond the last.
+
+    Args:
+        frontier: (..., K) points.
+        budgets: KL in nats per sequence, (Q,).
+
+    Returns:
+        (..., Q).
+    """
+    kl, reward = frontier.kl, frontier.reward
+    after = (kl[..., None, :] <= budgets[:, None]).sum(-1)  # (..., Q): points at or below the budget
+    left = np.clip(after - 1, 0, kl.shape[-1] - 1)
+    right = np.clip(after, 0, kl.shape[-1] - 1)
+    kl_left, kl_right = np.take_along_axis(kl, left, -1), np.take_along_axis(kl, right, -1)
+    low, high = np.take_along_axis(reward, left, -1), np.take_along_axis(reward, right, -1)
+    width = kl_right - kl_left
+    share = np.where(width > 0, (budgets - kl_left) / np.where(width > 0, width, 1.0), 0.0)
+    inside = (budgets >= 0) & (budgets <= kl[..., -1:])
+    return np.where(inside, low + share * (high - low), np.nan)
+
+
+def interpolation_slack(frontier: Frontier, budget: float) -> float:
+    """By how much a concave frontier through the points may lie above the straight line at a budget.
+
+    A concave curve lies below every line through two of its points on one side of the budget, carried on to
+    it. The lowest of these lines bounds it; one that passes below the straight line itself contradicts
+    concavity, by noise, and is left out. Before the last point it is taken not to exceed both neighbours.
+
+    Args:
+        frontier: a single one, (K,) points.
+        budget: nats per sequence.
+
+    Returns:
+        At least 0; 0 at a point and beyond the last one.
+    """
+    kl, reward = frontier.kl, frontier.reward
+    right = int(np.searchsorted(kl, budget))  # the first point at or beyond the budget
+    if right in (0, len(kl)) or kl[right] == budget:
+        return 0.0
+    line = float(interpolate(frontier, np.array([budget]))[0])
+    ends = [(other, right - 1) for other in range(right - 1)]
+    ends += [(right, other) for other in range(right + 1, len(kl))]
+    bounds = [
+        float(reward[a] + (reward[b] - reward[a]) / (kl[b] - kl[a]) * (budget - kl[a]))
+        for a, b in ends
+        if kl[b] > kl[a]
+    ]
+    if right == len(kl) - 1:
+        bounds.append(float(max(reward[right - 1], reward[right])))
+    gaps = [bound - line for bound in bounds]
+    return min((max(gap, 0.0) for gap in gaps if gap >= -_ROUNDING * (1.0 + abs(line))), default=0.0)
+
+
+def area_slack(frontier: Frontier, cap: float, budgets: int = 40) -> float:
+    """By how much straight lines may understate ``area_within`` of a single concave frontier.
+
+    Args:
+        frontier: (K,) points.
+        cap: nats per sequence, positive.
+        budgets: how many are averaged over, spread evenly up to the cap.
+    """
+    middles = (np.arange(budgets) + 0.5) * cap / budgets
+    return float(np.mean([interpolation_slack(frontier, float(budget)) for budget in middles]))
+
+
+def reward_at_kl(frontier: Frontier, budget: float) -> float | None:
+    """The reward of a single frontier at a KL budget (nats per sequence), or None beyond its end."""
+    return _known(float(interpolate(frontier, np.array([budget]))[0]))
+
+
+def regret_to_oracle(kl: float, reward: float, oracle: OracleCurve) -> float | None:
+    """How much more reward the oracle has at the same KL, or None beyond its trustworthy end.
+
+    Args:
+        kl: Of a checkpoint, in nats per sequence; below 0 counts as 0.
+        reward: Of the checkpoint, in the oracle's units.
+        oracle: Its curve; the untrustworthy part is left out here.
+    """
+    honest = oracle.trustworthy()
+    if honest.kl.size == 0:
+        return None
+    order = np.argsort(honest.kl, kind="stable")
+    curve = Frontier(honest.kl[order], honest.reward[order])
+    at = max(kl, 0.0)
+    if at < curve.kl[0]:
+        return None  # the curve doesn't begin at the reference
+    best = reward_at_kl(curve, at)
+    return None if best is None else best - reward
+
+
+def area_to(frontier: Frontier, cap: float) -> Floats:
+    """Mean reward gained over the reference for KL budgets spread evenly from 0 to ``cap``.
+
+    Args:
+        frontier: (..., K) points.
+        cap: Nats per sequence, positive.
+
+    Returns:
+        (...), NaN for a frontier that ends before the cap.
+    """
+    at_cap = interpolate(frontier, np.array([cap]))  # (..., 1)
+    kl = np.concatenate([np.minimum(frontier.kl, cap), np.full_like(at_cap, cap)], axis=-1)
+    reward = np.concatenate([np.where(frontier.kl <= cap, frontier.reward, at_cap), at_cap], axis=-1)
+    gained = reward - frontier.reward[..., :1]
+    area: Floats = (np.diff(kl, axis=-1) * (gained[..., 1:] + gained[..., :-1]) / 2).sum(-1) / cap
+    return area
+
+
+def area_within(frontier: Frontier, cap: float) -> Floats:
+    """``area_to`` where a frontier that ends before the cap stays where it ends."""
+    end = np.maximum(frontier.kl[..., -1:], cap)
+    kl = np.concatenate([frontier.kl, end], axis=-1)
+    return area_to(Frontier(kl, np.concatenate([frontier.reward, frontier.reward[..., -1:]], axis=-1)), cap)
+
+
+def area_under_frontier(frontier: Frontier, cap: float) -> float | None:
+    """``area_to`` of a single frontier, or None when it ends before the cap."""
+    return _known(float(area_to(frontier, cap)))
+
+
+def _known(value: float) -> float | None:
+    return value if math.isfinite(value) else None

@@ -1,0 +1,1 @@
+"""Tasks: prompts, rows, rewards and oracle files."""

@@ -1,0 +1,301 @@
+"""What a task is, and how it is found: a folder with a task.yaml."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+from pydantic import Field, ValidationError, model_validator
+
+from rpo_bench.data.convert import prompts_of
+from rpo_bench.data.readers import read_rows
+from rpo_bench.data.row import Prompt, Row
+from rpo_bench.errors import UserError, did_you_mean
+from rpo_bench.files.hashing import hash_file, hash_folder, hash_json
+from rpo_bench.files.settings_text import read_settings
+from rpo_bench.files.text_files import numbered_lines
+from rpo_bench.plugins.user_code import import_file
+from rpo_bench.spec.schema import GivenTask, Settings
+from rpo_bench.tasks.source import DatasetSource, SourceParts
+from rpo_bench.verifier import Verifier
+
+#: Scores responses: (prompts, responses) → one number each, or None where there is nothing to score.
+RewardFunction = Callable[[Sequence[Prompt], Sequence[str]], Sequence[float | None]]
+
+
+#: The file of held-out prompts that were made to fit a run's models.
+HELDOUT = "heldout.jsonl"
+
+
+class TaskSpec(Settings):
+    """task.yaml. Paths are relative to its folder."""
+
+    name: str
+    version: int = Field(ge=1)
+    title: str
+    description: str
+    train: dict[str, str] = Field(
+        default_factory=dict,
+        description="variant, or variant/model where it differs by base model → rows file",
+    )
+    heldout: str | None = Field(None, description="JSONL of prompts to evaluate on")
+    probe: str | None = Field(None, description="JSONL of prompts whose reward is followed in training")
+    source: DatasetSource | None = Field(
+        None, description="a public dataset, instead of train, heldout and probe"
+    )
+    reward: str | None = Field(None, description="FILE.py:FUNCTION")
+    reward_files: tuple[str, ...] = Field((), description="further files that the reward is made of")
+    proxy: str | None = Field(None, description="folder of a reward model that stands in for the gold reward")
+    judge: str | None = Field(None, description="folder of a small language model that compares responses")
+    models: dict[str, str] = Field(default_factory=dict, description="name → folder of a base model")
+    reference_samples: dict[str, str] = Field(
+        default_factory=dict, description="model name → .npz with rewards (P, N) of reference samples"
+    )
+    learning_rates: dict[str, Annotated[float, Field(gt=0)]] = Field(
+        default_factory=dict, description="by method; '*' for all others"
+    )
+    max_new_tokens: int = Field(ge=1)
+
+    @property
+    def only_data(self) -> bool:
+        """Whether it names nothing but rows and prompts: no code, no models and no dataset."""
+        return not (self.source or self.reward or self.proxy or self.judge or self.models)
+
+    @model_validator(mode="after")
+    def _has_data(self) -> Self:
+        if self.source is None and not (self.train and self.heldout):
+            raise ValueError("a task needs 'train' and 'heldout', or a 'source'")
+        if self.source is not None and (self.train or self.heldout or self.probe):
+            raise ValueError("'source' stands instead of 'train', 'heldout' and 'probe': leave them out")
+        return self
+
+
+@dataclass(frozen=True)
+class Task:
+    """A task with its folder.
+
+    Attributes:
+        spec: what its ``task.yaml`` says.
+        folder: where that is.
+        heldout_folder: a folder with other held-out prompts than its own: those that a run's models have room
+            for.
+    """
+
+    spec: TaskSpec
+    folder: Path
+    heldout_folder: Path | None = None
+
+    @cached_property
+    def heldout(self) -> list[Prompt]:
+        """The prompts that checkpoints are measured on."""
+        if self.heldout_folder is not None:
+            return read_prompts(self.heldout_folder / HELDOUT)
+        if self.spec.heldout is None:
+            return prompts_of(self._parts.heldout)
+        return read_prompts(self.folder / self.spec.heldout)
+
+    @cached_property
+    def probe(self) -> list[Prompt]:
+        """The prompts whose reward is followed during training (none of the held-out ones)."""
+        if self.spec.source is not None:
+            return prompts_of(self._parts.probe)
+        return read_prompts(self.folder / self.spec.probe) if self.spec.probe else []
+
+    @cached_property
+    def _parts(self) -> SourceParts:
+        """What the task's dataset holds; every prompt has an answer that the task's verifier can read."""
+        assert self.spec.source is not None
+        parts = self.spec.source.parts(self.spec.name, self.folder)
+        rows = [*parts.heldout, *parts.train, *parts.probe]
+        if isinstance(self.reward, Verifier):
+            lost = {prompt.prompt_id for prompt in self.reward.unanswerable(prompts_of(rows))}
+            bad = next((row for row in rows if row.prompt_id in lost), None)
+            if bad is not None:
+                raise UserError(f"{bad.source}: its answer can't be read by {self.spec.reward}.")
+        return parts
+
+    def train_rows(self, variant: str, model: str | None = None) -> list[Row]:
+        """The training rows for a base model: of ``train_file``, or the demonstrations of the dataset.
+
+        A public dataset has no variants: it gives the same rows for any.
+        """
+        if self.spec.source is not None:
+            return list(self._parts.train)
+        return read_rows(self.train_file(variant, model))
+
+    @cached_property
+    def reward(self) -> RewardFunction | None:
+        """The gold reward, or None when the task has none."""
+        if self.spec.reward is None:
+            return None
+        file, _, function = self.spec.reward.partition(":")
+        reward: RewardFunction = load_function(self.folder / file, function)
+        return reward
+
+    @cached_property
+    def hash(self) -> str:
+        """Identity of what is measured: version, prompts, the reward's source and the proxy."""
+        sources = [self.spec.reward.partition(":")[0], *self.spec.reward_files] if self.spec.reward else []
+        reward = [hash_file(self.folder / file) for file in sources]
+        prompts = [p.model_dump() for p in self.heldout]
+        identity = [self.spec.name, self.spec.version, self.spec.max_new_tokens, prompts, reward]
+        if self.spec.proxy is not None:
+            identity.append(hash_folder(self.folder / self.spec.proxy))
+        return hash_json(identity)
+
+    def train_file(self, variant: str, model: str | None = None) -> Path:
+        """The file of training rows for a base model.
+
+        Args:
+            variant: Which of the task's data sets.
+            model: One of the task's base models. Data sampled from a reference policy differ by model; a
+                model that has none of its own gets what is meant for all, or else the first model's.
+
+        Raises:
+            UserError: There is no such variant.
+        """
+        train = self.spec.train
+        fitting = [key for key in train if key.partition("/")[0] == variant]
+        if not fitting:
+            hint = did_you_mean(variant, {key.partition("/")[0] for key in train})
+            raise UserError(f"Task '{self.spec.name}' has no data variant '{variant}'.{hint}")
+        chosen = next((key for key in (f"{variant}/{model}", variant) if key in train), fitting[0])
+        return self.folder / train[chosen]
+
+    def model_folder(self, name: str) -> Path | None:
+        """The folder of one of the task's own base models, or None when it has none of that name."""
+        return self.folder / self.spec.models[name] if name in self.spec.models else None
+
+
+def task_folders(include_path: Path | None = None) -> dict[str, Path]:
+    """Names of the tasks within reach: the bundled ones and those under ``--include_path``."""
+    import tasks
+
+    roots = [Path(p) for p in tasks.__path__] + ([include_path] if include_path else [])
+    return {f.parent.name: f.parent for root in roots for f in sorted(root.glob("*/task.yaml"))}
+
+
+def load_task(given: GivenTask, include_path: Path | None = None) -> Task:
+    """The task that a user names: a known one, or the one in that folder, whose code is trusted.
+
+    A known name means the known task, whatever the working folder holds; ``./NAME`` is the folder.
+
+    Raises:
+        UserError: There is no such task.
+    """
+    if given not in task_folders(include_path) and (Path(given) / "task.yaml").is_file():
+        return load_folder(Path(given))
+    return known_task(given, include_path)
+
+
+def known_task(name: str, include_path: Path | None = None) -> Task:
+    """The task of a name that stands in a stored file: one of the known ones, never one in a folder.
+
+    Raises:
+        UserError: There is no such task.
+    """
+    folders = task_folders(include_path)
+    if name not in folders:
+        raise UserError(f"Unknown task '{name}'.{did_you_mean(name, folders)}")
+    return load_folder(folders[name])
+
+
+def load_folder(folder: Path) -> Task:
+    """The task in a folder that the program itself chose; raises UserError when it can't be read."""
+    file = folder / "task.yaml"
+    try:
+        return Task(TaskSpec.model_validate(read_settings(file, str(file))), folder)
+    except ValidationError as error:
+        raise UserError(f"{file}: {_task_problem(error)}") from error
+
+
+def load_function(file: Path, name: str) -> Any:
+    """A function out of a Python file; raises UserError when the file or the function isn't there."""
+    if not file.is_file():
+        raise UserError(f"{file}: there is no such file (wanted for its function '{name}').")
+    identity = hash_json([str(file.resolve()), hash_file(file)])  # equal files may import their neighbours
+    module = import_file(file, f"rpo_bench_function_{identity[:12]}", str(file), trial=not _is_ours(file))
+    if not hasattr(module, name):
+        raise UserError(f"{file} has no function '{name}'.")
+    return getattr(module, name)
+
+
+def try_function(file: Path, name: str, what: str, *arguments: Any) -> None:
+    """Calls a function of a user's file in a process of its own, to see that it comes back.
+
+    What it gives, or raises as an ordinary exception, isn't looked at here.
+
+    Raises:
+        UserError: the call ends the process, crashes it or takes too long.
+    """
+    if not _is_ours(file):
+        from rpo_bench.plugins.trial import try_out
+
+        try_out(partial(_call, file, name, arguments), what, "calling it")
+
+
+def _call(file: Path, name: str, arguments: Sequence[Any]) -> None:
+    found = load_function(file, name)(*arguments)
+    if isinstance(found, Iterable):
+        list(found)
+
+
+def _is_ours(file: Path) -> bool:
+    """Whether a file comes with this package, and needs no trial."""
+    import tasks
+
+    return any(file.resolve().is_relative_to(Path(root).resolve()) for root in tasks.__path__)
+
+
+def read_prompts(file: Path) -> list[Prompt]:
+    """The prompts of a JSONL file; raises UserError, naming the line, when one is broken or comes twice."""
+    first: dict[str, int] = {}
+    prompts = []
+    for line in numbered_lines(file):
+        if line.problem:
+            raise UserError(f"{file} line {line.number}: {line.problem}.")
+        if not line.text.strip():
+            continue
+        try:
+            prompt = Prompt.model_validate_json(line.text)
+        except ValidationError as error:
+            raise UserError(f"{file} line {line.number}: {_first_problem(error)}.") from error
+        if prompt.prompt_id in first:
+            raise UserError(
+                f"{file} line {line.number}: the prompt_id '{prompt.prompt_id}' is that of "
+                f"line {first[prompt.prompt_id]}."
+            )
+        first[prompt.prompt_id] = line.number
+        prompts.append(prompt)
+    return prompts
+
+
+def _task_problem(error: ValidationError) -> str:
+    """The first complaint about a task.yaml as a sentence, with the field that may have been meant."""
+    first = error.errors()[0]
+    if first["type"] != "extra_forbidden":
+        return f"{_first_problem(error)}."
+    where = ".".join(str(part) for part in first["loc"])
+    model = DatasetSource if where.startswith("source.") else TaskSpec
+    return f"unknown field '{where}'.{did_you_mean(str(first['loc'][-1]), model.model_fields)}"
+
+
+def _first_problem(error: ValidationError) -> str:
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"])
+    message = first["msg"].removeprefix("Value error, ")
+    return f"field '{where}': {message}" if where else message
+
+
+def first_responses(rows: Sequence[Row], k: int | None) -> list[Row]:
+    """Keeps the first k responses of every prompt (all when k is None), in their order."""
+    if k is None:
+        return list(rows)
+    seen: dict[str, int] = {}
+    kept = []
+    for row in rows:
+        seen[row.prompt_id] = seen.get(row.prompt_id, 0) + 1
+        if seen[row.prompt_id] <= k:
+            kept.append(row)
+    return kept

@@ -1,0 +1,1 @@
+"""What is said to users: styles are ours, texts are never commands."""

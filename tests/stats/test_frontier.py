@@ -1,0 +1,141 @@
+"""Frontiers interpolate and never extrapolate."""
+
+import numpy as np
+import pytest
+
+from rpo_bench.stats.frontier import (
+    Frontier,
+    area_slack,
+    area_to,
+    area_under_frontier,
+    frontier_points,
+    interpolate,
+    interpolation_slack,
+    regret_to_oracle,
+    reward_at_kl,
+)
+from rpo_bench.stats.oracle import OracleCurve
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(7)
+
+
+def test_a_frontier_starts_at_the_reference_and_is_ordered_by_kl():
+    frontier = frontier_points(np.array([2.0, 1.0]), np.array([0.9, 0.5]), reference_reward=0.1)
+    assert frontier.kl.tolist() == [0, 1, 2]
+    assert frontier.reward.tolist() == [0.1, 0.5, 0.9]
+    assert frontier.end == 2
+
+
+def test_reward_at_kl_interpolates_and_does_not_extrapolate():
+    """Through (0, .1), (1, .5), (2, .9): halfway from 0 to 1 it is .3; beyond 2 nothing is known."""
+    frontier = frontier_points(np.array([1.0, 2.0]), np.array([0.5, 0.9]), 0.1)
+    assert reward_at_kl(frontier, 0.5) == pytest.approx(0.3)
+    assert reward_at_kl(frontier, 0) == pytest.approx(0.1)
+    assert reward_at_kl(frontier, 2) == pytest.approx(0.9)
+    assert reward_at_kl(frontier, 2.0001) is None
+    assert reward_at_kl(frontier, -0.1) is None
+
+
+def test_points_of_equal_kl_count_with_their_mean():
+    """A strength so weak that KL is 0 (or estimated below it) shares its place with the reference."""
+    frontier = frontier_points(np.array([-0.01, 1.0, 1.0]), np.array([0.3, 0.4, 0.8]), 0.1)
+    assert reward_at_kl(frontier, 0) == pytest.approx(0.2)
+    assert reward_at_kl(frontier, 1) == pytest.approx(0.6)
+    assert reward_at_kl(frontier, 0.5) == pytest.approx(0.4)
+
+
+def test_draws_go_through_together(rng: np.random.Generator):
+    kl, reward = rng.uniform(0, 3, size=(40, 4)), rng.normal(size=(40, 4))
+    base = rng.normal(size=40)
+    budgets = np.array([0.0, 0.7, 1.5, 2.9])
+    together = frontier_points(kl, reward, base)
+    values, areas = interpolate(together, budgets), area_to(together, 1.0)
+    assert values.shape == (40, 4)
+    for row in range(40):
+        alone = frontier_points(kl[row], reward[row], float(base[row]))
+        for column, budget in enumerate(budgets):
+            expected = reward_at_kl(alone, float(budget))
+            assert values[row, column] == pytest.approx(np.nan if expected is None else expected, nan_ok=True)
+            if expected is not None:
+                assert expected == pytest.approx(np.interp(budget, alone.kl, alone.reward))
+        area = area_under_frontier(alone, 1.0)
+        assert areas[row] == pytest.approx(np.nan if area is None else area, nan_ok=True)
+
+
+def test_the_area_is_the_mean_gain_up_to_the_cap():
+    """Gain 0 at KL 0, .4 at 1, .8 at 2: to the cap 1.5 the mean gain of the straight line is .3."""
+    frontier = frontier_points(np.array([1.0, 2.0]), np.array([0.5, 0.9]), 0.1)
+    assert area_under_frontier(frontier, 1.5) == pytest.approx(0.3)
+    assert area_under_frontier(frontier, 2.0) == pytest.approx(0.4)
+    bent = frontier_points(np.array([1.0, 2.0]), np.array([1.0, 1.0]), 0.0)
+    assert area_under_frontier(bent, 2.0) == pytest.approx((0.5 + 1.0) / 2)
+    assert area_under_frontier(frontier, 2.1) is None
+
+
+def test_regret_is_what_the_oracle_has_more_at_equal_kl():
+    taus = np.array([np.inf, 1.0, 0.5, 0.1])
+    oracle = OracleCurve(
+        taus,
+        np.array([0.0, 1.0, 2.0, 3.0]),
+        np.array([0.0, 1.0, 1.5, 1.6]),
+        np.array([1, 0.5, 0.2, 0.01]),
+        100,
+    )
+    assert regret_to_oracle(1.5, 0.4, oracle) == pytest.approx(1.25 - 0.4)
+    assert regret_to_oracle(-0.01, -0.2, oracle) == pytest.approx(0.2)
+    assert regret_to_oracle(2.5, 0.4, oracle) is None  # one effective sample: not to be trusted
+    empty = OracleCurve(taus[:0], taus[:0], taus[:0], taus[:0], 100)
+    assert regret_to_oracle(1.0, 0.0, empty) is None
+    assert Frontier(np.array([0.0]), np.array([0.5])).end == 0
+
+
+def test_straight_lines_understate_a_concave_frontier_by_no_more_than_the_slack():
+    """√KL between any points of it; the lines through two points on one side of the budget lie above it."""
+    rng = np.random.default_rng(0)
+    for _ in range(200):
+        kl = np.sort(rng.uniform(0.05, 2.0, size=rng.integers(2, 7)))
+        frontier = frontier_points(kl, np.sqrt(kl), 0.0)
+        budget = float(rng.uniform(0, kl[-1]))
+        line = reward_at_kl(frontier, budget)
+        assert line is not None
+        assert line <= np.sqrt(budget) + 1e-12
+        assert np.sqrt(budget) <= line + interpolation_slack(frontier, budget) + 1e-9
+
+
+def test_the_slack_by_hand():
+    """Through (0, 0), (1, 1), (2, 1.5): at 1.5 the line is 1.25; (0, 0)–(1, 1) carried on is 1.5."""
+    frontier = frontier_points(np.array([1.0, 2.0]), np.array([1.0, 1.5]), 0.0)
+    assert interpolation_slack(frontier, 1.5) == pytest.approx(0.25)
+    assert interpolation_slack(frontier, 0.5) == pytest.approx(0.25)  # (1, 1)–(2, 1.5) carried back is 0.75
+    assert interpolation_slack(frontier, 1.0) == 0.0
+    assert interpolation_slack(frontier, 3.0) == 0.0  # nothing is said beyond the end
+
+
+def test_close_neighbours_leave_little_slack():
+    kl = np.array([0.27, 0.29, 0.31, 0.33])
+    frontier = frontier_points(kl, np.sqrt(kl), 0.0)
+    assert interpolation_slack(frontier, 0.3) < 1e-3
+
+
+def test_before_the_last_point_no_more_is_taken_than_its_neighbours_earn():
+    """A single strength at 1 nat that gains 1: at half a nat between 0.5 and 1."""
+    assert interpolation_slack(frontier_points(np.array([1.0]), np.array([1.0]), 0.0), 0.5) == 0.5
+    assert interpolation_slack(frontier_points(np.array([0.5, 1.5]), np.array([0.5, 0.5]), 0.0), 1.4) == 0.0
+
+
+def test_a_line_that_contradicts_concavity_bounds_nothing():
+    """A dent: neither (0, 0)–(1, 0.1) nor the points beyond say how far the curve may lie above."""
+    frontier = frontier_points(np.array([1.0, 2.0, 3.0]), np.array([0.1, 1.0, 3.0]), 0.0)
+    assert interpolation_slack(frontier, 1.5) == 0.0
+
+
+def test_the_slack_of_an_area_is_its_mean_over_budgets():
+    """Through (0, 0), (1, 1), (4, 2): 2/3 · |b − 1| to 2 nats, then down to 0 at 4; 1/3 on average."""
+    frontier = frontier_points(np.array([1.0, 4.0]), np.array([1.0, 2.0]), 0.0)
+    assert area_slack(frontier, 4.0) == pytest.approx(1 / 3)
+    root = 4 / 3  # the mean of √KL up to 4 nats
+    assert float(area_to(frontier, 4.0)) <= root <= float(area_to(frontier, 4.0)) + area_slack(frontier, 4.0)
+    assert area_slack(frontier_points(np.array([1.0, 2.0]), np.array([1.0, 2.0]), 0.0), 2.0) < 1e-12
