@@ -22,10 +22,11 @@ train-and-eval: $(VENV)/.runtime  ## Train, measure and publish: sft, kto, dro, 
 test: check  ## Everything that must hold: check, then all tests in random order
 	HF_HUB_OFFLINE=1 OMP_NUM_THREADS=$(THREADS) $(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
 
-check: $(VENV)/.dev  ## Lint, formatting and types
+check: $(VENV)/.dev  ## Lint, formatting, types, and which room may import which
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
 
 benchmark: $(VENV)/.dev  ## Speed and memory beside TRL's trainers, as ratios
 	HF_HUB_OFFLINE=1 $(BIN)/python benchmarks/offline_vs_trl.py $(ARGS)

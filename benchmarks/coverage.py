@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 
 from rpo_bench.analysis.improvement import improvement, improvement_at
 from rpo_bench.analysis.matched import within
-from rpo_bench.results.schema import Interval
 from rpo_bench.stats.aggregates import aggregate_interval, iqm
 from rpo_bench.stats.bootstrap import mean_over_prompts
 from rpo_bench.stats.bradley_terry import Games, ratings
 from rpo_bench.stats.compare import method_mean, paired_difference
 from rpo_bench.stats.frontier import area_within, frontier_points
+from rpo_bench.stats.interval import Interval
 from rpo_bench.stats.jackknife import jackknife_interval
 from rpo_bench.stats.joint import Contrast, Joint, Term
 from rpo_bench.stats.length_control import length_controlled

@@ -401,10 +401,10 @@ def _methods(given: Any) -> list[dict[str, Any]]:
 
 def _site(root: Path, place: Place, begun: float) -> "Site":
     from rpo_bench.engine.execute import Runner
-    from rpo_bench.engine.inputs.base_models import Trust
     from rpo_bench.engine.judge_run import Judging
     from rpo_bench.engine.output import Output
     from rpo_bench.engine.run import Site
+    from rpo_bench.spec.trust import Trust
 
     if files := place.get("data_files"):
         name_files(",".join(f"{split}={file}" for split, file in files.items()))

@@ -15,7 +15,6 @@ from rpo_bench.analysis.panels import Panel, panels
 from rpo_bench.analysis.protocol_notes import protocol_notes
 from rpo_bench.analysis.scores import read_panel_scores
 from rpo_bench.errors import UserError
-from rpo_bench.results.schema import Interval
 from rpo_bench.results.store import read_results
 from rpo_bench.spec.schema import Frozen
 from rpo_bench.stats.aggregates import (
@@ -24,6 +23,7 @@ from rpo_bench.stats.aggregates import (
     iqm,
     performance_profile,
 )
+from rpo_bench.stats.interval import Interval
 from rpo_bench.stats.oracle import reward_on
 from rpo_bench.stats.seeding import generator
 from rpo_bench.tasks.oracle_files import find_oracle

@@ -14,8 +14,7 @@ from rpo_bench.analysis.report import Comparison
 from rpo_bench.analysis.scores import PanelScores
 from rpo_bench.analysis.section import Options, primary_comparisons
 from rpo_bench.analysis.steps import AtSteps, by_steps
-from rpo_bench.results.schema import Interval
-from rpo_bench.stats.making import empty
+from rpo_bench.stats.interval import Interval, empty
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from rpo_bench.results.schema import Interval
 from rpo_bench.spec.schema import Frozen
 from rpo_bench.stats.bootstrap import RESAMPLES
+from rpo_bench.stats.interval import Interval
 from rpo_bench.stats.joint import Joint, Term
 from rpo_bench.stats.oracle import (
     MIN_EFFECTIVE_SAMPLES,

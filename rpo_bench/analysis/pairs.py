@@ -11,10 +11,10 @@ from rpo_bench.analysis.items import Item
 from rpo_bench.analysis.matched import Floats, Side, at_kl, at_strength
 from rpo_bench.analysis.panels import Row
 from rpo_bench.analysis.report import Comparison, Matching
-from rpo_bench.results.schema import Interval, MetricValue
+from rpo_bench.results.schema import MetricValue
 from rpo_bench.stats.compare import SEED_LEVELS, mean_of_checkpoints, mean_over_seeds
+from rpo_bench.stats.interval import Interval, empty
 from rpo_bench.stats.joint import Contrast
-from rpo_bench.stats.making import empty
 from rpo_bench.stats.rates import PROMPT_LEVELS
 from rpo_bench.stats.welch import welch_difference
 

@@ -11,9 +11,9 @@ from rpo_bench.analysis.cube import Cube, cube_of
 from rpo_bench.analysis.panels import Panel, Series, panels, settled
 from rpo_bench.analysis.scores import read_panel_scores
 from rpo_bench.errors import UserError
-from rpo_bench.results.schema import Interval
 from rpo_bench.results.store import read_results
 from rpo_bench.spec.schema import Frozen
+from rpo_bench.stats.interval import Interval
 from rpo_bench.stats.joint import Term
 from rpo_bench.stats.overoptimisation import Curve, overoptimisation
 

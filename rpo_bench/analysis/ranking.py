@@ -9,7 +9,7 @@ from rpo_bench.analysis.matched import at_kl, seed_curves
 from rpo_bench.analysis.panels import Panel
 from rpo_bench.analysis.reach import Reach, reach, reference_term, seeds_of
 from rpo_bench.analysis.scores import PanelScores
-from rpo_bench.results.schema import Interval
+from rpo_bench.stats.interval import Interval
 from rpo_bench.stats.joint import Joint, Term
 
 LEVEL = 0.95

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from rpo_bench.analysis.report import Comparison, Report, Section
 from rpo_bench.files.csv_lines import csv_line
-from rpo_bench.results.schema import Interval
+from rpo_bench.stats.interval import Interval
 from rpo_bench.terminal.visible import visible
 
 HEAD = ("Comparison", "Metric", "At", "Difference", "Adjusted p", "Win/tie/loss", "Verdict")

@@ -4,8 +4,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from rpo_bench.results.schema import Interval
 from rpo_bench.spec.schema import Frozen
+from rpo_bench.stats.interval import Interval
 
 Matching = Literal["kl", "strength", "given"]
 Verdict = Literal["better", "worse", "higher", "lower", "not resolved", "identical", "can't be told"]

@@ -1,6 +1,5 @@
 """Scores of a panel as arrays: training seed × prompt, averaged over a prompt's samples."""
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -11,13 +10,10 @@ from rpo_bench.analysis.panels import Panel, Row
 from rpo_bench.errors import UserError
 from rpo_bench.lm_eval.stored import read_docs
 from rpo_bench.lm_eval.values import by_metric
-from rpo_bench.results.samples import ScoreLine
+from rpo_bench.results.samples import PromptMeans, prompt_means
 from rpo_bench.results.store import SCORES_FILE, StoredRecord, read_scores
 
 Floats = NDArray[np.float64]
-
-#: Metric → prompt → mean over its scored samples.
-PromptMeans = dict[str, dict[str, float]]
 
 
 @dataclass(frozen=True)
@@ -88,20 +84,3 @@ def read_document_scores(records: Iterable[StoredRecord]) -> PanelScores:
 
 def _column(by_prompt: Mapping[str, float], prompts: Sequence[str]) -> Floats:
     return np.array([by_prompt.get(prompt, np.nan) for prompt in prompts])
-
-
-def prompt_means(lines: list[ScoreLine]) -> PromptMeans:
-    """Every metric's mean over each prompt's samples; a sample without a score counts for nothing."""
-    places: dict[str, int] = {}
-    at = np.array([places.setdefault(line.prompt_id, len(places)) for line in lines], dtype=np.intp)
-    prompts, found = list(places), {}
-    for metric in sorted({name for line in lines for name in line.scores}):
-        column = [line.scores.get(metric) for line in lines]
-        values = np.array([math.nan if value is None else value for value in column])
-        scored = np.isfinite(values)
-        totals = np.bincount(at[scored], weights=values[scored], minlength=len(prompts))
-        counts = np.bincount(at[scored], minlength=len(prompts))
-        if scored.any():
-            kept = np.flatnonzero(counts)
-            found[metric] = {prompts[i]: float(totals[i] / counts[i]) for i in kept}
-    return found

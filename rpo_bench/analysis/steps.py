@@ -11,7 +11,7 @@ from rpo_bench.analysis.matched import at_kl
 from rpo_bench.analysis.panels import Panel, Series, learnt_as
 from rpo_bench.analysis.reach import reference_term
 from rpo_bench.files.hashing import hash_json
-from rpo_bench.results.schema import Interval
+from rpo_bench.stats.interval import Interval
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,8 @@ from rpo_bench.analysis.panels import Panel
 from rpo_bench.analysis.protocol_notes import protocol_notes
 from rpo_bench.analysis.ranking import Ranking, Standing
 from rpo_bench.results.store import StoredRecord
-from rpo_bench.site.text import estimate, number
-from rpo_bench.stats.making import negated
-from rpo_bench.wording import counted, listed
+from rpo_bench.stats.interval import negated
+from rpo_bench.wording import counted, estimate, listed, number
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import typer
 from rpo_bench.cli.console import out, print_json, print_table, say_notes
 
 if TYPE_CHECKING:
-    from rpo_bench.results.schema import Interval
+    from rpo_bench.stats.interval import Interval
 
 
 def aggregate(

@@ -8,10 +8,10 @@ from rpo_bench.cli.console import err, out, say_notes
 from rpo_bench.cli.measuring_flags import JudgingFlags
 from rpo_bench.cli.run_flags import RunnerFlags, TrustFlags
 from rpo_bench.engine.execute import Runner, RunReport, counted, failure_lines, summary
-from rpo_bench.engine.inputs.base_models import Trust
 from rpo_bench.engine.output import Output
 from rpo_bench.engine.pool.jobs import Outcome
 from rpo_bench.engine.run import Execution, Site, Voice
+from rpo_bench.spec.trust import Trust
 
 
 def site_of(root: Path, runner: RunnerFlags, trust: TrustFlags, judge: JudgingFlags, begun: float) -> Site:

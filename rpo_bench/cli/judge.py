@@ -13,7 +13,7 @@ from rpo_bench.cli.judge_scores import ranking, scores
 
 if TYPE_CHECKING:
     from rpo_bench.judge.win_rates import WinRates
-    from rpo_bench.results.schema import Interval
+    from rpo_bench.stats.interval import Interval
 
 _EXTRAPOLATED = 0.95  # share of questions on one side of equal length
 

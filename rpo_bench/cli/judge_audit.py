@@ -66,7 +66,7 @@ def audit(what: AuditFlags, who: JudgeFlags, cost: CostFlags, trust: TrustFlags)
 
 
 def _print(card: "JudgeCard", folder: Path) -> None:
-    from rpo_bench.site.text import share_text
+    from rpo_bench.wording import share_text
 
     facts = {
         "judge": card.judge,

@@ -123,8 +123,8 @@ class JudgeFlags:
 
     def options(self, trust: TrustFlags) -> "JudgeOptions":
         """As the engine wants them."""
-        from rpo_bench.engine.inputs.base_models import Trust
         from rpo_bench.judge.registry import JudgeOptions
+        from rpo_bench.spec.trust import Trust
 
         return JudgeOptions(
             mode=self.mode.value,

@@ -15,8 +15,9 @@ from rpo_bench.errors import UserError
 if TYPE_CHECKING:
     from rpo_bench.judge.questions import Question
     from rpo_bench.judge.ranking import Rankings
-    from rpo_bench.results.schema import Interval, MetricValue
+    from rpo_bench.results.schema import MetricValue
     from rpo_bench.results.store import StoredRecord
+    from rpo_bench.stats.interval import Interval
 
 Results = Annotated[Path, typer.Argument(help="The output of a run that holds judgements.")]
 Which = Annotated[

@@ -9,7 +9,7 @@ from rpo_bench.cli.console import out, print_json, print_table, say_notes
 
 if TYPE_CHECKING:
     from rpo_bench.analysis.proxy_gold import ProxyGold
-    from rpo_bench.results.schema import Interval
+    from rpo_bench.stats.interval import Interval
 
 _HEAD = (
     "Method",

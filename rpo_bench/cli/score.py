@@ -83,13 +83,13 @@ def score(flags: ScoreFlags, trust: TrustFlags) -> None:
 def _metrics(flags: ScoreFlags, trust: TrustFlags, stored: "StoredRecord") -> "Sequence[Metric]":
     """The metrics that are asked for, made for how a result's samples were drawn."""
     from rpo_bench.data.row import Prompt
-    from rpo_bench.engine.inputs.base_models import Trust
     from rpo_bench.engine.inputs.rewards import EVAL_FLAG, check_source, source_function, try_call
     from rpo_bench.metrics.protocol import MetricContext
     from rpo_bench.metrics.registry import METRICS
     from rpo_bench.metrics.reward import Reward
     from rpo_bench.metrics.toxicity.choose import toxicity_metric
     from rpo_bench.spec.parsing import split_list
+    from rpo_bench.spec.trust import Trust
 
     named = split_list(flags.metrics or "")
     context = MetricContext(stored.record.spec.evaluation.decoding, references="references" in named)

@@ -100,11 +100,11 @@ def train(
 
 
 def _train(spec: "RunSpec", flags: CheckpointFlags, data: DataFlags, trust: TrustFlags) -> None:
-    from rpo_bench.engine.inputs.base_models import Trust
     from rpo_bench.engine.output import Output, only_run, write_identity
     from rpo_bench.engine.plan.graph import cell_work
     from rpo_bench.engine.plan.plan import Surroundings, plan_run
     from rpo_bench.engine.pool.progress import clock
+    from rpo_bench.spec.trust import Trust
 
     name = spec.methods[0].name
     strength = next((values[0] for values in spec.strengths.values()), "default")

@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from rpo_bench.data.excerpt import LONG, excerpt
-from rpo_bench.data.expanding import check_expansion
 from rpo_bench.data.json_text import MAX_DEPTH
 from rpo_bench.errors import UserError
+from rpo_bench.files.expanding import check_expansion
 from rpo_bench.files.reading import opened
 
 _BATCH = 4_096  # rows

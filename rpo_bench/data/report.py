@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from rpo_bench.data.conversation import alike
 from rpo_bench.data.convert import LabelRule, desirable_labels, group_ids, group_statistics, rewards_of
 from rpo_bench.data.row import Row
-from rpo_bench.metrics.words import length_in_words
+from rpo_bench.data.words import length_in_words
 
 BINS = 10
 FAR_APART = 100

@@ -93,8 +93,9 @@ def _measure(plan: Plan, cell: PlannedCell, scratch: Path, threads: int) -> Pace
     """Trains a few steps, generates and scores a few samples, for real."""
     import torch
 
+    from rpo_bench.engine.stages.generate import generate
     from rpo_bench.engine.stages.score import score
-    from rpo_bench.engine.stages.train import generate, train
+    from rpo_bench.engine.stages.train import train
     from trainers.training_log import read_training_log
 
     torch.set_num_threads(threads)

@@ -1,7 +1,5 @@
 """The last step of a run: its task's own judge compares what was measured."""
 
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing.context import BaseContext
 from pathlib import Path
@@ -12,16 +10,16 @@ from rpo_bench.engine.execute import Runner, run_job
 from rpo_bench.engine.output import Output
 from rpo_bench.engine.plan.plan import Plan
 from rpo_bench.engine.pool.jobs import Job, Outcome
-from rpo_bench.engine.pool.worker import Done, Progress
+from rpo_bench.engine.stages.judge import EMBEDDED
 from rpo_bench.engine.work import JudgeWork
 from rpo_bench.errors import UserError
 from rpo_bench.files.hashing import hash_folder
-from rpo_bench.judge.default_pairs import PROMPTS, judge_results, unjudged
+from rpo_bench.judge.default_pairs import PROMPTS, unjudged
 from rpo_bench.judge.naming import judge_name
 from rpo_bench.results.store import read_results
-from rpo_bench.tasks.task import Task, load_folder
+from rpo_bench.tasks.task import Task
 
-EMBEDDED, NONE = "embedded", "none"
+NONE = "none"
 FLAG = "--judge"
 
 _PER_CALL = 2e-3  # seconds; weighs the time left, nothing else
@@ -74,25 +72,6 @@ def judge_run(
         payload=("judge", work),
     )
     return run_job(job, runner, context, console)
-
-
-def judge_stage(work: JudgeWork, report: Callable[[Progress], None]) -> Done:
-    """What a worker does; its value is a ``Judged``."""
-    from rpo_bench.judge.registry import JudgeOptions, make_judge
-
-    begun = time.monotonic()
-    report(Progress("judge"))
-    task = load_folder(work.task_folder)
-    judge = make_judge(EMBEDDED, JudgeOptions(batch_size=64, trust=work.trust), [task])
-    judged = judge_results(
-        work.output.root,
-        read_results([work.output.results]).records,
-        judge,
-        prompts=work.prompts,
-        include_path=work.include_path,
-        told=lambda done, of: report(Progress("judge", done, of)),
-    )
-    return Done(judged, time.monotonic() - begun)
 
 
 def embedded_name(task: Task) -> str:

@@ -1,8 +1,7 @@
 """A run's lm-eval tasks: on the base models first, then on every checkpoint; only what is missing."""
 
 import logging
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from multiprocessing.context import BaseContext
 
 from rich.console import Console
@@ -12,12 +11,11 @@ from rpo_bench.engine.output import Output
 from rpo_bench.engine.plan.graph import cell_work, has_result
 from rpo_bench.engine.plan.plan import Plan, PlannedCell
 from rpo_bench.engine.pool.jobs import Job, Outcome
-from rpo_bench.engine.pool.worker import Done, Progress
 from rpo_bench.engine.work import HarnessWork
 from rpo_bench.lm_eval.find_tasks import Reader, check_tasks, loaded_tasks, task_manager
 from rpo_bench.lm_eval.schema import Asked
-from rpo_bench.lm_eval.stored import add_measured, missing, read_docs
-from rpo_bench.results.store import StoredRecord, cell_folder, read_record
+from rpo_bench.lm_eval.stored import missing
+from rpo_bench.results.store import cell_folder, read_record
 
 log = logging.getLogger(__name__)
 
@@ -96,25 +94,3 @@ def _is_base(cell: PlannedCell) -> bool:
 
 def _key(cell: PlannedCell) -> str:
     return f"{cell.spec.hash}:lm_eval"
-
-
-def harness_stage(work: HarnessWork, report: Callable[[Progress], None]) -> Done:
-    """What a worker does: runs the tasks on one cell's model, and writes them into its result."""
-    from rpo_bench.lm_eval.harness import run_harness
-    from rpo_bench.models.hf import HFModel
-
-    begun = time.monotonic()
-    report(Progress("lm-eval"))
-    cell = work.cell
-    manager = task_manager(work.asked.tasks, work.include_path)
-    model = HFModel.load(
-        cell.policy,
-        allow_pickle=cell.trust.allow_pickle,
-        trust_remote_code=cell.trust.trust_remote_code,
-        loading=cell.spec.loading,
-    )
-    measured = run_harness(model.model, model.tokenizer, manager, work.asked, cell.spec.prompt_format)
-    folder = cell_folder(cell.output.results, cell.spec)
-    before = None if work.base is None else read_docs(work.base)
-    add_measured(StoredRecord(folder, read_record(folder)), measured, work.asked, before)
-    return Done(work_seconds=time.monotonic() - begun)

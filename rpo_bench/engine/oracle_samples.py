@@ -6,16 +6,18 @@ from pathlib import Path
 
 import numpy as np
 
-from rpo_bench.engine.inputs.base_models import BaseModel, Trust, find_model
+from rpo_bench.engine.inputs.base_models import BaseModel, find_model
 from rpo_bench.engine.inputs.dataset import task_identity
 from rpo_bench.engine.inputs.rewards import evaluation_reward
 from rpo_bench.engine.plan.plan import own_models
+from rpo_bench.engine.stages.generate import stored_sample
 from rpo_bench.errors import UserError
 from rpo_bench.metrics.protocol import Unscored
 from rpo_bench.metrics.reward import Reward
 from rpo_bench.models.protocol import Generation, Model
-from rpo_bench.results.samples import StoredSample, stored_sample
+from rpo_bench.results.samples import StoredSample
 from rpo_bench.spec.schema import Decoding, EvaluationSpec
+from rpo_bench.spec.trust import Trust
 from rpo_bench.stats.oracle import Floats
 from rpo_bench.tasks.oracle_files import (
     oracle_file,

@@ -9,8 +9,7 @@ from typing import Any
 from rich.console import Console
 
 from rpo_bench.engine.execute import Runner, RunReport, start_workers_early
-from rpo_bench.engine.inputs.base_models import Trust
-from rpo_bench.engine.inputs.dataset import AD_HOC, earlier_task
+from rpo_bench.engine.inputs.dataset import earlier_task
 from rpo_bench.engine.inputs.examples import collected_warnings
 from rpo_bench.engine.inputs.sampling_checks import check_within_reach
 from rpo_bench.engine.judge_run import Judging, judge_run
@@ -19,13 +18,14 @@ from rpo_bench.engine.output import Output, begin, check_same_run, only_run, rea
 from rpo_bench.engine.plan.evaluation import Finished, plan_evaluation
 from rpo_bench.engine.plan.graph import has_result
 from rpo_bench.engine.plan.plan import Plan, PlannedCell, Surroundings, plan_run
+from rpo_bench.engine.plan.tuned_records import mark_tuned
 from rpo_bench.engine.pool.jobs import Outcome
 from rpo_bench.engine.search.placed_run import placing_cost, run_placed
-from rpo_bench.engine.tuned_records import mark_tuned
 from rpo_bench.errors import UserError
 from rpo_bench.lm_eval.schema import Asked
-from rpo_bench.spec.presets import merged, run_spec
+from rpo_bench.spec.presets import AD_HOC, merged, run_spec
 from rpo_bench.spec.schema import RunSpec
+from rpo_bench.spec.trust import Trust
 
 DEFAULT_TASK = "civil_qa"
 

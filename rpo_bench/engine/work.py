@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from rpo_bench.engine.inputs.base_models import Trust
 from rpo_bench.engine.output import Output
 from rpo_bench.lm_eval.schema import Asked
 from rpo_bench.spec.schema import CellSpec
+from rpo_bench.spec.trust import Trust
 
 Stage = Literal["reference", "partners", "train", "generate", "score"]
 

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from rpo_bench.data.expanding import Readable, open_expanded
 from rpo_bench.errors import UserError
+from rpo_bench.files.expanding import Readable, open_expanded
 
 #: Bytes of a line, and of a text that is wanted whole. Parsing takes several times as much memory.
 MAX_LINE = 32 << 20

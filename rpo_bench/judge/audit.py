@@ -16,14 +16,13 @@ from rpo_bench.judge.pairing import REFERENCE, method_of
 from rpo_bench.judge.protocol import Judge, Pair, StoredReply, parameters_sent
 from rpo_bench.judge.questions import Outcome, questions_of
 from rpo_bench.judge.running import Budget, Plan
-from rpo_bench.metrics.rescore import prompts_of
 from rpo_bench.results.samples import StoredSample
-from rpo_bench.results.schema import Interval
 from rpo_bench.results.store import SAMPLES_FILE, SCORES_FILE, StoredRecord, read_samples, read_scores
 from rpo_bench.stats.bootstrap import mean_over_prompts
+from rpo_bench.stats.interval import Interval, empty
 from rpo_bench.stats.length_control import QUESTION_LEVELS
-from rpo_bench.stats.making import empty
 from rpo_bench.stats.seeding import generator
+from rpo_bench.tasks.stored_prompts import prompts_of
 
 NULL_TEXT = "I am sorry, but I can't help with that."
 NULL_MODEL, PROMPT_COPY, LONGER = "null model", "prompt copy", "longer of two"

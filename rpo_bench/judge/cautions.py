@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from rpo_bench.results.schema import Interval
+from rpo_bench.stats.interval import Interval
 
 if TYPE_CHECKING:
     from rpo_bench.judge.card import JudgeCard

@@ -7,9 +7,9 @@ from pathlib import Path
 from rpo_bench.data.row import Prompt
 from rpo_bench.errors import UserError, did_you_mean
 from rpo_bench.judge.protocol import Pair
-from rpo_bench.metrics.rescore import prompts_of
 from rpo_bench.results.samples import StoredSample
 from rpo_bench.results.store import SAMPLES_FILE, StoredRecord, read_samples
+from rpo_bench.tasks.stored_prompts import prompts_of
 
 REFERENCE, ALL = "reference", "all"
 

@@ -9,10 +9,9 @@ from scipy.stats import t
 
 from rpo_bench.judge.pairing import REFERENCE, label_of, measured_as, method_of
 from rpo_bench.judge.questions import Question
-from rpo_bench.results.schema import Interval
 from rpo_bench.results.store import StoredRecord
 from rpo_bench.stats.bootstrap import bootstrap_means, intervals
-from rpo_bench.stats.making import empty, made, point_only
+from rpo_bench.stats.interval import Interval, empty, made, point_only
 from rpo_bench.stats.seeding import generator
 
 Floats = NDArray[np.float64]

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from rpo_bench.judge.questions import Question
-from rpo_bench.results.schema import Interval
 from rpo_bench.stats.bradley_terry import RESAMPLES, Games, ratings
+from rpo_bench.stats.interval import Interval
 from rpo_bench.stats.seeding import generator
 
 

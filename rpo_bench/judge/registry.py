@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from rpo_bench.engine.inputs.base_models import Trust
 from rpo_bench.errors import UserError
 from rpo_bench.files.hashing import hash_file, hash_folder
 from rpo_bench.judge.backends.parameters import AUTO, Limit, Temperature
 from rpo_bench.judge.prompts import MAX_CHARS, load_template
 from rpo_bench.judge.protocol import Judge, Mode
+from rpo_bench.spec.trust import Trust
 from rpo_bench.tasks.task import Task, load_function, try_function
 
 FLAG = "--judge"

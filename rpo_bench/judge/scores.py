@@ -7,8 +7,9 @@ from rpo_bench.judge.pairing import REFERENCE, label_of, measured_as, method_of
 from rpo_bench.judge.questions import Question, by_comparison, judgements_of
 from rpo_bench.judge.rating import rate
 from rpo_bench.judge.win_rates import WinRates, win_rates
-from rpo_bench.results.schema import Interval, MetricValue
+from rpo_bench.results.schema import MetricValue
 from rpo_bench.results.store import StoredRecord
+from rpo_bench.stats.interval import Interval
 from rpo_bench.stats.length_control import QUESTION_LEVELS
 
 SFT = "sft"

@@ -9,13 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from rpo_bench.analysis.scores import prompt_means
 from rpo_bench.files.atomic import atomic_folder
 from rpo_bench.files.hashing import hash_json, short_name
 from rpo_bench.files.json_lines import write_json_lines
 from rpo_bench.lm_eval.schema import PARTS, SCORE, TAX
 from rpo_bench.lm_eval.stored import read_parts
-from rpo_bench.results.samples import ScoreLine, StoredSample
+from rpo_bench.results.samples import ScoreLine, StoredSample, prompt_means
 from rpo_bench.results.schema import MetricValue, Record
 from rpo_bench.results.store import SAMPLES_FILE, SCORES_FILE, StoredRecord, read_samples, read_scores
 

@@ -7,9 +7,9 @@ from importlib.metadata import version
 import numpy as np
 
 from rpo_bench.lm_eval.schema import SCORE, TAX, DocScore, Measured, Metrics
-from rpo_bench.results.schema import Interval, MetricValue
+from rpo_bench.results.schema import MetricValue
 from rpo_bench.stats.bootstrap import intervals
-from rpo_bench.stats.making import point_only
+from rpo_bench.stats.interval import Interval, point_only
 from rpo_bench.stats.rates import rate_interval
 from rpo_bench.stats.seeding import generator
 

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rpo_bench.metrics.words import Ngram, ngrams
+from rpo_bench.data.words import Ngram, ngrams
 
 MAX_ORDER = 4
 

@@ -10,6 +10,7 @@ from collections.abc import Hashable, Sequence
 import numpy as np
 
 from rpo_bench.data.row import Prompt
+from rpo_bench.data.words import ngrams, words
 from rpo_bench.metrics.bleu import leave_one_out_bleu
 from rpo_bench.metrics.protocol import (
     SHARE,
@@ -22,7 +23,6 @@ from rpo_bench.metrics.protocol import (
     Score,
     Unscored,
 )
-from rpo_bench.metrics.words import ngrams, words
 from rpo_bench.results.samples import StoredSample
 
 ONE_SAMPLE = Unscored("one sample per prompt")

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from rpo_bench.data.row import Prompt
+from rpo_bench.data.words import ngrams, words
 from rpo_bench.metrics.protocol import SHARE, Metric, MetricContext, SampleMetric, Score, Unscored
-from rpo_bench.metrics.words import ngrams, words
 from rpo_bench.results.samples import StoredSample
 
 #: Order of the n-grams whose repetition is counted.

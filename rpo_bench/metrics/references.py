@@ -12,8 +12,7 @@ from typing import Any
 
 from rpo_bench.data.fields import REFERENCE, REFERENCES
 from rpo_bench.data.row import Prompt
-from rpo_bench.metrics.protocol import SHARE, Metric, MetricContext, SampleMetric, Score, Unscored
-from rpo_bench.metrics.words import (
+from rpo_bench.data.words import (
     cased_words,
     composed,
     other_letters,
@@ -21,6 +20,7 @@ from rpo_bench.metrics.words import (
     unspaced,
     words,
 )
+from rpo_bench.metrics.protocol import SHARE, Metric, MetricContext, SampleMetric, Score, Unscored
 from rpo_bench.results.samples import StoredSample
 
 NO_REFERENCE = Unscored("the prompt has no reference")

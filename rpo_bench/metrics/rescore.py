@@ -4,18 +4,16 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from rpo_bench.data.row import Prompt
 from rpo_bench.errors import UserError
 from rpo_bench.files.hashing import hash_file
 from rpo_bench.files.json_lines import write_json_lines
 from rpo_bench.metrics.protocol import Metric, SampleMetric
 from rpo_bench.metrics.suite import Measured, run_metrics
-from rpo_bench.results.samples import ScoreLine, StoredSample
+from rpo_bench.results.samples import ScoreLine
 from rpo_bench.results.schema import Record
 from rpo_bench.results.store import SCORES_FILE, StoredRecord, read_samples, read_scores, write_record
 from rpo_bench.results.updating import updating
-from rpo_bench.spec.schema import CellSpec
-from rpo_bench.tasks.task import known_task, task_folders
+from rpo_bench.tasks.stored_prompts import prompts_of
 
 
 @dataclass(frozen=True)
@@ -102,19 +100,3 @@ def merged(lines: Sequence[ScoreLine], measured: Measured, names: Collection[str
             )
         )
     return found
-
-
-def prompts_of(
-    spec: CellSpec, samples: Sequence[StoredSample], include_path: Path | None = None
-) -> list[Prompt]:
-    """The task's own prompts, with their metadata, where they are at hand and unchanged; else their texts."""
-    if spec.task in task_folders(include_path):
-        try:
-            task = known_task(spec.task, include_path)
-            known = {prompt.prompt_id: prompt for prompt in task.heldout}
-            if all(one.prompt_id in known and known[one.prompt_id].text == one.prompt for one in samples):
-                return list(known.values())
-        except UserError:  # a task that can't be read has no say in results that can
-            pass
-    texts = {sample.prompt_id: sample.prompt for sample in samples}
-    return [Prompt(prompt_id=name, text=text) for name, text in texts.items()]

@@ -26,11 +26,11 @@ from rpo_bench.metrics.registry import METRICS
 from rpo_bench.metrics.reward import Reward
 from rpo_bench.metrics.toxicity.choose import toxicity_metric
 from rpo_bench.results.samples import ScoreLine, StoredSample, rounded_score
-from rpo_bench.results.schema import Interval, MetricValue
+from rpo_bench.results.schema import MetricValue
 from rpo_bench.spec.schema import Decoding
 from rpo_bench.stats.bootstrap import intervals
+from rpo_bench.stats.interval import Interval, empty
 from rpo_bench.stats.jackknife import jackknife_interval
-from rpo_bench.stats.making import empty
 from rpo_bench.stats.rates import rate_interval
 from rpo_bench.stats.seeding import generator
 from rpo_bench.tasks.task import RewardFunction

@@ -10,8 +10,8 @@ from pydantic import Field, ValidationError
 from rpo_bench.errors import UserError
 from rpo_bench.files.atomic import atomic_file
 from rpo_bench.files.reading import read_json
-from rpo_bench.results.schema import Interval
 from rpo_bench.spec.schema import Frozen
+from rpo_bench.stats.interval import Interval
 
 RECORD_FILE = "reward_model.json"
 

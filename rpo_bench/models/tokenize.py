@@ -17,10 +17,10 @@ from rpo_bench.data.convert import (
 )
 from rpo_bench.data.limits import Limits
 from rpo_bench.data.row import Row
-from rpo_bench.data.special import check_special
 from rpo_bench.errors import UserError
 from rpo_bench.models.cutting import cut_prompt, least_prompt
 from rpo_bench.models.prompting import prompt_ids, response_ids
+from rpo_bench.models.special_tokens import check_special
 from rpo_bench.spec.schema import PromptFormat
 from trainers.examples import Examples
 from trainers.pairs import lonely_rows

@@ -1,18 +1,13 @@
 """What is stored of each sample: its text and tokens, what was said of them, and its scores."""
 
+import math
 from typing import Self
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field, FiniteFloat, model_validator
 
 from rpo_bench.data.conversation import PromptText
-from rpo_bench.errors import UserError
-from rpo_bench.models.protocol import Generation
 from rpo_bench.spec.schema import Frozen
-
-#: Decimals of a stored log-probability: rounding moves it by 5e-7 nats at most, less than float32 computing.
-LOGP_DECIMALS = 6
 
 #: Significant digits of a stored score.
 SCORE_DIGITS = 9
@@ -48,46 +43,27 @@ class ScoreLine(Frozen):
     unscored: dict[str, str] = Field(default_factory=dict, description="metric → reason")
 
 
-def stored_sample(
-    generation: Generation,
-    policy_logps: NDArray[np.float32] | None = None,
-    reference_logps: NDArray[np.float32] | None = None,
-) -> StoredSample:
-    """What is stored of a generation.
-
-    Args:
-        generation: The sample.
-        policy_logps: Log-probabilities of its tokens under the policy, (T,).
-        reference_logps: The same under the reference, (T,).
-
-    Raises:
-        UserError: a log-probability isn't finite, as from a model that has diverged.
-    """
-    for name, logps in (("policy", policy_logps), ("reference", reference_logps)):
-        if logps is not None and not np.isfinite(logps).all():
-            raise UserError(
-                f"The {name} gives non-finite log-probabilities on prompt '{generation.prompt_id}': "
-                "it has diverged or is damaged."
-            )
-    return StoredSample(
-        prompt_id=generation.prompt_id,
-        prompt=generation.prompt,
-        sample=generation.sample,
-        text=generation.text,
-        finished=generation.finished,
-        token_ids=generation.token_ids,
-        policy_logps=_rounded(policy_logps),
-        reference_logps=_rounded(reference_logps),
-    )
-
-
 def rounded_score(value: float) -> float:
     """A score as it is stored: nine significant digits."""
     return float(f"{value:.{SCORE_DIGITS}g}")
 
 
-def _rounded(logps: NDArray[np.float32] | None) -> tuple[float, ...] | None:
-    if logps is None:
-        return None
-    values = np.round(np.asarray(logps, dtype=np.float64), LOGP_DECIMALS) + 0.0  # + 0.0: no minus zero
-    return tuple(values.tolist())
+#: Metric → prompt → mean over its scored samples.
+PromptMeans = dict[str, dict[str, float]]
+
+
+def prompt_means(lines: list[ScoreLine]) -> PromptMeans:
+    """Every metric's mean over each prompt's samples; a sample without a score counts for nothing."""
+    places: dict[str, int] = {}
+    at = np.array([places.setdefault(line.prompt_id, len(places)) for line in lines], dtype=np.intp)
+    prompts, found = list(places), {}
+    for metric in sorted({name for line in lines for name in line.scores}):
+        column = [line.scores.get(metric) for line in lines]
+        values = np.array([math.nan if value is None else value for value in column])
+        scored = np.isfinite(values)
+        totals = np.bincount(at[scored], weights=values[scored], minlength=len(prompts))
+        counts = np.bincount(at[scored], minlength=len(prompts))
+        if scored.any():
+            kept = np.flatnonzero(counts)
+            found[metric] = {prompts[i]: float(totals[i] / counts[i]) for i in kept}
+    return found

@@ -6,27 +6,11 @@ from pydantic import AfterValidator, Field
 
 from rpo_bench.remote.urls import without_secrets
 from rpo_bench.spec.schema import CellSpec, Frozen
+from rpo_bench.stats.interval import Interval
 
 SCHEMA_VERSION: Literal[1] = 1
 
 Status = Literal["completed", "diverged"]
-
-
-class Interval(Frozen):
-    """An estimate with its uncertainty.
-
-    ``low`` and ``high`` are None where an interval can't be had (one prompt, say), never made up;
-    ``point`` is None where nothing could be scored.
-    """
-
-    point: float | None
-    low: float | None = None
-    high: float | None = None
-    level: float = 0.95
-    method: str = Field(description="bootstrap, wilson, rule-of-three, exact, none")
-    levels: tuple[str, ...] = Field((), description="the randomness covered: prompts, training seeds …")
-    n: int = Field(ge=0, description="independent units (prompts, or seeds)")
-    resamples: int | None = None
 
 
 class MetricValue(Frozen):

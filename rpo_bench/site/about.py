@@ -9,9 +9,8 @@ from rpo_bench.analysis.board import Board, Section
 from rpo_bench.analysis.panels import Row
 from rpo_bench.results.schema import SCHEMA_VERSION, Environment
 from rpo_bench.results.store import Broken, Kind
-from rpo_bench.site.text import strength_text
 from rpo_bench.stats.bootstrap import RESAMPLES
-from rpo_bench.wording import counted, listed
+from rpo_bench.wording import counted, listed, strength_text
 
 _INTERVALS = (
     f"95 %, by {RESAMPLES:,} resamples of the prompts, shared by all methods, and of the training seeds, "

@@ -8,8 +8,8 @@ from rpo_bench.analysis.lengths import LONGEST_NAME
 from rpo_bench.analysis.panels import Row
 from rpo_bench.analysis.rows import BoardRow, Value
 from rpo_bench.results.schema import Record
-from rpo_bench.site.text import strength_text
 from rpo_bench.terminal.visible import visible
+from rpo_bench.wording import strength_text
 
 
 def details(

@@ -10,8 +10,8 @@ from rpo_bench.analysis.report import Comparison
 from rpo_bench.site.exhibit import Exhibit
 from rpo_bench.site.palette import REFERENCE, Look
 from rpo_bench.site.svg import Frame, Scale, figure, marker, nice_ticks, padded, tag, tick_text
-from rpo_bench.site.text import bounds, estimate, number, shortened
 from rpo_bench.terminal.visible import visible
+from rpo_bench.wording import bounds, estimate, number, shortened
 
 _ROW = 22.0
 _TOP = 30.0

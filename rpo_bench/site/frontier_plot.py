@@ -21,9 +21,9 @@ from rpo_bench.site.svg import (
     path,
     tag,
 )
-from rpo_bench.site.text import estimate, number
 from rpo_bench.site.trade_offs import Trade, axes_of, draw_dots, kl_edge, series_told, trade
 from rpo_bench.stats.oracle import Oracle
+from rpo_bench.wording import estimate, number
 
 _TIED = 8  # so many names are tied to their lines; the ties of more would cover the picture
 _CLOSE = 1.6  # times the KL at which methods are compared

@@ -5,11 +5,11 @@ from markupsafe import Markup
 from rpo_bench.analysis.board import Section
 from rpo_bench.analysis.evidence import Wins
 from rpo_bench.analysis.improvement import separated
-from rpo_bench.results.schema import Interval
 from rpo_bench.site.exhibit import Exhibit
 from rpo_bench.site.svg import Frame, figure, tag
-from rpo_bench.site.text import DASH, shortened
+from rpo_bench.stats.interval import Interval
 from rpo_bench.terminal.visible import visible
+from rpo_bench.wording import DASH, shortened
 
 #: More methods than these aren't drawn: the table has them.
 _MOST = 32

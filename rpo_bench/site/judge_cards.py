@@ -8,7 +8,7 @@ from rpo_bench.analysis.lengths import bounded_name, bounded_text
 from rpo_bench.errors import UserError
 from rpo_bench.judge.card import JudgeCard, read_card
 from rpo_bench.judge.storage import judge_folders
-from rpo_bench.site.text import number, share_text
+from rpo_bench.wording import number, share_text
 
 #: Sanity row → what it answers to every question, against the reference policy.
 _SANITY = {

@@ -25,12 +25,11 @@ from rpo_bench.site.ranking_plot import budget_oracle, ranking, ranking_frame
 from rpo_bench.site.row_ranks import row_ranks
 from rpo_bench.site.stability_table import MEASURES, Stability, stability
 from rpo_bench.site.svg import Frame, key
-from rpo_bench.site.text import bounds, number, strength_text
 from rpo_bench.site.trade_offs import scatter
 from rpo_bench.spec.schema import Decoding
 from rpo_bench.stats.oracle import MIN_EFFECTIVE_SAMPLES
 from rpo_bench.terminal.visible import visible
-from rpo_bench.wording import counted
+from rpo_bench.wording import bounds, counted, number, strength_text
 
 _TRADE_WIDE = Frame(540, 340, left=50, right=12, top=34, bottom=50)
 _TRADE_NARROW = Frame(360, 290, left=46, right=10, top=34, bottom=50)

@@ -8,12 +8,12 @@ from markupsafe import Markup
 
 from rpo_bench.analysis.board import Section
 from rpo_bench.analysis.proxy_gold import Gains, Traced
-from rpo_bench.results.schema import Interval
 from rpo_bench.site.exhibit import Exhibit
 from rpo_bench.site.palette import Look
 from rpo_bench.site.svg import Axes, Frame, Scale, figure, padded, path, tag
-from rpo_bench.site.text import DASH, bounds, estimate, number
+from rpo_bench.stats.interval import Interval
 from rpo_bench.stats.overoptimisation import Curve
+from rpo_bench.wording import DASH, bounds, estimate, number
 
 _FRAME = Frame(300, 200, left=40, right=10, top=12, bottom=44)
 _STEPS = 24

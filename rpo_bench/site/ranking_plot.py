@@ -10,8 +10,8 @@ from rpo_bench.analysis.render import ranks_text
 from rpo_bench.site.frontier_plot import curves
 from rpo_bench.site.palette import Look
 from rpo_bench.site.svg import Frame, Scale, figure, marker, padded, tag
-from rpo_bench.site.text import bounds, estimate, number, shortened
 from rpo_bench.terminal.visible import visible
+from rpo_bench.wording import bounds, estimate, number, shortened
 
 _ROW = 23.0
 _TALL_ROW = 31.0  # with the interval beneath the number

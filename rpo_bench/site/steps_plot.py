@@ -8,7 +8,7 @@ from rpo_bench.analysis.steps import AtSteps
 from rpo_bench.site.exhibit import Exhibit
 from rpo_bench.site.line_plot import Line, Titles, pictures
 from rpo_bench.site.palette import Look
-from rpo_bench.site.text import bounds, number
+from rpo_bench.wording import bounds, number
 
 
 def gain_over_steps(section: Section, looks: Mapping[str, Look], name: str) -> Exhibit | None:

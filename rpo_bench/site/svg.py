@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from markupsafe import Markup, escape
 
 from rpo_bench.site.palette import Look
-from rpo_bench.site.text import MINUS, number, shortened
 from rpo_bench.terminal.visible import visible
+from rpo_bench.wording import MINUS, number, shortened
 
 
 def tag(name: str, *children: str | Markup, **attributes: str | float | None) -> Markup:

@@ -11,12 +11,11 @@ from rich.text import Text
 
 from rpo_bench.analysis.board import Board, Section
 from rpo_bench.analysis.rows import BoardRow, Column, shown_columns
-from rpo_bench.results.schema import Interval
 from rpo_bench.site.about import left_out
-from rpo_bench.site.text import DASH, estimate, number, strength_text
+from rpo_bench.stats.interval import Interval
 from rpo_bench.terminal.screen import SafeConsole
 from rpo_bench.terminal.visible import visible
-from rpo_bench.wording import counted, listed
+from rpo_bench.wording import DASH, counted, estimate, listed, number, strength_text
 
 _PLAIN_WIDTH = 200  # where nobody says how wide it is
 _ARROWS = {"higher": " ↑", "lower": " ↓", "": ""}

@@ -7,11 +7,10 @@ from markupsafe import Markup
 
 from rpo_bench.analysis.board import Section
 from rpo_bench.analysis.rows import COLUMNS, BoardRow, Column
-from rpo_bench.results.schema import Interval
 from rpo_bench.site.palette import REFERENCE, Look
 from rpo_bench.site.svg import Axes, Frame, Scale, figure, marker, padded, path, tag
-from rpo_bench.site.text import estimate, strength_text
-from rpo_bench.wording import counted, listed
+from rpo_bench.stats.interval import Interval
+from rpo_bench.wording import counted, estimate, listed, strength_text
 
 _COLUMN = {column.metric: column for column in COLUMNS}
 

@@ -7,7 +7,7 @@ from rpo_bench.analysis.tuning import TunedSeries, tuned_series
 from rpo_bench.site.exhibit import Exhibit
 from rpo_bench.site.line_plot import Line, Titles, pictures
 from rpo_bench.site.palette import Look
-from rpo_bench.site.text import number
+from rpo_bench.wording import number
 
 
 def tuning_curves(section: Section, looks: Mapping[str, Look], name: str) -> Exhibit | None:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rpo_bench.engine.inputs.base_models import Trust
 from rpo_bench.spec.schema import CellSpec, DataSpec, Decoding, EvaluationSpec, LoadingSpec, TrainingSpec
+from rpo_bench.spec.trust import Trust
 
 _TRAINING = (
     "steps", "batch_size", "micro_batch_size", "learning_rate", "warmup_steps", "max_grad_norm", "dtype",

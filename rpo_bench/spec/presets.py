@@ -7,7 +7,6 @@ from typing import Any, get_args
 
 from pydantic import ValidationError
 
-from rpo_bench.engine.inputs.dataset import AD_HOC, ad_hoc_name
 from rpo_bench.errors import UserError, did_you_mean
 from rpo_bench.files.plain_data import check_plain, shown, shown_name
 from rpo_bench.files.settings_text import parse_yaml, read_settings
@@ -151,3 +150,14 @@ def _fields_at(place: Sequence[int | str]) -> Iterable[str]:
         kinds = [] if field is None else [field.annotation, *get_args(field.annotation)]
         model = next((kind for kind in kinds if hasattr(kind, "model_fields")), None)
     return () if model is None else model.model_fields
+
+
+#: A run's task is called so when it is made of ``--data FILE``: ``data:<name>``.
+AD_HOC = "data:"
+
+
+def ad_hoc_name(file: str) -> str:
+    """The task name of a user's file: ``data:`` and the file's name without its endings."""
+    name = Path(file).name.removesuffix(".gz")
+    stem = name.rpartition(".")[0] or name
+    return AD_HOC + "".join(c if c.isalnum() or c in "._-" else "-" for c in stem)

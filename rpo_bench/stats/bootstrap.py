@@ -5,8 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from rpo_bench.results.schema import Interval
-from rpo_bench.stats.making import empty, made, point_only
+from rpo_bench.stats.interval import Interval, empty, made, point_only
 from rpo_bench.stats.quantiles import percentile_bounds, widening
 from rpo_bench.stats.rates import PROMPT_LEVELS as PROMPT_LEVELS
 from rpo_bench.stats.rates import at_the_edge

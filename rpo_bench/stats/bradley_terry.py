@@ -10,9 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from rpo_bench.results.schema import Interval
 from rpo_bench.stats.bootstrap import weight_chunks
-from rpo_bench.stats.making import made, point_only
+from rpo_bench.stats.interval import Interval, made, point_only
 from rpo_bench.stats.quantiles import percentile_bounds, widening
 
 Floats = NDArray[np.float64]

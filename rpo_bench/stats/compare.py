@@ -6,10 +6,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from rpo_bench.results.schema import Interval
 from rpo_bench.stats.bootstrap import RESAMPLES, mean_over_prompts, weight_chunks
+from rpo_bench.stats.interval import Interval, empty, made, point_only
 from rpo_bench.stats.layout import Spread, contrast_spread
-from rpo_bench.stats.making import empty, made, point_only
 from rpo_bench.stats.quantiles import normal_quantile, percentile_bounds, t_quantile
 from rpo_bench.stats.rates import PROMPT_LEVELS, at_the_edge
 

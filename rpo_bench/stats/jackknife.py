@@ -10,8 +10,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from rpo_bench.results.schema import Interval
-from rpo_bench.stats.making import empty, made, point_only
+from rpo_bench.stats.interval import Interval, empty, made, point_only
 from rpo_bench.stats.quantiles import t_quantile
 from rpo_bench.stats.rates import PROMPT_LEVELS, at_the_edge
 

@@ -12,9 +12,8 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import NDArray
 
-from rpo_bench.results.schema import Interval
 from rpo_bench.stats.compare import SEED_LEVELS
-from rpo_bench.stats.making import empty, made, point_only
+from rpo_bench.stats.interval import Interval, empty, made, point_only
 from rpo_bench.stats.quantiles import normal_quantile, widening
 from rpo_bench.stats.rates import PROMPT_LEVELS
 

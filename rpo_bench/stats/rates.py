@@ -2,8 +2,7 @@
 
 import math
 
-from rpo_bench.results.schema import Interval
-from rpo_bench.stats.making import empty, made
+from rpo_bench.stats.interval import Interval, empty, made
 from rpo_bench.stats.quantiles import normal_quantile
 
 PROMPT_LEVELS = ("prompts", "generation")

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rpo_bench.stats.compare import SEED_LEVELS
+from rpo_bench.stats.interval import empty, made, point_only
 from rpo_bench.stats.joint import Contrast, student_p
-from rpo_bench.stats.making import empty, made, point_only
 from rpo_bench.stats.power import detectable
 from rpo_bench.stats.quantiles import t_quantile
 

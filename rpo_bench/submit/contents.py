@@ -3,11 +3,10 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from rpo_bench.analysis.scores import prompt_means
 from rpo_bench.errors import UserError
 from rpo_bench.files.hashing import hash_file
 from rpo_bench.judge.scores import of_questions
-from rpo_bench.results.samples import ScoreLine, StoredSample
+from rpo_bench.results.samples import ScoreLine, StoredSample, prompt_means
 from rpo_bench.results.store import (
     SAMPLES_FILE,
     SCORES_FILE,

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from rpo_bench.engine.execute import RunReport, start_workers_early
-from rpo_bench.engine.inputs.dataset import AD_HOC
 from rpo_bench.engine.output import begin, check_same_run, only_run
 from rpo_bench.engine.plan.plan import Plan, PlannedCell, plan_run
 from rpo_bench.engine.run import Site, Voice
@@ -17,6 +16,7 @@ from rpo_bench.engine.search.rounds import run_rounds
 from rpo_bench.errors import UserError
 from rpo_bench.files.plain_data import shown
 from rpo_bench.spec.parsing import MAX_NATS
+from rpo_bench.spec.presets import AD_HOC
 from rpo_bench.spec.schema import RunSpec
 from rpo_bench.tuning.schema import Tuned, write_tuned
 from rpo_bench.tuning.search import Effort, Search

@@ -8,7 +8,8 @@ from tiny_task import tiny_task, write_rows
 from rpo_bench.data.convert import prompts_of
 from rpo_bench.data.readers import read_rows
 from rpo_bench.data.row import Prompt
-from rpo_bench.engine.stages.rollouts import load_prompts, make_world, save_prompts
+from rpo_bench.engine.inputs.prompts import load_prompts, save_prompts
+from rpo_bench.engine.stages.rollouts import make_world
 from rpo_bench.errors import UserError
 from rpo_bench.models.hf import HFModel
 

@@ -7,7 +7,6 @@ import pytest
 from tiny_models import tiny_decoder, tiny_tokenizer
 from tiny_task import TOPICS, tiny_task, write_rows
 
-from rpo_bench.engine.inputs.base_models import Trust
 from rpo_bench.engine.plan.plan import Surroundings, plan_run
 from rpo_bench.errors import UserError
 from rpo_bench.methods.registry import METHODS, resolve_method
@@ -21,6 +20,7 @@ from rpo_bench.spec.schema import (
     RunSpec,
     TrainingSpec,
 )
+from rpo_bench.spec.trust import Trust
 
 
 @pytest.fixture(scope="module")

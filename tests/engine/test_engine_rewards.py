@@ -13,12 +13,12 @@ from tiny_task import tiny_task
 from rpo_bench.data.readers import read_rows
 from rpo_bench.data.row import Prompt
 from rpo_bench.data.split import split_rows
-from rpo_bench.engine.inputs.base_models import Trust
 from rpo_bench.engine.inputs.rewards import Part, WeightedSum, parse_rewards, training_reward
 from rpo_bench.engine.plan.plan import Surroundings, plan_run
 from rpo_bench.errors import UserError
 from rpo_bench.models.reward_training import RewardData, train_reward_model
 from rpo_bench.spec.schema import RunSpec, TrainingSpec
+from rpo_bench.spec.trust import Trust
 from rpo_bench.tasks.task import load_task
 from trainers.reward_model import RewardModelSettings
 

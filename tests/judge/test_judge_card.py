@@ -5,7 +5,7 @@ import pytest
 
 from rpo_bench.judge.card import make_card, read_card, write_card
 from rpo_bench.judge.games import Game
-from rpo_bench.results.schema import Interval
+from rpo_bench.stats.interval import Interval
 
 N = 600
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import sacrebleu
 
+from rpo_bench.data.words import ngrams, words
 from rpo_bench.metrics.bleu import leave_one_out_bleu
 from rpo_bench.metrics.diversity import (
     Distinct,
@@ -18,7 +19,6 @@ from rpo_bench.metrics.diversity import (
     diversity_metrics,
 )
 from rpo_bench.metrics.protocol import CorpusMetric, MetricContext, Unscored
-from rpo_bench.metrics.words import ngrams, words
 from rpo_bench.stats.jackknife import jackknife_interval
 
 WORDS = [f"w{i}" for i in range(40)]

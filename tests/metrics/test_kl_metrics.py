@@ -9,10 +9,11 @@ import torch
 from tiny_models import tiny_decoder
 
 from rpo_bench.data.row import Prompt
+from rpo_bench.engine.stages.generate import stored_sample
 from rpo_bench.metrics.kl import K3, LogRatioPerToken, MeanLogRatio, described, kl_metrics
 from rpo_bench.metrics.protocol import CorpusMetric, MetricContext, Unscored
 from rpo_bench.models.hf import HFModel
-from rpo_bench.results.samples import StoredSample, stored_sample
+from rpo_bench.results.samples import StoredSample
 from rpo_bench.spec.schema import RPO_PAPER_DECODING, Decoding
 
 

@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from tiny_classifiers import tiny_classifier
 
 from rpo_bench.data.row import Prompt
+from rpo_bench.data.words import _WORD, _pattern, length_in_words, words
 from rpo_bench.metrics.bertscore import BertScore
 from rpo_bench.metrics.diversity import Distinct, NgramEntropy, SelfBleu
 from rpo_bench.metrics.length import Repetition
 from rpo_bench.metrics.protocol import Unscored
 from rpo_bench.metrics.references import LengthRatio, RougeL, SentenceBleu
-from rpo_bench.metrics.words import _WORD, _pattern, length_in_words, words
 from rpo_bench.results.samples import StoredSample
 
 #: Script → a text, its words.

@@ -9,12 +9,12 @@ import pytest
 import typer
 from run_cli import invoke
 
-from rpo_bench.engine.inputs.base_models import Trust
 from rpo_bench.engine.inputs.choices import choose
 from rpo_bench.engine.plan.plan import Surroundings, plan_run, planned_cells
 from rpo_bench.results.command_line import judged_command
 from rpo_bench.results.store import read_results
 from rpo_bench.spec.command import Given, train_and_eval_command
+from rpo_bench.spec.trust import Trust
 
 RESULTS = Path(__file__).resolve().parents[2] / "results"
 

@@ -5,10 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from rpo_bench.engine.stages.generate import stored_sample
 from rpo_bench.errors import UserError
 from rpo_bench.files.json_lines import read_json_lines, write_json_lines
 from rpo_bench.models.protocol import Generation
-from rpo_bench.results.samples import ScoreLine, StoredSample, rounded_score, stored_sample
+from rpo_bench.results.samples import ScoreLine, StoredSample, rounded_score
 
 GENERATION = Generation("p0", "what ?", 1, "dög\n\u2028line", (31, 5, 1), finished=True)
 

@@ -16,9 +16,9 @@ from rpo_bench.analysis.scores import read_panel_scores
 from rpo_bench.analysis.section import Options
 from rpo_bench.results.store import read_results
 from rpo_bench.site.build import build_leaderboard
-from rpo_bench.site.text import number
 from rpo_bench.spec.schema import TrainingSpec
 from rpo_bench.stats.layout import contrast_spread
+from rpo_bench.wording import number
 
 pytestmark = pytest.mark.browser
 

@@ -2,10 +2,9 @@
 
 import pytest
 
-from rpo_bench.results.schema import Interval
-from rpo_bench.site.text import bounds, estimate, number, shortened, strength_text
+from rpo_bench.stats.interval import Interval
 from rpo_bench.terminal.visible import visible
-from rpo_bench.wording import counted, listed
+from rpo_bench.wording import bounds, counted, estimate, listed, number, shortened, strength_text
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from rpo_bench.results.schema import Interval
 from rpo_bench.stats.bootstrap import mean_over_prompts
 from rpo_bench.stats.compare import (
     mean_of_checkpoints,
@@ -14,6 +13,7 @@ from rpo_bench.stats.compare import (
     paired_difference,
     two_level_bootstrap,
 )
+from rpo_bench.stats.interval import Interval
 
 
 def world(rng: np.random.Generator, seeds: int, prompts: int, sd: tuple[float, float, float]) -> np.ndarray:

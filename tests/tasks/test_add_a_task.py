@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from tiny_models import tiny_decoder
 
-from rpo_bench.engine.inputs.base_models import Trust
 from rpo_bench.engine.plan.plan import Surroundings, plan_run
 from rpo_bench.spec.schema import MethodSpec, RunSpec, TrainingSpec
+from rpo_bench.spec.trust import Trust
 from rpo_bench.tasks.source import FILES_VARIABLE, VARIABLE
 from rpo_bench.tasks.task import load_task
 

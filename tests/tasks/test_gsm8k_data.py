@@ -8,12 +8,12 @@ from tiny_models import tiny_decoder
 from typer.testing import CliRunner
 
 from rpo_bench.cli.main import app
-from rpo_bench.engine.inputs.base_models import Trust
 from rpo_bench.engine.plan.plan import Surroundings, plan_run
 from rpo_bench.engine.stages.rollouts import make_world
 from rpo_bench.errors import UserError
 from rpo_bench.models.hf import HFModel
 from rpo_bench.spec.schema import MethodSpec, RunSpec, TrainingSpec
+from rpo_bench.spec.trust import Trust
 from rpo_bench.tasks.source import VARIABLE
 from rpo_bench.tasks.task import load_task
 from rpo_bench.verifier import Verifier

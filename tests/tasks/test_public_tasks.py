@@ -6,12 +6,12 @@ import pytest
 from tiny_models import tiny_decoder
 
 from rpo_bench.data.convert import group_ids, pairs_in, rewards_of
-from rpo_bench.engine.inputs.base_models import Trust
 from rpo_bench.engine.output import Output
 from rpo_bench.engine.plan.graph import cell_work
 from rpo_bench.engine.plan.plan import Surroundings, plan_run
 from rpo_bench.errors import UserError
 from rpo_bench.spec.schema import MethodSpec, RunSpec, TrainingSpec
+from rpo_bench.spec.trust import Trust
 from rpo_bench.tasks.source import FILES_VARIABLE, VARIABLE, name_files
 from rpo_bench.tasks.task import load_task
 from trainers.pairs import pair_rows

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from rpo_bench.data.convert import prompts_of
-from rpo_bench.engine.inputs.base_models import BaseModel, Trust
+from rpo_bench.engine.inputs.base_models import BaseModel
 from rpo_bench.engine.inputs.dataset import (
     AD_HOC_NEW_TOKENS,
     AdHocParts,
@@ -19,6 +19,7 @@ from rpo_bench.engine.inputs.examples import tokenizer_of, too_long_prompts
 from rpo_bench.engine.inputs.heldout import fitting
 from rpo_bench.models.prompting import prompt_ids, response_ids
 from rpo_bench.spec.schema import PromptFormat, RunSpec
+from rpo_bench.spec.trust import Trust
 from rpo_bench.tasks.task import Task
 
 log = logging.getLogger(__name__)

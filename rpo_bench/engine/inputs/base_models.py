@@ -12,17 +12,10 @@ from rpo_bench.models.folder import check_model_folder, is_adapter, read_json
 from rpo_bench.models.half_precision import refuse_dtype
 from rpo_bench.models.hub import FLAG, fetch_model, is_hub_name
 from rpo_bench.spec.schema import LoadingSpec, PromptFormat, RunSpec
+from rpo_bench.spec.trust import Trust
 
 _CHECKS = 2  # raised when a model is checked for more
 _WHOLE_CHECK_BYTES = 2_000_000_000  # beyond, only a model's config and tokenizer are loaded when planning
-
-
-@dataclass(frozen=True)
-class Trust:
-    """What is allowed when models are loaded."""
-
-    trust_remote_code: bool = False
-    allow_pickle: bool = False
 
 
 @dataclass(frozen=True)

@@ -16,11 +16,10 @@ from rpo_bench.engine.output import Output, read_identity
 from rpo_bench.errors import UserError
 from rpo_bench.files.atomic import atomic_folder
 from rpo_bench.files.hashing import hash_json
+from rpo_bench.spec.presets import AD_HOC
 from rpo_bench.spec.schema import DataSpec, EvaluationSpec, GivenTask, RunSpec
 from rpo_bench.tasks.task import Task, TaskSpec, first_responses, load_folder, task_folders
 
-#: A run's task is called so when it is made of ``--data FILE``: ``data:<name>``.
-AD_HOC = "data:"
 AD_HOC_NEW_TOKENS = 128
 _PROBE_PROMPTS = 32
 _SPLIT_SEED = 0  # which prompts are held out is no part of a training seed
@@ -38,13 +37,6 @@ class TrainingData:
     def of(cls, rows: Sequence[Row], where: str) -> "TrainingData":
         """Takes the rows as they are."""
         return cls(tuple(rows), hash_json([row.model_dump(mode="json") for row in rows]), where)
-
-
-def ad_hoc_name(file: str) -> str:
-    """The task name of a user's file: ``data:`` and the file's name without its endings."""
-    name = Path(file).name.removesuffix(".gz")
-    stem = name.rpartition(".")[0] or name
-    return AD_HOC + "".join(c if c.isalnum() or c in "._-" else "-" for c in stem)
 
 
 @dataclass(frozen=True)

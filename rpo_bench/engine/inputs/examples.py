@@ -12,15 +12,16 @@ from numpy.typing import NDArray
 
 from rpo_bench.data.convert import desirable_labels
 from rpo_bench.data.row import Prompt
-from rpo_bench.data.special import check_special
-from rpo_bench.engine.inputs.base_models import BaseModel, Trust
+from rpo_bench.engine.inputs.base_models import BaseModel
 from rpo_bench.engine.inputs.dataset import TrainingData
 from rpo_bench.errors import UserError
 from rpo_bench.files.atomic import atomic_file
 from rpo_bench.files.hashing import hash_json
 from rpo_bench.models.prompting import check_turns, prompt_ids
+from rpo_bench.models.special_tokens import check_special
 from rpo_bench.models.tokenize import tokenize_rows
 from rpo_bench.spec.schema import DataSpec, PromptFormat
+from rpo_bench.spec.trust import Trust
 from trainers.examples import Examples
 from trainers.objective import Method
 

@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 from rpo_bench.data.row import Prompt
-from rpo_bench.engine.inputs.base_models import BaseModel, Trust
+from rpo_bench.engine.inputs.base_models import BaseModel
 from rpo_bench.engine.inputs.dataset import write_prompts
 from rpo_bench.engine.inputs.examples import tokenizer_of, too_long_prompts
 from rpo_bench.errors import UserError
 from rpo_bench.files.atomic import atomic_folder
 from rpo_bench.files.hashing import hash_json
 from rpo_bench.models.cutting import cut_prompt
+from rpo_bench.spec.trust import Trust
 from rpo_bench.tasks.task import HELDOUT, Task
 
 log = logging.getLogger(__name__)

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from rpo_bench.data.row import Prompt
-from rpo_bench.engine.inputs.base_models import Trust
 from rpo_bench.engine.inputs.choices import Choice, check_rollouts
 from rpo_bench.engine.inputs.reward_trial import TRIAL, TRIED, try_reward
 from rpo_bench.errors import UserError
@@ -20,6 +19,7 @@ from rpo_bench.models.reward import RewardModel, check_reward_folder, reward_mod
 from rpo_bench.models.reward_record import read_reward_record
 from rpo_bench.spec.parsing import check_flag
 from rpo_bench.spec.schema import CellSpec, EvaluationSpec, RunSpec
+from rpo_bench.spec.trust import Trust
 from rpo_bench.tasks.task import RewardFunction, Task, load_function, try_function
 from trainers.objective import Need
 from trainers.online import OnlineMethod

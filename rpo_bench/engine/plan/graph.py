@@ -4,16 +4,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from rpo_bench.engine.inputs.dataset import AD_HOC
 from rpo_bench.engine.output import Output
 from rpo_bench.engine.plan.plan import Plan, PlannedCell
+from rpo_bench.engine.plan.tuned_records import tuned_extra
 from rpo_bench.engine.pool.jobs import Job
-from rpo_bench.engine.tuned_records import tuned_extra
 from rpo_bench.engine.work import CellWork, Stage
 from rpo_bench.methods.registry import resolve_method
 from rpo_bench.results.places import from_here
 from rpo_bench.results.store import BrokenRecord, cell_folder, read_record
 from rpo_bench.spec.command import Given, eval_command, train_and_eval_command
+from rpo_bench.spec.presets import AD_HOC
 from rpo_bench.spec.schema import CellSpec
 from rpo_bench.tasks.source import named_files
 from trainers.objective import Need

@@ -11,15 +11,10 @@ from pathlib import Path
 from rpo_bench.data.convert import prompts_of
 from rpo_bench.data.row import Prompt
 from rpo_bench.engine.inputs.ad_hoc import ad_hoc_task
-from rpo_bench.engine.inputs.base_models import BaseModel, Trust, Use, find_models
+from rpo_bench.engine.inputs.base_models import BaseModel, Use, find_models
 from rpo_bench.engine.inputs.choices import Choice, check_needs, choose
 from rpo_bench.engine.inputs.critic_start import check_critic_start
-from rpo_bench.engine.inputs.dataset import (
-    AD_HOC,
-    TrainingData,
-    read_training_data,
-    task_identity,
-)
+from rpo_bench.engine.inputs.dataset import TrainingData, read_training_data, task_identity
 from rpo_bench.engine.inputs.examples import (
     check_heldout,
     collected_warnings,
@@ -30,6 +25,7 @@ from rpo_bench.engine.inputs.examples import (
     tokenizer_of,
 )
 from rpo_bench.engine.inputs.heldout import fitting_task, shortened
+from rpo_bench.engine.inputs.prompts import prompts_file, save_prompts
 from rpo_bench.engine.inputs.rewards import (
     EVAL_FLAG,
     GOLD,
@@ -43,13 +39,14 @@ from rpo_bench.engine.inputs.sampling_checks import check_backend
 from rpo_bench.engine.inputs.strengths import distinct_strengths
 from rpo_bench.engine.inputs.tuning_prompts import for_tuning
 from rpo_bench.engine.output import Identity
-from rpo_bench.engine.stages.rollouts import prompts_file, save_prompts
 from rpo_bench.errors import UserError
 from rpo_bench.files.atomic import atomic_file
 from rpo_bench.files.hashing import hash_json
 from rpo_bench.files.plain_data import shown_name
 from rpo_bench.metrics.toxicity.choose import toxicity_metric
+from rpo_bench.spec.presets import AD_HOC
 from rpo_bench.spec.schema import CellSpec, DataSpec, MethodSpec, RunSpec, TrainingSpec, tuned_key
+from rpo_bench.spec.trust import Trust
 from rpo_bench.tasks.task import Task, load_task
 from trainers.objective import Need
 from trainers.tracking import check_trackers

@@ -5,8 +5,9 @@ from collections.abc import Callable
 
 from rpo_bench.engine.pool.jobs import Job
 from rpo_bench.engine.pool.worker import Done, Progress
+from rpo_bench.engine.stages.generate import generate
 from rpo_bench.engine.stages.score import score
-from rpo_bench.engine.stages.train import generate, partner_pass, reference_pass, train
+from rpo_bench.engine.stages.train import partner_pass, reference_pass, train
 from rpo_bench.engine.work import CellWork, HarnessWork, JudgeWork, Stage
 from rpo_bench.registry import load_plugins
 
@@ -27,11 +28,11 @@ def perform(job: Job, report: Callable[[Progress], None]) -> Done:
     load_plugins()
     stage, work = job.payload
     if isinstance(work, JudgeWork):
-        from rpo_bench.engine.judge_run import judge_stage
+        from rpo_bench.engine.stages.judge import judge_stage
 
         return judge_stage(work, report)
     if isinstance(work, HarnessWork):
-        from rpo_bench.engine.lm_eval_run import harness_stage
+        from rpo_bench.engine.stages.lm_eval import harness_stage
 
         return harness_stage(work, report)
     return Done(work_seconds=_STAGES[stage](work, report))

@@ -8,7 +8,6 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from rpo_bench.engine.inputs.base_models import Trust
 from rpo_bench.engine.inputs.dataset import task_identity
 from rpo_bench.engine.inputs.examples import examples_file, load_examples
 from rpo_bench.engine.inputs.rewards import evaluation_reward
@@ -17,6 +16,7 @@ from rpo_bench.files.hashing import hash_json
 from rpo_bench.models.hf import HFModel
 from rpo_bench.models.quiet import quiet
 from rpo_bench.spec.schema import CellSpec, Decoding, LoadingSpec, PromptFormat
+from rpo_bench.spec.trust import Trust
 from rpo_bench.tasks.task import RewardFunction, Task, load_folder
 from trainers.examples import Examples
 from trainers.reference import ReferenceCache

@@ -1,26 +1,21 @@
 """The stages of a cell: train, generate, score. Each leaves its artefact whole or not at all."""
 
-import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
-from itertools import repeat
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import yaml
-from numpy.typing import NDArray
 
 from rpo_bench.engine.inputs.examples import labelled
+from rpo_bench.engine.inputs.prompts import load_prompts
 from rpo_bench.engine.inputs.rewards import training_reward
 from rpo_bench.engine.pool.worker import Progress
 from rpo_bench.engine.stages.model_card import CARD, write_card
 from rpo_bench.engine.stages.parts import (
-    base_of,
     dataset_of,
     decoding_of,
-    diverged,
     examples_file_of,
     examples_of,
     load_model,
@@ -28,17 +23,14 @@ from rpo_bench.engine.stages.parts import (
     reward_identity,
     task_of,
 )
-from rpo_bench.engine.stages.probe import LOGPS_BATCH, make_probe
-from rpo_bench.engine.stages.rollouts import load_prompts, make_world
-from rpo_bench.engine.stages.sampling import PolicySamples, other_backend, sample_by
+from rpo_bench.engine.stages.probe import make_probe
+from rpo_bench.engine.stages.rollouts import make_world
 from rpo_bench.engine.work import CellWork
 from rpo_bench.errors import UserError
-from rpo_bench.files.atomic import atomic_folder, explained
-from rpo_bench.files.json_lines import write_json_lines
+from rpo_bench.files.atomic import explained
 from rpo_bench.methods.registry import resolve_method
 from rpo_bench.models.beginnings import check_beginnings
 from rpo_bench.models.hf import HFModel
-from rpo_bench.results.samples import stored_sample
 from rpo_bench.spec.schema import TrainingSpec
 from trainers.fitting import fit
 from trainers.fitting_online import fit_online
@@ -171,53 +163,3 @@ def partner_pass(work: CellWork, report: Report) -> float:
     rows = labelled(examples_of(work), method)
     prepare(offline(method), base.model, rows, settings, reference_cache_of(work), layout, dtype)
     return time.monotonic() - begun
-
-
-def generate(work: CellWork, report: Report) -> float:
-    """Samples the policy on the held-out prompts, with log-probs under it and the reference."""
-    folder = work.output.samples(work.spec)
-    if (folder / "samples.jsonl.gz").is_file() or diverged(work):
-        return 0.0
-    evaluation = work.spec.evaluation
-    prompts, decoding = task_of(work).heldout[: evaluation.limit], decoding_of(work)
-    backend = other_backend(work)
-    begun = time.monotonic()
-    if backend is not None:  # before the policy is loaded, as it wants the GPU's memory
-        report(Progress("generate"))
-        sampled = sample_by(backend, work, prompts, decoding)
-    report(Progress("load"))
-    policy = load_model(work, work.policy)
-    if backend is None:
-        begun = time.monotonic()
-        report(Progress("generate"))
-        sampled = PolicySamples(
-            policy.generate(prompts, evaluation.n_samples, decoding, evaluation.seed, evaluation.batch_size)
-        )
-    texts = [generation.prompt for generation in sampled.generations]
-    tokens = [generation.token_ids for generation in sampled.generations]
-    report(Progress("log-probs"))
-    policy_logps = policy.token_logps(texts, tokens, LOGPS_BATCH)
-    about = sampled.described(policy_logps, work)
-    reference = _reference_logps(work, policy, policy_logps, texts, tokens) if sampled.exact else policy_logps
-    seconds = time.monotonic() - begun
-    with atomic_folder(folder) as temporary:
-        logps = zip(policy_logps, reference, strict=True) if sampled.exact else repeat((None, None))
-        lines = (stored_sample(one, *both) for one, both in zip(sampled.generations, logps, strict=False))
-        write_json_lines(temporary / "samples.jsonl.gz", lines)
-        written = {"seconds": seconds} | ({} if about is None else {"generation": about})
-        (temporary / "generate.json").write_text(json.dumps(written))
-    return seconds
-
-
-def _reference_logps(
-    work: CellWork,
-    policy: HFModel,
-    policy_logps: list[NDArray[np.float32]],
-    texts: Sequence[str],
-    tokens: Sequence[Sequence[int]],
-) -> list[NDArray[np.float32]]:
-    if work.policy == Path(work.spec.model_path):
-        return policy_logps
-    if policy.adapter_of is not None and Path(policy.adapter_of) == Path(work.spec.model_path):
-        return policy.without_adapter().token_logps(texts, tokens, LOGPS_BATCH)
-    return base_of(work).token_logps(texts, tokens, LOGPS_BATCH)

@@ -4,8 +4,8 @@ from typing import Any
 
 import evaluate
 
+from rpo_bench.data.words import ngrams, words
 from rpo_bench.metrics.evaluate_info import of_texts
-from rpo_bench.metrics.words import ngrams, words
 
 
 class Repetition(evaluate.Metric):

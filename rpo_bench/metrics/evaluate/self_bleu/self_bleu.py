@@ -4,9 +4,9 @@ from typing import Any
 
 import evaluate
 
+from rpo_bench.data.words import words
 from rpo_bench.metrics.bleu import leave_one_out_bleu
 from rpo_bench.metrics.evaluate_info import of_texts
-from rpo_bench.metrics.words import words
 
 
 class SelfBleu(evaluate.Metric):

@@ -1,9 +1,28 @@
 """Intervals as they are published."""
 
-from rpo_bench.results.schema import Interval
+from pydantic import Field
+
+from rpo_bench.spec.schema import Frozen
 
 #: Significant digits: fewer than float64 has, so that the order of a sum doesn't show.
 DIGITS = 12
+
+
+class Interval(Frozen):
+    """An estimate with its uncertainty.
+
+    ``low`` and ``high`` are None where an interval can't be had (one prompt, say), never made up;
+    ``point`` is None where nothing could be scored.
+    """
+
+    point: float | None
+    low: float | None = None
+    high: float | None = None
+    level: float = 0.95
+    method: str = Field(description="bootstrap, wilson, rule-of-three, exact, none")
+    levels: tuple[str, ...] = Field((), description="the randomness covered: prompts, training seeds …")
+    n: int = Field(ge=0, description="independent units (prompts, or seeds)")
+    resamples: int | None = None
 
 
 def empty(level: float = 0.95) -> Interval:
