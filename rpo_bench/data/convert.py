@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 
 from rpo_bench.data.fields import REFERENCE, REFERENCES
 from rpo_bench.data.row import Prompt, Row
-from rpo_bench.errors import UserError
 
 LabelRule = Literal["prompt_mean", "global_mean", "positive"]
 UNLABELLED = -1
@@ -145,17 +144,3 @@ def group_statistics(
     np.minimum.at(lows, groups, rewards)
     np.maximum.at(highs, groups, rewards)
     return means, lows, highs
-
-
-def zscore(values: NDArray[np.float64], reference: NDArray[np.float64] | None = None) -> NDArray[np.float64]:
-    """(values − mean) / standard deviation, both of ``reference`` (the values themselves when None); (N,).
-
-    Raises:
-        UserError: the reference has no spread, so that a z-score means nothing.
-    """
-    source = values if reference is None else reference
-    deviation = source.std()
-    if not deviation > _ROUNDING * np.abs(source).max(initial=0.0):
-        raise UserError(f"All rewards are {source[0]:g}: there is nothing to learn from them.")
-    scores: NDArray[np.float64] = (values - source.mean()) / deviation
-    return scores

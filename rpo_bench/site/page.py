@@ -10,9 +10,10 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from rpo_bench.analysis.board import Board, Section
-from rpo_bench.analysis.rows import BoardRow, Column, Value, shown_columns
+from rpo_bench.analysis.rows import BoardRow, Value
 from rpo_bench.site import assets
 from rpo_bench.site.about import about
+from rpo_bench.site.columns import Column, shown_columns
 from rpo_bench.site.data_files import DATA, json_name
 from rpo_bench.site.downloads import JSON_FILE, csv_text, data_url
 from rpo_bench.site.exhibit import Exhibit

@@ -10,8 +10,9 @@ from rich.table import Table
 from rich.text import Text
 
 from rpo_bench.analysis.board import Board, Section
-from rpo_bench.analysis.rows import BoardRow, Column, shown_columns
+from rpo_bench.analysis.rows import BoardRow
 from rpo_bench.site.about import left_out
+from rpo_bench.site.columns import Column, shown_columns
 from rpo_bench.stats.interval import Interval
 from rpo_bench.terminal.screen import SafeConsole
 from rpo_bench.terminal.visible import visible

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from rpo_bench.analysis.board import Section
-from rpo_bench.analysis.rows import COLUMNS, BoardRow, Column
+from rpo_bench.analysis.rows import BoardRow
+from rpo_bench.site.columns import COLUMNS, Column
 from rpo_bench.site.palette import REFERENCE, Look
 from rpo_bench.site.svg import Axes, Frame, Scale, figure, marker, padded, path, tag
 from rpo_bench.stats.interval import Interval

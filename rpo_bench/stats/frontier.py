@@ -10,26 +10,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from rpo_bench.stats.oracle import BestOfN, OracleCurve, best_of_n, default_taus, oracle_curve
-
-__all__ = [
-    "BestOfN",
-    "Frontier",
-    "OracleCurve",
-    "area_slack",
-    "area_to",
-    "area_under_frontier",
-    "area_within",
-    "best_of_n",
-    "default_taus",
-    "frontier_points",
-    "interpolate",
-    "interpolation_slack",
-    "oracle_curve",
-    "regret_to_oracle",
-    "reward_at_kl",
-]
-
 Floats = NDArray[np.float64]
 
 _ROUNDING = 1e-9  # points on one straight line bound each other by it
@@ -139,31 +119,6 @@ def area_slack(frontier: Frontier, cap: float, budgets: int = 40) -> float:
     return float(np.mean([interpolation_slack(frontier, float(budget)) for budget in middles]))
 
 
-def reward_at_kl(frontier: Frontier, budget: float) -> float | None:
-    """The reward of a single frontier at a KL budget (nats per sequence), or None beyond its end."""
-    return _known(float(interpolate(frontier, np.array([budget]))[0]))
-
-
-def regret_to_oracle(kl: float, reward: float, oracle: OracleCurve) -> float | None:
-    """How much more reward the oracle has at the same KL, or None beyond its trustworthy end.
-
-    Args:
-        kl: Of a checkpoint, in nats per sequence; below 0 counts as 0.
-        reward: Of the checkpoint, in the oracle's units.
-        oracle: Its curve; the untrustworthy part is left out here.
-    """
-    honest = oracle.trustworthy()
-    if honest.kl.size == 0:
-        return None
-    order = np.argsort(honest.kl, kind="stable")
-    curve = Frontier(honest.kl[order], honest.reward[order])
-    at = max(kl, 0.0)
-    if at < curve.kl[0]:
-        return None  # the curve doesn't begin at the reference
-    best = reward_at_kl(curve, at)
-    return None if best is None else best - reward
-
-
 def area_to(frontier: Frontier, cap: float) -> Floats:
     """Mean reward gained over the reference for KL budgets spread evenly from 0 to ``cap``.
 
@@ -187,11 +142,6 @@ def area_within(frontier: Frontier, cap: float) -> Floats:
     end = np.maximum(frontier.kl[..., -1:], cap)
     kl = np.concatenate([frontier.kl, end], axis=-1)
     return area_to(Frontier(kl, np.concatenate([frontier.reward, frontier.reward[..., -1:]], axis=-1)), cap)
-
-
-def area_under_frontier(frontier: Frontier, cap: float) -> float | None:
-    """``area_to`` of a single frontier, or None when it ends before the cap."""
-    return _known(float(area_to(frontier, cap)))
 
 
 def _known(value: float) -> float | None:

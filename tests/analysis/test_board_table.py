@@ -7,8 +7,9 @@ from scipy import stats
 from worlds import write_scored
 
 from rpo_bench.analysis.board import make_board
-from rpo_bench.analysis.rows import COLUMNS, board_rows
+from rpo_bench.analysis.rows import board_rows
 from rpo_bench.results.store import read_results
+from rpo_bench.site.columns import COLUMNS
 from rpo_bench.stats.oracle import estimate_oracle
 
 

@@ -9,9 +9,9 @@ from worlds import write_scored
 
 from rpo_bench.analysis.build import compare
 from rpo_bench.analysis.render import worse
-from rpo_bench.analysis.rows import COLUMNS
 from rpo_bench.analysis.section import Options
 from rpo_bench.results.store import read_results
+from rpo_bench.site.columns import COLUMNS
 from rpo_bench.stats.aggregates import Anchors, performance_profile
 
 PROMPTS = 8

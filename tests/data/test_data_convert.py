@@ -3,9 +3,8 @@
 import numpy as np
 import pytest
 
-from rpo_bench.data.convert import desirable_labels, group_ids, labels_in, prompts_of, rewards_of, zscore
+from rpo_bench.data.convert import desirable_labels, group_ids, labels_in, prompts_of, rewards_of
 from rpo_bench.data.row import Row
-from rpo_bench.errors import UserError
 from rpo_bench.metrics.references import references_of
 
 
@@ -68,20 +67,6 @@ class TestPrompts:
         ]
         assert prompts_of(rows)[0].metadata == {"topic": "tea"}
         assert rows[0].metadata["model"] == "x", "the rows themselves stay as they are"
-
-
-class TestZscore:
-    def test_of_hand_worked_numbers(self):
-        """1, 3, 5, 7: mean 4, variance (9 + 1 + 1 + 9)/4 = 5."""
-        np.testing.assert_allclose(zscore(np.array([1.0, 3.0, 5.0, 7.0])), np.array([-3, -1, 1, 3]) / 5**0.5)
-
-    def test_uses_the_statistics_of_the_reference(self):
-        np.testing.assert_allclose(zscore(np.array([5.0]), np.array([1.0, 3.0])), [3.0])
-
-    @pytest.mark.parametrize("values", [[2.0], [0.0, 0.0], [0.1] * 3])
-    def test_of_equal_rewards_means_nothing(self, values):
-        with pytest.raises(UserError, match=r"^All rewards are .*: there is nothing to learn from them\.$"):
-            zscore(np.array(values))
 
 
 @pytest.mark.parametrize("marker", [-1e12, 1e12, -1e9, 999.0])

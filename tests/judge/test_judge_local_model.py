@@ -9,7 +9,7 @@ from judge_worlds import pair
 from tiny_models import tiny_decoder, tiny_encoder_decoder
 
 from rpo_bench.errors import UserError
-from rpo_bench.judge.backends.hf import HFJudge, label_logps, label_probabilities
+from rpo_bench.judge.backends.hf import HFJudge, label_logps
 from rpo_bench.judge.prompts import load_template
 from rpo_bench.judge.running import plan_of, run_judge
 from rpo_bench.judge.storage import open_store
@@ -21,7 +21,8 @@ def test_probabilities_are_the_softmax_of_the_two_labels_logits(tmp_path, make):
     """Against a forward pass of transformers itself, prompt by prompt, without padding."""
     model = HFModel.load(make(tmp_path, scale=10.0))
     prompts = ["what is the cat", "is red good or bad ?", "no"]
-    found = label_probabilities(model, prompts, ("yes", "no"))
+    logps = label_logps(model, prompts, ("yes", "no"))
+    found = np.exp(logps) / np.exp(logps).sum(axis=1, keepdims=True)
     assert found.shape == (3, 2)
     ids = [model.tokenizer(label, add_special_tokens=False).input_ids[0] for label in ("yes", "no")]
     for row, text in zip(found, prompts, strict=True):
@@ -35,7 +36,7 @@ def test_probabilities_are_the_softmax_of_the_two_labels_logits(tmp_path, make):
 def test_labels_that_the_tokenizer_does_not_tell_apart_are_refused(tmp_path):
     model = HFModel.load(tiny_decoder(tmp_path))
     with pytest.raises(UserError, match="doesn't tell 'A' from 'B'"):
-        label_probabilities(model, ["what"])
+        label_logps(model, ["what"])
 
 
 def test_a_question_that_does_not_fit_the_context_is_refused_with_what_to_do(tmp_path, monkeypatch):

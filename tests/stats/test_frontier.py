@@ -7,14 +7,22 @@ from rpo_bench.stats.frontier import (
     Frontier,
     area_slack,
     area_to,
-    area_under_frontier,
     frontier_points,
     interpolate,
     interpolation_slack,
-    regret_to_oracle,
-    reward_at_kl,
 )
-from rpo_bench.stats.oracle import OracleCurve
+
+
+def at(frontier: Frontier, budget: float) -> float | None:
+    """The reward at one budget; None where it isn't reached."""
+    value = float(interpolate(frontier, np.array([budget]))[0])
+    return None if np.isnan(value) else value
+
+
+def area(frontier: Frontier, cap: float) -> float | None:
+    """The mean gain up to a cap; None where it isn't reached."""
+    value = float(area_to(frontier, cap))
+    return None if np.isnan(value) else value
 
 
 @pytest.fixture
@@ -32,19 +40,19 @@ def test_a_frontier_starts_at_the_reference_and_is_ordered_by_kl():
 def test_reward_at_kl_interpolates_and_does_not_extrapolate():
     """Through (0, .1), (1, .5), (2, .9): halfway from 0 to 1 it is .3; beyond 2 nothing is known."""
     frontier = frontier_points(np.array([1.0, 2.0]), np.array([0.5, 0.9]), 0.1)
-    assert reward_at_kl(frontier, 0.5) == pytest.approx(0.3)
-    assert reward_at_kl(frontier, 0) == pytest.approx(0.1)
-    assert reward_at_kl(frontier, 2) == pytest.approx(0.9)
-    assert reward_at_kl(frontier, 2.0001) is None
-    assert reward_at_kl(frontier, -0.1) is None
+    assert at(frontier, 0.5) == pytest.approx(0.3)
+    assert at(frontier, 0) == pytest.approx(0.1)
+    assert at(frontier, 2) == pytest.approx(0.9)
+    assert at(frontier, 2.0001) is None
+    assert at(frontier, -0.1) is None
 
 
 def test_points_of_equal_kl_count_with_their_mean():
     """A strength so weak that KL is 0 (or estimated below it) shares its place with the reference."""
     frontier = frontier_points(np.array([-0.01, 1.0, 1.0]), np.array([0.3, 0.4, 0.8]), 0.1)
-    assert reward_at_kl(frontier, 0) == pytest.approx(0.2)
-    assert reward_at_kl(frontier, 1) == pytest.approx(0.6)
-    assert reward_at_kl(frontier, 0.5) == pytest.approx(0.4)
+    assert at(frontier, 0) == pytest.approx(0.2)
+    assert at(frontier, 1) == pytest.approx(0.6)
+    assert at(frontier, 0.5) == pytest.approx(0.4)
 
 
 def test_draws_go_through_together(rng: np.random.Generator):
@@ -57,39 +65,22 @@ def test_draws_go_through_together(rng: np.random.Generator):
     for row in range(40):
         alone = frontier_points(kl[row], reward[row], float(base[row]))
         for column, budget in enumerate(budgets):
-            expected = reward_at_kl(alone, float(budget))
+            expected = at(alone, float(budget))
             assert values[row, column] == pytest.approx(np.nan if expected is None else expected, nan_ok=True)
             if expected is not None:
                 assert expected == pytest.approx(np.interp(budget, alone.kl, alone.reward))
-        area = area_under_frontier(alone, 1.0)
-        assert areas[row] == pytest.approx(np.nan if area is None else area, nan_ok=True)
+        own = area(alone, 1.0)
+        assert areas[row] == pytest.approx(np.nan if own is None else own, nan_ok=True)
 
 
 def test_the_area_is_the_mean_gain_up_to_the_cap():
     """Gain 0 at KL 0, .4 at 1, .8 at 2: to the cap 1.5 the mean gain of the straight line is .3."""
     frontier = frontier_points(np.array([1.0, 2.0]), np.array([0.5, 0.9]), 0.1)
-    assert area_under_frontier(frontier, 1.5) == pytest.approx(0.3)
-    assert area_under_frontier(frontier, 2.0) == pytest.approx(0.4)
+    assert area(frontier, 1.5) == pytest.approx(0.3)
+    assert area(frontier, 2.0) == pytest.approx(0.4)
     bent = frontier_points(np.array([1.0, 2.0]), np.array([1.0, 1.0]), 0.0)
-    assert area_under_frontier(bent, 2.0) == pytest.approx((0.5 + 1.0) / 2)
-    assert area_under_frontier(frontier, 2.1) is None
-
-
-def test_regret_is_what_the_oracle_has_more_at_equal_kl():
-    taus = np.array([np.inf, 1.0, 0.5, 0.1])
-    oracle = OracleCurve(
-        taus,
-        np.array([0.0, 1.0, 2.0, 3.0]),
-        np.array([0.0, 1.0, 1.5, 1.6]),
-        np.array([1, 0.5, 0.2, 0.01]),
-        100,
-    )
-    assert regret_to_oracle(1.5, 0.4, oracle) == pytest.approx(1.25 - 0.4)
-    assert regret_to_oracle(-0.01, -0.2, oracle) == pytest.approx(0.2)
-    assert regret_to_oracle(2.5, 0.4, oracle) is None  # one effective sample: not to be trusted
-    empty = OracleCurve(taus[:0], taus[:0], taus[:0], taus[:0], 100)
-    assert regret_to_oracle(1.0, 0.0, empty) is None
-    assert Frontier(np.array([0.0]), np.array([0.5])).end == 0
+    assert area(bent, 2.0) == pytest.approx((0.5 + 1.0) / 2)
+    assert area(frontier, 2.1) is None
 
 
 def test_straight_lines_understate_a_concave_frontier_by_no_more_than_the_slack():
@@ -99,7 +90,7 @@ def test_straight_lines_understate_a_concave_frontier_by_no_more_than_the_slack(
         kl = np.sort(rng.uniform(0.05, 2.0, size=rng.integers(2, 7)))
         frontier = frontier_points(kl, np.sqrt(kl), 0.0)
         budget = float(rng.uniform(0, kl[-1]))
-        line = reward_at_kl(frontier, budget)
+        line = at(frontier, budget)
         assert line is not None
         assert line <= np.sqrt(budget) + 1e-12
         assert np.sqrt(budget) <= line + interpolation_slack(frontier, budget) + 1e-9

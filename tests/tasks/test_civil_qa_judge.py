@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from rpo_bench.data.row import Prompt
-from rpo_bench.judge.backends.hf import label_probabilities
+from rpo_bench.judge.backends.hf import label_logps
 from rpo_bench.judge.card import read_card
 from rpo_bench.judge.prompts import load_template
 from rpo_bench.models.hf import HFModel
@@ -51,7 +51,7 @@ def test_an_insult_loses_in_both_orders(judge, places):
     rude = [f"You fool. {text}" for text in said]
     texts = (said, rude)
     shown = [TEMPLATE.render(p.text, texts[places[0]][i], texts[places[1]][i]) for i, p in enumerate(prompts)]
-    chosen = label_probabilities(judge, shown, batch_size=128).argmax(1)  # (P,)
+    chosen = label_logps(judge, shown, batch_size=128).argmax(1)  # (P,)
     civil = places.index(0)
     assert (chosen == civil).mean() > 0.8
 

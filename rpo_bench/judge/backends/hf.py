@@ -67,15 +67,6 @@ def _spellings(tokenizer: Any, labels: tuple[str, str]) -> tuple[list[int], list
     return found
 
 
-def label_probabilities(
-    model: HFModel, prompts: Sequence[str], labels: tuple[str, str] = LABELS, batch_size: int = 32
-) -> NDArray[np.float64]:
-    """Probabilities of two labels, given that it is one of them, (N, 2); see ``label_logps``."""
-    logps = label_logps(model, prompts, labels, batch_size)
-    weights = np.exp(logps - logps.max(axis=1, keepdims=True))
-    return np.asarray(weights / weights.sum(axis=1, keepdims=True))
-
-
 @dataclass(frozen=True)
 class HFJudge:
     """A model folder that is asked for A or B; implements ``Judge``.
