@@ -7,13 +7,13 @@ from pathlib import Path
 
 from trainers.errors import UserError, bounded
 
-__all__ = ["LONGEST_QUOTE", "UserError", "bounded", "did_you_mean", "located"]
+__all__ = ["LONGEST_QUOTE", "UserError", "bounded", "did_you_mean", "first_line", "located"]
 
 #: Characters of others' text that a sentence quotes.
 LONGEST_QUOTE = 300
 
 
-_LONGEST = 200  # characters of a word that are compared
+_LONGEST = 200  # characters of a word that are compared, of a line that is quoted
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
@@ -27,6 +27,12 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
         return ""
     near = difflib.get_close_matches(word[:_LONGEST], names, n=1, cutoff=0.6)
     return f" Did you mean '{near[0]}'?" if near else f" Known: {', '.join(names)}."
+
+
+def first_line(error: BaseException) -> str:
+    """What someone else's error says first, without a full stop; its type where it says nothing."""
+    text = (str(error).strip() or type(error).__name__).splitlines()[0]
+    return bounded(" ".join(text.split()), _LONGEST).rstrip(".")
 
 
 def located(error: BaseException) -> str:

@@ -17,6 +17,7 @@ from rpo_bench.errors import UserError
 from rpo_bench.files.atomic import atomic_file, explained
 from rpo_bench.files.hashing import hash_json
 from rpo_bench.files.settings_text import read_settings
+from rpo_bench.files.validation import first_problem
 from rpo_bench.spec.schema import CellSpec, RunSpec, Settings, with_first_protocol
 
 
@@ -137,9 +138,7 @@ def read_run_spec(file: Path) -> RunSpec:
     try:
         return RunSpec.model_validate(with_first_protocol(read_yaml(file)))
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise UserError(f"{file}: {where}: {first['msg']}.") from error
+        raise UserError(f"{file}: {first_problem(error)}.") from error
 
 
 def begin(output: Output, spec: RunSpec, identity: Identity) -> None:

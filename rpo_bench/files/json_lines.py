@@ -13,6 +13,7 @@ from pydantic_core import from_json
 
 from rpo_bench.files.atomic import atomic_file
 from rpo_bench.files.reading import Unreadable, parse_json, read_lines, suspicious
+from rpo_bench.files.validation import first_problem
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -80,9 +81,7 @@ def _line_by_line(file: Path, lines: list[tuple[int, bytes]], model: type[M]) ->
         try:
             found.append(model.model_validate_json(line))
         except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(str(part) for part in first["loc"]) or "the line"
-            raise Unreadable(f"{file}, line {number}: {where}: {first['msg']}.") from error
+            raise Unreadable(f"{file}, line {number}: {first_problem(error)}.") from error
     return found
 
 

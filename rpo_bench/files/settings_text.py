@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from rpo_bench.errors import UserError
+from rpo_bench.errors import UserError, first_line
 from rpo_bench.files.plain_data import (
     MAX_CHARACTERS,
     MAX_DEPTH,
@@ -48,9 +48,9 @@ def parse_yaml(text: str, what: str) -> Any:
     except _TooMuchError as error:
         raise UserError(f"{what}{_line_of(error)}: {error.problem}.") from error
     except yaml.YAMLError as error:
-        raise UserError(f"{what}{_line_of(error)} is not YAML: {_first_line(error)}.") from error
+        raise UserError(f"{what}{_line_of(error)} is not YAML: {first_line(error)}.") from error
     except _NOT_YAML as error:
-        raise UserError(f"{what} is not YAML: {_first_line(error)}.") from error
+        raise UserError(f"{what} is not YAML: {first_line(error)}.") from error
     check_plain(found, what)
     return found
 
@@ -137,9 +137,3 @@ def _line_of(error: yaml.YAMLError) -> str:
     """`` line 3``, where it is known."""
     mark = getattr(error, "problem_mark", None)
     return "" if mark is None else f" line {mark.line + 1}"
-
-
-def _first_line(error: Exception) -> str:
-    """What is wrong, in one line."""
-    text = (str(error).strip() or type(error).__name__).splitlines()[0]
-    return " ".join(text.split())[:200].rstrip(".")

@@ -12,6 +12,7 @@ from pydantic import Field, ValidationError
 from rpo_bench.errors import UserError
 from rpo_bench.files.atomic import atomic_file
 from rpo_bench.files.reading import read_json
+from rpo_bench.files.validation import first_problem
 from rpo_bench.judge.cautions import warnings_of
 from rpo_bench.judge.games import Game
 from rpo_bench.judge.questions import Outcome, Question, first_won, questions_of
@@ -133,7 +134,7 @@ def read_card(folder: Path) -> JudgeCard | None:
     try:
         return JudgeCard.model_validate_json(json.dumps(read_json(file)))
     except ValidationError as error:
-        raise UserError(f"{file} is no judge card: {str(error).splitlines()[0]}.") from error
+        raise UserError(f"{file} is no judge card: {first_problem(error)}.") from error
 
 
 def _first(game: Game) -> float | None:

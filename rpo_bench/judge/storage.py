@@ -17,6 +17,7 @@ from rpo_bench.files.atomic import atomic_file, explained
 from rpo_bench.files.hashing import hash_json
 from rpo_bench.files.json_lines import write_json_lines
 from rpo_bench.files.reading import parse_json, read_json, read_log, suspicious
+from rpo_bench.files.validation import first_problem
 from rpo_bench.judge.games import Game
 from rpo_bench.judge.parsing import Answer, read_attempt
 from rpo_bench.judge.protocol import Judge, Mode, StoredReply
@@ -223,6 +224,6 @@ def _lines(file: Path, model: type[M]) -> list[M]:
                 parse_json(line)
             found.append(model.model_validate_json(line))
         except ValueError as error:  # of pydantic too
-            what = error.errors()[0]["msg"] if isinstance(error, ValidationError) else error
+            what = first_problem(error) if isinstance(error, ValidationError) else error
             raise UserError(f"{file}, line {number}: {what}; mend the line or take it out.") from error
     return found

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from rpo_bench.data.row import Prompt
-from rpo_bench.errors import UserError
+from rpo_bench.errors import UserError, first_line
 from rpo_bench.models.generating import Sampler, blocks
 from rpo_bench.models.loading import LoadOptions, load_checkpoint
 from rpo_bench.models.positions import Positions, positions_of
@@ -141,7 +141,7 @@ class HFModel:
         except UserError:
             raise
         except Exception as error:  # whatever a model's own code raises
-            first = (str(error).splitlines() or [""])[0].rstrip(".")
+            first = first_line(error)
             raise UserError(f"{self.path} can't be run: {type(error).__name__}: {first}.") from error
 
     def encode(self, prompt: str) -> list[int]:

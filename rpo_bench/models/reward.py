@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from rpo_bench.data.row import Prompt
-from rpo_bench.errors import UserError
+from rpo_bench.errors import UserError, first_line
 from rpo_bench.files.hashing import hash_folder
 from rpo_bench.models.fetching import shown_name
 from rpo_bench.models.folder import check_model_folder, is_adapter, read_json
@@ -88,7 +88,7 @@ class RewardModel:
                     output_loading_info=True,
                 )
         except Exception as error:
-            first = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
+            first = first_line(error)
             raise UserError(f"{what or folder}: the reward model can't be read: {first}.") from error
         if info["missing_keys"]:
             absent = sorted(info["missing_keys"])[0]

@@ -10,6 +10,7 @@ from pydantic import Field, ValidationError
 from rpo_bench.errors import UserError
 from rpo_bench.files.atomic import atomic_file
 from rpo_bench.files.reading import read_json
+from rpo_bench.files.validation import first_problem
 from rpo_bench.spec.schema import Frozen
 from rpo_bench.stats.interval import Interval
 
@@ -95,4 +96,4 @@ def read_reward_record(folder: Path) -> RewardRecord | None:
     try:
         return RewardRecord.model_validate_json(json.dumps(read_json(file)))
     except ValidationError as error:
-        raise UserError(f"{file} is no record of a reward model: {str(error).splitlines()[0]}.") from error
+        raise UserError(f"{file} is no record of a reward model: {first_problem(error)}.") from error

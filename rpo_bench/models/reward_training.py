@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from rpo_bench.data.convert import group_ids, pairs_in, rewards_of
 from rpo_bench.data.row import Row
-from rpo_bench.errors import UserError
+from rpo_bench.errors import UserError, first_line
 from rpo_bench.files.atomic import atomic_folder
 from rpo_bench.files.hashing import hash_folder, hash_json
 from rpo_bench.models.loading import load_tokenizer
@@ -142,7 +142,7 @@ def load_base(folder: Path, seed: int) -> tuple[Any, Any]:
                 folder, config=config, dtype=torch.float32, use_safetensors=True, output_loading_info=True
             )
     except Exception as error:
-        first = (str(error).splitlines() or [type(error).__name__])[0][:200].rstrip(".")
+        first = first_line(error)
         raise UserError(f"{folder} can't be made a reward model: {first}.") from error
     absent = [name for name in info["missing_keys"] if "score" not in name and "classif" not in name]
     if absent:

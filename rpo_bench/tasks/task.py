@@ -15,6 +15,7 @@ from rpo_bench.errors import UserError, did_you_mean
 from rpo_bench.files.hashing import hash_file, hash_folder, hash_json
 from rpo_bench.files.settings_text import read_settings
 from rpo_bench.files.text_files import numbered_lines
+from rpo_bench.files.validation import first_problem
 from rpo_bench.plugins.user_code import import_file
 from rpo_bench.spec.schema import GivenTask, Settings
 from rpo_bench.tasks.source import DatasetSource, SourceParts
@@ -260,7 +261,7 @@ def read_prompts(file: Path) -> list[Prompt]:
         try:
             prompt = Prompt.model_validate_json(line.text)
         except ValidationError as error:
-            raise UserError(f"{file} line {line.number}: {_first_problem(error)}.") from error
+            raise UserError(f"{file} line {line.number}: {first_problem(error)}.") from error
         if prompt.prompt_id in first:
             raise UserError(
                 f"{file} line {line.number}: the prompt_id '{prompt.prompt_id}' is that of "
@@ -275,17 +276,10 @@ def _task_problem(error: ValidationError) -> str:
     """The first complaint about a task.yaml as a sentence, with the field that may have been meant."""
     first = error.errors()[0]
     if first["type"] != "extra_forbidden":
-        return f"{_first_problem(error)}."
+        return f"{first_problem(error)}."
     where = ".".join(str(part) for part in first["loc"])
     model = DatasetSource if where.startswith("source.") else TaskSpec
     return f"unknown field '{where}'.{did_you_mean(str(first['loc'][-1]), model.model_fields)}"
-
-
-def _first_problem(error: ValidationError) -> str:
-    first = error.errors()[0]
-    where = ".".join(str(part) for part in first["loc"])
-    message = first["msg"].removeprefix("Value error, ")
-    return f"field '{where}': {message}" if where else message
 
 
 def first_responses(rows: Sequence[Row], k: int | None) -> list[Row]:

@@ -8,8 +8,8 @@ from pydantic import ConfigDict, Field, ValidationError, model_validator
 from rpo_bench.errors import UserError
 from rpo_bench.files.atomic import atomic_file
 from rpo_bench.files.hashing import hash_file
-from rpo_bench.files.plain_data import shown_name
 from rpo_bench.files.reading import read_text
+from rpo_bench.files.validation import first_problem
 from rpo_bench.spec.schema import Frozen, TunedRates, tuned_key
 
 
@@ -106,10 +106,7 @@ def read_tuned(file: Path) -> tuple[Tuned, str]:
     try:
         return Tuned.model_validate_json(read_text(file)), hash_file(file)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = "".join(f"{shown_name(part)}: " for part in first["loc"])
-        why = first["msg"].removeprefix("Value error, ")
-        raise UserError(f"--tuned {file} is no file of rpo-bench tune: {where}{why}.") from error
+        raise UserError(f"--tuned {file} is no file of rpo-bench tune: {first_problem(error)}.") from error
 
 
 def tuned_field(file: Path) -> TunedRates:

@@ -62,7 +62,7 @@ class TestFinding:
         [
             (
                 YAML.replace("version: 1", "version: 0"),
-                "field 'version': Input should be greater than or equal to 1.",
+                "version: Input should be greater than or equal to 1.",
             ),
             (YAML.replace("heldout:", "held_out:"), "unknown field 'held_out'. Did you mean 'heldout'?"),
             (
@@ -97,10 +97,10 @@ class TestPrompts:
     @pytest.mark.parametrize(
         ("line", "sentence"),
         [
-            ('{"prompt_id": "x"}', "line 4: field 'text': Field required."),
+            ('{"prompt_id": "x"}', "line 4: text: Field required."),
             (
                 '{"prompt_id": "x", "text": ""}',
-                "line 4: field 'text': String should have at least 1 character.",
+                "line 4: text: String should have at least 1 character.",
             ),
             ("{", "line 4: Invalid JSON"),
             ('{"prompt_id": "r1", "text": "Again?"}', "line 4: the prompt_id 'r1' is that of line 2."),

@@ -9,6 +9,7 @@ from pydantic import Field, ValidationError
 from rpo_bench.engine.inputs.choices import choose
 from rpo_bench.engine.plan.pricing import Gpu, ModelSize, Price, Workload, price, size_of_folder
 from rpo_bench.errors import UserError
+from rpo_bench.files.validation import first_problem
 from rpo_bench.spec.presets import PAPER
 from rpo_bench.spec.schema import Frozen, RunSpec, Settings
 from rpo_bench.tasks.task import load_task
@@ -41,9 +42,7 @@ def paper_of(layers: Sequence[Mapping[str, Any]]) -> Paper | None:
     try:
         return Paper.model_validate(found[-1])
     except ValidationError as error:
-        first = error.errors()[0]
-        name = ".".join(str(part) for part in first["loc"])
-        raise UserError(f"The section '{PAPER}' can't be used: {name}: {first['msg']}.") from error
+        raise UserError(f"The section '{PAPER}' can't be used: {first_problem(error)}.") from error
 
 
 def priced(spec: RunSpec, paper: Paper, gpu: Gpu, include_path: Path | None = None) -> list[PricedCells]:

@@ -14,7 +14,7 @@ from typing import Any
 
 from pydantic import Field
 
-from rpo_bench.errors import UserError, did_you_mean
+from rpo_bench.errors import UserError, did_you_mean, first_line
 from rpo_bench.spec.schema import Settings
 from trainers.objective import Method, Need
 
@@ -129,7 +129,7 @@ def size_of_folder(folder: Path) -> ModelSize:
         with torch.device("meta"):
             model = kind.from_config(config)
     except (OSError, ValueError, json.JSONDecodeError) as error:
-        raise UserError(f"{folder}: its size can't be told: {str(error).splitlines()[0]}") from error
+        raise UserError(f"{folder}: its size can't be told: {first_line(error)}") from error
     looked_up = model.get_input_embeddings().weight
     head = model.get_output_embeddings()
     tied = head is not None and head.weight is looked_up

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from rpo_bench.errors import UserError
+from rpo_bench.errors import UserError, first_line
 from rpo_bench.files.hashing import hash_folder
 from rpo_bench.metrics.protocol import Score, Unscored
 from rpo_bench.metrics.toxicity.choose import Toxicity
@@ -93,7 +93,7 @@ class Classifier(Toxicity):
                     output_loading_info=True,
                 )
         except Exception as error:
-            first = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
+            first = first_line(error)
             raise UserError(f"{what}: not a sequence classifier: {first}.") from error
         if info["missing_keys"]:
             absent = sorted(info["missing_keys"])[0]

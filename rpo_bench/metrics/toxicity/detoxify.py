@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from rpo_bench.errors import UserError, did_you_mean
+from rpo_bench.errors import UserError, did_you_mean, first_line
 from rpo_bench.files.hashing import hash_file
 from rpo_bench.metrics.toxicity.classifier import Classifier, Loaded
 from rpo_bench.models.quiet import quiet
@@ -97,7 +97,7 @@ def _checkpoint(file: Path, what: str, allow_pickle: bool) -> _Checkpoint:
                 f"{what}: {file} holds more than weights and plain values, and unpickling that runs whatever "
                 "code it names: give --allow-pickle if you trust its author."
             ) from error
-        first = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
+        first = first_line(error)
         raise UserError(f"{what}: {file} is no checkpoint: {first}.") from error
     try:
         arch, state = dict(loaded["config"]["arch"]["args"]), dict(loaded["state_dict"])
