@@ -146,7 +146,9 @@ def check_torch() -> Iterator[Check]:
 
 def _bfloat16(torch: Any) -> tuple[Status, str]:
     """Multiplies matrices in both formats: whether bf16 pays is measured, not looked up."""
-    device = "cuda" if torch.cuda.is_available() else "cpu"
+    from trainers.device import process_device
+
+    device = process_device()
     seconds = {}
     for dtype in (torch.float32, torch.bfloat16):
         matrix = torch.ones(512, 512, dtype=dtype, device=device)

@@ -10,6 +10,7 @@ import torch
 from transformers import TrainingArguments
 
 from trainers.adapters import changes_base, trial_logps
+from trainers.device import process_device
 from trainers.errors import UserError
 from trainers.examples import Examples
 from trainers.gradients import GradientScales
@@ -65,7 +66,7 @@ def fit(
     """
     if (out_dir / "fit.json").is_file():
         return FitResult.load(out_dir / "fit.json")
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = process_device()
     model.to(device)
     dtype = resolve_dtype(settings.dtype, model)
     layout = TokenLayout.of(model, None if tokenizer is None else tokenizer.pad_token_id, tokenizer)
@@ -159,7 +160,7 @@ def _arguments(settings: TrainingSettings, learning_rate: float, folder: Path) -
         save_steps=settings.save_every or settings.steps,
         save_total_limit=2,
         seed=settings.seed,
-        use_cpu=not torch.cuda.is_available(),
+        use_cpu=process_device().type == "cpu",
         disable_tqdm=True,
         remove_unused_columns=False,
         report_to="none",  # the training log tells trackers, for every engine alike

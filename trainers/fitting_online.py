@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from trainers.critic import Critic
+from trainers.device import process_device
 from trainers.drawing import World
 from trainers.errors import UserError
 from trainers.fitting import finish, with_adapters
@@ -51,7 +52,7 @@ def fit_online(
         raise UserError(
             f"batch_size {settings.batch_size} holds no group of {method.group_size} rollouts: raise it."
         )
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = process_device()
     model.to(device).eval()
     dtype = resolve_dtype(settings.dtype, model)
     torch.manual_seed(settings.seed)

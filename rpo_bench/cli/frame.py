@@ -15,11 +15,11 @@ from typing import Annotated, Any, NoReturn
 import typer
 from typer.core import TyperCommand, TyperGroup, TyperOption
 
-from rpo_bench.cli.devices import use_device
 from rpo_bench.cli.flag_values import check_values
 from rpo_bench.cli.spellings import add_spellings
 from rpo_bench.cli.stopping import INTERRUPTED, stop
 from rpo_bench.errors import UserError, bounded, did_you_mean, located
+from rpo_bench.models.device import use_device
 from rpo_bench.plugins.user_code import exit_call
 from rpo_bench.registry import PLUGINS_VARIABLE, load_plugins
 from rpo_bench.shadows import shadowed_in

@@ -88,6 +88,7 @@ def train_base(
     """
     import torch
 
+    from trainers.device import process_device
     from trainers.resuming import Resume
 
     if len(train) < 2 or not heldout:
@@ -104,7 +105,7 @@ def train_base(
     with torch.random.fork_rng():
         torch.manual_seed(settings.seed)
         model = build_model(settings, tokenizer, context)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = process_device()
     model.to(device)
     content = [encoded.prompts, encoded.responses, settings.model_dump(mode="json"), context]
     where = [torch.get_num_threads(), str(torch.__version__), str(device)]

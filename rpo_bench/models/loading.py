@@ -13,6 +13,7 @@ from rpo_bench.models.architecture import check_architecture
 from rpo_bench.models.folder import check_model_folder, has_tokenizer, is_adapter
 from rpo_bench.models.half_precision import refuse_dtype
 from trainers.adapters import changes_base, trial_logps
+from trainers.device import process_device
 from trainers.logps import TokenLayout
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -51,7 +52,7 @@ class LoadOptions:
     def torch_device(self) -> torch.device:
         """The device; raises UserError for one that torch doesn't have."""
         try:
-            device = torch.device(self.device or ("cuda" if torch.cuda.is_available() else "cpu"))
+            device = torch.device(self.device) if self.device else process_device()
             torch.empty(0, device=device)
         except (RuntimeError, AssertionError) as error:
             raise UserError(f"--device {self.device}: torch can't use it here ({_line(error)}).") from error

@@ -20,6 +20,7 @@ from rpo_bench.models.plain_text import encode
 from rpo_bench.models.positions import token_limit
 from rpo_bench.models.prompting import chat_ids, prompt_ids, response_ids
 from rpo_bench.models.quiet import quiet
+from trainers.device import process_device
 from trainers.sequence_scores import Encoded, all_scores, reads_padding
 
 #: How prompt and response become one sequence. "appended": the prompt as a policy is given it, the response,
@@ -94,7 +95,7 @@ class RewardModel:
             absent = sorted(info["missing_keys"])[0]
             raise UserError(f"{what or folder}: the weights lack {absent}: it isn't a whole reward model.")
         tokenizer = load_tokenizer(str(folder), trust_remote_code)
-        device = "cuda" if torch.cuda.is_available() else "cpu"
+        device = process_device()
         centre = float(getattr(model.config, CENTRE_KEY, 0.0))
         layout = getattr(model.config, LAYOUT_KEY, None) or usual_layout(model.config, tokenizer)
         name = f"{shown_name(folder)} ({hash_folder(folder)[:8]})"

@@ -30,6 +30,7 @@ from rpo_bench.models.reward_record import (
 from rpo_bench.stats.bootstrap import mean_over_prompts as mean_interval
 from rpo_bench.stats.seeding import generator
 from trainers.calibration import pair_accuracy, pair_quality
+from trainers.device import process_device
 from trainers.pairs import pair_rows
 from trainers.resuming import Resume
 from trainers.reward_model import (
@@ -153,7 +154,7 @@ def load_base(folder: Path, seed: int) -> tuple[Any, Any]:
             model.resize_token_embeddings(max(len(tokenizer), model.get_input_embeddings().num_embeddings))
     model.config.pad_token_id = tokenizer.pad_token_id
     zero_head(model)
-    device = "cuda" if torch.cuda.is_available() else "cpu"
+    device = process_device()
     return model.to(device), tokenizer
 
 

@@ -7,11 +7,11 @@ from run_cli import invoke
 from tiny_task import tiny_task
 from verbs import commands, flags, parsed
 
-from rpo_bench.cli.devices import use_device
 from rpo_bench.cli.frame import CONTEXT
 from rpo_bench.cli.run_flags import TrainingFlags
 from rpo_bench.cli.spellings import SAME
 from rpo_bench.errors import UserError
+from rpo_bench.models.device import use_device
 
 COMMANDS = commands()
 #: Typed by people who come from TRL, lm-eval or transformers.

@@ -5,7 +5,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-import torch
 import yaml
 
 from rpo_bench.engine.inputs.rewards import proxy_of
@@ -38,6 +37,7 @@ from rpo_bench.results.store import (
     write_record,
 )
 from rpo_bench.stats.training_stability import stability
+from trainers.device import process_device
 from trainers.settings import FitResult
 
 
@@ -135,7 +135,7 @@ def _record(
         ),
         seen=None if fitted is None or fitted.seen is None else Seen(**vars(fitted.seen)),
         environment=environment(
-            "cuda" if torch.cuda.is_available() else "cpu",
+            process_device().type,
             "float32" if fitted is None else fitted.dtype,
             work.threads,
         ),

@@ -20,6 +20,7 @@ from rpo_bench.models.plain_text import as_text
 from rpo_bench.models.positions import token_limit
 from rpo_bench.models.quiet import quiet
 from trainers.batch_check import needs_equal_lengths
+from trainers.device import process_device
 from trainers.equal_lengths import groups_of
 
 log = logging.getLogger(__name__)
@@ -98,7 +99,7 @@ class Classifier(Toxicity):
         if info["missing_keys"]:
             absent = sorted(info["missing_keys"])[0]
             raise UserError(f"{what}: the weights lack {absent}: it isn't a whole classifier.")
-        device = "cuda" if torch.cuda.is_available() else "cpu"
+        device = process_device()
         index = toxic_label(model.config.id2label, label or None, given)
         activation = activation_of(model.config, asked, what if not label else f"{what}#{label}")
         loaded = Loaded(model.to(device).eval(), load_tokenizer(str(source.folder)), index, activation)

@@ -17,6 +17,7 @@ from rpo_bench.errors import UserError, did_you_mean, first_line
 from rpo_bench.files.hashing import hash_file
 from rpo_bench.metrics.toxicity.classifier import Classifier, Loaded
 from rpo_bench.models.quiet import quiet
+from trainers.device import process_device
 
 LABEL = "toxicity"
 
@@ -41,7 +42,7 @@ def detoxify(name: str, allow_pickle: bool = False) -> Classifier:
     absent = sorted(_names(model) - loaded.state.keys())
     if absent:
         raise UserError(f"{what}: the weights lack {absent[0]}: it isn't a whole checkpoint.")
-    device = "cuda" if torch.cuda.is_available() else "cpu"
+    device = process_device()
     parts = Loaded(model.to(device).eval(), tokenizer, loaded.label, "sigmoid")
     shown = name if name in _variants() else file.name
     content = f"{hash_file(file)[:8]}, {parts.activation}"
