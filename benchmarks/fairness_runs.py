@@ -201,12 +201,13 @@ def train(
 
 
 def harvest(out: Path, file: Path) -> None:
-    """Adds the checkpoints of a run's folder to the file."""
+    """Adds the checkpoints of a run's folder to the file, once the reference policy is measured there."""
     from rpo_bench.results.store import read_results
 
     records = [stored.record for stored in read_results([out / "results"]).records]
     start = {r.spec.model: _mean(r, "reward") for r in records if r.spec.strength is None}
-    add_points(file, [_point(r, start[r.spec.model]) for r in records if r.spec.strength is not None])
+    trained = [r for r in records if r.spec.strength is not None and r.spec.model in start]
+    add_points(file, [_point(r, start[r.spec.model]) for r in trained])
 
 
 def _point(record: "Record", start: float) -> Point:
