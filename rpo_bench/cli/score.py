@@ -87,17 +87,24 @@ def _metrics(flags: ScoreFlags, trust: TrustFlags, stored: "StoredRecord") -> "S
     from rpo_bench.metrics.protocol import MetricContext
     from rpo_bench.metrics.registry import METRICS
     from rpo_bench.metrics.reward import Reward
-    from rpo_bench.metrics.toxicity.choose import toxicity_metric
     from rpo_bench.spec.parsing import split_list
     from rpo_bench.spec.trust import Trust
 
     named = split_list(flags.metrics or "")
-    context = MetricContext(stored.record.spec.evaluation.decoding, references="references" in named)
+    for name, given in (("toxicity", flags.toxicity), ("reward", flags.reward)):
+        if name in named and given is None:
+            raise UserError(f"--metrics {name}: say which by --{name}.")
+    context = MetricContext(
+        stored.record.spec.evaluation.decoding,
+        toxicity=flags.toxicity,
+        allow_pickle=trust.allow_pickle,
+        references="references" in named,
+    )
     single = any(given is not None for given in (flags.toxicity, flags.reward, flags.bertscore))
     names = named or ([] if single else list(METRICS))
+    if flags.toxicity is not None and "toxicity" not in names:
+        names = [*names, "toxicity"]
     found: list[Metric] = [metric for name in names for metric in METRICS.get(name)(context)]
-    if flags.toxicity is not None:
-        found.append(toxicity_metric(flags.toxicity, trust.allow_pickle))
     if flags.bertscore is not None:
         from rpo_bench.metrics.bertscore import BertScore
 

@@ -113,7 +113,7 @@ class Judge(Protocol):
 
     @property
     def identity(self) -> dict[str, Any]:
-        """What its judgements depend on, JSON-able and without any secret."""
+        """What its judgements depend on, its ``mode`` too; JSON-able and without any secret."""
         ...
 
     @property

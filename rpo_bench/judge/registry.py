@@ -1,21 +1,23 @@
-"""From ``--judge`` to a judge."""
+"""From ``--judge`` to a judge; plug-ins add theirs.
 
-from collections.abc import Sequence
+A plug-in registers a function that makes its judge::
+
+    JUDGES.add("shortest", lambda asked: Shortest())
+"""
+
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from rpo_bench.errors import UserError
-from rpo_bench.files.hashing import hash_file, hash_folder
 from rpo_bench.judge.backends.parameters import AUTO, Limit, Temperature
-from rpo_bench.judge.prompts import MAX_CHARS, load_template
+from rpo_bench.judge.prompts import MAX_CHARS
 from rpo_bench.judge.protocol import Judge, Mode
+from rpo_bench.registry import Registry
 from rpo_bench.spec.trust import Trust
-from rpo_bench.tasks.task import Task, load_function, try_function
+from rpo_bench.tasks.task import Task
 
 FLAG = "--judge"
-#: What a function is tried on: a prompt and two responses.
-_TRIAL = ("Is this a question?", "This is an answer.", "This is another answer.")
-FORMS = "openai:MODEL, hf:FOLDER, python:FILE:FUNCTION, gold or embedded"
+_FORMS = {"openai": "openai:MODEL", "hf": "hf:FOLDER", "python": "python:FILE:FUNCTION"}  # what has to follow
 
 
 @dataclass(frozen=True)
@@ -37,89 +39,52 @@ class JudgeOptions:
     trust: Trust = field(default_factory=Trust)
 
 
+@dataclass(frozen=True)
+class JudgeRequest:
+    """What ``--judge`` asks for.
+
+    Attributes:
+        source: as it was given: ``NAME`` or ``NAME:REST``.
+        rest: what follows the name; empty where nothing does.
+        options: how the judge is asked.
+        tasks: those whose responses are judged.
+    """
+
+    source: str
+    rest: str
+    options: JudgeOptions
+    tasks: Sequence[Task]
+
+
+JudgeMaker = Callable[[JudgeRequest], Judge]
+
+JUDGES: Registry[JudgeMaker] = Registry(
+    "judge",
+    "rpo_bench.judges",
+    {
+        "openai": "rpo_bench.judge.makers:openai_judge",
+        "hf": "rpo_bench.judge.makers:hf_judge",
+        "python": "rpo_bench.judge.makers:python_judge",
+        "gold": "rpo_bench.judge.makers:gold_judge",
+        "embedded": "rpo_bench.judge.makers:embedded_judge",
+    },
+)
+
+
 def make_judge(source: str, options: JudgeOptions, tasks: Sequence[Task] = ()) -> Judge:
     """The judge that ``--judge`` names.
 
     Args:
-        source: ``openai:MODEL``, ``hf:FOLDER``, ``python:FILE:FUNCTION``, ``gold`` or ``embedded``.
+        source: ``openai:MODEL``, ``hf:FOLDER``, ``python:FILE:FUNCTION``, ``gold``, ``embedded``, or the name
+            of a plug-in's judge with whatever it takes behind a colon.
         options: How it is asked.
         tasks: Those whose responses are judged, for ``gold`` and ``embedded``.
 
     Raises:
         UserError: There is no such judge, or it can't be used.
     """
-    kind, _, rest = source.partition(":")
-    if kind == "openai" and rest:
-        return _openai(rest, options)
-    if kind == "hf" and rest:
-        return _hf(Path(rest), options, options.template or "logprobs")
-    if kind == "python" and rest:
-        return _python(source, rest)
-    if source == "gold":
-        return _gold(tasks)
-    if source == "embedded":
-        return _embedded(tasks, options)
-    raise UserError(f"{FLAG} {source}: write {FORMS}.")
-
-
-def _openai(model: str, options: JudgeOptions) -> Judge:
-    from rpo_bench.judge.backends.openai import OpenAIJudge
-
-    judge = OpenAIJudge(
-        model=model,
-        template=load_template(options.template or options.mode, options.max_chars),
-        mode=options.mode,
-        base_url=options.base_url,
-        key_env=options.key_env,
-        concurrency=options.concurrency,
-        timeout=options.timeout,
-        max_retries=options.retries,
-        max_tokens=options.max_tokens,
-        limit=options.limit,
-        temperature=options.temperature,
-    )
-    judge.check()
-    return judge
-
-
-def _hf(folder: Path, options: JudgeOptions, template: str, embedded: bool = False) -> Judge:
-    from rpo_bench.judge.backends.hf import HFJudge
-    from rpo_bench.models.hf import HFModel
-
-    if not folder.is_dir():
-        raise UserError(f"{FLAG} hf:{folder}: there is no such folder.")
-    model = HFModel.load(folder, **vars(options.trust))
-    shown = load_template(template, options.max_chars)
-    return HFJudge(model, shown, hash_folder(folder), options.batch_size, embedded)
-
-
-def _python(source: str, rest: str) -> Judge:
-    from rpo_bench.judge.backends.functions import PythonJudge
-
-    file, _, function = rest.rpartition(":")
-    if not file or not Path(file).is_file():
-        raise UserError(f"{FLAG} {source}: there is no file {file or rest}; write python:FILE:FUNCTION.")
-    found = load_function(Path(file), function)
-    try_function(Path(file), function, f"{FLAG} {source}", *_TRIAL)
-    return PythonJudge(found, rest, hash_file(Path(file)))
-
-
-def _gold(tasks: Sequence[Task]) -> Judge:
-    from rpo_bench.judge.backends.functions import GoldJudge
-
-    rewards = {}
-    for task in tasks:
-        if task.reward is None:
-            raise UserError(f"{FLAG} gold: the task '{task.spec.name}' has no gold reward.")
-        rewards[task.spec.name] = task.reward
-    return GoldJudge(rewards, {task.spec.name: task.hash for task in tasks})
-
-
-def _embedded(tasks: Sequence[Task], options: JudgeOptions) -> Judge:
-    if len(tasks) != 1:
-        raise UserError(f"{FLAG} embedded: judge one task at a time; each has its own judge.")
-    (task,) = tasks
-    own = task.spec.judge
-    if own is None:
-        raise UserError(f"{FLAG} embedded: the task '{task.spec.name}' has no judge of its own.")
-    return _hf(task.folder / own, options, options.template or "embedded", embedded=True)
+    name, _, rest = source.partition(":")
+    if name not in JUDGES or bool(rest) < (name in _FORMS) or (rest and name in ("gold", "embedded")):
+        forms = [_FORMS.get(known, known) for known in JUDGES]
+        raise UserError(f"{FLAG} {source}: write {', '.join(forms[:-1])} or {forms[-1]}.")
+    return JUDGES.get(name)(JudgeRequest(source, rest, options, tasks))

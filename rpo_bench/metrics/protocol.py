@@ -124,11 +124,19 @@ class MetricContext:
     Attributes:
         decoding: How the samples were drawn.
         reward: The gold reward, where there is one.
+        reward_name: What results call it; None: the function's own name.
+        samples_per_prompt: How many there are, at most.
+        toxicity: Which classifier, as ``--toxicity`` takes it; None: toxicity isn't measured.
+        allow_pickle: Whether a classifier may have weights that can run code.
         proxy: What stands in for it, where the task has such a thing.
         references: Whether prompts have reference texts, or are to be asked for them.
     """
 
     decoding: Decoding = field(default_factory=Decoding)
     reward: RewardFunction | None = None
+    reward_name: str | None = None
+    samples_per_prompt: int = 1
+    toxicity: str | None = None
+    allow_pickle: bool = False
     proxy: "Proxy | None" = None
     references: bool = False

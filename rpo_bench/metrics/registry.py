@@ -16,6 +16,8 @@ METRICS: Registry[MetricFamily] = Registry(
     "metric",
     "rpo_bench.metrics",
     {
+        "reward": "rpo_bench.metrics.reward:reward_metrics",
+        "toxicity": "rpo_bench.metrics.toxicity.choose:toxicity_metrics",
         "kl": "rpo_bench.metrics.kl:kl_metrics",
         "proxy": "rpo_bench.metrics.proxy:proxy_metrics",
         "references": "rpo_bench.metrics.references:reference_metrics",

@@ -7,12 +7,24 @@ from typing import Any
 
 from rpo_bench.data.row import Prompt
 from rpo_bench.errors import UserError
-from rpo_bench.metrics.protocol import SampleMetric, Score, Unscored
+from rpo_bench.metrics.protocol import Metric, MetricContext, SampleMetric, Score, Unscored
 from rpo_bench.results.samples import StoredSample
 from rpo_bench.tasks.task import RewardFunction
+from rpo_bench.verifier import Verifier
 
 #: When so many single calls fail and none succeeds, the function is taken to be out of order.
 _FAILURES = 5
+
+
+def reward_metrics(context: MetricContext) -> list[Metric]:
+    """The metric of the reward, where there is one; a verifier's publishes accuracy and pass@k as well."""
+    if context.reward is None:
+        return []
+    if isinstance(context.reward, Verifier):
+        from rpo_bench.metrics.accuracy import Verdicts
+
+        return [Verdicts(context.reward, context.samples_per_prompt, backend=context.reward_name)]
+    return [Reward(context.reward, backend=context.reward_name)]
 
 
 class Reward(SampleMetric):

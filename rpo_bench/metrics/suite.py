@@ -8,7 +8,6 @@ import numpy as np
 
 from rpo_bench.data.row import Prompt
 from rpo_bench.errors import UserError
-from rpo_bench.metrics.accuracy import Verdicts
 from rpo_bench.metrics.protocol import (
     CorpusMetric,
     Floats,
@@ -23,8 +22,6 @@ from rpo_bench.metrics.protocol import (
 from rpo_bench.metrics.proxy import Proxy
 from rpo_bench.metrics.references import references_of
 from rpo_bench.metrics.registry import METRICS
-from rpo_bench.metrics.reward import Reward
-from rpo_bench.metrics.toxicity.choose import toxicity_metric
 from rpo_bench.results.samples import ScoreLine, StoredSample, rounded_score
 from rpo_bench.results.schema import MetricValue
 from rpo_bench.spec.schema import Decoding
@@ -34,7 +31,6 @@ from rpo_bench.stats.jackknife import jackknife_interval
 from rpo_bench.stats.rates import rate_interval
 from rpo_bench.stats.seeding import generator
 from rpo_bench.tasks.task import RewardFunction
-from rpo_bench.verifier import Verifier
 
 
 @dataclass(frozen=True)
@@ -90,21 +86,18 @@ def measure(
         UserError: There is no sample, a sample's prompt is unknown, two samples are the same one, or a metric
             breaks its promise.
     """
-    referenced = any(references_of(prompt) for prompt in prompts)
-    context = MetricContext(decoding or Decoding(), reward, proxy, referenced)
-    metrics: list[Metric] = [] if reward is None else [_reward(reward, reward_name, samples)]
-    metrics.append(toxicity_metric(toxicity, allow_pickle))
-    for name in METRICS:
-        metrics += METRICS.get(name)(context)
+    context = MetricContext(
+        decoding=decoding or Decoding(),
+        reward=reward,
+        reward_name=reward_name,
+        samples_per_prompt=max(Counter(sample.prompt_id for sample in samples).values(), default=0),
+        toxicity=toxicity,
+        allow_pickle=allow_pickle,
+        proxy=proxy,
+        references=any(references_of(prompt) for prompt in prompts),
+    )
+    metrics = [metric for name in METRICS for metric in METRICS.get(name)(context)]
     return run_metrics(metrics, prompts, samples, identity)
-
-
-def _reward(function: RewardFunction, name: str | None, samples: Sequence[StoredSample]) -> Reward:
-    """The metric of a reward function; a verifier's publishes accuracy and pass@k as well."""
-    if not isinstance(function, Verifier):
-        return Reward(function, backend=name)
-    most = max(Counter(sample.prompt_id for sample in samples).values(), default=0)
-    return Verdicts(function, most, backend=name)
 
 
 def run_metrics(

@@ -13,12 +13,26 @@ import numpy as np
 
 from rpo_bench.data.row import Prompt
 from rpo_bench.errors import UserError, did_you_mean
-from rpo_bench.metrics.protocol import SHARE, Floats, SampleMetric, Score, Summary, Unscored
+from rpo_bench.metrics.protocol import (
+    SHARE,
+    Floats,
+    Metric,
+    MetricContext,
+    SampleMetric,
+    Score,
+    Summary,
+    Unscored,
+)
 from rpo_bench.results.samples import StoredSample
 from rpo_bench.stats.bootstrap import prompt_means
 
 EMPTY = Unscored("empty text")
 TOXIC = 0.5
+
+
+def toxicity_metrics(context: MetricContext) -> list[Metric]:
+    """The metric of the classifier that was asked for, if any."""
+    return [] if context.toxicity is None else [toxicity_metric(context.toxicity, context.allow_pickle)]
 
 
 def toxicity_metric(backend: str, allow_pickle: bool = False) -> "Toxicity":
