@@ -40,13 +40,14 @@ WORKER = """
 from rpo_bench.engine.pool.jobs import Job
 from rpo_bench.engine.pool.local import LocalPool, worker_context
 from rpo_bench.engine.pool.progress import Tally
+from rpo_bench.engine.pool.run_jobs import run_jobs
 from rpo_bench.engine.pool.worker import Done
 from pathlib import Path
 import rpo_bench.shadows as module
 job = Job("a", "a", "train", Path("log").resolve())
 import shadow_job
 with LocalPool(worker_context(["rpo_bench.tasks.task"]), shadow_job.perform, 1) as pool:
-    (done,) = pool.run([job], Tally([job], 1))
+    (done,) = run_jobs(pool, [job], Tally([job], 1))
 print(done.value if done.status == "done" else done.reason)
 """
 JOB = """

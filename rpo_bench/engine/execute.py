@@ -14,6 +14,7 @@ from rpo_bench.engine.plan.plan import Plan
 from rpo_bench.engine.pool.jobs import Job, Outcome
 from rpo_bench.engine.pool.local import LocalPool, available_cores, worker_context
 from rpo_bench.engine.pool.progress import clock, watching
+from rpo_bench.engine.pool.run_jobs import run_jobs as on_pool
 from rpo_bench.engine.pool.worker import Done, Progress
 
 #: What the server that workers are forked from imports, once for all of them.
@@ -120,7 +121,7 @@ def _run(todo: Todo, runner: Runner, context: BaseContext, console: Console) -> 
         watching(todo.jobs, workers, len(todo.done), console, runner.quiet) as observer,
         LocalPool(context, perform, workers, runner.threads) as pool,
     ):
-        outcomes = pool.run(todo.jobs, observer)
+        outcomes = on_pool(pool, todo.jobs, observer)
     return RunReport(tuple(outcomes), len(todo.done), time.monotonic() - runner.begun, workers)
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from rpo_bench.engine.pool.jobs import Job
 from rpo_bench.engine.pool.local import LocalPool, worker_context
+from rpo_bench.engine.pool.run_jobs import run_jobs
 from rpo_bench.errors import UserError
 
 
@@ -39,7 +40,7 @@ def make(tmp_path, key, what, argument=None, needs=()):
 
 def run(jobs, workers=2, observer=None):
     with LocalPool(worker_context(), pool_jobs.perform, workers) as pool:
-        outcomes = pool.run(jobs, observer or Recorder())
+        outcomes = run_jobs(pool, jobs, observer or Recorder())
     return {outcome.job.key: outcome for outcome in outcomes}
 
 

@@ -6,20 +6,18 @@ import signal
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing import forkserver, resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import BaseContext
 from multiprocessing.process import BaseProcess
-from typing import Protocol
+from typing import Self
 
-from rpo_bench.engine.pool.jobs import Job, Outcome, Schedule
-from rpo_bench.engine.pool.worker import Done, Failed, Perform, Progress, worker_main
-from rpo_bench.errors import UserError
+from rpo_bench.engine.pool.jobs import Job
+from rpo_bench.engine.pool.protocol import Event, Lost
+from rpo_bench.engine.pool.worker import Perform, Progress, worker_main
 from rpo_bench.processes import without_main
-
-_TICK = 0.25  # seconds between two looks at the clock when nothing happens
 
 #: Set before workers start: one thread each, and no chatter from libraries.
 WORKER_ENVIRONMENT = {
@@ -30,22 +28,6 @@ WORKER_ENVIRONMENT = {
     "HF_HUB_DISABLE_PROGRESS_BARS": "1",
     "TRANSFORMERS_VERBOSITY": "error",
 }
-
-
-class Observer(Protocol):
-    """Whoever watches a run; called in the parent process."""
-
-    def started(self, job: Job) -> None:
-        """A worker has taken the job."""
-
-    def progress(self, job: Job, progress: Progress) -> None:
-        """The job has come a step further."""
-
-    def ended(self, outcome: Outcome) -> None:
-        """The job is done, failed or dropped."""
-
-    def tick(self) -> None:
-        """Time has passed."""
 
 
 def available_cores() -> int:
@@ -101,40 +83,58 @@ class _Worker:
 
 
 class LocalPool:
-    """Runs jobs on worker processes; a context manager that leaves no process behind."""
+    """Worker processes, started as jobs come and kept for the next ones; implements ``Pool``."""
 
     def __init__(self, context: BaseContext, perform: Perform, workers: int, threads: int = 1) -> None:
+        """Starts nothing yet.
+
+        Args:
+            context: of ``worker_context``.
+            perform: what a worker does with a job.
+            workers: at most so many processes.
+            threads: of torch, per worker.
+        """
         self._context = context
         self._perform = perform
-        self._count = workers
         self._threads = threads
         self._workers: list[_Worker] = []
+        self.capacity = workers
 
-    def __enter__(self) -> "LocalPool":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def submit(self, job: Job) -> None:
+        """Gives the job to an idle worker, or to a new one.
+
+        Raises:
+            RuntimeError: all workers have a job.
+        """
+        worker = next((worker for worker in self._workers if worker.job is None), None) or self._start()
+        worker.job, worker.since = job, time.monotonic()
+        with suppress(OSError):  # it died while idle; ``events`` finds that out
+            worker.pipe.send(job)
+
+    def events(self, timeout: float) -> list[Event]:
+        """One message of each worker that has one; a closed pipe means that its process has died."""
+        busy = [worker for worker in self._workers if worker.job is not None]
+        ready = wait([worker.pipe for worker in busy], timeout=timeout)
+        return [self._next_event(worker) for worker in busy if worker.pipe in ready]
+
+    def close(self) -> None:
+        """Kills all processes."""
         for worker in self._workers:
             worker.process.kill()
         for worker in self._workers:
             worker.process.join()
             worker.pipe.close()
+        self._workers.clear()
 
-    def run(self, jobs: Sequence[Job], observer: Observer) -> list[Outcome]:
-        """Runs all jobs and says how each ended, in the order of their ends.
-
-        Raises:
-            UserError: nothing more can be written; what was done until then is kept.
-        """
-        return _Run(self, Schedule(jobs, self._count), observer).outcomes()
-
-    def idle(self) -> _Worker | None:
-        """A worker without a job, started now if there is room for one more."""
-        for worker in self._workers:
-            if worker.job is None:
-                return worker
-        if len(self._workers) >= self._count:
-            return None
+    def _start(self) -> _Worker:
+        if len(self._workers) >= self.capacity:
+            raise RuntimeError("all workers have a job")
         ours, theirs = self._context.Pipe()
         process = self._context.Process(  # type: ignore[attr-defined]
             target=worker_main,
@@ -147,92 +147,21 @@ class LocalPool:
         self._workers.append(_Worker(process, ours))
         return self._workers[-1]
 
-    def busy(self) -> list[_Worker]:
-        """The workers that have a job."""
-        return [worker for worker in self._workers if worker.job is not None]
-
-    def bury(self, worker: _Worker) -> int | None:
-        """Forgets a dead worker; returns its exit code."""
-        worker.process.join()
-        worker.pipe.close()
-        self._workers.remove(worker)
-        return worker.process.exitcode
-
-
-class _Run:
-    """One call of ``LocalPool.run``."""
-
-    def __init__(self, pool: LocalPool, schedule: Schedule, observer: Observer) -> None:
-        self._pool = pool
-        self._schedule = schedule
-        self._observer = observer
-        self._deaths: dict[str, int] = {}
-        self._outcomes: list[Outcome] = []
-
-    def outcomes(self) -> list[Outcome]:
-        """Serves the workers until every job has ended."""
-        while True:
-            self._hand_out()
-            busy = self._pool.busy()
-            if not busy:
-                return self._outcomes
-            ready = wait([worker.pipe for worker in busy], timeout=_TICK)
-            for worker in busy:
-                if worker.pipe in ready:
-                    self._listen(worker)
-            self._observer.tick()
-
-    def _hand_out(self) -> None:
-        while not self._schedule.empty and (worker := self._pool.idle()) is not None:
-            job = self._schedule.next()
-            if job is None:
-                return
-            worker.job, worker.since = job, time.monotonic()
-            try:
-                worker.pipe.send(job)
-            except OSError:  # it died while idle; _listen finds that out
-                continue
-            self._observer.started(job)
-
-    def _listen(self, worker: _Worker) -> None:
-        """Takes one message; a closed pipe means that the process has died."""
+    def _next_event(self, worker: _Worker) -> Event:
         assert worker.job is not None
         job, busy = worker.job, time.monotonic() - worker.since
         try:
             message = worker.pipe.recv()
         except (EOFError, OSError):
-            self._died(job, busy, self._pool.bury(worker))
-            return
-        if isinstance(message, Progress):
-            self._observer.progress(job, message)
-            return
-        worker.job = None
-        if isinstance(message, Done):
-            self._schedule.finish(job)
-            self._end(Outcome(job, "done", None, busy, message.work_seconds, message.value))
-            return
-        assert isinstance(message, Failed)
-        if message.fatal:
-            raise UserError(f"{message.reason} What is done is kept: make room, then run the same again.")
-        self._failed(job, message.reason, busy)
+            return Event(job, Lost(self._remove_dead_worker(worker)), busy)
+        if not isinstance(message, Progress):
+            worker.job = None
+        return Event(job, message, busy)
 
-    def _died(self, job: Job, busy: float, exit_code: int | None) -> None:
-        deaths = self._deaths[job.key] = self._deaths.get(job.key, 0) + 1
-        if deaths == 1:
-            self._schedule.put_back(job)
-            return
-        how = (
-            f"was killed by signal {-exit_code}"
-            if exit_code and exit_code < 0
-            else f"exited with {exit_code}"
-        )
-        self._failed(job, f"Its worker process {how}, twice (out of memory?).", busy)
-
-    def _failed(self, job: Job, reason: str, busy: float) -> None:
-        self._end(Outcome(job, "failed", reason, busy))
-        for dropped in self._schedule.fail(job):
-            self._end(Outcome(dropped, "dropped", f"'{job.cell}: {job.phase}', which it needs, failed."))
-
-    def _end(self, outcome: Outcome) -> None:
-        self._outcomes.append(outcome)
-        self._observer.ended(outcome)
+    def _remove_dead_worker(self, worker: _Worker) -> str:
+        """Says how it died."""
+        worker.process.join()
+        worker.pipe.close()
+        self._workers.remove(worker)
+        code = worker.process.exitcode
+        return f"was killed by signal {-code}" if code and code < 0 else f"exited with {code}"
