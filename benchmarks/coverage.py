@@ -271,7 +271,7 @@ def main() -> None:
     parser.add_argument("--worlds", type=int, default=1000)
     parser.add_argument("--resamples", type=int, default=400)
     arguments = parser.parse_args()
-    begun = time.process_time()
+    started_at = time.process_time()
     print(f"| interval | {' | '.join(f'{seeds} seeds' for seeds in SEEDS)} |")
     print("|---|---|---|---|")
     for name, (kind, by_seeds) in KINDS.items():
@@ -282,7 +282,7 @@ def main() -> None:
         f"{false_claims(seeds, 5, max(arguments.worlds // 2, 1), arguments.resamples):.3f}" for seeds in SEEDS
     ]
     print(f"| *any false primary claim, 5 equal methods* | {' | '.join(claims)} |")
-    print(f"\n{arguments.worlds} worlds each; {time.process_time() - begun:.0f} s of processor time.")
+    print(f"\n{arguments.worlds} worlds each; {time.process_time() - started_at:.0f} s of processor time.")
 
 
 if __name__ == "__main__":

@@ -39,9 +39,9 @@ def main() -> None:
 
 def rehearse(scratch: Path, flags: list[str], kills: int, rng: random.Random) -> list[str]:
     """Runs once undisturbed, then with ``kills`` kills; returns what differs at the end."""
-    begun = time.monotonic()
+    started_at = time.monotonic()
     finish(start(scratch / "whole", flags))
-    wall = time.monotonic() - begun
+    wall = time.monotonic() - started_at
     expected = outcomes(scratch / "whole")
     print(f"uninterrupted: {len(expected)} cells in {wall:.0f} s", flush=True)
     differences: list[str] = []

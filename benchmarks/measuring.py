@@ -76,9 +76,9 @@ def matmul_ceiling(dtype: str) -> float:
     )
     best = float("inf")
     for _ in range(10):
-        begun = time.perf_counter()
+        started_at = time.perf_counter()
         (a @ b).flatten()[0].item()  # waits for the device
-        best = min(best, time.perf_counter() - begun)
+        best = min(best, time.perf_counter() - started_at)
     return 2 * size**3 / best / 1e12
 
 

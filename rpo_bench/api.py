@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from rpo_bench.analysis.board import Board
-    from rpo_bench.engine.run import Execution, Site, Voice
+    from rpo_bench.engine.run import Execution, RunCallbacks, RunContext
     from rpo_bench.spec.schema import MethodSpec, RunSpec
     from rpo_bench.tuning.run import Tuning
 
@@ -173,13 +173,13 @@ def train_and_eval(
     Raises:
         UserError: what can't work, in one sentence, before any work is done.
     """
-    begun = time.monotonic()
+    started_at = time.monotonic()
     from rpo_bench.engine.run import default_output, run_matrix
 
     place, changes = _divided(settings)
     spec = make_spec(preset, config, **changes)
     root = place.get("output_path") or default_output(spec, preset, None if config is None else Path(config))
-    return _ended(run_matrix(spec, _site(Path(root), place, begun), _voice()))
+    return _ended(run_matrix(spec, _run_context(Path(root), place, started_at), _callbacks()))
 
 
 def tune(
@@ -209,7 +209,7 @@ def tune(
     Raises:
         UserError: what can't work, in one sentence, before any work is done.
     """
-    begun = time.monotonic()
+    started_at = time.monotonic()
     from rpo_bench.engine.execute import failure_lines
     from rpo_bench.tuning.run import default_output, effort_of
     from rpo_bench.tuning.run import tune as tuned
@@ -219,7 +219,7 @@ def tune(
     changes.setdefault("seeds", 0)
     spec = make_spec(preset, config, **changes)
     root = Path(place.get("output_path") or default_output(spec))
-    done = tuned(spec, effort, _site(root, place, begun), _voice())
+    done = tuned(spec, effort, _run_context(root, place, started_at), _callbacks())
     if done.tuned is None:
         _warn("\n".join(map(bounded, failure_lines(done.report.failures, done.report.lost_cells))), 2)
     return done
@@ -251,17 +251,19 @@ def evaluate(
     Raises:
         UserError: a checkpoint, its reference or the task can't be used.
     """
-    begun = time.monotonic()
+    started_at = time.monotonic()
     from rpo_bench.engine.plan.evaluation import Finished
     from rpo_bench.engine.run import default_evaluation_output, evaluation_spec, run_evaluation
     from rpo_bench.spec.presets import part_of
 
-    site = _site(Path(place.get("output_path") or default_evaluation_output(task)), place, begun)
+    run_context = _run_context(
+        Path(place.get("output_path") or default_evaluation_output(task)), place, started_at
+    )
     given = {"evaluation": evaluation, "models": models}
     changes, used = part_of(given, "evaluation"), part_of(given, "models")
-    spec = evaluation_spec(task, site.output, lambda _: changes, used, site.include_path)
+    spec = evaluation_spec(task, run_context.output, lambda _: changes, used, run_context.include_path)
     finished = Finished(_paths(checkpoints), None if reference is None else str(reference))
-    return _ended(run_evaluation(spec, finished, site, _voice()))
+    return _ended(run_evaluation(spec, finished, run_context, _callbacks()))
 
 
 def compare(
@@ -399,11 +401,11 @@ def _methods(given: Any) -> list[dict[str, Any]]:
     return found
 
 
-def _site(root: Path, place: Place, begun: float) -> "Site":
+def _run_context(root: Path, place: Place, started_at: float) -> "RunContext":
     from rpo_bench.engine.execute import Runner
     from rpo_bench.engine.judge_run import Judging
     from rpo_bench.engine.output import Output
-    from rpo_bench.engine.run import Site
+    from rpo_bench.engine.run import RunContext
     from rpo_bench.spec.trust import Trust
 
     if files := place.get("data_files"):
@@ -411,18 +413,18 @@ def _site(root: Path, place: Place, begun: float) -> "Site":
     included = place.get("include_path")
     trust = Trust(place.get("trust_remote_code", False), place.get("allow_pickle", False))
     quiet = not place.get("progress", False)
-    runner = Runner(place.get("workers"), place.get("threads", 1), quiet, begun)
+    runner = Runner(place.get("workers"), place.get("threads", 1), quiet, started_at)
     output = Output(root, Path(place.get("work_path") or root / "work"))
     judging = Judging(place.get("judge"))
-    return Site(output, None if included is None else Path(included), trust, runner, judging)
+    return RunContext(output, None if included is None else Path(included), trust, runner, judging)
 
 
-def _voice() -> "Voice":
+def _callbacks() -> "RunCallbacks":
 
-    from rpo_bench.engine.run import Voice
+    from rpo_bench.engine.run import RunCallbacks
     from rpo_bench.terminal.screen import SafeConsole
 
-    return Voice(SafeConsole(stderr=True), lambda text: _warn(text, 4))
+    return RunCallbacks(SafeConsole(stderr=True), lambda text: _warn(text, 4))
 
 
 def _ended(done: "Execution") -> Run:

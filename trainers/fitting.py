@@ -18,7 +18,14 @@ from trainers.layouts import checked_layout
 from trainers.logps import TokenLayout
 from trainers.memory import peak_memory_bytes, reset_peak_memory
 from trainers.objective import Need, OfflineMethod
-from trainers.offline import DivergedError, Lesson, OfflineTrainer, Probe, Progress, complete_checkpoints
+from trainers.offline import (
+    DivergedError,
+    OfflineTrainer,
+    Probe,
+    Progress,
+    TrainingInputs,
+    complete_checkpoints,
+)
 from trainers.precision import resolve_dtype
 from trainers.prepare import prepare
 from trainers.reference import ReferenceCache
@@ -73,7 +80,7 @@ def fit(
     layout = checked_layout(model, layout)
     data = prepare(method, model, examples, settings, cache or ReferenceCache(), layout, dtype)
 
-    lesson = Lesson(method, data, layout, dtype, settings.micro_batch_size)
+    lesson = TrainingInputs(method, data, layout, dtype, settings.micro_batch_size)
     trainer, policy = _trainer(model, lesson, settings, out_dir)
     trainer.probe, trainer.probe_every, trainer.progress = probe, settings.probe_every, progress
     reset_peak_memory(device)
@@ -110,7 +117,7 @@ def finish(result: FitResult, policy: Any, tokenizer: Any, out_dir: Path) -> Fit
 
 
 def _trainer(
-    model: Any, lesson: Lesson, settings: TrainingSettings, out_dir: Path
+    model: Any, lesson: TrainingInputs, settings: TrainingSettings, out_dir: Path
 ) -> tuple[OfflineTrainer, Any]:
     """The trainer and its policy: the model, or the model with adapters in it."""
     torch.manual_seed(settings.seed)

@@ -38,7 +38,7 @@ class DivergedError(Exception):
 
 
 @dataclass(frozen=True)
-class Lesson:
+class TrainingInputs:
     """What is learnt from what, and how the rows are computed.
 
     Attributes:
@@ -68,7 +68,7 @@ class OfflineTrainer(Trainer):
         self,
         model: Any,
         args: TrainingArguments,
-        lesson: Lesson,
+        lesson: TrainingInputs,
         value: ValueNetwork | None,
         value_learning_rate: float,
         scales: GradientScales,

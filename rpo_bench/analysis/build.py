@@ -7,7 +7,7 @@ from pathlib import Path
 from rpo_bench.analysis.compatible import panel_key, refuse
 from rpo_bench.analysis.cube import Cube, cube_of
 from rpo_bench.analysis.families import Family, family
-from rpo_bench.analysis.items import Asked, Item, distinct, items_of, read_asked
+from rpo_bench.analysis.items import Item, Selection, distinct, items_of, read_selections
 from rpo_bench.analysis.panels import Panel, panels
 from rpo_bench.analysis.report import Report, Section
 from rpo_bench.analysis.scores import read_document_scores, read_record_scores
@@ -37,7 +37,7 @@ def compare(arguments: Sequence[str], roots: Sequence[Path], options: Options) -
     folders = [Path(text) for text in arguments if Path(text).is_dir()]
     pool = _filtered(read_results([*folders, *roots]), options)
     found = panels(pool.records)
-    asked = [_kept(one, options) for one in read_asked(arguments, pool, found)]
+    asked = [_kept(one, options) for one in read_selections(arguments, pool, found)]
     sections = [
         section
         for panel in _by_prompts(found)
@@ -65,11 +65,11 @@ def _wanted(stored: StoredRecord, options: Options) -> bool:
     return options.task in (None, spec.task) and options.model in (None, spec.model)
 
 
-def _kept(asked: Asked, options: Options) -> Asked:
+def _kept(asked: Selection, options: Options) -> Selection:
     records = tuple(stored for stored in asked.records if _wanted(stored, options))
     if not records:
         raise UserError(f"{asked.text} has no results with {_said(options)}.")
-    return Asked(asked.text, records)
+    return Selection(asked.text, records)
 
 
 def _by_prompts(found: Sequence[Panel]) -> list[Panel]:
@@ -84,7 +84,7 @@ def _by_prompts(found: Sequence[Panel]) -> list[Panel]:
 
 
 def _section(
-    panel: Panel, asked: Sequence[Asked], pool: Results, roots: Sequence[Path], options: Options
+    panel: Panel, asked: Sequence[Selection], pool: Results, roots: Sequence[Path], options: Options
 ) -> Section | None:
     """One panel's comparison; None where not all arguments are in it, or nothing is to be compared."""
     named = [(one, item) for one in asked for item in items_of(one, panel)]
@@ -93,7 +93,7 @@ def _section(
     items = distinct(named)
     focus = items[0] if len(items_of(asked[0], panel)) == 1 else None
     if len(asked) == 1 and focus is not None:
-        everything = Asked("", panel_records(panel))
+        everything = Selection("", panel_records(panel))
         others = [item for item in items_of(everything, panel) if not _same(item, focus)]
         items = [focus, *others]
     if len(items) < 2:
@@ -145,7 +145,7 @@ def _broken(pool: Results) -> tuple[str, ...]:
     return tuple(f"{one.folder} can't be used: {one.reason}." for one in pool.broken)
 
 
-def _nothing_shared(asked: Sequence[Asked], pool: Results, roots: Sequence[Path]) -> UserError:
+def _nothing_shared(asked: Sequence[Selection], pool: Results, roots: Sequence[Path]) -> UserError:
     for i, one in enumerate(asked):
         for other in asked[i + 1 :]:
             keys = {panel_key(s.record) for s in one.records}

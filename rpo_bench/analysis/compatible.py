@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from rpo_bench.analysis.panels import measured_as
+from rpo_bench.analysis.panels import evaluation_key
 from rpo_bench.errors import UserError
 from rpo_bench.files.hashing import hash_json
 from rpo_bench.results.schema import Record
@@ -78,4 +78,4 @@ def refuse(first: str, one: Sequence[StoredRecord], second: str, other: Sequence
 
 def panel_key(record: Record) -> str:
     """Equal for what may be compared."""
-    return hash_json([*measured_as(record.spec), record.hashes.get("prompts")])
+    return hash_json([*evaluation_key(record.spec), record.hashes.get("prompts")])

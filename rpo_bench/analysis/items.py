@@ -58,7 +58,7 @@ class Item:
 
 
 @dataclass(frozen=True)
-class Asked:
+class Selection:
     """One argument of the command line: the records that it stands for.
 
     Attributes:
@@ -70,7 +70,7 @@ class Asked:
     records: tuple[StoredRecord, ...]
 
 
-def read_asked(arguments: Sequence[str], pool: Results, panels: Sequence[Panel]) -> list[Asked]:
+def read_selections(arguments: Sequence[str], pool: Results, panels: Sequence[Panel]) -> list[Selection]:
     """What the arguments name: folders of results, or methods (``rpo``, ``rpo@0.5``) of the pool.
 
     Raises:
@@ -79,10 +79,10 @@ def read_asked(arguments: Sequence[str], pool: Results, panels: Sequence[Panel])
     return [_asked(text, pool, panels) for text in arguments]
 
 
-def _asked(text: str, pool: Results, panels: Sequence[Panel]) -> Asked:
+def _asked(text: str, pool: Results, panels: Sequence[Panel]) -> Selection:
     folder = Path(text)
     if folder.is_dir() and not _is_method(text, panels):
-        return Asked(text, _of_folder(folder, pool))
+        return Selection(text, _of_folder(folder, pool))
     name, strength = split_strength(text)
     found = [
         stored
@@ -94,7 +94,7 @@ def _asked(text: str, pool: Results, panels: Sequence[Panel]) -> Asked:
         for stored in row.stored
     ]
     if found:
-        return Asked(text, tuple(found))
+        return Selection(text, tuple(found))
     known = sorted({name for panel in panels for series in panel.series for name in _names(series, panel)})
     if strength is not None and name in known:
         raise UserError(f"{text}: '{name}' wasn't run at strength {strength:g}; {_strengths(name, panels)}.")
@@ -159,7 +159,7 @@ def _strengths(name: str, panels: Sequence[Panel]) -> str:
     return f"there are {', '.join(f'{strength:g}' for strength in sorted(found))}" if found else "it has none"
 
 
-def items_of(asked: Asked, panel: Panel) -> list[Item]:
+def items_of(asked: Selection, panel: Panel) -> list[Item]:
     """The items of one argument in a panel, trained ones only where there are any."""
     cells = {stored.record.cell for stored in asked.records}
     found = []
@@ -175,7 +175,7 @@ def _within(row: Row, cells: set[str]) -> Row:
     return Row(row.strength, tuple(stored for stored in row.stored if stored.record.cell in cells))
 
 
-def _label(series: Series, rows: tuple[Row, ...], asked: Asked) -> str:
+def _label(series: Series, rows: tuple[Row, ...], asked: Selection) -> str:
     """``rpo``; ``rpo@0.5`` where it is one of several strengths, and with its seed where one of those."""
     label = series.label
     if len(rows) == 1 and (len(series.rows) > 1 or split_strength(asked.text)[1] is not None):
@@ -187,7 +187,7 @@ def _label(series: Series, rows: tuple[Row, ...], asked: Asked) -> str:
     return label
 
 
-def distinct(items: Iterable[tuple[Asked, Item]]) -> list[Item]:
+def distinct(items: Iterable[tuple[Selection, Item]]) -> list[Item]:
     """Items under different labels; one that comes twice counts once.
 
     Raises:

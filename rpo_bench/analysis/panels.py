@@ -101,7 +101,7 @@ class Panel:
 
 def panels(records: Iterable[StoredRecord]) -> list[Panel]:
     """Sorts results into panels, by task and model; the order of the records doesn't matter."""
-    groups = _grouped(records, lambda stored: hash_json(measured_as(stored.record.spec)))
+    groups = _grouped(records, lambda stored: hash_json(evaluation_key(stored.record.spec)))
     named = {key: (_task_and_model(group[0]), group[0].record.spec) for key, group in groups.items()}
     names = labels(named, PANEL_FIELDS)
     found = []
@@ -189,7 +189,7 @@ def _task_and_model(stored: StoredRecord) -> tuple[str, str]:
     return stored.record.spec.task, stored.record.spec.model
 
 
-def measured_as(spec: CellSpec) -> list[Any]:
+def evaluation_key(spec: CellSpec) -> list[Any]:
     """What has to be equal for two numbers to be measured alike."""
     loading, form = spec.loading, spec.prompt_format
     identity: list[Any] = [spec.task, spec.task_hash, spec.model, spec.model_hash]
@@ -197,7 +197,7 @@ def measured_as(spec: CellSpec) -> list[Any]:
     return [*identity, spec.evaluation.model_dump(mode="json")]
 
 
-def learnt_as(spec: CellSpec, but: Collection[str] = ()) -> list[Any]:
+def training_key(spec: CellSpec, but: Collection[str] = ()) -> list[Any]:
     """What has to be equal for two trained policies to be one method's, at some strength and seed.
 
     As in a cell's identity, what an online method learns from is told by its content, and trackers change
@@ -220,5 +220,5 @@ def _series_identity(stored: StoredRecord) -> str:
     further seed.
     """
     spec = stored.record.spec
-    learnt = [spec.method.model_dump(mode="json")] if spec.strength is None else learnt_as(spec)
+    learnt = [spec.method.model_dump(mode="json")] if spec.strength is None else training_key(spec)
     return hash_json([*learnt, spec.generation.backend, stored.contributor])

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from rpo_bench.analysis.panels import Panel, Row, Series, learnt_as
+from rpo_bench.analysis.panels import Panel, Row, Series, training_key
 from rpo_bench.files.hashing import hash_json
 from rpo_bench.spec.schema import Frozen
 
@@ -48,7 +48,9 @@ def _all_else(series: Series) -> tuple[str, str]:
     """A label, and what is equal for series that differ in nothing but the learning rate."""
     spec, contributor = series.rows[0].spec, series.rows[0].stored[0].contributor
     label = series.label if spec.training.learning_rate is None else spec.method.label
-    return label, hash_json([*learnt_as(spec, but={"learning_rate"}), spec.generation.backend, contributor])
+    return label, hash_json(
+        [*training_key(spec, but={"learning_rate"}), spec.generation.backend, contributor]
+    )
 
 
 def _reward(row: Row) -> float | None:

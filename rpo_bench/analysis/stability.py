@@ -26,7 +26,7 @@ Floats = NDArray[np.float64]
 TAIL = 0.25
 
 
-class Steadiness(Frozen):
+class MethodStability(Frozen):
     """A method at a strength and a learning rate, over its training seeds."""
 
     task: str
@@ -48,7 +48,7 @@ class Steadiness(Frozen):
 class StabilityReport(Frozen):
     """Everything about the steadiness of some results."""
 
-    rows: tuple[Steadiness, ...]
+    rows: tuple[MethodStability, ...]
     sensitivity: tuple[Sensitivity, ...]
     notes: tuple[str, ...] = ()
 
@@ -74,7 +74,7 @@ def stability_report(roots: Sequence[Path], limits: Limits) -> StabilityReport:
     """
     results = read_results(roots)
     found = panels(results.records)
-    rows: list[Steadiness] = []
+    rows: list[MethodStability] = []
     sensitive: list[Sensitivity] = []
     for panel in found:
         scores = read_panel_scores(panel)
@@ -88,7 +88,7 @@ def stability_report(roots: Sequence[Path], limits: Limits) -> StabilityReport:
     return StabilityReport(rows=tuple(rows), sensitivity=tuple(sensitive), notes=notes)
 
 
-def _row(panel: Panel, series: Series, row: Row, scores: PanelScores, limits: Limits) -> Steadiness:
+def _row(panel: Panel, series: Series, row: Row, scores: PanelScores, limits: Limits) -> MethodStability:
     reasons: dict[str, int] = {}
     for stored in row.stored:
         if (why := divergence(stored, panel, scores, limits.kl_cap)) is not None:
@@ -97,7 +97,7 @@ def _row(panel: Panel, series: Series, row: Row, scores: PanelScores, limits: Li
     steps = None if limits.threshold is None else [_arrival(s, limits.threshold) for s in row.stored]
     arrived = None if steps is None else [step for step in steps if step is not None]
     diverged = sum(reasons.values())
-    return Steadiness(
+    return MethodStability(
         task=panel.task,
         model=panel.model,
         method=series.label,

@@ -8,7 +8,7 @@ import numpy as np
 from rpo_bench.analysis.cube import Cube
 from rpo_bench.analysis.items import Item
 from rpo_bench.analysis.matched import at_kl
-from rpo_bench.analysis.panels import Panel, Series, learnt_as
+from rpo_bench.analysis.panels import Panel, Series, training_key
 from rpo_bench.analysis.reach import reference_term
 from rpo_bench.files.hashing import hash_json
 from rpo_bench.stats.interval import Interval
@@ -46,7 +46,7 @@ def by_steps(panel: Panel, cube: Cube, budget: float) -> tuple[tuple[AtSteps, ..
         return ()
     groups: dict[str, list[Series]] = {}
     for series in panel.trained:
-        groups.setdefault(hash_json(learnt_as(series.rows[0].spec, but=("steps",))), []).append(series)
+        groups.setdefault(hash_json(training_key(series.rows[0].spec, but=("steps",))), []).append(series)
     several = [of for of in groups.values() if len({_steps(series) for series in of}) > 1]
     found = (_of_method(of, cube, start, budget) for of in several)
     return tuple(one for one in found if len(one) > 1)

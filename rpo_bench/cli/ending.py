@@ -10,24 +10,26 @@ from rpo_bench.cli.run_flags import RunnerFlags, TrustFlags
 from rpo_bench.engine.execute import Runner, RunReport, counted, failure_lines, summary
 from rpo_bench.engine.output import Output
 from rpo_bench.engine.pool.jobs import Outcome
-from rpo_bench.engine.run import Execution, Site, Voice
+from rpo_bench.engine.run import Execution, RunCallbacks, RunContext
 from rpo_bench.spec.trust import Trust
 
 
-def site_of(root: Path, runner: RunnerFlags, trust: TrustFlags, judge: JudgingFlags, begun: float) -> Site:
-    """Where a run happens, as flags say; ``begun`` is ``time.monotonic()`` when the command started."""
-    how = Runner(runner.workers, runner.threads, runner.quiet, begun)
+def run_context_of(
+    root: Path, runner: RunnerFlags, trust: TrustFlags, judge: JudgingFlags, started_at: float
+) -> RunContext:
+    """Where a run happens, as flags say; ``started_at`` is ``time.monotonic()`` when the command started."""
+    how = Runner(runner.workers, runner.threads, runner.quiet, started_at)
     output = Output(root, runner.work_path or root / "work")
-    return Site(output, None, Trust(**vars(trust)), how, judge.judging())
+    return RunContext(output, None, Trust(**vars(trust)), how, judge.judging())
 
 
-def voice_of(quiet: bool) -> Voice:
+def callbacks_of(quiet: bool) -> RunCallbacks:
     """Notes and progress on standard error."""
 
     def note(text: str) -> None:
         say_notes([text])
 
-    return Voice(err(), note, lambda: planning(quiet))
+    return RunCallbacks(err(), note, lambda: planning(quiet))
 
 
 @contextmanager

@@ -68,8 +68,8 @@ def eval_(
 
     Into the output folder of an earlier run they are measured as it was, and join its page.
     """
-    begun = time.monotonic()
-    from rpo_bench.cli.ending import finish, site_of, voice_of
+    started_at = time.monotonic()
+    from rpo_bench.cli.ending import callbacks_of, finish, run_context_of
     from rpo_bench.engine.plan.evaluation import Finished
     from rpo_bench.engine.run import default_evaluation_output, evaluation_spec, run_evaluation
     from rpo_bench.tasks.source import name_files
@@ -77,17 +77,19 @@ def eval_(
     if measure.data_files is not None:
         name_files(measure.data_files)
     root = runner.output_path or default_evaluation_output(measure.task)
-    site = replace(
-        site_of(root, runner, trust, judge, begun), harness=harness.asked(), include_path=measure.include_path
+    run_context = replace(
+        run_context_of(root, runner, trust, judge, started_at),
+        harness=harness.asked(),
+        include_path=measure.include_path,
     )
     long_changes = {} if long.long is None else {"data": {"long": long.long}}
     spec = evaluation_spec(
         measure.task,
-        site.output,
+        run_context.output,
         evaluation.changes,
         models.changes() | generation.changes() | long_changes,
         measure.include_path,
     )
     finished = Finished(tuple(measure.checkpoints), measure.reference)
-    done = run_evaluation(spec, finished, site, voice_of(runner.quiet))
+    done = run_evaluation(spec, finished, run_context, callbacks_of(runner.quiet))
     raise typer.Exit(finish(done))

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Asked:
+class JudgeReplies:
     """What came of asking a judge.
 
     Attributes:
@@ -40,7 +40,7 @@ class Asked:
     budget: "Budget"
 
 
-def ask(judge: "Judge", pairs: "Sequence[Pair]", output: Path, cost: CostFlags) -> Asked | None:
+def ask(judge: "Judge", pairs: "Sequence[Pair]", output: Path, cost: CostFlags) -> JudgeReplies | None:
     """Asks a judge what it has no reply to yet, or says what that would take: then it returns None."""
     from rpo_bench.judge.naming import judge_name
     from rpo_bench.judge.running import plan_of, run_judge
@@ -57,7 +57,7 @@ def ask(judge: "Judge", pairs: "Sequence[Pair]", output: Path, cost: CostFlags) 
         account = run_judge(judge, plan, store, budget, told)
         replies = store.replies
     name = judge_name(judge.identity)
-    return Asked(name, folder, account, plan, replies, load_games(folder), budget)
+    return JudgeReplies(name, folder, account, plan, replies, load_games(folder), budget)
 
 
 def output_of(root: Path) -> Path:
@@ -113,7 +113,7 @@ def _print_plan(judge: "Judge", plan: "Plan", paid: set[str], budget: "Budget", 
     print_facts(told)
 
 
-def print_account(asked: Asked, cost: CostFlags) -> None:
+def print_account(asked: JudgeReplies, cost: CostFlags) -> None:
     """What became of a run's calls."""
     from rpo_bench.judge.protocol import parameters_sent
 

@@ -11,7 +11,7 @@ from rpo_bench.spec.schema import ServerSettings, VllmSettings
 
 if TYPE_CHECKING:
     from rpo_bench.engine.judge_run import Judging
-    from rpo_bench.lm_eval.schema import Asked
+    from rpo_bench.lm_eval.schema import LmEvalRequest
 
 
 @dataclass(frozen=True)
@@ -164,9 +164,9 @@ class HarnessFlags:
         flag("--lm-eval-fewshot", "Examples in the prompt; the task's own number.", "Capability", min=0),
     ] = None
 
-    def asked(self) -> "Asked | None":
+    def asked(self) -> "LmEvalRequest | None":
         """What is asked for; None where nothing is."""
-        from rpo_bench.lm_eval.schema import FLAG, Asked
+        from rpo_bench.lm_eval.schema import FLAG, LmEvalRequest
 
         names = split_list(self.lm_eval_tasks or "")
         if not names:
@@ -175,4 +175,4 @@ class HarnessFlags:
                     f"--lm-eval-limit and --lm-eval-fewshot do nothing without {FLAG}: give it too."
                 )
             return None
-        return Asked(tasks=tuple(names), limit=self.lm_eval_limit, num_fewshot=self.lm_eval_fewshot)
+        return LmEvalRequest(tasks=tuple(names), limit=self.lm_eval_limit, num_fewshot=self.lm_eval_fewshot)

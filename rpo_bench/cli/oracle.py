@@ -57,14 +57,14 @@ def oracle(flags: OracleFlags, trust: TrustFlags) -> None:
     count on the median prompt.
     """
     from rpo_bench.analysis.oracle_report import oracle_report
-    from rpo_bench.engine.oracle_samples import Asked, reference_rewards
+    from rpo_bench.engine.oracle_samples import OracleRequest, reference_rewards
     from rpo_bench.spec.schema import GivenTask
     from rpo_bench.spec.trust import Trust
     from rpo_bench.tasks.oracle_files import results_folder
     from rpo_bench.tasks.task import load_task
 
     task = load_task(GivenTask(flags.task), flags.include_path)
-    asked = Asked(
+    asked = OracleRequest(
         flags.model,
         results_folder(flags.results),
         flags.samples,

@@ -8,7 +8,7 @@ import typer
 from rpo_bench.cli.console import out, print_json, print_table, say_notes
 
 if TYPE_CHECKING:
-    from rpo_bench.analysis.stability import StabilityReport, Steadiness
+    from rpo_bench.analysis.stability import MethodStability, StabilityReport
 
 _MEASURES = ("loss_dispersion", "log_ratio_worst_jump", "probe_max_drawdown", "grad_spike_share")
 _HEAD = ("Loss dispersion", "Log-ratio jump", "Probe drawdown", "Gradient spikes")
@@ -27,7 +27,7 @@ def stability(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Steadiness over seeds, strengths and learning rates: divergence, spread, drawdowns, sensitivity.
+    """MethodStability over seeds, strengths and learning rates: divergence, spread, drawdowns, sensitivity.
 
     Diverged: the loss stopped being finite, the KL is over the cap, or the reward is shown to be under the
     reference policy's. Worst quarter: the mean reward of the worst quarter of the seeds.
@@ -68,7 +68,7 @@ def _print(report: "StabilityReport") -> None:
             )
 
 
-def _cells(row: "Steadiness", arrivals: bool) -> tuple[str, ...]:
+def _cells(row: "MethodStability", arrivals: bool) -> tuple[str, ...]:
     share = row.diverged_share
     high = "" if share.high is None else f" (≤ {share.high:.0%})"
     why = "; ".join(f"{n} {reason}" for reason, n in row.reasons.items())

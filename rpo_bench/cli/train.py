@@ -102,7 +102,7 @@ def train(
 def _train(spec: "RunSpec", flags: CheckpointFlags, data: DataFlags, trust: TrustFlags) -> None:
     from rpo_bench.engine.output import Output, only_run, write_identity
     from rpo_bench.engine.plan.graph import cell_work
-    from rpo_bench.engine.plan.plan import Surroundings, plan_run
+    from rpo_bench.engine.plan.plan import PlanContext, plan_run
     from rpo_bench.engine.pool.progress import clock
     from rpo_bench.spec.trust import Trust
 
@@ -111,7 +111,7 @@ def _train(spec: "RunSpec", flags: CheckpointFlags, data: DataFlags, trust: Trus
     root = flags.output_path or Path("runs") / "train" / f"{name}-{strength}-{flags.seed}"
     output = Output(root, root / "work")
     with only_run(output):
-        plan = plan_run(spec, Surroundings(output.work, data.include_path, Trust(**vars(trust))))
+        plan = plan_run(spec, PlanContext(output.work, data.include_path, Trust(**vars(trust))))
         cell = plan.cells[-1]
         _check_same(root, cell.spec.model_dump(mode="json"))
         write_identity(output, plan.identity)
@@ -158,7 +158,7 @@ def _fit(root: Path, work: "CellWork", flags: CheckpointFlags) -> "FitResult":
 
 
 def _check_same(root: Path, spec: dict[str, Any]) -> None:
-    """Refuses a folder in which another checkpoint was begun."""
+    """Refuses a folder in which another checkpoint was started."""
     file = root / "spec.yaml"
     if not file.is_file():
         return

@@ -16,7 +16,7 @@ from rpo_bench.errors import UserError
 from rpo_bench.spec.parsing import parse_nats
 
 if TYPE_CHECKING:
-    from rpo_bench.engine.run import Site
+    from rpo_bench.engine.run import RunContext
     from rpo_bench.spec.schema import RunSpec
 
 
@@ -116,8 +116,8 @@ def train_and_eval(
 
     Run again, it does what is missing and nothing else; stopped at any moment, the same command goes on.
     """
-    begun = time.monotonic()
-    from rpo_bench.cli.ending import finish, site_of, voice_of
+    started_at = time.monotonic()
+    from rpo_bench.cli.ending import callbacks_of, finish, run_context_of
     from rpo_bench.cli.price import print_price
     from rpo_bench.cli.spec_building import TEXTS, build_spec, layers_of
     from rpo_bench.engine.run import default_output, run_matrix
@@ -129,13 +129,15 @@ def train_and_eval(
     if matrix.dry_run and print_price(spec, layers, matrix.gpu, matrix.mfu, data.include_path):
         return
     root = runner.output_path or default_output(spec, matrix.preset, matrix.config)
-    site = replace(
-        site_of(root, runner, trust, judge, begun), harness=harness.asked(), include_path=data.include_path
+    run_context = replace(
+        run_context_of(root, runner, trust, judge, started_at),
+        harness=harness.asked(),
+        include_path=data.include_path,
     )
     if matrix.dry_run:
-        _dry_run(spec, site)
+        _dry_run(spec, run_context)
         return
-    done = run_matrix(spec, site, voice_of(runner.quiet))
+    done = run_matrix(spec, run_context, callbacks_of(runner.quiet))
     raise typer.Exit(finish(done))
 
 
@@ -158,11 +160,11 @@ def _placing(matrix: MatrixFlags) -> dict[str, Any]:
     return {"kl_budgets": parse_nats(matrix.kl_budgets), **placed}
 
 
-def _dry_run(spec: "RunSpec", site: "Site") -> None:
+def _dry_run(spec: "RunSpec", run_context: "RunContext") -> None:
     from rpo_bench.cli.dry_run import print_plan
-    from rpo_bench.cli.ending import voice_of
+    from rpo_bench.cli.ending import callbacks_of
     from rpo_bench.engine.run import plan_only
 
     with tempfile.TemporaryDirectory(prefix="rpo-bench-") as scratch:
-        plan = plan_only(spec, site, voice_of(site.runner.quiet), Path(scratch))
-        print_plan(plan, site.output, Path(scratch), site.runner)
+        plan = plan_only(spec, run_context, callbacks_of(run_context.runner.quiet), Path(scratch))
+        print_plan(plan, run_context.output, Path(scratch), run_context.runner)

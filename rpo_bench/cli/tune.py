@@ -67,8 +67,8 @@ def tune(
     Every method gets up to the same number of configurations. Run again, it goes on; train-and-eval takes the
     file that it writes with --tuned.
     """
-    begun = time.monotonic()
-    from rpo_bench.cli.ending import site_of, voice_of
+    started_at = time.monotonic()
+    from rpo_bench.cli.ending import callbacks_of, run_context_of
     from rpo_bench.cli.spec_building import build_spec, layers_of
     from rpo_bench.tuning.run import default_output, effort_of
     from rpo_bench.tuning.run import tune as tuned
@@ -80,8 +80,10 @@ def tune(
     layers = layers_of(what.preset, what.config)
     spec = build_spec(layers, texts, data, training, evaluation, models.changes())
     root = runner.output_path or default_output(spec)
-    site = replace(site_of(root, runner, trust, JudgingFlags(), begun), include_path=data.include_path)
-    raise typer.Exit(_finish(tuned(spec, effort, site, voice_of(runner.quiet))))
+    run_context = replace(
+        run_context_of(root, runner, trust, JudgingFlags(), started_at), include_path=data.include_path
+    )
+    raise typer.Exit(_finish(tuned(spec, effort, run_context, callbacks_of(runner.quiet))))
 
 
 def _finish(done: "Tuning") -> int:

@@ -114,12 +114,12 @@ def _measure(plan: Plan, cell: PlannedCell, scratch: Path, threads: int) -> Pace
         log = read_training_log(work.output.training(spec) / "train_log.jsonl")
         steps = [row["seconds"] for row in log if row["step"] >= 1]
         seconds = (steps[-1] - steps[0]) / max(1, len(steps) - 1) * cell.spec.training.steps
-    begun = time.monotonic()
+    started_at = time.monotonic()
     generate(work, _ignore)
     score(work, _ignore)
     prompts = len(plan.task.heldout[: cell.spec.evaluation.limit])
     scale = prompts / min(_PROMPTS, prompts)
-    return Pace(seconds, (time.monotonic() - begun) * scale, "now")
+    return Pace(seconds, (time.monotonic() - started_at) * scale, "now")
 
 
 def _ignore(progress: object) -> None:

@@ -29,13 +29,13 @@ class Runner:
         workers: processes; None: as many as there are cores, but no more than jobs.
         threads: of torch, per worker.
         quiet: show nothing meanwhile.
-        begun: ``time.monotonic()`` when the command started.
+        started_at: ``time.monotonic()`` when the command started.
     """
 
     workers: int | None = None
     threads: int = 1
     quiet: bool = False
-    begun: float = 0.0
+    started_at: float = 0.0
 
     def count(self, jobs: int) -> int:
         """How many workers so many jobs get."""
@@ -98,7 +98,7 @@ def run_plan(plan: Plan, output: Output, runner: Runner, context: BaseContext, c
     """
     todo = outstanding(plan, output, runner.threads)
     if not todo.jobs:
-        return RunReport((), len(todo.done), time.monotonic() - runner.begun, 0)
+        return RunReport((), len(todo.done), time.monotonic() - runner.started_at, 0)
     return _run(todo, runner, context, console)
 
 
@@ -122,7 +122,7 @@ def _run(todo: Todo, runner: Runner, context: BaseContext, console: Console) -> 
         LocalPool(context, perform, workers, runner.threads) as pool,
     ):
         outcomes = on_pool(pool, todo.jobs, observer)
-    return RunReport(tuple(outcomes), len(todo.done), time.monotonic() - runner.begun, workers)
+    return RunReport(tuple(outcomes), len(todo.done), time.monotonic() - runner.started_at, workers)
 
 
 def perform(job: Job, report: Callable[[Progress], None]) -> Done:

@@ -58,7 +58,7 @@ def judge_run(
     records = read_results([output.results]).records
     if not unjudged(records, embedded_name(plan.task)):
         return None
-    around = plan.surroundings
+    around = plan.context
     work = JudgeWork(
         plan.task.folder.resolve(), output.resolved, around.trust, judging.prompts, around.include_path
     )

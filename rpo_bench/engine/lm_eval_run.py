@@ -13,7 +13,7 @@ from rpo_bench.engine.plan.plan import Plan, PlannedCell
 from rpo_bench.engine.pool.jobs import Job, Outcome
 from rpo_bench.engine.work import HarnessWork
 from rpo_bench.lm_eval.find_tasks import Reader, check_tasks, loaded_tasks, task_manager
-from rpo_bench.lm_eval.schema import Asked
+from rpo_bench.lm_eval.schema import LmEvalRequest
 from rpo_bench.lm_eval.stored import missing
 from rpo_bench.results.store import cell_folder, read_record
 
@@ -22,11 +22,11 @@ log = logging.getLogger(__name__)
 _PER_TASK = 5.0  # seconds; weighs the time left, nothing else
 
 
-def check_harness(asked: Asked, plan: Plan) -> Asked:
+def check_harness(asked: LmEvalRequest, plan: Plan) -> LmEvalRequest:
     """The tasks one by one, checked against the plan's models; raises UserError when one can't be run."""
     from rpo_bench.models.loading import load_tokenizer
 
-    around = plan.surroundings
+    around = plan.context
     tasks = loaded_tasks(asked.tasks, task_manager(asked.tasks, around.include_path))
     readers = [
         Reader.of(
@@ -49,14 +49,14 @@ def check_harness(asked: Asked, plan: Plan) -> Asked:
 
 
 def harness_run(
-    plan: Plan, output: Output, asked: Asked, runner: Runner, context: BaseContext, console: Console
+    plan: Plan, output: Output, asked: LmEvalRequest, runner: Runner, context: BaseContext, console: Console
 ) -> Sequence[Outcome]:
     """Runs the tasks on all measured cells that lack them; empty where nothing is left to do."""
     jobs = harness_jobs(plan, output, asked, runner.threads)
     return run_jobs(jobs, runner, context, console) if jobs else []
 
 
-def harness_jobs(plan: Plan, output: Output, asked: Asked, threads: int) -> list[Job]:
+def harness_jobs(plan: Plan, output: Output, asked: LmEvalRequest, threads: int) -> list[Job]:
     """One job per cell; a checkpoint's waits for its base model's, whose numbers it is paired with."""
     bases = {cell.spec.model_hash: cell for cell in plan.cells if _is_base(cell)}
     jobs: dict[str, Job] = {}
@@ -73,7 +73,7 @@ def harness_jobs(plan: Plan, output: Output, asked: Asked, threads: int) -> list
             cell=cell_work(plan, cell, output, threads),
             asked=asked.model_copy(update={"tasks": tuple(todo)}),
             base=None if base is None else cell_folder(output.resolved.results, base.spec),
-            include_path=plan.surroundings.include_path,
+            include_path=plan.context.include_path,
         )
         jobs[_key(cell)] = Job(
             key=_key(cell),

@@ -35,7 +35,7 @@ _ROUND = 64  # samples per prompt that are generated at a time
 
 
 @dataclass(frozen=True)
-class Asked:
+class OracleRequest:
     """What reference rewards are wanted.
 
     Attributes:
@@ -66,7 +66,7 @@ class ReferenceRewards:
 
 
 def reference_rewards(
-    task: Task, asked: Asked, progress: Callable[[int, int], None] | None = None
+    task: Task, asked: OracleRequest, progress: Callable[[int, int], None] | None = None
 ) -> ReferenceRewards:
     """The task's own reference rewards, stored ones, or new ones, which are stored.
 
@@ -115,7 +115,7 @@ def _draw(
     task: Task,
     model: BaseModel,
     evaluation: EvaluationSpec,
-    asked: Asked,
+    asked: OracleRequest,
     progress: Callable[[int, int], None] | None,
 ) -> Floats:
     """Samples the reference policy ancestrally and scores what it says, (P, N)."""

@@ -40,7 +40,7 @@ class Output:
 
     @property
     def spec(self) -> Path:
-        """The spec that the folder was begun with; ``--config`` takes it."""
+        """The spec that the folder was started with; ``--config`` takes it."""
         return self.root / "spec.yaml"
 
     @property
@@ -79,7 +79,7 @@ class Output:
 
 
 class Identity(Settings):
-    """What a run's names stood for when its output folder was begun."""
+    """What a run's names stood for when its output folder was started."""
 
     task: str
     task_hash: str
@@ -129,7 +129,7 @@ def check_same_run(output: Output, spec: RunSpec, identity: Identity, trains: bo
 
 
 def read_identity(output: Output) -> Identity:
-    """What names stood for when the folder was begun; raises UserError when it can't be read."""
+    """What names stood for when the folder was started; raises UserError when it can't be read."""
     return Identity.model_validate(read_yaml(output.identity))
 
 
@@ -150,7 +150,7 @@ def begin(output: Output, spec: RunSpec, identity: Identity) -> None:
 
 
 def write_identity(output: Output, identity: Identity) -> None:
-    """Writes what names stand for, beside what earlier runs in the folder wrote; the folder is then begun."""
+    """Writes what names stand for, beside what earlier runs in the folder wrote."""
     if output.identity.exists():
         known = read_identity(output)
         added = {
@@ -166,7 +166,7 @@ def write_identity(output: Output, identity: Identity) -> None:
 def only_run(output: Output) -> Iterator[None]:
     """Makes the folder and keeps other runs out of it meanwhile.
 
-    A folder that is new, and in which no run was begun in the end, is taken away again.
+    A folder that is new, and in which no run was started in the end, is taken away again.
 
     Raises:
         UserError: it can't be written to, or another process is at work in it.

@@ -17,12 +17,12 @@ from rpo_bench.engine.lm_eval_run import check_harness, harness_run
 from rpo_bench.engine.output import Output, begin, check_same_run, only_run, read_run_spec
 from rpo_bench.engine.plan.evaluation import Finished, plan_evaluation
 from rpo_bench.engine.plan.graph import has_result
-from rpo_bench.engine.plan.plan import Plan, PlannedCell, Surroundings, plan_run
+from rpo_bench.engine.plan.plan import Plan, PlanContext, PlannedCell, plan_run
 from rpo_bench.engine.plan.tuned_records import mark_tuned
 from rpo_bench.engine.pool.jobs import Outcome
 from rpo_bench.engine.search.placed_run import placing_cost, run_placed
 from rpo_bench.errors import UserError
-from rpo_bench.lm_eval.schema import Asked
+from rpo_bench.lm_eval.schema import LmEvalRequest
 from rpo_bench.spec.presets import AD_HOC, merged, run_spec
 from rpo_bench.spec.schema import RunSpec
 from rpo_bench.spec.trust import Trust
@@ -31,7 +31,7 @@ DEFAULT_TASK = "civil_qa"
 
 
 @dataclass(frozen=True)
-class Site:
+class RunContext:
     """Where a run happens and what it may do; none of it changes a result.
 
     Attributes:
@@ -48,15 +48,15 @@ class Site:
     trust: Trust = field(default_factory=Trust)
     runner: Runner = field(default_factory=Runner)
     judging: Judging = field(default_factory=Judging)
-    harness: Asked | None = None
+    harness: LmEvalRequest | None = None
 
-    def surroundings(self, work: Path | None = None) -> Surroundings:
+    def plan_context(self, work: Path | None = None) -> PlanContext:
         """What a plan wants to know; ``work`` stands in for the folder's own."""
-        return Surroundings(work or self.output.work, self.include_path, self.trust)
+        return PlanContext(work or self.output.work, self.include_path, self.trust)
 
 
 @dataclass(frozen=True)
-class Voice:
+class RunCallbacks:
     """How a run speaks while it is at work.
 
     Attributes:
@@ -87,44 +87,52 @@ class Execution:
     harness: tuple[Outcome, ...] = ()
 
 
-def run_matrix(spec: RunSpec, site: Site, voice: Voice) -> Execution:
+def run_matrix(spec: RunSpec, run_context: RunContext, callbacks: RunCallbacks) -> Execution:
     """Trains and measures what a spec asks for and isn't there yet.
 
     Raises:
         UserError: it can't be done, or the folder belongs to another run.
         KeyboardInterrupt: Ctrl-C; finished stages are kept.
     """
-    return _run(spec, site, voice, None)
+    return _run(spec, run_context, callbacks, None)
 
 
-def run_evaluation(spec: RunSpec, finished: Finished, site: Site, voice: Voice) -> Execution:
+def run_evaluation(
+    spec: RunSpec, finished: Finished, run_context: RunContext, callbacks: RunCallbacks
+) -> Execution:
     """Measures finished checkpoints; nothing is trained. Raises as ``run_matrix`` does."""
-    return _run(spec, site, voice, finished)
+    return _run(spec, run_context, callbacks, finished)
 
 
-def _run(spec: RunSpec, site: Site, voice: Voice, finished: Finished | None) -> Execution:
+def _run(
+    spec: RunSpec, run_context: RunContext, callbacks: RunCallbacks, finished: Finished | None
+) -> Execution:
     context = start_workers_early()
-    output = site.output
+    output = run_context.output
     with only_run(output):
-        with voice.planning():
-            around = site.surroundings()
+        with callbacks.planning():
+            around = run_context.plan_context()
             plan = plan_run(spec, around) if finished is None else plan_evaluation(spec, finished, around)
-        site.judging.wanted(plan.task)
-        asked = None if site.harness is None else _checked(site.harness, plan, voice)
+        run_context.judging.wanted(plan.task)
+        asked = None if run_context.harness is None else _checked(run_context.harness, plan, callbacks)
         check_same_run(output, spec, plan.identity, trains=finished is None)
         if missing := _unmeasured(plan, output):
             check_within_reach(spec.generation, [cell.checkpoint for cell in missing if cell.checkpoint])
         begin(output, spec, plan.identity)
-        _tell(plan, voice, site.runner.quiet)
-        done, shortfalls = run_placed(plan, output, site.runner, context, voice.console)
+        _tell(plan, callbacks, run_context.runner.quiet)
+        done, shortfalls = run_placed(plan, output, run_context.runner, context, callbacks.console)
         for line in shortfalls:
-            voice.note(line)
+            callbacks.note(line)
         plan, report = done.plan, done.report
         mark_tuned(spec, plan.cells, output)
         harness = (
-            () if asked is None else harness_run(plan, output, asked, site.runner, context, voice.console)
+            ()
+            if asked is None
+            else harness_run(plan, output, asked, run_context.runner, context, callbacks.console)
         )
-        judgement = judge_run(plan, output, site.judging, site.runner, context, voice.console)
+        judgement = judge_run(
+            plan, output, run_context.judging, run_context.runner, context, callbacks.console
+        )
         return Execution(output, report, judgement, tuple(harness))
 
 
@@ -133,21 +141,21 @@ def _unmeasured(plan: Plan, output: Output) -> list[PlannedCell]:
     return [cell for cell in plan.cells if not has_result(output, cell.spec)]
 
 
-def _checked(asked: Asked, plan: Plan, voice: Voice) -> Asked:
+def _checked(asked: LmEvalRequest, plan: Plan, callbacks: RunCallbacks) -> LmEvalRequest:
     """lm-eval's tasks, loaded and checked against the models before anything is done."""
     with collected_warnings() as warnings:
         found = check_harness(asked, plan)
     for warning in warnings:
-        voice.note(warning)
+        callbacks.note(warning)
     return found
 
 
-def plan_only(spec: RunSpec, site: Site, voice: Voice, scratch: Path) -> Plan:
+def plan_only(spec: RunSpec, run_context: RunContext, callbacks: RunCallbacks, scratch: Path) -> Plan:
     """The plan of a run of which nothing is done; ``scratch`` takes what planning writes."""
-    with voice.planning():
-        plan = plan_run(spec, site.surroundings(scratch))
-    check_same_run(site.output, spec, plan.identity)
-    _tell(plan, voice, site.runner.quiet)
+    with callbacks.planning():
+        plan = plan_run(spec, run_context.plan_context(scratch))
+    check_same_run(run_context.output, spec, plan.identity)
+    _tell(plan, callbacks, run_context.runner.quiet)
     return plan
 
 
@@ -217,8 +225,8 @@ def _check_asked_again(
         )
 
 
-def _tell(plan: Plan, voice: Voice, quiet: bool) -> None:
+def _tell(plan: Plan, callbacks: RunCallbacks, quiet: bool) -> None:
     for warning in plan.warnings:
-        voice.note(warning)
+        callbacks.note(warning)
     for line in () if quiet else placing_cost(plan):
-        voice.console.print(line, soft_wrap=True)
+        callbacks.console.print(line, soft_wrap=True)

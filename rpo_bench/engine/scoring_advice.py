@@ -12,7 +12,7 @@ def only_scoring(
     """Flags of ``rpo-bench score`` where two runs differ in how samples are scored alone; None elsewhere.
 
     Args:
-        earlier: the spec that the folder was begun with.
+        earlier: the spec that the folder was started with.
         spec: what is asked for now.
         there: what ``earlier`` fixes, by name.
         here: what ``spec`` fixes.

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from rpo_bench.engine.output import Output
-from rpo_bench.lm_eval.schema import Asked
+from rpo_bench.lm_eval.schema import LmEvalRequest
 from rpo_bench.spec.schema import CellSpec
 from rpo_bench.spec.trust import Trust
 
@@ -89,6 +89,6 @@ class HarnessWork:
     """
 
     cell: CellWork
-    asked: Asked
+    asked: LmEvalRequest
     base: Path | None
     include_path: Path | None

@@ -76,7 +76,7 @@ def _matches(
     """(model, baseline) of all comparisons."""
     groups: dict[str, list[StoredRecord]] = {}
     for one in records:
-        groups.setdefault(measured_as(one), []).append(one)
+        groups.setdefault(evaluation_key(one), []).append(one)
     for group in groups.values():
         judged = [one for one in group if not selection.methods or method_of(one) in selection.methods]
         if selection.against == ALL:
@@ -129,7 +129,7 @@ def method_of(stored: StoredRecord) -> str:
     return REFERENCE if spec.strength is None else spec.method.label
 
 
-def measured_as(stored: StoredRecord) -> str:
+def evaluation_key(stored: StoredRecord) -> str:
     """What two checkpoints must share to be compared: task, base model and decoding."""
     spec = stored.record.spec
     return "\n".join((spec.task_hash, spec.model_hash, spec.evaluation.decoding.model_dump_json()))

@@ -93,7 +93,7 @@ def run_judge(
         judge: The backend.
         plan: What is to be judged.
         store: Open for writing.
-        budget: No call is begun whose estimated cost would lead beyond it.
+        budget: No call is started whose estimated cost would lead beyond it.
         told: Hears how many of the open calls are finished.
 
     Raises:
@@ -113,7 +113,7 @@ class _Run:
     failures_in_a_row: int = 0
 
     def run(self) -> Account:
-        begun = time.monotonic()
+        started_at = time.monotonic()
         self.store.add_games(self.plan.games)
         calls = self.plan.open(self.store.paid)
         self.account.stored = len(self.plan.calls) - len(calls)
@@ -124,7 +124,7 @@ class _Run:
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
             self._keep(flying)
-        self.account.seconds = time.monotonic() - begun
+        self.account.seconds = time.monotonic() - started_at
         return self.account
 
     def _ask_all(

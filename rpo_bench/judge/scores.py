@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rpo_bench.judge.pairing import REFERENCE, label_of, measured_as, method_of
+from rpo_bench.judge.pairing import REFERENCE, evaluation_key, label_of, method_of
 from rpo_bench.judge.questions import Question, by_comparison, judgements_of
 from rpo_bench.judge.rating import rate
 from rpo_bench.judge.win_rates import WinRates, win_rates
@@ -75,7 +75,7 @@ def metrics_of(
             found.setdefault(one.model.record.cell, {}).update(_values(name, one, backend))
     groups: dict[str, list[StoredRecord]] = {}
     for stored in records:
-        groups.setdefault(measured_as(stored), []).append(stored)
+        groups.setdefault(evaluation_key(stored), []).append(stored)
     for group in groups.values():
         for label, interval in rate([label_of(one) for one in group], _anchor(group), questions).items():
             cell = next(one.record.cell for one in group if label_of(one) == label)

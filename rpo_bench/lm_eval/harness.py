@@ -14,7 +14,7 @@ import torch
 from tqdm import tqdm
 
 from rpo_bench.lm_eval.find_tasks import hub_at_once, quiet_harness
-from rpo_bench.lm_eval.schema import PARTS, Asked, DocScore, Measured
+from rpo_bench.lm_eval.schema import PARTS, DocScore, LmEvalRequest, Measured
 from rpo_bench.models.prompting import DATED
 from rpo_bench.spec.schema import PromptFormat
 
@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 
 def run_harness(
-    model: Any, tokenizer: Any, manager: Any, asked: Asked, prompt_format: PromptFormat | None = None
+    model: Any, tokenizer: Any, manager: Any, asked: LmEvalRequest, prompt_format: PromptFormat | None = None
 ) -> Measured:
     """Runs tasks on a model.
 

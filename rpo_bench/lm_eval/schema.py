@@ -23,7 +23,7 @@ FLAG = "--lm-eval-tasks"
 PARTS = ("results", "configs", "versions", "n-shot", "higher_is_better", "n-samples")
 
 
-class Asked(Frozen):
+class LmEvalRequest(Frozen):
     """How tasks are run; the same before and after training."""
 
     tasks: tuple[str, ...] = Field(min_length=1)

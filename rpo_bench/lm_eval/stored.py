@@ -19,8 +19,8 @@ from rpo_bench.lm_eval.schema import (
     RESULTS_FILE,
     SCORE,
     TAX,
-    Asked,
     DocScore,
+    LmEvalRequest,
     Measured,
 )
 from rpo_bench.lm_eval.values import alignment_tax, harness_metrics
@@ -48,14 +48,14 @@ def read_parts(folder: Path) -> dict[str, dict[str, Any]]:
     return parts
 
 
-def missing(record: Record, tasks: Sequence[str], asked: Asked) -> list[str]:
+def missing(record: Record, tasks: Sequence[str], asked: LmEvalRequest) -> list[str]:
     """The tasks that a record has no numbers of, measured as is asked."""
     known = _told_tasks(record)
     return [task for task in tasks if known.get(task, {}).get("settings") != asked.settings]
 
 
 def add_measured(
-    stored: StoredRecord, measured: Measured, asked: Asked, before: Sequence[DocScore] | None
+    stored: StoredRecord, measured: Measured, asked: LmEvalRequest, before: Sequence[DocScore] | None
 ) -> Record:
     """Writes what lm-eval found into a result; the record that tells of it comes last.
 
@@ -70,7 +70,7 @@ def add_measured(
 
 
 def _add(
-    record: Record, folder: Path, measured: Measured, asked: Asked, before: Sequence[DocScore] | None
+    record: Record, folder: Path, measured: Measured, asked: LmEvalRequest, before: Sequence[DocScore] | None
 ) -> Record:
     new = set(measured.tasks)
     docs = [doc for doc in read_docs(folder) if doc.task not in new] + list(measured.docs)
@@ -95,7 +95,7 @@ def _add(
     return changed
 
 
-def _command(command: str, tasks: Sequence[str], asked: Asked) -> str:
+def _command(command: str, tasks: Sequence[str], asked: LmEvalRequest) -> str:
     """The command that reproduces a row, with these tasks."""
     flags = {FLAG: ",".join(tasks), "--lm-eval-limit": asked.limit, "--lm-eval-fewshot": asked.num_fewshot}
     return with_flags(command, flags)
@@ -115,7 +115,7 @@ def _told_tasks(record: Record) -> dict[str, dict[str, Any]]:
     return {name: task for name, task in known.items() if isinstance(task, dict)}
 
 
-def _told(measured: Measured, asked: Asked) -> dict[str, Any]:
+def _told(measured: Measured, asked: LmEvalRequest) -> dict[str, Any]:
     return {
         task: {
             "settings": asked.settings,

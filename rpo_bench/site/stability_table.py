@@ -20,7 +20,7 @@ MEASURES = {
 
 
 @dataclass(frozen=True)
-class Steadiness:
+class MethodStability:
     """A method's runs: how many, how many diverged, and the mean of every measure."""
 
     label: str
@@ -34,7 +34,7 @@ class Stability:
     """A section's methods; ``names`` are the measures that any of them has."""
 
     names: tuple[str, ...]
-    rows: tuple[Steadiness, ...]
+    rows: tuple[MethodStability, ...]
 
 
 def stability(section: Section) -> Stability:
@@ -49,6 +49,6 @@ def stability(section: Section) -> Stability:
                     found.setdefault(name, []).append(value)
         diverged = sum(record.status == "diverged" for record in records)
         means = {name: sum(values) / len(values) for name, values in found.items()}
-        rows.append(Steadiness(series.label, len(records), diverged, means))
+        rows.append(MethodStability(series.label, len(records), diverged, means))
     names = {name for row in rows for name in row.measures} - {"diverged"}  # counted beside the runs
     return Stability(tuple(sorted(names)), tuple(rows))

@@ -10,7 +10,7 @@ from typing import Any
 from rpo_bench.engine.execute import RunReport, start_workers_early
 from rpo_bench.engine.output import begin, check_same_run, only_run
 from rpo_bench.engine.plan.plan import Plan, PlannedCell, plan_run
-from rpo_bench.engine.run import Site, Voice
+from rpo_bench.engine.run import RunCallbacks, RunContext
 from rpo_bench.engine.search.arms import Records
 from rpo_bench.engine.search.rounds import run_rounds
 from rpo_bench.errors import UserError
@@ -41,7 +41,7 @@ class Tuning:
     tuned: Tuned | None
 
 
-def tune(spec: RunSpec, effort: Effort, site: Site, voice: Voice) -> Tuning:
+def tune(spec: RunSpec, effort: Effort, run_context: RunContext, callbacks: RunCallbacks) -> Tuning:
     """Tries every method's configurations on the tuning prompts, and writes the choices.
 
     Stopped at any moment, the same call goes on; called again when it is done, it writes the same bytes.
@@ -49,8 +49,8 @@ def tune(spec: RunSpec, effort: Effort, site: Site, voice: Voice) -> Tuning:
     Args:
         spec: methods, base models, seeds and everything else; strengths and learning rates are searched.
         effort: how much each method gets.
-        site: where it happens.
-        voice: how it speaks meanwhile.
+        run_context: where it happens.
+        callbacks: how it speaks meanwhile.
 
     Raises:
         UserError: it can't be done, or nothing can be measured by a reward.
@@ -65,23 +65,23 @@ def tune(spec: RunSpec, effort: Effort, site: Site, voice: Voice) -> Tuning:
     variants = checked_variants(spec.methods, effort.rates)
     every = tuple(one for of in variants for one in of)
     spec = spec.model_copy(update={"evaluation": measured, "methods": every, **searched})
-    with only_run(site.output):
-        with voice.planning():
-            plan = plan_run(spec, site.surroundings())
+    with only_run(run_context.output):
+        with callbacks.planning():
+            plan = plan_run(spec, run_context.plan_context())
         if plan.task.spec.reward is None and spec.evaluation.reward is None:
             raise UserError(
                 "There is no reward to tune by: give one by --reward python:FILE:FUNCTION or hf:FOLDER."
             )
-        check_same_run(site.output, spec, plan.identity)
-        begin(site.output, spec, plan.identity)
+        check_same_run(run_context.output, spec, plan.identity)
+        begin(run_context.output, spec, plan.identity)
         for warning in plan.warnings:
-            voice.note(warning)
+            callbacks.note(warning)
         choices = iter(plan.choices)
         groups = [tuple(islice(choices, len(of))) for of in variants]
         searches = [Search(plan, model, group, effort) for model, group in product(plan.models, groups)]
-        if not site.runner.quiet:
-            voice.console.print(cost(searches, effort, spec), soft_wrap=True)
-        return _run(plan, searches, effort, site, voice, context)
+        if not run_context.runner.quiet:
+            callbacks.console.print(cost(searches, effort, spec), soft_wrap=True)
+        return _run(plan, searches, effort, run_context, callbacks, context)
 
 
 def effort_of(rates: int, strengths: int, budgets: Sequence[float] | None) -> Effort:
@@ -119,9 +119,14 @@ def cost(searches: Sequence[Search], effort: Effort, spec: RunSpec) -> str:
 
 
 def _run(
-    plan: Plan, searches: Sequence[Search], effort: Effort, site: Site, voice: Voice, context: BaseContext
+    plan: Plan,
+    searches: Sequence[Search],
+    effort: Effort,
+    run_context: RunContext,
+    callbacks: RunCallbacks,
+    context: BaseContext,
 ) -> Tuning:
-    file = site.output.root / FILE
+    file = run_context.output.root / FILE
     references = tuple(cell for cell in plan.cells if cell.spec.strength is None)
 
     def wanted(records: Records) -> dict[str, PlannedCell]:
@@ -131,8 +136,10 @@ def _run(
         arms = (arm for one in searches for arm in one.arms(records, rewards[one.model.name]))
         return {cell.spec.hash: cell for arm in arms for cell in arm.cells}
 
-    begun = replace(plan, cells=references)
-    done = run_rounds(begun, wanted, site.output, site.runner, context, voice.console)
+    with_references = replace(plan, cells=references)
+    done = run_rounds(
+        with_references, wanted, run_context.output, run_context.runner, context, callbacks.console
+    )
     if done.report.lost_cells:
         return Tuning(done.report, file, None)
     rewards = _reference_rewards(references, done.records)

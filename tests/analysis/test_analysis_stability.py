@@ -1,4 +1,4 @@
-"""Steadiness over seeds, strengths and learning rates, and what counts as diverged."""
+"""MethodStability over seeds, strengths and learning rates, and what counts as diverged."""
 
 import json
 from pathlib import Path

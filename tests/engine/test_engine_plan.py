@@ -7,7 +7,7 @@ import pytest
 from tiny_models import tiny_decoder, tiny_tokenizer
 from tiny_task import TOPICS, tiny_task, write_rows
 
-from rpo_bench.engine.plan.plan import Surroundings, plan_run
+from rpo_bench.engine.plan.plan import PlanContext, plan_run
 from rpo_bench.errors import UserError
 from rpo_bench.methods.registry import METHODS, resolve_method
 from rpo_bench.registry import load_plugin
@@ -37,7 +37,7 @@ def methods(*names, **options):
 def plan(tasks, tmp_path, chosen=("sft",), **changes):
     settings = {"task": "tiny", "methods": methods(*chosen), "seeds": (0,), **changes}
     settings.setdefault("training", TrainingSpec(steps=3, batch_size=4))
-    return plan_run(RunSpec(**settings), Surroundings(tmp_path / "work", tasks, Trust()))
+    return plan_run(RunSpec(**settings), PlanContext(tmp_path / "work", tasks, Trust()))
 
 
 def refused(message, tasks, tmp_path, **changes):

@@ -14,7 +14,7 @@ from rpo_bench.data.readers import read_rows
 from rpo_bench.data.row import Prompt
 from rpo_bench.data.split import split_rows
 from rpo_bench.engine.inputs.rewards import Part, WeightedSum, parse_rewards, training_reward
-from rpo_bench.engine.plan.plan import Surroundings, plan_run
+from rpo_bench.engine.plan.plan import PlanContext, plan_run
 from rpo_bench.errors import UserError
 from rpo_bench.models.reward_training import RewardData, train_reward_model
 from rpo_bench.spec.schema import RunSpec, TrainingSpec
@@ -52,7 +52,7 @@ def planned(world, work, reward="gold", methods=("rloo",), task="tiny", evaluati
             "evaluation": evaluation or {},
         }
     )
-    return plan_run(spec, Surroundings(work))
+    return plan_run(spec, PlanContext(work))
 
 
 # --- expressions ---
@@ -210,10 +210,10 @@ def test_a_critic_does_not_start_as_a_reward_model_of_another_kind(world, tmp_pa
         "training": {"reward": "proxy", "steps": 2, "batch_size": 8},
         "evaluation": {"toxicity": "none"},
     }
-    assert plan_run(RunSpec.model_validate(asked), Surroundings(tmp_path / "work")).cells
+    assert plan_run(RunSpec.model_validate(asked), PlanContext(tmp_path / "work")).cells
     other = RunSpec.model_validate(asked | {"models": [str(family(kind, tmp_path / kind))]})
     with pytest.raises(UserError, match=rf"a critic of {kind} can't start as --train-reward proxy, {why}: "):
-        plan_run(other, Surroundings(tmp_path / "work"))
+        plan_run(other, PlanContext(tmp_path / "work"))
 
 
 # --- a run ---

@@ -57,9 +57,9 @@ def test_a_judge_that_prefers_the_first_wins_one_order_each(tmp_path):
 def test_retry_after_is_honoured(tmp_path):
     """A 429 with Retry-After: 1 once per call: both calls wait a second and are then scored."""
     limit = Answer(b"{}", 429, {"Retry-After": "1"})
-    begun = time.monotonic()
+    started_at = time.monotonic()
     account, requests = judged(tmp_path, lambda shown, before: verdict(longer(shown)) if before else limit)
-    assert time.monotonic() - begun >= 1.0
+    assert time.monotonic() - started_at >= 1.0
     assert (account.scored, account.retries, requests) == (2, 2, 4)
 
 

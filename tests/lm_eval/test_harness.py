@@ -13,7 +13,7 @@ from needed import needed
 
 from rpo_bench.lm_eval.find_tasks import task_manager
 from rpo_bench.lm_eval.harness import run_harness
-from rpo_bench.lm_eval.schema import Asked
+from rpo_bench.lm_eval.schema import LmEvalRequest
 from rpo_bench.models.hf import HFModel
 from rpo_bench.spec.schema import PromptFormat
 
@@ -21,10 +21,10 @@ needed("lm_eval", "lm-eval isn't installed")
 
 MODELS = Path(__file__).parents[2] / "tasks/arithmetic/models"
 INCLUDE = Path(__file__).parents[2] / "tasks"
-GENERATE = Asked(tasks=("arithmetic_generate",), limit=12, batch_size=4)
+GENERATE = LmEvalRequest(tasks=("arithmetic_generate",), limit=12, batch_size=4)
 
 
-def run(folder: Path, asked: Asked):
+def run(folder: Path, asked: LmEvalRequest):
     model = HFModel.load(folder)
     return run_harness(model.model, model.tokenizer, task_manager(asked.tasks), asked)
 
@@ -60,7 +60,7 @@ def test_a_chat_format_reaches_the_tasks(tmp_path: Path, template: str | None, b
     model = HFModel.load(family("qwen2", tmp_path / "qwen2"))
     own = model.tokenizer.chat_template
     chat = PromptFormat(kind="chat", template=template, system="Be brief.", hash="x")
-    asked = Asked(tasks=("arithmetic_generate",), limit=2)
+    asked = LmEvalRequest(tasks=("arithmetic_generate",), limit=2)
     for prompt_format, starts in ((chat, begins), (None, "")):
         found = run_harness(
             model.model, model.tokenizer, task_manager(asked.tasks), asked, prompt_format=prompt_format
@@ -86,7 +86,7 @@ def test_the_batch_size_reaches_the_model(monkeypatch):
 
 
 def test_another_model_has_its_own_numbers_as_there_is_no_cache(tmp_path: Path):
-    asked = Asked(tasks=("arithmetic_choice",), limit=12)
+    asked = LmEvalRequest(tasks=("arithmetic_choice",), limit=12)
     first, again = (run(MODELS / "encoder-decoder", asked) for _ in range(2))
     assert first == again
     model = HFModel.load(MODELS / "encoder-decoder")
@@ -100,7 +100,8 @@ def test_another_model_has_its_own_numbers_as_there_is_no_cache(tmp_path: Path):
 
 def test_the_pupils_of_arithmetic_know_half_of_the_sums_and_choose_as_well():
     found = run(
-        MODELS / "encoder-decoder", Asked(tasks=("arithmetic_choice", "arithmetic_generate"), limit=60)
+        MODELS / "encoder-decoder",
+        LmEvalRequest(tasks=("arithmetic_choice", "arithmetic_generate"), limit=60),
     )
     for task in found.tasks:
         assert 0.3 < found.parts["results"][task]["acc,none"] < 0.75
@@ -126,7 +127,7 @@ def test_lm_evals_own_command_line_gives_the_same_results(tmp_path: Path, monkey
     cli_evaluate()
     (written,) = (tmp_path / "out").rglob("results_*.json")
     theirs = json.loads(written.read_text())
-    ours = run(folder, Asked(tasks=tasks, limit=8, batch_size=8))
+    ours = run(folder, LmEvalRequest(tasks=tasks, limit=8, batch_size=8))
     for task in tasks:
         assert ours.parts["results"][task] == theirs["results"][task]
         (file,) = (tmp_path / "out").rglob(f"samples_{task}_*.jsonl")

@@ -10,7 +10,7 @@ import typer
 from run_cli import invoke
 
 from rpo_bench.engine.inputs.choices import choose
-from rpo_bench.engine.plan.plan import Surroundings, plan_run, planned_cells
+from rpo_bench.engine.plan.plan import PlanContext, plan_run, planned_cells
 from rpo_bench.results.command_line import judged_command
 from rpo_bench.results.store import read_results
 from rpo_bench.spec.command import Given, train_and_eval_command
@@ -49,7 +49,7 @@ def test_a_command_of_each_method_plans_its_cell(records, monkeypatch, tmp_path)
     alike = sorted(zip(map(rest, asked), asked, chosen.values(), strict=True), key=itemgetter(0))
     for _, group in groupby(alike, key=itemgetter(0)):
         _, specs, wanted = zip(*group, strict=True)
-        plan = plan_run(together(specs), Surroundings(tmp_path / "work"))
+        plan = plan_run(together(specs), PlanContext(tmp_path / "work"))
         for spec, record in zip(specs, wanted, strict=True):
             assert record.cell in own_cells(spec, plan), record.command
 

@@ -14,7 +14,7 @@ import rpo_bench as rb
 from rpo_bench.cli.frame import usage_sentence
 from rpo_bench.engine.inputs.rewards import parse_rewards
 from rpo_bench.engine.output import read_run_spec, read_yaml
-from rpo_bench.engine.plan.plan import Surroundings, plan_run
+from rpo_bench.engine.plan.plan import PlanContext, plan_run
 from rpo_bench.errors import UserError
 from rpo_bench.files.plain_data import MAX_DEPTH
 from rpo_bench.files.settings_text import parse_yaml
@@ -326,10 +326,10 @@ def test_layers_for_adapters_are_looked_for_when_the_model_is_known(tmp_path, ta
     training = {"lora": {"rank": 2, "target_modules": targets}, "steps": 2, "batch_size": 4}
     spec = rb.make_spec("smoke", task=str(task), methods="rpo", training=training, models="decoder")
     if said is None:
-        assert plan_run(spec, Surroundings(tmp_path / "work")).cells
+        assert plan_run(spec, PlanContext(tmp_path / "work")).cells
         return
     with pytest.raises(UserError) as raised:
-        plan_run(spec, Surroundings(tmp_path / "work"))
+        plan_run(spec, PlanContext(tmp_path / "work"))
     assert said in sentence(raised)
 
 

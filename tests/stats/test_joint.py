@@ -104,13 +104,13 @@ def test_the_order_of_methods_and_prompts_shared_changes_no_draw(rng: np.random.
 def test_ten_thousand_resamples_of_nine_methods_are_quick_and_small(rng: np.random.Generator):
     """9 methods × 5 seeds × 1,000 prompts: (1 + P + R) × 45 numbers and no more are held, 4 MB."""
     scores = [rng.normal(size=(5, 1000)) for _ in range(9)]
-    begun = time.process_time()
+    started_at = time.process_time()
     joint = Joint(1, 1000)
     means = joint.means(np.concatenate(scores).T)
     terms = [Term(str(i), 1.0, means[:, 5 * i : 5 * i + 5], np.ones(1000, dtype=bool)) for i in range(9)]
     for other in terms[1:]:
         joint.contrast([terms[0], other.negative()])
-    assert time.process_time() - begun < 15  # 1.5 s on an idle core
+    assert time.process_time() - started_at < 15  # 1.5 s on an idle core
     assert means.nbytes < 5_000_000
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from tiny_models import tiny_decoder
 
-from rpo_bench.engine.plan.plan import Surroundings, plan_run
+from rpo_bench.engine.plan.plan import PlanContext, plan_run
 from rpo_bench.spec.schema import MethodSpec, RunSpec, TrainingSpec
 from rpo_bench.spec.trust import Trust
 from rpo_bench.tasks.source import FILES_VARIABLE, VARIABLE
@@ -51,4 +51,4 @@ def test_a_run_on_it_can_be_planned(jokes, tmp_path):
         training=TrainingSpec(steps=2, batch_size=2),
         evaluation={"toxicity": "none"},
     )
-    assert len(plan_run(spec, Surroundings(tmp_path / "work", None, Trust())).cells) == 3
+    assert len(plan_run(spec, PlanContext(tmp_path / "work", None, Trust())).cells) == 3

@@ -8,7 +8,7 @@ from tiny_models import tiny_decoder
 from typer.testing import CliRunner
 
 from rpo_bench.cli.main import app
-from rpo_bench.engine.plan.plan import Surroundings, plan_run
+from rpo_bench.engine.plan.plan import PlanContext, plan_run
 from rpo_bench.engine.stages.rollouts import make_world
 from rpo_bench.errors import UserError
 from rpo_bench.models.hf import HFModel
@@ -98,7 +98,7 @@ def test_a_run_is_planned_offline_and_online(downloaded, tmp_path):
         training=TrainingSpec(steps=2, batch_size=8),
         evaluation={"decoding": {"max_new_tokens": 4}},
     )
-    plan = plan_run(spec, Surroundings(tmp_path / "work", None, Trust()))
+    plan = plan_run(spec, PlanContext(tmp_path / "work", None, Trust()))
     assert {cell.spec.method.name for cell in plan.cells} == {"reference", "grpo", "sft"}
     (data,) = plan.data.values()
     assert len(data.rows) == 3

@@ -8,7 +8,7 @@ from tiny_models import tiny_decoder
 from rpo_bench.data.convert import group_ids, pairs_in, rewards_of
 from rpo_bench.engine.output import Output
 from rpo_bench.engine.plan.graph import cell_work
-from rpo_bench.engine.plan.plan import Surroundings, plan_run
+from rpo_bench.engine.plan.plan import PlanContext, plan_run
 from rpo_bench.errors import UserError
 from rpo_bench.spec.schema import MethodSpec, RunSpec, TrainingSpec
 from rpo_bench.spec.trust import Trust
@@ -136,7 +136,7 @@ class TestDialogues:
             training=TrainingSpec(steps=2, batch_size=4),
             evaluation={"decoding": {"max_new_tokens": 4}, "toxicity": "none"},
         )
-        plan = plan_run(spec, Surroundings(tmp_path / "work", None, Trust()))
+        plan = plan_run(spec, PlanContext(tmp_path / "work", None, Trust()))
         assert len(plan.cells) == 4
         output = Output(tmp_path / "out", tmp_path / "work")
         command = cell_work(plan, plan.cells[1], output, 1).command

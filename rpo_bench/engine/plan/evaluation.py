@@ -15,8 +15,8 @@ from rpo_bench.engine.inputs.sampling_checks import check_address, check_backend
 from rpo_bench.engine.output import read_yaml
 from rpo_bench.engine.plan.plan import (
     Plan,
+    PlanContext,
     PlannedCell,
-    Surroundings,
     check_evaluation,
     new_tokens,
     own_models,
@@ -45,7 +45,7 @@ class Finished:
     reference: str | None
 
 
-def plan_evaluation(spec: RunSpec, finished: Finished, around: Surroundings) -> Plan:
+def plan_evaluation(spec: RunSpec, finished: Finished, around: PlanContext) -> Plan:
     """Plans the measurement of finished checkpoints and of their base models.
 
     Raises:
@@ -106,7 +106,7 @@ def _named_by(checkpoint: Path, reference: str | None) -> str:
     return "--reference"
 
 
-def check_checkpoint(folder: Path, around: Surroundings) -> None:
+def check_checkpoint(folder: Path, around: PlanContext) -> None:
     """Checks that a checkpoint folder is whole and can write text; raises UserError otherwise."""
     if is_adapter(folder):
         check_adapter_folder(folder, around.trust.allow_pickle)
@@ -186,7 +186,7 @@ def _kind(folder: Path) -> Any:
 
 
 def _fitting(
-    task: Task, models: tuple[BaseModel, ...], spec: RunSpec, around: Surroundings, warnings: list[str]
+    task: Task, models: tuple[BaseModel, ...], spec: RunSpec, around: PlanContext, warnings: list[str]
 ) -> Task:
     """The task with the prompts that the models have room for; raises UserError where one has none."""
     limit = new_tokens(spec, task)
@@ -198,7 +198,7 @@ def _fitting(
     return task
 
 
-def _check_tokens(checkpoint: Path, model: BaseModel, around: Surroundings) -> None:
+def _check_tokens(checkpoint: Path, model: BaseModel, around: PlanContext) -> None:
     """Checks that both speak in the same tokens, and that an adapter suits its base."""
     from rpo_bench.models.loading import load_tokenizer
 
@@ -212,7 +212,7 @@ def _check_tokens(checkpoint: Path, model: BaseModel, around: Surroundings) -> N
         )
 
 
-def _tokenizer_folder(checkpoint: Path, model: BaseModel, around: Surroundings) -> Path:
+def _tokenizer_folder(checkpoint: Path, model: BaseModel, around: PlanContext) -> Path:
     """Where the checkpoint's tokenizer is: of an adapter often beside its base model, which must suit it."""
     if not is_adapter(checkpoint):
         return checkpoint

@@ -129,7 +129,7 @@ def cell_work(plan: Plan, cell: PlannedCell, output: Output, threads: int) -> Ce
         architecture=cell.model.architecture,
         task_folder=plan.task.folder.resolve(),
         output=output.resolved,
-        trust=plan.surroundings.trust,
+        trust=plan.context.trust,
         threads=threads,
         checkpoint=cell.checkpoint,
         command=_command(plan, cell),
@@ -142,7 +142,7 @@ def _command(plan: Plan, cell: PlannedCell) -> str:
     task = "" if plan.spec.task.startswith(AD_HOC) else plan.spec.task
     elsewhere = cell.model.hub or from_here(Path(cell.spec.model_path))
     model = cell.spec.model if cell.spec.model in plan.task.spec.models else elsewhere
-    around = plan.surroundings
+    around = plan.context
     named = named_files() if plan.task.spec.source is not None else {}
     files = ",".join(f"{split}={file}" for split, file in named.items())
     long = plan.spec.data.long

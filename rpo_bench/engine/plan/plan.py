@@ -61,7 +61,7 @@ _STEP_COST = {Need.VALUE: 0.5, Need.KL_PARTNER: 0.4}
 
 
 @dataclass(frozen=True)
-class Surroundings:
+class PlanContext:
     """What a plan needs to know beyond the spec; none of it changes a result.
 
     Attributes:
@@ -110,7 +110,7 @@ class Plan:
     choices: tuple[Choice, ...]
     cells: tuple[PlannedCell, ...]
     warnings: tuple[str, ...]
-    surroundings: Surroundings
+    context: PlanContext
 
     @property
     def identity(self) -> Identity:
@@ -124,7 +124,7 @@ class Plan:
         )
 
 
-def plan_run(spec: RunSpec, surroundings: Surroundings) -> Plan:
+def plan_run(spec: RunSpec, context: PlanContext) -> Plan:
     """Plans every cell of a run and checks that it can be done.
 
     Raises:
@@ -133,35 +133,35 @@ def plan_run(spec: RunSpec, surroundings: Surroundings) -> Plan:
     choices = choose(spec)
     check_trackers(spec.training.report_to)
     with collected_warnings() as warnings:
-        check_evaluation(spec, surroundings.trust)
-        task, data, models = _materials(spec, surroundings)
+        check_evaluation(spec, context.trust)
+        task, data, models = _materials(spec, context)
         if spec.evaluation.prompts == "tuning":
-            task, data = for_tuning(task, data, surroundings.work)
+            task, data = for_tuning(task, data, context.work)
             limits = (new_tokens(spec, task), spec.data.long)
-            task = fitting_task(task, models, *limits, (surroundings.trust, surroundings.work))
-        check_proxy(task, surroundings.trust)
-        warnings += check_training_reward(choices, spec, task, surroundings.trust)
-        try_evaluation_reward(spec.evaluation, task, surroundings.trust)
+            task = fitting_task(task, models, *limits, (context.trust, context.work))
+        check_proxy(task, context.trust)
+        warnings += check_training_reward(choices, spec, task, context.trust)
+        try_evaluation_reward(spec.evaluation, task, context.trust)
         check_backend(spec, {model.name: model.architecture for model in models}, trains=True)
         for model in models:
-            _check_adapters(spec.training, model, surroundings.trust)
+            _check_adapters(spec.training, model, context.trust)
             rows = data[model.name]
             warnings += check_needs(choices, rows.rows, rows.where)
-            check_critic_start(choices, spec.training.reward, task, model, surroundings.trust)
-            _tokenise(spec, task, rows, model, surroundings)
+            check_critic_start(choices, spec.training.reward, task, model, context.trust)
+            _tokenise(spec, task, rows, model, context)
     warnings += _check_tuned(spec, task, choices, models)
     task_hash = task_identity(task, spec.evaluation)
     cells = [reference_cell(spec, task, task_hash, model) for model in models]
     for model, choice in itertools.product(models, choices):
         rows = data[model.name]
         own, notes = distinct_strengths(
-            choice, partial(load_examples, examples_of(spec, rows, model, surroundings))
+            choice, partial(load_examples, examples_of(spec, rows, model, context))
         )
         warnings += notes
         cells += planned_cells(spec, task, task_hash, rows, model, own)
     return Plan(
         spec, task, data, tuple(models), tuple(choices), tuple(cells), tuple(dict.fromkeys(warnings)),
-        surroundings,
+        context,
     )  # fmt: skip
 
 
@@ -197,7 +197,7 @@ def own_models(task: Task) -> dict[str, Path]:
     return {name: task.folder / folder for name, folder in task.spec.models.items()}
 
 
-def _materials(spec: RunSpec, around: Surroundings) -> tuple[Task, dict[str, TrainingData], list[BaseModel]]:
+def _materials(spec: RunSpec, around: PlanContext) -> tuple[Task, dict[str, TrainingData], list[BaseModel]]:
     """The task, the rows by model name, and the base models."""
     cache = around.work / "cache"
     if not spec.task.startswith(AD_HOC):
@@ -211,12 +211,12 @@ def _materials(spec: RunSpec, around: Surroundings) -> tuple[Task, dict[str, Tra
     return task, dict.fromkeys((model.name for model in models), data), models
 
 
-def examples_of(spec: RunSpec, data: TrainingData, model: BaseModel, around: Surroundings) -> Path:
+def examples_of(spec: RunSpec, data: TrainingData, model: BaseModel, around: PlanContext) -> Path:
     """Where the tokenised rows of a model are."""
     return examples_file(around.work / "cache", model.hash, data.hash, spec.data.long, model.prompt_format)
 
 
-def _tokenise(spec: RunSpec, task: Task, data: TrainingData, model: BaseModel, around: Surroundings) -> None:
+def _tokenise(spec: RunSpec, task: Task, data: TrainingData, model: BaseModel, around: PlanContext) -> None:
     """Makes the tokenised rows of a model, and checks that its prompts fit, unless both were done before."""
     file = examples_of(spec, data, model, around)
     limit = new_tokens(spec, task)

@@ -16,7 +16,7 @@ class Job:
         key: Unique among the jobs of a run.
         cell: The name under which it is shown and logged.
         phase: "train", "generate", "score" …
-        kind: "shared": several cells wait for it; "open": begins a cell; "close": carries a begun cell on.
+        kind: "shared": several cells wait for it; "open": begins a cell; "close": carries a started cell on.
         needs: Keys of the jobs that must be done first.
         seconds: How long it is expected to take; decides the order and nothing else.
         log: Where everything that it prints goes.
@@ -57,8 +57,8 @@ class Outcome:
 class Schedule:
     """Hands out jobs whose needs are met, longest chain first, both ends of the run busy.
 
-    Shared artefacts come first, for others wait on them. A begun cell is carried to its end before another is
-    begun, so that finished results appear early; only the last few cells are all begun before any is
+    Shared artefacts come first, for others wait on them. A started cell is carried to its end before the next
+    one starts, so that finished results appear early; only the last few cells are all started before any is
     finished, so that their short last stages fill up the cores at the end.
     """
 

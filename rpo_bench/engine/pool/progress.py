@@ -37,7 +37,7 @@ class Tally:
     already: int = 0
     running: dict[str, tuple[Job, Progress | None, float]] = field(default_factory=dict)
     outcomes: list[Outcome] = field(default_factory=list)
-    begun: float = field(default_factory=time.monotonic)
+    started_at: float = field(default_factory=time.monotonic)
     skipped: dict[str, float] = field(default_factory=dict)
 
     def started(self, job: Job) -> None:
@@ -98,7 +98,7 @@ class Tally:
     @property
     def elapsed(self) -> float:
         """Seconds since the run began."""
-        return time.monotonic() - self.begun
+        return time.monotonic() - self.started_at
 
     @property
     def seconds_left(self) -> float | None:

@@ -121,7 +121,7 @@ def ladder_of(plan: Plan, choice: Choice, model: BaseModel) -> Ladder:
         return Ladder(choice.strengths)
     own = own_strengths(default_method(choice.spec.name))
     every = sorted({*own, *choice.strengths}, reverse=own[0] > own[-1])
-    rows = examples_of(plan.spec, plan.data[model.name], model, plan.surroundings)
+    rows = examples_of(plan.spec, plan.data[model.name], model, plan.context)
     kept, _ = distinct_strengths(replace(choice, strengths=tuple(every)), partial(load_examples, rows))
     method = choice.method
     return Ladder(

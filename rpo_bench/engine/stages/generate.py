@@ -73,14 +73,14 @@ def generate(work: CellWork, report: Callable[[Progress], None]) -> float:
     evaluation = work.spec.evaluation
     prompts, decoding = task_of(work).heldout[: evaluation.limit], decoding_of(work)
     backend = other_backend(work)
-    begun = time.monotonic()
+    started_at = time.monotonic()
     if backend is not None:  # before the policy is loaded, as it wants the GPU's memory
         report(Progress("generate"))
         sampled = sample_by(backend, work, prompts, decoding)
     report(Progress("load"))
     policy = load_model(work, work.policy)
     if backend is None:
-        begun = time.monotonic()
+        started_at = time.monotonic()
         report(Progress("generate"))
         sampled = PolicySamples(
             policy.generate(prompts, evaluation.n_samples, decoding, evaluation.seed, evaluation.batch_size)
@@ -91,7 +91,7 @@ def generate(work: CellWork, report: Callable[[Progress], None]) -> float:
     policy_logps = policy.token_logps(texts, tokens, LOGPS_BATCH)
     about = sampled.described(policy_logps, work)
     reference = _reference_logps(work, policy, policy_logps, texts, tokens) if sampled.exact else policy_logps
-    seconds = time.monotonic() - begun
+    seconds = time.monotonic() - started_at
     with atomic_folder(folder) as temporary:
         logps = zip(policy_logps, reference, strict=True) if sampled.exact else repeat((None, None))
         lines = (stored_sample(one, *both) for one, both in zip(sampled.generations, logps, strict=False))

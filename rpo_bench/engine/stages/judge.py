@@ -16,7 +16,7 @@ def judge_stage(work: JudgeWork, report: Callable[[Progress], None]) -> Done:
     """What a worker does; its value is a ``Judged``."""
     from rpo_bench.judge.registry import JudgeOptions, make_judge
 
-    begun = time.monotonic()
+    started_at = time.monotonic()
     report(Progress("judge"))
     task = load_folder(work.task_folder)
     judge = make_judge(EMBEDDED, JudgeOptions(batch_size=64, trust=work.trust), [task])
@@ -28,4 +28,4 @@ def judge_stage(work: JudgeWork, report: Callable[[Progress], None]) -> Done:
         include_path=work.include_path,
         told=lambda done, of: report(Progress("judge", done, of)),
     )
-    return Done(judged, time.monotonic() - begun)
+    return Done(judged, time.monotonic() - started_at)

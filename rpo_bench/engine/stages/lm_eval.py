@@ -15,7 +15,7 @@ def harness_stage(work: HarnessWork, report: Callable[[Progress], None]) -> Done
     from rpo_bench.lm_eval.harness import run_harness
     from rpo_bench.models.hf import HFModel
 
-    begun = time.monotonic()
+    started_at = time.monotonic()
     report(Progress("lm-eval"))
     cell = work.cell
     manager = task_manager(work.asked.tasks, work.include_path)
@@ -29,4 +29,4 @@ def harness_stage(work: HarnessWork, report: Callable[[Progress], None]) -> Done
     folder = cell_folder(cell.output.results, cell.spec)
     before = None if work.base is None else read_docs(work.base)
     add_measured(StoredRecord(folder, read_record(folder)), measured, work.asked, before)
-    return Done(work_seconds=time.monotonic() - begun)
+    return Done(work_seconds=time.monotonic() - started_at)

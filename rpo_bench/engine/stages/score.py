@@ -46,12 +46,12 @@ def score(work: CellWork, report: Report) -> float:
     report(Progress("score"))
     target = cell_folder(work.output.results, work.spec)
     with atomic_folder(target) as folder:
-        begun = time.monotonic()
+        started_at = time.monotonic()
         failed = diverged(work)
         metrics = {} if failed else _score_samples(work, folder)
         log = _training_log(work, folder)
         measured = stability(log, diverged=failed) if log else {}
-        seconds = time.monotonic() - begun
+        seconds = time.monotonic() - started_at
         record = _record(work, folder, metrics, measured, seconds)
         write_record(folder, record)
         (folder / SPEC_FILE).write_text(yaml.safe_dump(record.spec.model_dump(mode="json"), sort_keys=False))

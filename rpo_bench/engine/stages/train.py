@@ -57,9 +57,9 @@ def training_settings(training: TrainingSpec, seed: int, name: str | None = None
 
 def train(work: CellWork, report: Report) -> float:
     """Trains the cell's checkpoint where the output folder keeps it; returns the seconds it took."""
-    begun = time.monotonic()
+    started_at = time.monotonic()
     result = train_into(work.output.training(work.spec), work, report)
-    return min(result.seconds, time.monotonic() - begun)
+    return min(result.seconds, time.monotonic() - started_at)
 
 
 def train_into(folder: Path, work: CellWork, report: Report) -> FitResult:
@@ -134,7 +134,7 @@ def offline(method: Method) -> OfflineMethod:
 def reference_pass(work: CellWork, report: Report) -> float:
     """Computes the reference's log-probs of all rows, which every cell on the same model and rows shares."""
     report(Progress("reference"))
-    begun = time.monotonic()
+    started_at = time.monotonic()
     base = load_model(work, Path(work.spec.model_path), training=True)
     layout = checked_layout(
         base.model, TokenLayout.of(base.model, base.tokenizer.pad_token_id, base.tokenizer)
@@ -142,7 +142,7 @@ def reference_pass(work: CellWork, report: Report) -> float:
     dtype = resolve_dtype(work.spec.training.dtype, base.model)
     check_beginnings(base.model, examples_of(work), layout, str(work.spec.model_path))
     reference_logps(reference_cache_of(work), base.model, examples_of(work), layout, dtype)
-    return time.monotonic() - begun
+    return time.monotonic() - started_at
 
 
 def _layout(base: HFModel) -> TokenLayout:
@@ -152,7 +152,7 @@ def _layout(base: HFModel) -> TokenLayout:
 def partner_pass(work: CellWork, report: Report) -> float:
     """Computes the reference's log-probs of a seed's mismatched pairs, shared by all strengths."""
     report(Progress("reference"))
-    begun = time.monotonic()
+    started_at = time.monotonic()
     base = load_model(work, Path(work.spec.model_path), training=True)
     method = resolve_method(work.spec.method, work.spec.strength)
     layout = checked_layout(
@@ -162,4 +162,4 @@ def partner_pass(work: CellWork, report: Report) -> float:
     dtype = resolve_dtype(settings.dtype, base.model)
     rows = labelled(examples_of(work), method)
     prepare(offline(method), base.model, rows, settings, reference_cache_of(work), layout, dtype)
-    return time.monotonic() - begun
+    return time.monotonic() - started_at

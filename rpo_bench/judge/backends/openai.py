@@ -152,14 +152,14 @@ class OpenAIJudge:
         return math.ceil(plain / _CHARS_PER_TOKEN) + others + _TOKENS_PER_TURN, self._accepted.wanted.tokens
 
     def _ask(self, call: Call, again: bool) -> Attempt:
-        begun = time.perf_counter()
+        started_at = time.perf_counter()
         while True:
             sent = self._accepted.sent
-            attempt = self._request(call, again, sent, begun)
+            attempt = self._request(call, again, sent, started_at)
             if attempt is not None:
                 return attempt
 
-    def _request(self, call: Call, again: bool, sent: dict[str, Any], begun: float) -> Attempt | None:
+    def _request(self, call: Call, again: bool, sent: dict[str, Any], started_at: float) -> Attempt | None:
         """What comes of a request; None where the server has refused a parameter that can be left out."""
         import openai
 
@@ -179,7 +179,7 @@ class OpenAIJudge:
             retries = requests_before(problem)
         except openai.OpenAIError as problem:
             found, retries = Attempt(error=self._failure(problem)), requests_before(problem)
-        seconds = time.perf_counter() - begun
+        seconds = time.perf_counter() - started_at
         return found.model_copy(update={"sent": sent, "seconds": seconds, "retries": retries})
 
     def _failure(self, problem: Exception) -> str:
