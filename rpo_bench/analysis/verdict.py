@@ -52,13 +52,15 @@ def verdict(panel: Panel, ranking: Ranking | None) -> Verdict:
     if not equals:
         after = f" earns the most reward: {reward}, {lead}, the next."
         return Verdict(before, leader.label, after, True, _notes(panel, ranking))
-    before += "no method is shown to win: "
-    after = f" leads with {reward}, {lead}, but "
     if min(leader.seeds, rival.seeds) == 1:
-        after += "with one training seed the intervals cover the prompts alone: another may turn the order."
-    else:
-        whom = "any of the others" if 1 < len(others) == len(equals) else listed(equals)
-        after += f"its lead over {whom} isn't resolved."
+        after = (
+            f" has the highest reward: {reward}, {lead}. With one training seed the intervals cover the prompts "
+            "alone: another seed may turn the order."
+        )
+        return Verdict(before, leader.label, after, False, _notes(panel, ranking))
+    all_of = "all " if 1 < len(others) == len(equals) else ""
+    before += f"{all_of}{counted(len(equals) + 1, 'method')} tie for best: "
+    after = f", {listed(equals)}. {leader.label} has {reward}, {lead}; the difference is within chance."
     return Verdict(before, leader.label, after, False, _notes(panel, ranking))
 
 
@@ -134,7 +136,7 @@ def _added(ranking: Ranking) -> list[str]:
             continue
         lead = negated(one.behind)
         shown = lead.low is not None and lead.low > 0 and "training seeds" in lead.levels
-        worth = "" if shown else ", which isn't resolved"
+        worth = "" if shown else ", which is within chance"
         told.append(f"Added to the baselines, {one.label} earns {estimate(lead)} more than the first{worth}.")
     return told
 

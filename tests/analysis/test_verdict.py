@@ -28,27 +28,30 @@ def test_a_winner_is_named_with_its_interval_and_its_lead_s(tmp_path):
     assert found.text.endswith("] more than b, the next.")
 
 
-def test_a_lead_that_is_not_resolved_wins_nothing(tmp_path):
+def test_methods_whose_difference_is_within_chance_tie(tmp_path):
     found = said(write_points(tmp_path, CLOSE))
     assert not found.decided
-    assert "no method is shown to win: a leads with 0.600 [" in found.text
-    assert "but its lead over b isn't resolved." in found.text
+    assert found.text.startswith("At 1 nats of KL, 2 methods tie for best: a, b. a has 0.600 [")
+    assert found.text.endswith("] more than b; the difference is within chance.")
 
 
-def test_only_those_that_cannot_be_told_from_the_leader_are_named(tmp_path):
+def test_only_those_that_tie_are_named(tmp_path):
     found = said(write_points(tmp_path, {**CLOSE, "c": {0.1: [(1, -9.0), (1, -9.1), (1, -9.2)]}}))
-    assert "its lead over b isn't resolved" in found.text
+    assert "2 methods tie for best: a, b. a has" in found.text
 
 
-def test_where_nobody_can_be_told_from_the_leader_nobody_is_named(tmp_path):
+def test_where_all_tie_it_is_said(tmp_path):
     found = said(write_points(tmp_path, {**CLOSE, "c": {0.1: [(1, 0.2), (1, 0.4), (1, 0.8)]}}))
-    assert found.text.endswith("but its lead over any of the others isn't resolved.")
+    assert "all 3 methods tie for best: a, b and c. a has" in found.text
 
 
 def test_with_one_seed_nothing_is_claimed(tmp_path):
     found = said(write_points(tmp_path, {"a": {0.1: [(1, 9.0)]}, "b": {0.1: [(1, 0.0)]}}))
     assert not found.decided
-    assert "with one training seed the intervals cover the prompts alone" in found.text
+    assert "a has the highest reward: 9.000 [" in found.text
+    assert found.text.endswith(
+        "With one training seed the intervals cover the prompts alone: another seed may turn the order."
+    )
 
 
 def test_a_method_alone_is_compared_with_the_reference(tmp_path):
