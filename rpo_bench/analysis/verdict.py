@@ -54,8 +54,8 @@ def verdict(panel: Panel, ranking: Ranking | None) -> Verdict:
         return Verdict(before, leader.label, after, True, _notes(panel, ranking))
     if min(leader.seeds, rival.seeds) == 1:
         after = (
-            f" has the highest reward: {reward}, {lead}. With one training seed the intervals cover the prompts "
-            "alone: another seed may turn the order."
+            f" has the highest reward: {reward}, {lead}. With one training seed the intervals cover the "
+            "prompts alone: another seed may turn the order."
         )
         return Verdict(before, leader.label, after, False, _notes(panel, ranking))
     all_of = "all " if 1 < len(others) == len(equals) else ""
