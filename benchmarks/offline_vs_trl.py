@@ -8,8 +8,8 @@ or on the GPU where there is one. T5 sizes are ours alone: TRL has no encoder-de
 of the steps after the first few; TRL is run as it is by default (its reference model in every step) and with
 its precomputed reference log-probs.
 
-Of our own engine it also tells the share of computed tokens that are real ones, in its length-bucketed
-batches and if every row were padded to the longest; and what an epoch would cost with the reference in every
+Of our own engine it also tells the share of computed tokens that are real ones where sequences share rows,
+and if every row were padded to the longest; and what an epoch would cost with the reference in every
 step instead of its cached log-probs, which all strengths and seeds share; tokens per second; and the share of
 the ceiling, which is what large matrix products reach in the same process, at 6 FLOP per parameter and token
 (attention, and KTO's forward passes without gradient, left out).
@@ -36,6 +36,7 @@ def run_ours(method: str, size: Size, folder: Path, dtype: str) -> Figures:
 
     from trainers import DPO, KTO, Examples, TrainingSettings, fit
     from trainers.logps import TokenLayout
+    from trainers.packing import packing
     from trainers.precision import resolve_dtype
     from trainers.prepare import prepare
     from trainers.reference import ReferenceCache
@@ -77,6 +78,8 @@ def run_ours(method: str, size: Size, folder: Path, dtype: str) -> Figures:
     parameters = sum(p.numel() for p in model.parameters())
     flops = 6 * parameters * float(examples.lengths.mean()) * size.batch  # forward and backward, no attention
     batches = examples.lengths[data.units[data.plan.batches]].reshape(size.steps, -1)  # (S, rows)
+    shared = [packing(row, np.zeros_like(row), layout) for row in batches] if not size.encoder_decoder else []
+    computed = sum(len(one.rows) * one.widths[0] for one in shared)
     figures = summary(marks, total, baseline)
     ceiling = matmul_ceiling(dtype)
     return figures | {
@@ -86,7 +89,7 @@ def run_ours(method: str, size: Size, folder: Path, dtype: str) -> Figures:
         "share_of_ceiling": flops / 1e12 * figures["steps_per_s"] / ceiling,
         "reference_s": reference,
         "uncached_ratio": total / (total - reference),
-        "tokens_used": float(batches.sum() / (batches.max(axis=1) * batches.shape[1]).sum()),
+        "tokens_used": float(batches.sum() / computed) if computed else float("nan"),
         "tokens_used_padded_to_maximum": float(batches.mean() / examples.lengths.max()),
     }
 
