@@ -74,7 +74,7 @@ def gains_by_seed(
 
 
 def gains_of(points: Sequence[Point]) -> list[Gain]:
-    """The gains of all checkpoints, protocol after protocol."""
+    """The gains of all checkpoints, protocol after protocol; of ladders that are trained to the end alone."""
     groups: dict[tuple[str, str, str, str], list[Point]] = {}
     for point in points:
         groups.setdefault((point.model, point.method, point.batches, point.clipping), []).append(point)
@@ -83,7 +83,13 @@ def gains_of(points: Sequence[Point]) -> list[Gain]:
         ladders: dict[str, Sequence[float] | None] = {"coarse": coarse(method), "dense": own_ladder(method)}
         if any(not np.isclose(point.strength, own_ladder(method)).any() for point in own):
             ladders["placed"] = None
-        for (name, strengths), budget in itertools.product(ladders.items(), BUDGETS):
+        done = {(point.strength, point.seed) for point in own}
+        whole = {
+            name: strengths
+            for name, strengths in ladders.items()
+            if done.issuperset(itertools.product(strengths or own_ladder(method), {p.seed for p in own}))
+        }
+        for (name, strengths), budget in itertools.product(whole.items(), BUDGETS):
             values = gains_by_seed(own, strengths, budget)
             result.append(Gain(model, method, (batches, clipping, name), budget, values))
     return result

@@ -120,4 +120,4 @@ def test_where_all_have_one_seed_all_are_shown_and_none_is_ranked(tmp_path):
         ("rpo", None, False),
         ("sft", None, False),
     ]
-    assert "with one training seed the intervals cover the prompts alone" in section.verdict.text
+    assert "With one training seed the intervals cover the prompts alone" in section.verdict.text

@@ -188,7 +188,7 @@ class TestErrors:
         ("source", "changes", "message"),
         [
             ({}, {"heldout": "x.jsonl"}, "'source' stands instead of 'train', 'heldout' and 'probe'"),
-            ({"prompt": "{question"}, {}, "field 'source.prompt': expected '}' before end of string"),
+            ({"prompt": "{question"}, {}, "source.prompt: expected '}' before end of string"),
             ({"splits": {}}, {}, "unknown field 'source.splits'. Known: chosen, config, "),
         ],
     )
