@@ -5,6 +5,10 @@ from collections.abc import Sequence
 
 from rpo_bench.stats.interval import Interval
 
+MINUS = "\u2212"
+DASH = "\u2013"
+_GREEK = {"tau": "τ", "beta": "β"}
+
 
 def counted(n: int, noun: str, plural: str | None = None) -> str:
     """``1 seed``, ``3 seeds``."""
@@ -14,15 +18,6 @@ def counted(n: int, noun: str, plural: str | None = None) -> str:
 def listed(names: Sequence[str]) -> str:
     """``a``, ``a and b``, ``a, b and c``."""
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}" if names else ""
-
-
-MINUS = "\u2212"
-
-
-DASH = "\u2013"
-
-
-_GREEK = {"tau": "τ", "beta": "β"}
 
 
 def shortened(text: str, length: int) -> str:

@@ -5,7 +5,6 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from transformers import TrainingArguments
 
@@ -80,8 +79,8 @@ def fit(
     layout = checked_layout(model, layout)
     data = prepare(method, model, examples, settings, cache or ReferenceCache(), layout, dtype)
 
-    lesson = TrainingInputs(method, data, layout, dtype, settings.micro_batch_size)
-    trainer, policy = _trainer(model, lesson, settings, out_dir)
+    inputs = TrainingInputs(method, data, layout, dtype, settings.micro_batch_size)
+    trainer, policy = _trainer(model, inputs, settings, out_dir)
     trainer.probe, trainer.probe_every, trainer.progress = probe, settings.probe_every, progress
     reset_peak_memory(device)
     reason = _run(trainer, settings, out_dir)
@@ -99,7 +98,7 @@ def fit(
         seen=seen_offline(
             data.units,
             data.examples.groups,
-            np.array([len(response) for response in data.examples.responses]),
+            data.lengths,
             data.plan.batches[: trainer.state.global_step],
             len(examples),
         ),
@@ -117,17 +116,17 @@ def finish(result: FitResult, policy: Any, tokenizer: Any, out_dir: Path) -> Fit
 
 
 def _trainer(
-    model: Any, lesson: TrainingInputs, settings: TrainingSettings, out_dir: Path
+    model: Any, inputs: TrainingInputs, settings: TrainingSettings, out_dir: Path
 ) -> tuple[OfflineTrainer, Any]:
     """The trainer and its policy: the model, or the model with adapters in it."""
     torch.manual_seed(settings.seed)
-    value = ValueNetwork(model) if Need.VALUE in lesson.method.needs else None
+    value = ValueNetwork(model) if Need.VALUE in inputs.method.needs else None
     policy = model if settings.lora is None else with_adapters(model, settings.lora)
-    learning_rate = settings.learning_rate or lesson.method.default_learning_rate
+    learning_rate = settings.learning_rate or inputs.method.default_learning_rate
     arguments = _arguments(settings, learning_rate, out_dir / "partial")
     value_rate = settings.value_learning_rate or learning_rate
     scales = GradientScales(settings.clipping, settings.max_grad_norm)
-    return OfflineTrainer(policy, arguments, lesson, value, value_rate, scales), policy
+    return OfflineTrainer(policy, arguments, inputs, value, value_rate, scales), policy
 
 
 def _run(trainer: OfflineTrainer, settings: TrainingSettings, out_dir: Path) -> str | None:

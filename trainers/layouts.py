@@ -59,9 +59,10 @@ def keeps_apart(model: Any, layout: TokenLayout) -> bool:
     state from one sequence to the next.
     """
     device = next(model.parameters()).device
-    for rows in (trial_rows(model), trial_rows(model)[::-1]):
+    trial = [(row, token_logps(model, _collated([row], layout).to(device))[0]) for row in trial_rows(model)]
+    for order in (trial, trial[::-1]):
+        rows, alone = [row for row, _ in order], [logps for _, logps in order]
         prompts, responses = [prompt for prompt, _ in rows], [response for _, response in rows]
-        alone = [token_logps(model, _collated([row], layout).to(device))[0] for row in rows]
         try:
             together = packed_logps(model, prompts, responses, _one_row(rows, layout), layout, device)
         except Exception:  # a model's own code may raise anything: it isn't made for such rows

@@ -27,7 +27,7 @@ class TokenLayout:
         decoder_start_id: first decoder input of an encoder-decoder model; None for a decoder-only model.
         beginning: the decoder's inputs between that and the response, such as a language's code.
         equal_lengths: the rows of a batch have to be equally long, as the model reads its padding.
-        packed: several sequences may share a row, as the model keeps them apart by their positions.
+        packed: several sequences may share a row, as the model keeps them apart.
     """
 
     pad_id: int

@@ -68,19 +68,19 @@ class OfflineTrainer(Trainer):
         self,
         model: Any,
         args: TrainingArguments,
-        lesson: TrainingInputs,
+        inputs: TrainingInputs,
         value: ValueNetwork | None,
         value_learning_rate: float,
         scales: GradientScales,
     ) -> None:
         """Takes the policy, equal to the reference, and what it is to learn."""
-        data = lesson.data
+        data = inputs.data
         super().__init__(model=model, args=args, train_dataset=range(len(data.plan.batches)))
-        self.method = lesson.method
+        self.method = inputs.method
         self.data = data
-        self.layout = lesson.layout
-        self.dtype: DType = lesson.dtype
-        self.micro_batch_size = lesson.micro_batch_size
+        self.layout = inputs.layout
+        self.dtype: DType = inputs.dtype
+        self.micro_batch_size = inputs.micro_batch_size
         self.value = None if value is None else value.to(args.device)
         self.value_learning_rate = value_learning_rate
         self.scales = scales

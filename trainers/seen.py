@@ -34,7 +34,7 @@ class Seen:
 def seen_offline(
     units: NDArray[np.int64],
     groups: NDArray[np.int64],
-    lengths: NDArray[np.int64],
+    lengths: NDArray[np.float64],
     batches: NDArray[np.int64],
     rows: int,
 ) -> Seen:

@@ -18,6 +18,7 @@ from rpo_bench.tasks.task import Task
 
 FLAG = "--judge"
 _FORMS = {"openai": "openai:MODEL", "hf": "hf:FOLDER", "python": "python:FILE:FUNCTION"}  # what has to follow
+_ALONE = ("gold", "embedded")  # nothing may follow
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,8 @@ def make_judge(source: str, options: JudgeOptions, tasks: Sequence[Task] = ()) -
         UserError: There is no such judge, or it can't be used.
     """
     name, _, rest = source.partition(":")
-    if name not in JUDGES or bool(rest) < (name in _FORMS) or (rest and name in ("gold", "embedded")):
+    misspelt = name in _ALONE if rest else name in _FORMS
+    if misspelt or name not in JUDGES:
         forms = [_FORMS.get(known, known) for known in JUDGES]
         raise UserError(f"{FLAG} {source}: write {', '.join(forms[:-1])} or {forms[-1]}.")
     return JUDGES.get(name)(JudgeRequest(source, rest, options, tasks))

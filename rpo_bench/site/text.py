@@ -1,4 +1,4 @@
-"""Text that readers see: values made safe to show, and numbers in few digits."""
+"""Values of JSON made safe to show."""
 
 import math
 from collections.abc import Sequence

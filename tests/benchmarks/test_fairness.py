@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from tiny_models import tiny_decoder
 from tiny_training import examples, load, weights
 
 from trainers import DRO, RPO, TrainingSettings, fit
@@ -137,32 +138,22 @@ class TestPlacing:
 
 
 class TestCopies:
-    def settings(self, clipping: str) -> TrainingSettings:
-        return TrainingSettings(steps=30, batch_size=8, learning_rate=1e-3, warmup_steps=2, clipping=clipping)
-
-    @pytest.fixture(scope="class")
-    def folder(self, tmp_path_factory) -> Path:
-        from tiny_models import tiny_decoder
-
-        return tiny_decoder(tmp_path_factory.mktemp("models") / "decoder", scale=2.0)
-
-    def test_where_nothing_is_clipped_relative_clipping_changes_no_bit(self, folder, tmp_path, monkeypatch):
-        monkeypatch.setattr("trainers.gradients.MULTIPLE", 1e6)
+    @pytest.mark.parametrize(("multiple", "same"), [(1e6, True), (0.1, False)])
+    def test_relative_clipping_changes_no_bit_where_it_clips_nothing(
+        self, multiple, same, tmp_path, monkeypatch
+    ):
+        """Beyond a million medians lies no gradient, beyond a tenth of one nearly all."""
+        monkeypatch.setattr("trainers.gradients.MULTIPLE", multiple)
+        folder = tiny_decoder(tmp_path / "decoder", scale=2.0)
         found = {}
         for clipping in ("relative", "none"):
+            settings = TrainingSettings(
+                steps=30, batch_size=8, learning_rate=1e-3, warmup_steps=2, clipping=clipping
+            )
             model = load(folder)
-            fit(RPO(), model, examples(), self.settings(clipping), tmp_path / clipping)
+            fit(RPO(), model, examples(), settings, tmp_path / clipping)
             found[clipping] = weights(model)
-        assert torch.equal(found["relative"], found["none"])
-
-    def test_where_something_is_it_does(self, folder, tmp_path, monkeypatch):
-        monkeypatch.setattr("trainers.gradients.MULTIPLE", 0.1)
-        found = {}
-        for clipping in ("relative", "none"):
-            model = load(folder)
-            fit(RPO(), model, examples(), self.settings(clipping), tmp_path / clipping)
-            found[clipping] = weights(model)
-        assert not torch.equal(found["relative"], found["none"])
+        assert torch.equal(found["relative"], found["none"]) == same
 
     def test_lines_are_copied_only_then(self):
         clipped = Point("decoder", "uniform", "relative", "rpo", 1.0, 0, 0.3, 0.4, 12.0, 0.01, "abc")
