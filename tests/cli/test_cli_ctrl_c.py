@@ -19,11 +19,31 @@ class Finder:
         here = "server" if "forkserver" in " ".join(sys.orig_argv) else "command"
         if name == os.environ["AT"] and here == os.environ["WHERE"]:
             os.environ["AT"] = ""
-            os.killpg(0, signal.SIGINT)
+            exec("os.killpg(0, signal.SIGINT)")
 
 sys.meta_path.insert(0, Finder())
 """
 RUN = ("train-and-eval", "--preset", "smoke")
+
+
+def run_interrupted(where, module, words, folder):
+    """Runs the command in a new process group and interrupts it at an import.
+
+    The interrupt is sent inside an exec of a string, after which CPython would end itself by SIGINT
+    although the exception is caught.
+    """
+    (folder / "sitecustomize.py").write_text(INTERRUPTING)
+    paths = os.pathsep.join([str(folder), str(Path(__file__).parents[2])])
+    return subprocess.run(
+        [sys.executable, "-m", "rpo_bench", *words],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": paths, "AT": module, "WHERE": where},
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL) and None,
+        start_new_session=True,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
 
 
 @pytest.mark.parametrize(
@@ -37,17 +57,6 @@ RUN = ("train-and-eval", "--preset", "smoke")
     ],
 )
 def test_is_one_sentence_wherever_it_comes(where, module, words, tmp_path):
-    (tmp_path / "sitecustomize.py").write_text(INTERRUPTING)
-    paths = os.pathsep.join([str(tmp_path), str(Path(__file__).parents[2])])
-    done = subprocess.run(
-        [sys.executable, "-m", "rpo_bench", *words],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": paths, "AT": module, "WHERE": where},
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL) and None,
-        start_new_session=True,
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
+    done = run_interrupted(where, module, words, tmp_path)
     assert done.stderr == f"{STOPPED}\n"
     assert done.returncode == INTERRUPTED
