@@ -49,6 +49,10 @@ class SpecSettings(TypedDict, total=False):
         tuned: the file of ``tune``: each method at its own learning rate.
         training: fields of TrainingSpec.
         evaluation: fields of EvaluationSpec.
+        prompt_format: ``none``, ``chat``, a .jinja chat template or a text file with {prompt} in it.
+        system_prompt: of a chat format.
+        loading: fields of LoadingSpec.
+        generation: fields of GenerationSpec.
     """
 
     task: str
@@ -65,6 +69,10 @@ class SpecSettings(TypedDict, total=False):
     tuned: str | Path
     training: Mapping[str, Any]
     evaluation: Mapping[str, Any]
+    prompt_format: str
+    system_prompt: str
+    loading: Mapping[str, Any]
+    generation: Mapping[str, Any]
 
 
 class Place(TypedDict, total=False):
@@ -259,9 +267,8 @@ def evaluate(
     run_context = _run_context(
         Path(place.get("output_path") or default_evaluation_output(task)), place, started_at
     )
-    given = {"evaluation": evaluation, "models": models}
-    changes, used = part_of(given, "evaluation"), part_of(given, "models")
-    spec = evaluation_spec(task, run_context.output, lambda _: changes, used, run_context.include_path)
+    changes = {**part_of({"models": models}, "models"), "task": task, "evaluation": evaluation or {}}
+    spec = evaluation_spec(changes, run_context.output, run_context.include_path)
     finished = Finished(_paths(checkpoints), None if reference is None else str(reference))
     return _ended(run_evaluation(spec, finished, run_context, _callbacks()))
 

@@ -7,22 +7,7 @@ from rpo_bench.errors import UserError
 from rpo_bench.files.hashing import hash_json
 from rpo_bench.results.schema import Record
 from rpo_bench.results.store import StoredRecord
-
-#: Settings of the evaluation that must agree, and what they are called.
-_WORDS = {
-    "limit": "number of prompts (--limit)",
-    "n_samples": "samples per prompt",
-    "seed": "generation seed",
-    "batch_size": "generation batch size",
-    "reward": "reward function",
-    "toxicity": "toxicity classifier",
-    "temperature": "decoding temperature",
-    "top_k": "decoding top_k",
-    "top_p": "decoding top_p",
-    "repetition_penalty": "decoding repetition penalty",
-    "no_repeat_ngram_size": "decoding no_repeat_ngram_size",
-    "max_new_tokens": "response length limit (max_new_tokens)",
-}
+from rpo_bench.spec.flags import called_in_sentences
 
 
 def difference(first: Record, second: Record) -> str | None:
@@ -55,10 +40,12 @@ def difference(first: Record, second: Record) -> str | None:
 def _settings(first: Record, second: Record) -> str | None:
     a, b = (record.spec.evaluation.model_dump(mode="json") for record in (first, second))
     for evaluation in (a, b):
-        evaluation |= evaluation.pop("decoding")
+        decoding = evaluation.pop("decoding")
+        evaluation |= {f"decoding.{name}": value for name, value in decoding.items()}
     for name in a:
         if a[name] != b[name]:
-            return f"their {_WORDS.get(name, name)} differs ({_said(a[name])} and {_said(b[name])})"
+            called = called_in_sentences(f"evaluation.{name}")
+            return f"their {called} differs ({_said(a[name])} and {_said(b[name])})"
     return None
 
 

@@ -10,6 +10,7 @@ import typer
 from rpo_bench.cli.measuring_flags import EvaluationFlags, GenerationFlags, HarnessFlags, JudgingFlags
 from rpo_bench.cli.options import flag, with_flags
 from rpo_bench.cli.run_flags import LongFlags, ModelFlags, RunnerFlags, TrustFlags
+from rpo_bench.cli.spec_flags import spec_changes
 
 
 @dataclass(frozen=True)
@@ -82,14 +83,8 @@ def eval_(
         harness=harness.asked(),
         include_path=measure.include_path,
     )
-    long_changes = {} if long.long is None else {"data": {"long": long.long}}
-    spec = evaluation_spec(
-        measure.task,
-        run_context.output,
-        evaluation.changes,
-        models.changes() | generation.changes() | long_changes,
-        measure.include_path,
-    )
+    changes = spec_changes(measure, evaluation, models, generation, long)
+    spec = evaluation_spec(changes, run_context.output, measure.include_path)
     finished = Finished(tuple(measure.checkpoints), measure.reference)
     done = run_evaluation(spec, finished, run_context, callbacks_of(runner.quiet))
     raise typer.Exit(finish(done))

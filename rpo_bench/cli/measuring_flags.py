@@ -1,12 +1,13 @@
 """The flags that say how checkpoints are measured: sampling, metrics, a judge, lm-eval's tasks."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 from rpo_bench.cli.options import flag
+from rpo_bench.cli.spec_flags import spec_flag
 from rpo_bench.errors import UserError, did_you_mean
-from rpo_bench.files.plain_data import MAX_SEED, shown, shown_name
-from rpo_bench.spec.parsing import parse_decoding, parse_pairs, split_list
+from rpo_bench.files.plain_data import shown, shown_name
+from rpo_bench.spec.parsing import parse_pairs, split_list
 from rpo_bench.spec.schema import ServerSettings, VllmSettings
 
 if TYPE_CHECKING:
@@ -18,74 +19,21 @@ if TYPE_CHECKING:
 class EvaluationFlags:
     """How checkpoints are measured."""
 
-    eval_prompts: Annotated[
-        str | None,
-        flag(
-            "--eval-prompts",
-            "test: the held-out ones; tuning: a fifth of the training prompts, which aren't trained on then.",
-            "Evaluation",
-            metavar="WHICH",
-        ),
-    ] = None
-    n_samples: Annotated[
-        int | None, flag("--n-samples", "Samples per held-out prompt.", "Evaluation", min=1)
-    ] = None
-    limit: Annotated[
-        int | None, flag("--limit", "Only the first so many held-out prompts.", "Evaluation", min=1)
-    ] = None
-    gen_kwargs: Annotated[
-        str | None,
-        flag(
-            "--gen-kwargs",
-            "Decoding, e.g. temperature=0.7,top_k=50,max_new_tokens=64, or preset=rpo-paper.",
-            "Evaluation",
-        ),
-    ] = None
-    eval_batch_size: Annotated[
-        int | None, flag("--eval-batch-size", "Sequences sampled at a time.", "Evaluation", min=1)
-    ] = None
-    eval_seed: Annotated[
-        int | None, flag("--eval-seed", "Of the sampling.", "Evaluation", min=0, max=MAX_SEED)
-    ] = None
-    toxicity: Annotated[
-        str | None,
-        flag(
-            "--toxicity",
-            "profanity, detoxify:VARIANT, detoxify:FILE, hate-speech, hf:FOLDER, none.",
-            "Evaluation",
-        ),
-    ] = None
-    reward: Annotated[
-        str | None,
-        flag("--reward", "python:FILE:FUNCTION or hf:FOLDER instead of the task's own.", "Evaluation"),
-    ] = None
-
-    def changes(self, decoding: dict[str, Any]) -> dict[str, Any]:
-        """The fields of EvaluationSpec that were given; ``decoding`` is what --gen-kwargs changes."""
-        names = {"eval_batch_size": "batch_size", "eval_seed": "seed", "eval_prompts": "prompts"}
-        given = {
-            names.get(f.name, f.name): getattr(self, f.name)
-            for f in fields(self)
-            if getattr(self, f.name) is not None and f.name != "gen_kwargs"
-        }
-        if self.gen_kwargs is not None:
-            given["decoding"] = parse_decoding(self.gen_kwargs, decoding)
-        return given
+    eval_prompts: Annotated[str | None, spec_flag("--eval-prompts")] = None
+    n_samples: Annotated[int | None, spec_flag("--n-samples")] = None
+    limit: Annotated[int | None, spec_flag("--limit")] = None
+    gen_kwargs: Annotated[str | None, spec_flag("--gen-kwargs")] = None
+    eval_batch_size: Annotated[int | None, spec_flag("--eval-batch-size")] = None
+    eval_seed: Annotated[int | None, spec_flag("--eval-seed")] = None
+    toxicity: Annotated[str | None, spec_flag("--toxicity")] = None
+    reward: Annotated[str | None, spec_flag("--reward")] = None
 
 
 @dataclass(frozen=True)
 class GenerationFlags:
     """What samples from checkpoints."""
 
-    generation_backend: Annotated[
-        str | None,
-        flag(
-            "--generation-backend",
-            "hf (transformers, the default), vllm (its offline engine), or openai (a server of completions; "
-            "eval only).",
-            "Evaluation",
-        ),
-    ] = None
+    generation_backend: Annotated[str | None, spec_flag("--generation-backend")] = None
     generation_args: Annotated[
         str | None,
         flag(
@@ -97,26 +45,23 @@ class GenerationFlags:
         ),
     ] = None
 
-    def changes(self) -> dict[str, Any]:
-        """The fields of RunSpec that were given."""
+    def further(self) -> dict[str, Any]:
+        """The settings of the backend."""
+        if self.generation_args is None:
+            return {}
         backend = self.generation_backend
         if backend is None:
-            if self.generation_args is not None:
-                raise UserError("--generation-args belongs to --generation-backend: give that too.")
-            return {}
-        given: dict[str, Any] = {"backend": backend}
-        if self.generation_args is not None:
-            if backend not in ("vllm", "openai"):
-                raise UserError(
-                    f"--generation-backend {shown_name(backend)} takes no --generation-args: leave them out."
-                )
-            settings = parse_pairs(self.generation_args, "--generation-args")
-            known = (VllmSettings if backend == "vllm" else ServerSettings).model_fields
-            for name in settings.keys() - known:
-                hint = did_you_mean(name, known)
-                raise UserError(f"--generation-args: {backend} has no setting {shown(name)}.{hint}")
-            given[backend] = settings
-        return {"generation": given}
+            raise UserError("--generation-args belongs to --generation-backend: give that too.")
+        if backend not in ("vllm", "openai"):
+            raise UserError(
+                f"--generation-backend {shown_name(backend)} takes no --generation-args: leave them out."
+            )
+        settings = parse_pairs(self.generation_args, "--generation-args")
+        known = (VllmSettings if backend == "vllm" else ServerSettings).model_fields
+        for name in settings.keys() - known:
+            hint = did_you_mean(name, known)
+            raise UserError(f"--generation-args: {backend} has no setting {shown(name)}.{hint}")
+        return {"generation": {backend: settings}}
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,12 @@
-"""The flags of data, training, models and runner that verbs share, and what of a spec they change."""
+"""The flags of data, training, models and runner that verbs share."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 from rpo_bench.cli.column_flags import ColumnFlags
 from rpo_bench.cli.options import flag
+from rpo_bench.cli.spec_flags import spec_flag
 from rpo_bench.errors import UserError
 from rpo_bench.spec.parsing import split_list
 from rpo_bench.tasks.source import name_files
@@ -15,140 +16,45 @@ from rpo_bench.tasks.source import name_files
 class TrainingFlags:
     """What is the same for every method."""
 
-    steps: Annotated[int | None, flag("--steps", "Optimiser steps.", "Training", min=1)] = None
-    batch_size: Annotated[int | None, flag("--batch-size", "Rows per optimiser step.", "Training", min=2)] = (
-        None
-    )
-    micro_batch_size: Annotated[
-        int | None,
-        flag(
-            "--micro-batch-size", "Rows per forward pass; saves memory, changes nothing.", "Training", min=1
-        ),
-    ] = None
-    learning_rate: Annotated[
-        float | None,
-        flag("--learning-rate", "For every method; otherwise the task's or the method's own.", "Training"),
-    ] = None
-    warmup_steps: Annotated[
-        int | None, flag("--warmup-steps", "Of the learning rate.", "Training", min=0)
-    ] = None
-    batches: Annotated[
-        str | None,
-        flag(
-            "--batches",
-            "uniform: each a random draw of rows; by_length: sorted by length, as version 0.1 did.",
-            "Training",
-            metavar="HOW",
-        ),
-    ] = None
-    clipping: Annotated[
-        str | None,
-        flag(
-            "--clipping",
-            "Of gradients: relative to a method's own recent norms, none, or absolute, as version 0.1 did.",
-            "Training",
-            metavar="HOW",
-        ),
-    ] = None
-    max_grad_norm: Annotated[
-        float | None, flag("--max-grad-norm", "The norm of --clipping absolute.", "Training")
-    ] = None
-    dtype: Annotated[
-        str | None, flag("--dtype", "auto, float32 or bfloat16.", "Training", metavar="DTYPE")
-    ] = None
-    lora_rank: Annotated[
-        int | None, flag("--lora-rank", "Train low-rank adapters of this rank.", "Training", min=1)
-    ] = None
-    lora_alpha: Annotated[
-        float | None, flag("--lora-alpha", "Scale of the adapters; with --lora-rank.", "Training")
-    ] = None
-    probe_every: Annotated[
-        int | None, flag("--probe-every", "Steps between probe rewards; 0: never.", "Training", min=0)
-    ] = None
-    save_every: Annotated[
-        int | None,
-        flag("--save-every", "Steps between checkpoints to resume from; 0: none.", "Training", min=0),
-    ] = None
-    report_to: Annotated[
-        str | None,
-        flag("--report-to", "Also log to tensorboard, wandb or trackio; several by commas.", "Training"),
-    ] = None
+    steps: Annotated[int | None, spec_flag("--steps")] = None
+    batch_size: Annotated[int | None, spec_flag("--batch-size")] = None
+    micro_batch_size: Annotated[int | None, spec_flag("--micro-batch-size")] = None
+    learning_rate: Annotated[float | None, spec_flag("--learning-rate")] = None
+    warmup_steps: Annotated[int | None, spec_flag("--warmup-steps")] = None
+    batches: Annotated[str | None, spec_flag("--batches")] = None
+    clipping: Annotated[str | None, spec_flag("--clipping")] = None
+    max_grad_norm: Annotated[float | None, spec_flag("--max-grad-norm")] = None
+    dtype: Annotated[str | None, spec_flag("--dtype")] = None
+    lora_rank: Annotated[int | None, spec_flag("--lora-rank")] = None
+    lora_alpha: Annotated[float | None, spec_flag("--lora-alpha")] = None
+    probe_every: Annotated[int | None, spec_flag("--probe-every")] = None
+    save_every: Annotated[int | None, spec_flag("--save-every")] = None
+    report_to: Annotated[str | None, spec_flag("--report-to")] = None
     wandb: Annotated[bool, flag("--wandb", "The same as --report-to wandb.", "Training", hidden=True)] = False
-    train_reward: Annotated[
-        str | None,
-        flag(
-            "--train-reward",
-            "What online methods learn from: gold, proxy, python:FILE:FUNCTION, hf:FOLDER, or a sum such as "
-            "proxy*0.5+gold*0.5.",
-            "Training",
-        ),
-    ] = None
+    train_reward: Annotated[str | None, spec_flag("--train-reward")] = None
 
-    def changes(self) -> dict[str, Any]:
-        """The fields of TrainingSpec that were given."""
-        given = {f.name: getattr(self, f.name) for f in fields(self) if getattr(self, f.name) is not None}
-        if given.pop("wandb"):
-            given["report_to"] = f"{given.get('report_to', '')},wandb"
-        rank, alpha = given.pop("lora_rank", None), given.pop("lora_alpha", None)
-        if alpha is not None and rank is None:
+    def further(self) -> dict[str, Any]:
+        """What --wandb and the adapters' default scale change."""
+        found: dict[str, Any] = {}
+        if self.lora_alpha is not None and self.lora_rank is None:
             raise UserError("--lora-alpha does nothing without --lora-rank: give both.")
-        if rank is not None:
-            given["lora"] = {"rank": rank, "alpha": 2.0 * rank if alpha is None else alpha}
-        if "train_reward" in given:
-            given["reward"] = given.pop("train_reward")
-        if "report_to" in given:
-            given["report_to"] = list(dict.fromkeys(split_list(given["report_to"])))
-        return given
+        if self.lora_rank is not None and self.lora_alpha is None:
+            found["lora"] = {"rank": self.lora_rank, "alpha": 2.0 * self.lora_rank}
+        if self.wandb:
+            found["report_to"] = list(dict.fromkeys([*split_list(self.report_to or ""), "wandb"]))
+        return {"training": found} if found else {}
 
 
 @dataclass(frozen=True)
 class ModelFlags:
     """How base models are used."""
 
-    prompt_format: Annotated[
-        str | None,
-        flag(
-            "--prompt-format",
-            "What is written around prompts: none, chat (the tokenizer's template), a .jinja chat template, "
-            "or a text file with {prompt} in it. Models with a chat template have to be told.",
-            "Models",
-        ),
-    ] = None
-    system_prompt: Annotated[
-        str | None, flag("--system-prompt", "The system turn of a chat format.", "Models", metavar="TEXT")
-    ] = None
-    model_dtype: Annotated[
-        str | None,
-        flag(
-            "--model-dtype",
-            "Weights are loaded in float32 (the default), bfloat16 or float16; full training keeps float32.",
-            "Models",
-            metavar="DTYPE",
-        ),
-    ] = None
-    device_map: Annotated[
-        str | None,
-        flag("--device-map", "Spreads a model over devices when it is measured, e.g. auto.", "Models"),
-    ] = None
-    attn_implementation: Annotated[
-        str | None, flag("--attn-implementation", "eager, sdpa, flash_attention_2 …", "Models")
-    ] = None
-    revision: Annotated[
-        str | None, flag("--revision", "Branch, tag or commit of models from the hub.", "Models")
-    ] = None
-
-    def changes(self) -> dict[str, Any]:
-        """The fields of RunSpec that were given."""
-        loading = {
-            "dtype": self.model_dtype,
-            "device_map": self.device_map,
-            "attn_implementation": self.attn_implementation,
-            "revision": self.revision,
-        }
-        given = {name: value for name, value in loading.items() if value is not None}
-        formats = {"prompt_format": self.prompt_format, "system_prompt": self.system_prompt}
-        found: dict[str, Any] = {name: value for name, value in formats.items() if value is not None}
-        return found | ({"loading": given} if given else {})
+    prompt_format: Annotated[str | None, spec_flag("--prompt-format")] = None
+    system_prompt: Annotated[str | None, spec_flag("--system-prompt")] = None
+    model_dtype: Annotated[str | None, spec_flag("--model-dtype")] = None
+    device_map: Annotated[str | None, spec_flag("--device-map")] = None
+    attn_implementation: Annotated[str | None, spec_flag("--attn-implementation")] = None
+    revision: Annotated[str | None, spec_flag("--revision")] = None
 
 
 @dataclass(frozen=True)
@@ -191,42 +97,19 @@ class RunnerFlags:
 class LongFlags:
     """What becomes of rows and held-out prompts that don't fit the model's context."""
 
-    truncate: Annotated[
-        bool,
-        flag("--truncate", "Cut rows and prompts that don't fit the model's context.", "Task and data"),
-    ] = False
-    drop_long: Annotated[bool, flag("--drop-long", "Leave such rows and prompts out.", "Task and data")] = (
-        False
-    )
-
-    @property
-    def long(self) -> str | None:
-        """The field ``data.long``; None where nothing was said."""
-        if self.truncate and self.drop_long:
-            raise UserError("--truncate and --drop-long exclude each other: give one of them.")
-        return "truncate" if self.truncate else "drop" if self.drop_long else None
+    truncate: Annotated[bool, spec_flag("--truncate")] = False
+    drop_long: Annotated[bool, spec_flag("--drop-long")] = False
 
 
 @dataclass(frozen=True)
 class DataFlags(ColumnFlags, LongFlags):
     """What is trained on and measured."""
 
-    task: Annotated[
-        str | None, flag("--task", "A task by name or folder.", "Task and data", aliases=("--tasks",))
-    ] = None
+    task: Annotated[str | None, spec_flag("--task")] = None
     include_path: Annotated[
         Path | None, flag("--include-path", "A folder of further tasks.", "Task and data", metavar="DIR")
     ] = None
-    data: Annotated[
-        str | None,
-        flag(
-            "--data",
-            "Train on this file of (prompt, response, reward) rows; without --task some of its prompts are "
-            "held out to measure on.",
-            "Task and data",
-            metavar="FILE",
-        ),
-    ] = None
+    data: Annotated[str | None, spec_flag("--data")] = None
     data_files: Annotated[
         str | None,
         flag(
@@ -236,35 +119,14 @@ class DataFlags(ColumnFlags, LongFlags):
             metavar="SPLIT=FILE,…",
         ),
     ] = None
-    data_variant: Annotated[
-        str | None, flag("--data-variant", "Which of the task's own data sets.", "Task and data")
-    ] = None
-    responses_per_prompt: Annotated[
-        int | None,
-        flag("--responses-per-prompt", "Keep the first so many of each prompt.", "Task and data", min=1),
-    ] = None
-    split: Annotated[
-        str | None, flag("--split", "Only the rows of this split of --data.", "Task and data")
-    ] = None
-    test_fraction: Annotated[
-        float | None, flag("--test-fraction", "Share of the prompts of --data held out.", "Task and data")
-    ] = None
-    skip_bad_lines: Annotated[
-        bool, flag("--skip-bad-lines", "Leave out rows that can't be used.", "Task and data")
-    ] = False
+    data_variant: Annotated[str | None, spec_flag("--data-variant")] = None
+    responses_per_prompt: Annotated[int | None, spec_flag("--responses-per-prompt")] = None
+    split: Annotated[str | None, spec_flag("--split")] = None
+    test_fraction: Annotated[float | None, spec_flag("--test-fraction")] = None
+    skip_bad_lines: Annotated[bool, spec_flag("--skip-bad-lines")] = False
 
-    def changes(self) -> dict[str, Any]:
-        """The fields of DataSpec that were given."""
+    def further(self) -> dict[str, Any]:
+        """Nothing of the spec: --data-files says where the task's dataset is."""
         if self.data_files is not None:
             name_files(self.data_files)
-        values = {
-            "file": self.data,
-            "variant": self.data_variant,
-            "responses_per_prompt": self.responses_per_prompt,
-            "split": self.split,
-            "test_fraction": self.test_fraction,
-            "skip_bad": self.skip_bad_lines or None,
-            "columns": self.columns or None,
-            "long": self.long,
-        }
-        return {name: value for name, value in values.items() if value is not None}
+        return {}

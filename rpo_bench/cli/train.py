@@ -10,12 +10,13 @@ import typer
 from rpo_bench.cli.console import err, out, say, say_notes
 from rpo_bench.cli.knobs import KnobFlags
 from rpo_bench.cli.making import advance
-from rpo_bench.cli.measuring_flags import EvaluationFlags
 from rpo_bench.cli.options import flag, with_flags
 from rpo_bench.cli.run_flags import DataFlags, ModelFlags, TrainingFlags, TrustFlags
+from rpo_bench.cli.spec_flags import build_spec, spec_changes
 from rpo_bench.engine.output import difference, flat, read_yaml
 from rpo_bench.errors import UserError
 from rpo_bench.files.plain_data import MAX_SEED
+from rpo_bench.spec.parsing import parse_methods
 from rpo_bench.spec.schema import with_first_protocol
 
 if TYPE_CHECKING:
@@ -81,17 +82,17 @@ def train(
     knobs: KnobFlags,
 ) -> None:
     """Trains one checkpoint; stopped, the same command goes on."""
-    from rpo_bench.cli.spec_building import build_spec
-
     if checkpoint.push_to_hub is not None:
         from rpo_bench.models.push import check_name
 
         check_name(checkpoint.push_to_hub)
     layers = [{"models": [checkpoint.model], "seeds": [checkpoint.seed], "n_strengths": 1}]
-    strength = None if checkpoint.strength is None else repr(checkpoint.strength)
-    texts = {"methods": checkpoint.method, "strengths": strength, "models": checkpoint.model}
-    evaluation = EvaluationFlags(reward=checkpoint.reward, gen_kwargs=checkpoint.gen_kwargs)
-    spec = build_spec(layers, texts, data, training, evaluation, models.changes(), knobs)
+    changes = spec_changes(checkpoint, data, training, models)
+    changes["models"] = [checkpoint.model]
+    changes["methods"] = [method.model_dump() for method in parse_methods(checkpoint.method)]
+    if checkpoint.strength is not None:
+        changes["strengths"] = {"*": [checkpoint.strength]}
+    spec = build_spec(layers, changes, knobs)
     if len(spec.methods) != 1:
         raise UserError("--method takes one method; train-and-eval runs several.")
     if any(len(values) > 1 for values in spec.strengths.values()):

@@ -12,8 +12,8 @@ from rpo_bench.cli.knobs import KnobFlags
 from rpo_bench.cli.measuring_flags import EvaluationFlags, GenerationFlags, HarnessFlags, JudgingFlags
 from rpo_bench.cli.options import flag, with_flags
 from rpo_bench.cli.run_flags import DataFlags, ModelFlags, RunnerFlags, TrainingFlags, TrustFlags
+from rpo_bench.cli.spec_flags import build_spec, spec_changes, spec_flag
 from rpo_bench.errors import UserError
-from rpo_bench.spec.parsing import parse_nats
 
 if TYPE_CHECKING:
     from rpo_bench.engine.run import RunContext
@@ -36,43 +36,14 @@ class MatrixFlags:
         Path | None,
         flag("--config", "A spec file over the preset; flags go over both.", "What to run", metavar="FILE"),
     ] = None
-    methods: Annotated[
-        str | None, flag("--methods", 'E.g. "sft,rpo(partition=leave_one_out)".', "What to run")
-    ] = None
-    strengths: Annotated[
-        str | None,
-        flag("--strengths", '"rpo=0.3,1;kto=0.1", or a plain list for all methods.', "What to run"),
-    ] = None
-    kl_budgets: Annotated[
-        str | None,
-        flag("--kl-budgets", '"0.3,0.5" nats: further strengths are placed near these.', "What to run"),
-    ] = None
-    placed: Annotated[
-        int | None,
-        flag(
-            "--placed", "How many further strengths of a method, at most; 6 by default.", "What to run", min=1
-        ),
-    ] = None
-    seeds: Annotated[str | None, flag("--seeds", '"0,1,2" or "0-4".', "What to run", aliases=("--seed",))] = (
-        None
-    )
-    models: Annotated[
-        str | None,
-        flag(
-            "--models",
-            "Base models: the task's own by name, folders, or names on the hub.",
-            "What to run",
-            aliases=("--model",),
-        ),
-    ] = None
-    sweep: Annotated[
-        str | None,
-        flag("--sweep", '"lr=1e-4,2e-4": every cell at each of these learning rates.', "What to run"),
-    ] = None
-    budgets: Annotated[
-        str | None,
-        flag("--budgets", '"1,3,10": every cell at so many times the steps.', "What to run"),
-    ] = None
+    methods: Annotated[str | None, spec_flag("--methods")] = None
+    strengths: Annotated[str | None, spec_flag("--strengths")] = None
+    kl_budgets: Annotated[str | None, spec_flag("--kl-budgets")] = None
+    placed: Annotated[int | None, spec_flag("--placed")] = None
+    seeds: Annotated[str | None, spec_flag("--seeds")] = None
+    models: Annotated[str | None, spec_flag("--models")] = None
+    sweep: Annotated[str | None, spec_flag("--sweep")] = None
+    budgets: Annotated[str | None, spec_flag("--budgets")] = None
     tuned: Annotated[
         Path | None,
         flag(
@@ -97,6 +68,16 @@ class MatrixFlags:
         float, flag("--mfu", "The share of its peak that training is taken to reach.", "What to run")
     ] = 0.35
 
+    def further(self) -> dict[str, Any]:
+        """The learning rates that --tuned names."""
+        if self.placed is not None and self.kl_budgets is None:
+            raise UserError("--placed is of --kl-budgets: say near which KL, such as --kl-budgets 0.3,0.5.")
+        if self.tuned is None:
+            return {}
+        from rpo_bench.tuning.schema import tuned_field
+
+        return {"tuned": tuned_field(self.tuned)}
+
 
 @with_flags
 def train_and_eval(
@@ -119,13 +100,12 @@ def train_and_eval(
     started_at = time.monotonic()
     from rpo_bench.cli.ending import callbacks_of, finish, run_context_of
     from rpo_bench.cli.price import print_price
-    from rpo_bench.cli.spec_building import TEXTS, build_spec, layers_of
     from rpo_bench.engine.run import default_output, run_matrix
+    from rpo_bench.spec.presets import layers_of
 
-    texts = {name: getattr(matrix, name) for name in TEXTS}
     layers = layers_of(matrix.preset, matrix.config)
-    further = models.changes() | generation.changes() | _tuned(matrix.tuned) | _placing(matrix)
-    spec = build_spec(layers, texts, data, training, evaluation, further, knobs)
+    changes = spec_changes(matrix, data, training, evaluation, models, generation)
+    spec = build_spec(layers, changes, knobs)
     if matrix.dry_run and print_price(spec, layers, matrix.gpu, matrix.mfu, data.include_path):
         return
     root = runner.output_path or default_output(spec, matrix.preset, matrix.config)
@@ -139,25 +119,6 @@ def train_and_eval(
         return
     done = run_matrix(spec, run_context, callbacks_of(runner.quiet))
     raise typer.Exit(finish(done))
-
-
-def _tuned(file: Path | None) -> dict[str, Any]:
-    """The field of RunSpec that --tuned sets."""
-    if file is None:
-        return {}
-    from rpo_bench.tuning.schema import tuned_field
-
-    return {"tuned": tuned_field(file)}
-
-
-def _placing(matrix: MatrixFlags) -> dict[str, Any]:
-    """The fields of RunSpec that --kl-budgets and --placed set."""
-    if matrix.kl_budgets is None:
-        if matrix.placed is not None:
-            raise UserError("--placed is of --kl-budgets: say near which KL, such as --kl-budgets 0.3,0.5.")
-        return {}
-    placed = {} if matrix.placed is None else {"placed": matrix.placed}
-    return {"kl_budgets": parse_nats(matrix.kl_budgets), **placed}
 
 
 def _dry_run(spec: "RunSpec", run_context: "RunContext") -> None:

@@ -10,8 +10,8 @@ import typer
 from rpo_bench.cli.measuring_flags import EvaluationFlags, JudgingFlags
 from rpo_bench.cli.options import flag, with_flags
 from rpo_bench.cli.run_flags import DataFlags, ModelFlags, RunnerFlags, TrainingFlags, TrustFlags
+from rpo_bench.cli.spec_flags import build_spec, spec_changes
 from rpo_bench.errors import UserError
-from rpo_bench.spec.parsing import parse_nats
 
 if TYPE_CHECKING:
     from rpo_bench.tuning.run import Tuning
@@ -69,16 +69,15 @@ def tune(
     """
     started_at = time.monotonic()
     from rpo_bench.cli.ending import callbacks_of, run_context_of
-    from rpo_bench.cli.spec_building import build_spec, layers_of
+    from rpo_bench.spec.presets import layers_of
     from rpo_bench.tuning.run import default_output, effort_of
     from rpo_bench.tuning.run import tune as tuned
 
     if evaluation.eval_prompts is not None:
         raise UserError("tune measures on tuning prompts: leave out --eval-prompts.")
-    effort = effort_of(what.rates, what.strengths, parse_nats(what.kl_budgets))
-    texts = {"methods": what.methods, "seeds": what.seeds, "models": what.models}
-    layers = layers_of(what.preset, what.config)
-    spec = build_spec(layers, texts, data, training, evaluation, models.changes())
+    changes = spec_changes(what, data, training, evaluation, models)
+    effort = effort_of(what.rates, what.strengths, changes.pop("kl_budgets"))
+    spec = build_spec(layers_of(what.preset, what.config), changes)
     root = runner.output_path or default_output(spec)
     run_context = replace(
         run_context_of(root, runner, trust, JudgingFlags(), started_at), include_path=data.include_path

@@ -23,7 +23,7 @@ from rpo_bench.engine.pool.jobs import Outcome
 from rpo_bench.engine.search.placed_run import placing_cost, run_placed
 from rpo_bench.errors import UserError
 from rpo_bench.lm_eval.schema import LmEvalRequest
-from rpo_bench.spec.presets import AD_HOC, merged, run_spec
+from rpo_bench.spec.presets import AD_HOC, WRONG, merged, part_of, run_spec, with_decoding
 from rpo_bench.spec.schema import RunSpec
 from rpo_bench.spec.trust import Trust
 
@@ -170,55 +170,38 @@ def default_evaluation_output(task: str | None) -> Path:
     return Path("runs") / f"eval-{Path(task or DEFAULT_TASK).name}"
 
 
-def evaluation_spec(
-    task: str | None,
-    output: Output,
-    changes: Callable[[dict[str, Any]], Mapping[str, Any]],
-    models: Mapping[str, Any] | None = None,
-    include_path: Path | None = None,
-) -> RunSpec:
+def evaluation_spec(changes: Mapping[str, Any], output: Output, include_path: Path | None = None) -> RunSpec:
     """The spec of a run that measures finished checkpoints, as an earlier run in the folder did.
 
     Args:
-        task: its name or folder; None: that of the earlier run, else ``civil_qa``.
+        changes: fields of RunSpec that differ. Without a task it is the earlier run's, else ``civil_qa``.
         output: where results go, and perhaps are.
-        changes: fields of EvaluationSpec that differ, given the decoding below them.
-        models: fields of RunSpec that say how base models are used.
         include_path: a folder of further tasks.
 
     Raises:
         UserError: what the earlier run says would run code or reach a server, and nobody asks for it now.
     """
     below: dict[str, Any] = {}
+    task = changes.get("task")
     if output.spec.exists():
         kept = ("evaluation", "prompt_format", "system_prompt", "loading", "generation")
         earlier = read_run_spec(output.spec)
         below = earlier.model_dump(include={**dict.fromkeys(kept, True), "data": {"long"}})
         task = task or earlier_task(output, earlier, include_path)
-    evaluation = changes(below.get("evaluation", {}).get("decoding", {}))
-    if below:
-        _check_asked_again(output.spec, earlier, evaluation, models or {})
-    asked = {
-        "task": task or DEFAULT_TASK,
-        "methods": [{"name": "reference"}],
-        "evaluation": evaluation,
-        **(models or {}),
-    }
-    settings = merged([below, asked])
-    return run_spec(settings, "The settings can't be used")
+        _check_asked_again(output.spec, earlier, changes)
+    asked = {"methods": [{"name": "reference"}], **with_decoding(changes, below)}
+    return run_spec(merged([below, asked, {"task": task or DEFAULT_TASK}]), WRONG)
 
 
-def _check_asked_again(
-    file: Path, earlier: RunSpec, evaluation: Mapping[str, Any], models: Mapping[str, Any]
-) -> None:
+def _check_asked_again(file: Path, earlier: RunSpec, changes: Mapping[str, Any]) -> None:
     """Checks that a stored spec runs no code and reaches no server by itself: the folder may be anybody's."""
     reward = earlier.evaluation.reward
-    if reward is not None and reward.startswith("python:") and "reward" not in evaluation:
+    if reward is not None and reward.startswith("python:") and "reward" not in part_of(changes, "evaluation"):
         raise UserError(
             f"{file} names the reward {reward}, whose code would run: if you trust it, give it again with "
             f"--reward {reward}."
         )
-    if earlier.generation.backend == "openai" and "generation" not in models:
+    if earlier.generation.backend == "openai" and "generation" not in changes:
         raise UserError(
             f"{file} names a server, which would get your key: if you trust it, give it again with "
             "--generation-backend openai --generation-args base_url=…."

@@ -1,22 +1,17 @@
 """The command line that reproduces one row of the results."""
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rpo_bench.spec.schema import CellSpec, DataSpec, Decoding, EvaluationSpec, LoadingSpec, TrainingSpec
+from rpo_bench.spec.flags import flags_of, value_at
+from rpo_bench.spec.schema import CellSpec
 from rpo_bench.spec.trust import Trust
 
-_TRAINING = (
-    "steps", "batch_size", "micro_batch_size", "learning_rate", "warmup_steps", "max_grad_norm", "dtype",
-    "probe_every", "save_every",
-)  # fmt: skip
-_EVALUATION = {
-    "prompts": "eval-prompts", "n_samples": "n-samples", "limit": "limit", "batch_size": "eval-batch-size",
-    "seed": "eval-seed", "toxicity": "toxicity", "reward": "reward",
-}  # fmt: skip
+#: The parts of a spec that say how a checkpoint is measured.
+_MEASURED = ("evaluation", "generation", "prompt_format", "system_prompt", "loading")
 
 
 @dataclass(frozen=True)
@@ -47,47 +42,24 @@ def train_and_eval_command(spec: CellSpec, given: Given) -> str:
 
     The reference policy's own cell comes with any run on its model.
     """
-    parts = ["rpo-bench", "train-and-eval"]
-    parts += _options({"task": given.task or None, "include-path": given.include_path, "models": given.model})
-    parts += _options({"data-files": given.data_files or None})
+    parts = ["rpo-bench", "train-and-eval", *_task(given), *_options({"models": given.model})]
     if spec.strength is not None:
         strength = repr(spec.strength).removesuffix(".0")
         parts += ["--methods", spec.method.label, "--strengths", strength]
-    parts += ["--seeds", str(spec.seed), *_data(spec.data), *_training(spec.training)]
-    parts += [*_evaluation(spec.evaluation), *_models(spec, given), *_trust(given.trust)]
-    return shlex.join([*parts, *_protocol(spec)])
+    parts += ["--seeds", str(spec.seed), *_fields(spec, given, ("data", "training", *_MEASURED))]
+    return shlex.join([*parts, *_trust(given.trust)])
 
 
 def eval_command(spec: CellSpec, checkpoint: str, given: Given) -> str:
     """The ``eval`` that measures this one checkpoint."""
-    parts = ["rpo-bench", "eval", checkpoint]
-    parts += _options({"task": given.task, "include-path": given.include_path, "reference": given.model})
-    parts += [*_options({"data-files": given.data_files or None}), *_long(given.long)]
-    parts += [*_evaluation(spec.evaluation), *_models(spec, given), *_trust(given.trust)]
-    return shlex.join(parts)
+    parts = ["rpo-bench", "eval", checkpoint, *_task(given), *_options({"reference": given.model})]
+    parts += [word for one in flags_of("data") if one.field == "data.long" for word in one.words(given.long)]
+    return shlex.join([*parts, *_fields(spec, given, _MEASURED), *_trust(given.trust)])
 
 
-def _long(long: str) -> list[str]:
-    return {"truncate": ["--truncate"], "drop": ["--drop-long"]}.get(long, [])
-
-
-def _models(spec: CellSpec, given: Given) -> list[str]:
-    loading, default = spec.loading, LoadingSpec()
-    generation = spec.generation
-    settings = getattr(generation, generation.backend, None)
-    changed = {} if settings is None else settings.model_dump(exclude_defaults=True)
-    return _options(
-        {
-            "generation-backend": None if generation.backend == "hf" else generation.backend,
-            "generation-args": ",".join(f"{name}={value}" for name, value in changed.items()) or None,
-            "prompt-format": given.prompt_format,
-            "system-prompt": None if spec.prompt_format is None else spec.prompt_format.system,
-            "model-dtype": loading.dtype if loading.dtype != default.dtype else None,
-            "device-map": loading.device_map,
-            "attn-implementation": loading.attn_implementation,
-            "revision": loading.revision,
-        }
-    )
+def _task(given: Given) -> list[str]:
+    files = given.data_files or None
+    return _options({"task": given.task or None, "include-path": given.include_path, "data-files": files})
 
 
 def _trust(trust: Trust) -> list[str]:
@@ -95,48 +67,43 @@ def _trust(trust: Trust) -> list[str]:
     return [flag for flag, allowed in flags.items() if allowed]
 
 
-def _data(data: DataSpec) -> list[str]:
-    default = DataSpec()
-    values = {
-        "data": data.file,
-        **{f"{name}-column": theirs for name, theirs in data.columns.items()},
-        "split": data.split,
-        "data-variant": data.variant if data.variant != default.variant else None,
-        "responses-per-prompt": data.responses_per_prompt,
-        "test-fraction": data.test_fraction if data.test_fraction != default.test_fraction else None,
-    }
-    skip = ["--skip-bad-lines"] if data.skip_bad else []
-    return [*_options(values), *skip, *_long(data.long)]
+def _fields(spec: CellSpec, given: Given, parts: Sequence[str]) -> list[str]:
+    """The flags of fields that aren't at their defaults, or whose defaults may be others some day."""
+    found: list[str] = []
+    for one in flags_of(*parts):
+        value = _value(spec, given, one.field)
+        if value is not None and (one.pinned or value != one.default):
+            found += one.words(value)
+            if one.field == "generation.backend":
+                found += _backend_settings(spec)
+    return found
 
 
-def _training(training: TrainingSpec) -> list[str]:
-    values = {name.replace("_", "-"): getattr(training, name) for name in _TRAINING}
-    if training.clipping != "absolute":
-        del values["max-grad-norm"]
-    values["train-reward"] = None if training.reward == TrainingSpec().reward else training.reward
-    if training.lora is not None:
-        values |= {"lora-rank": training.lora.rank, "lora-alpha": training.lora.alpha}
-    return _options(values)
+def _backend_settings(spec: CellSpec) -> list[str]:
+    changed = getattr(spec.generation, spec.generation.backend).model_dump(exclude_defaults=True)
+    return ["--generation-args", _pairs(changed)] if changed else []
 
 
-def _protocol(spec: CellSpec) -> list[str]:
-    """How batches are drawn and gradients clipped, where it isn't the default."""
-    if spec.strength is None:
-        return []
-    default = TrainingSpec()
-    values = {name: getattr(spec.training, name) for name in ("batches", "clipping")}
-    return _options({n: None if v == getattr(default, n) else v for n, v in values.items()})
+def _value(spec: CellSpec, given: Given, field: str) -> Any:
+    """What a cell has of a run's field; None where it doesn't say, or where it changes nothing."""
+    match field:
+        case "prompt_format":
+            return given.prompt_format
+        case "system_prompt":
+            return None if spec.prompt_format is None else spec.prompt_format.system
+        case "evaluation.decoding":
+            return _pairs(spec.evaluation.decoding.model_dump(exclude_defaults=True)) or None
+        case "training.report_to":
+            return None
+        case "training.max_grad_norm" if spec.training.clipping != "absolute":
+            return None
+        case "training.batches" | "training.clipping" if spec.strength is None:
+            return None
+    return value_at(spec, field)
 
 
-def _evaluation(evaluation: EvaluationSpec) -> list[str]:
-    values = {flag: getattr(evaluation, name) for name, flag in _EVALUATION.items()}
-    if evaluation.prompts == "test":
-        del values["eval-prompts"]
-    default = Decoding().model_dump()
-    changed = {k: v for k, v in evaluation.decoding.model_dump().items() if v != default[k]}
-    if changed:
-        values["gen-kwargs"] = ",".join(f"{key}={value}" for key, value in changed.items())
-    return _options(values)
+def _pairs(settings: Mapping[str, Any]) -> str:
+    return ",".join(f"{name}={value}" for name, value in settings.items())
 
 
 def _options(values: Mapping[str, Any]) -> list[str]:

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from rpo_bench.errors import UserError, did_you_mean
 from rpo_bench.files.plain_data import check_plain, shown, shown_name
 from rpo_bench.files.settings_text import parse_yaml, read_settings
+from rpo_bench.spec.parsing import parse_decoding
 from rpo_bench.spec.schema import RunSpec, with_first_protocol
 
 #: The part of a preset or config that says which paper it follows (engine/plan/paper.py); no part of a spec.
@@ -96,6 +97,16 @@ def spec_over(layers: Sequence[Mapping[str, Any]], changes: Mapping[str, Any]) -
             "file by 'rpo-bench base --data FILE --output-path FOLDER'."
         )
     return run_spec(settings, WRONG)
+
+
+def with_decoding(changes: Mapping[str, Any], below: Mapping[str, Any]) -> dict[str, Any]:
+    """Changes whose decoding may be the text of --gen-kwargs: read, over the decoding of the layers below."""
+    evaluation = part_of(changes, "evaluation")
+    text = evaluation.get("decoding")
+    if not isinstance(text, str):
+        return dict(changes)
+    base = part_of(part_of(below, "evaluation"), "decoding")
+    return {**changes, "evaluation": {**evaluation, "decoding": parse_decoding(text, dict(base))}}
 
 
 def part_of(settings: Mapping[str, Any], name: str) -> Mapping[str, Any]:

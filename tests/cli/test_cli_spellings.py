@@ -9,6 +9,7 @@ from verbs import commands, flags, parsed
 
 from rpo_bench.cli.frame import CONTEXT
 from rpo_bench.cli.run_flags import TrainingFlags
+from rpo_bench.cli.spec_flags import spec_changes
 from rpo_bench.cli.spellings import SAME
 from rpo_bench.errors import UserError
 from rpo_bench.models.device import use_device
@@ -132,8 +133,6 @@ def test_hyphens_and_underscores_are_one():
 
 
 def test_wandb_is_a_tracker_beside_others():
-    assert TrainingFlags(wandb=True).changes() == {"report_to": ["wandb"]}
-    assert TrainingFlags(report_to="tensorboard,wandb", wandb=True).changes()["report_to"] == [
-        "tensorboard",
-        "wandb",
-    ]
+    assert spec_changes(TrainingFlags(wandb=True)) == {"training": {"report_to": ["wandb"]}}
+    both = spec_changes(TrainingFlags(report_to="tensorboard,wandb", wandb=True))
+    assert both == {"training": {"report_to": ["tensorboard", "wandb"]}}

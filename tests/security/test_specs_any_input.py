@@ -12,7 +12,8 @@ from rpo_bench.api import SpecSettings
 from rpo_bench.cli.knobs import KnobFlags
 from rpo_bench.cli.measuring_flags import EvaluationFlags, GenerationFlags
 from rpo_bench.cli.run_flags import DataFlags, ModelFlags, TrainingFlags
-from rpo_bench.cli.spec_building import build_spec
+from rpo_bench.cli.spec_flags import build_spec, spec_changes
+from rpo_bench.cli.train_and_eval import MatrixFlags
 from rpo_bench.engine.inputs.choices import choose
 from rpo_bench.engine.inputs.rewards import parse_rewards
 from rpo_bench.errors import UserError
@@ -178,8 +179,8 @@ def test_any_flags(data):
     knobs = KnobFlags(tau=draw(flag_texts))
 
     def build():
-        further = models.changes() | generation.changes()
-        return build_spec([load_preset("smoke")], matrix, files, training, evaluation, further, knobs)
+        groups = (MatrixFlags(**matrix), files, training, evaluation, models, generation)
+        return build_spec([load_preset("smoke")], spec_changes(*groups), knobs)
 
     spec = refused_or(build)
     if spec is not None:
@@ -191,16 +192,9 @@ def test_any_flags(data):
 @given(flag_texts.filter(bool))
 def test_any_single_flag(text):
     """One flag at a time comes further than several."""
-    empty = dict.fromkeys(("methods", "strengths", "seeds", "models", "sweep"))
-    for name in empty:
+    for name in ("methods", "strengths", "seeds", "models", "sweep", "budgets", "kl_budgets"):
         spec = refused_or(
-            lambda name=name: build_spec(
-                [load_preset("smoke")],
-                {**empty, name: text},
-                DataFlags(),
-                TrainingFlags(),
-                EvaluationFlags(),
-            )
+            lambda name=name: build_spec([load_preset("smoke")], spec_changes(MatrixFlags(**{name: text})))
         )
         if spec is not None:
             means_something(spec)

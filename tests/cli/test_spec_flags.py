@@ -5,16 +5,16 @@ import yaml
 
 from rpo_bench.cli.measuring_flags import EvaluationFlags
 from rpo_bench.cli.run_flags import DataFlags, TrainingFlags
-from rpo_bench.cli.spec_building import build_spec, layers_of
+from rpo_bench.cli.spec_flags import build_spec, spec_changes
+from rpo_bench.cli.train_and_eval import MatrixFlags
 from rpo_bench.errors import UserError
-from rpo_bench.spec.presets import preset_names
+from rpo_bench.spec.presets import layers_of, preset_names
 from rpo_bench.spec.schema import Decoding
 
 
 def build(layers, data=None, training=None, evaluation=None, **matrix):
-    return build_spec(
-        layers, matrix, data or DataFlags(), training or TrainingFlags(), evaluation or EvaluationFlags()
-    )
+    groups = (MatrixFlags(**matrix), data or DataFlags(), training or TrainingFlags())
+    return build_spec(layers, spec_changes(*groups, evaluation or EvaluationFlags()))
 
 
 def test_every_preset_is_a_spec():

@@ -1,0 +1,319 @@
+"""Which flag sets which field of a spec: one table for all that speaks of both.
+
+The command line makes its options of it, ``spec.command`` the command that repeats a cell, and
+``analysis.compatible`` the words for what may not differ. Bounds, defaults and most sentences are those of
+``spec.schema``.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, get_args
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from rpo_bench.data.columns import ColumnName, flag_of
+from rpo_bench.spec.parsing import (
+    parse_budgets,
+    parse_methods,
+    parse_nats,
+    parse_seeds,
+    parse_strengths,
+    parse_sweep,
+    split_list,
+)
+from rpo_bench.spec.schema import RunSpec
+
+
+@dataclass(frozen=True)
+class SpecFlag:
+    """A field of a run's spec and its flag.
+
+    Attributes:
+        field: where it is in ``RunSpec``, such as ``training.steps``; ``CellSpec`` calls its parts alike.
+        flag: such as ``--steps``.
+        text: the sentence of the help; by default the description of the field.
+        metavar: what the help shows for the value.
+        aliases: further spellings.
+        parse: text → value; by default pydantic reads the text.
+        switch: the value that a flag without a value of its own sets.
+        pinned: whether a command that repeats a cell has it at its default, too: a later version, or a
+            preset, may have another.
+        called: what a sentence calls it where two results differ in it.
+    """
+
+    field: str
+    flag: str
+    text: str = ""
+    metavar: str | None = None
+    aliases: tuple[str, ...] = ()
+    parse: Callable[[str], Any] | None = None
+    switch: Any = None
+    pinned: bool = False
+    called: str = ""
+
+    @property
+    def help(self) -> str:
+        """A sentence on it."""
+        if self.text:
+            return self.text
+        told = field_of(self.field).description or ""
+        return f"{told[:1].upper()}{told[1:]}."
+
+    @property
+    def bounds(self) -> dict[str, int]:
+        """The smallest and the largest whole number that it may be, as ``min`` and ``max``."""
+        names = {"ge": "min", "le": "max"}
+        return {
+            names[limit]: value
+            for one in field_of(self.field).metadata
+            for limit in names
+            if isinstance(value := getattr(one, limit, None), int)
+        }
+
+    @property
+    def default(self) -> Any:
+        """What the field is where nothing is said."""
+        found = field_of(self.field)
+        return None if found.is_required() else found.get_default(call_default_factory=True)
+
+    def words(self, value: Any) -> list[str]:
+        """The flag as words of a command line that sets the field to ``value``."""
+        if self.switch is not None:
+            return [self.flag] if value == self.switch else []
+        return [self.flag, str(value)]
+
+
+_COLUMNS: Mapping[ColumnName, str] = {
+    "prompt": "What your data call 'prompt'.",
+    "response": "What they call 'response'.",
+    "reward": "What they call 'reward'.",
+    "chosen": "Of preference pairs: the better response.",
+    "rejected": "Of preference pairs: the other one.",
+    "label": "Desirable or not, in place of a reward.",
+    "messages": "A whole conversation.",
+}
+
+#: In the order in which a command names them.
+SPEC_FLAGS: tuple[SpecFlag, ...] = (
+    SpecFlag("task", "--task", "A task by name or folder.", aliases=("--tasks",)),
+    SpecFlag(
+        "models",
+        "--models",
+        "Base models: the task's own by name, folders, or names on the hub.",
+        aliases=("--model",),
+        parse=split_list,
+    ),
+    SpecFlag(
+        "methods",
+        "--methods",
+        'E.g. "sft,rpo(partition=leave_one_out)".',
+        parse=lambda text: [method.model_dump() for method in parse_methods(text)],
+    ),
+    SpecFlag(
+        "strengths",
+        "--strengths",
+        '"rpo=0.3,1;kto=0.1", or a plain list for all methods.',
+        parse=parse_strengths,
+    ),
+    SpecFlag(
+        "kl_budgets",
+        "--kl-budgets",
+        '"0.3,0.5" nats: further strengths are placed near these.',
+        parse=parse_nats,
+    ),
+    SpecFlag("placed", "--placed", "How many further strengths of a method, at most; 6 by default."),
+    SpecFlag("seeds", "--seeds", '"0,1,2" or "0-4".', aliases=("--seed",), parse=parse_seeds),
+    SpecFlag(
+        "learning_rates",
+        "--sweep",
+        '"lr=1e-4,2e-4": every cell at each of these learning rates.',
+        parse=parse_sweep,
+    ),
+    SpecFlag("budgets", "--budgets", '"1,3,10": every cell at so many times the steps.', parse=parse_budgets),
+    SpecFlag(
+        "data.file",
+        "--data",
+        "Train on this file of (prompt, response, reward) rows; without --task some of its prompts are "
+        "held out to measure on.",
+        metavar="FILE",
+    ),
+    *(
+        SpecFlag(f"data.columns.{name}", flag_of(name), text, metavar="NAME")
+        for name, text in _COLUMNS.items()
+    ),
+    SpecFlag("data.split", "--split", "Only the rows of this split of --data."),
+    SpecFlag("data.variant", "--data-variant", "Which of the task's own data sets."),
+    SpecFlag("data.responses_per_prompt", "--responses-per-prompt", "Keep the first so many of each prompt."),
+    SpecFlag("data.test_fraction", "--test-fraction", "Share of the prompts of --data held out."),
+    SpecFlag("data.skip_bad", "--skip-bad-lines", "Leave out rows that can't be used.", switch=True),
+    SpecFlag(
+        "data.long",
+        "--truncate",
+        "Cut rows and prompts that don't fit the model's context.",
+        switch="truncate",
+    ),
+    SpecFlag("data.long", "--drop-long", "Leave such rows and prompts out.", switch="drop"),
+    SpecFlag("training.steps", "--steps", pinned=True),
+    SpecFlag("training.batch_size", "--batch-size", pinned=True),
+    SpecFlag(
+        "training.micro_batch_size",
+        "--micro-batch-size",
+        "Rows per forward pass; saves memory, changes nothing.",
+    ),
+    SpecFlag(
+        "training.learning_rate",
+        "--learning-rate",
+        "For every method; otherwise the task's or the method's own.",
+    ),
+    SpecFlag("training.warmup_steps", "--warmup-steps", "Of the learning rate.", pinned=True),
+    SpecFlag("training.max_grad_norm", "--max-grad-norm", "The norm of --clipping absolute.", pinned=True),
+    SpecFlag("training.dtype", "--dtype", "auto, float32 or bfloat16.", metavar="DTYPE", pinned=True),
+    SpecFlag("training.probe_every", "--probe-every", pinned=True),
+    SpecFlag(
+        "training.save_every",
+        "--save-every",
+        "Steps between checkpoints to resume from; 0: none.",
+        pinned=True,
+    ),
+    SpecFlag(
+        "training.report_to",
+        "--report-to",
+        "Also log to tensorboard, wandb or trackio; several by commas.",
+        parse=lambda text: list(dict.fromkeys(split_list(text))),
+    ),
+    SpecFlag(
+        "training.reward",
+        "--train-reward",
+        "What online methods learn from: gold, proxy, python:FILE:FUNCTION, hf:FOLDER, or a sum such as "
+        "proxy*0.5+gold*0.5.",
+    ),
+    SpecFlag("training.lora.rank", "--lora-rank", "Train low-rank adapters of this rank.", pinned=True),
+    SpecFlag("training.lora.alpha", "--lora-alpha", "Scale of the adapters; with --lora-rank.", pinned=True),
+    SpecFlag(
+        "evaluation.prompts",
+        "--eval-prompts",
+        "test: the held-out ones; tuning: a fifth of the training prompts, which aren't trained on then.",
+        metavar="WHICH",
+    ),
+    SpecFlag("evaluation.n_samples", "--n-samples", pinned=True, called="samples per prompt"),
+    SpecFlag(
+        "evaluation.limit",
+        "--limit",
+        "Only the first so many held-out prompts.",
+        called="number of prompts (--limit)",
+    ),
+    SpecFlag(
+        "evaluation.batch_size",
+        "--eval-batch-size",
+        "Sequences sampled at a time.",
+        pinned=True,
+        called="generation batch size",
+    ),
+    SpecFlag("evaluation.seed", "--eval-seed", "Of the sampling.", pinned=True, called="generation seed"),
+    SpecFlag(
+        "evaluation.toxicity",
+        "--toxicity",
+        "profanity, detoxify:VARIANT, detoxify:FILE, hate-speech, hf:FOLDER, none.",
+        pinned=True,
+        called="toxicity classifier",
+    ),
+    SpecFlag(
+        "evaluation.reward",
+        "--reward",
+        "python:FILE:FUNCTION or hf:FOLDER instead of the task's own.",
+        called="reward function",
+    ),
+    SpecFlag(
+        "evaluation.decoding",
+        "--gen-kwargs",
+        "Decoding, e.g. temperature=0.7,top_k=50,max_new_tokens=64, or preset=rpo-paper.",
+    ),
+    SpecFlag(
+        "generation.backend",
+        "--generation-backend",
+        "hf (transformers, the default), vllm (its offline engine), or openai (a server of completions; "
+        "eval only).",
+    ),
+    SpecFlag(
+        "prompt_format",
+        "--prompt-format",
+        "What is written around prompts: none, chat (the tokenizer's template), a .jinja chat template, "
+        "or a text file with {prompt} in it. Models with a chat template have to be told.",
+    ),
+    SpecFlag("system_prompt", "--system-prompt", "The system turn of a chat format.", metavar="TEXT"),
+    SpecFlag(
+        "loading.dtype",
+        "--model-dtype",
+        "Weights are loaded in float32 (the default), bfloat16 or float16; full training keeps float32.",
+        metavar="DTYPE",
+    ),
+    SpecFlag(
+        "loading.device_map",
+        "--device-map",
+        "Spreads a model over devices when it is measured, e.g. auto.",
+    ),
+    SpecFlag("loading.attn_implementation", "--attn-implementation", "eager, sdpa, flash_attention_2 …"),
+    SpecFlag("loading.revision", "--revision", "Branch, tag or commit of models from the hub."),
+    # Last, as in the commands of the first published records.
+    SpecFlag(
+        "training.batches",
+        "--batches",
+        "uniform: each a random draw of rows; by_length: sorted by length, as version 0.1 did.",
+        metavar="HOW",
+    ),
+    SpecFlag(
+        "training.clipping",
+        "--clipping",
+        "Of gradients: relative to a method's own recent norms, none, or absolute, as version 0.1 did.",
+        metavar="HOW",
+    ),
+)
+
+BY_FLAG: Mapping[str, SpecFlag] = {one.flag: one for one in SPEC_FLAGS}
+
+
+def flags_of(*parts: str) -> Iterator[SpecFlag]:
+    """The flags of some parts of a spec, such as ``training``, in the table's order."""
+    return (one for one in SPEC_FLAGS if one.field.partition(".")[0] in parts)
+
+
+def called_in_sentences(field: str) -> str:
+    """What a sentence calls a field: ``evaluation.seed`` is the "generation seed"."""
+    names = (one.called for one in SPEC_FLAGS if one.field == field)
+    return next(names, "") or " ".join(field.split(".")[1:])
+
+
+def value_at(spec: BaseModel | Mapping[str, Any], field: str) -> Any:
+    """The value of a field, by its dotted name; None where a part of the way isn't there."""
+    here: Any = spec
+    for name in field.split("."):
+        here = here.get(name) if isinstance(here, Mapping) else getattr(here, name, None)
+    return here
+
+
+def set_at(settings: dict[str, Any], field: str, value: Any) -> None:
+    """Sets a field of nested settings, by its dotted name."""
+    *parts, last = field.split(".")
+    for name in parts:
+        settings = settings.setdefault(name, {})
+    settings[last] = value
+
+
+@cache
+def field_of(field: str) -> FieldInfo:
+    """What ``RunSpec`` says of a field; of the keys of a mapping, what it says of the mapping's values."""
+    here: Any = RunSpec
+    found = FieldInfo()
+    for name in field.split("."):
+        if here is None:  # within a mapping
+            return FieldInfo(default=None)
+        found = here.model_fields[name]
+        kinds = (found.annotation, *get_args(found.annotation))
+        here = next((kind for kind in kinds if _is_model(kind)), None)
+    return found
+
+
+def _is_model(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, BaseModel)
