@@ -1,12 +1,13 @@
 """How long a plan will take and how much it will write, from a short real measurement."""
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rpo_bench.engine.output import Output
+from rpo_bench.engine.plan.cells import PlannedCell
 from rpo_bench.engine.plan.graph import cell_work, outstanding
-from rpo_bench.engine.plan.plan import Plan, PlannedCell
+from rpo_bench.engine.plan.plan import Plan
 from rpo_bench.results.store import read_results
 from rpo_bench.spec.schema import CellSpec
 
@@ -106,7 +107,7 @@ def _measure(plan: Plan, cell: PlannedCell, scratch: Path, threads: int) -> Pace
         update={"limit": min(_PROMPTS, cell.spec.evaluation.limit or _PROMPTS)}
     )
     spec = cell.spec.model_copy(update={"training": training, "evaluation": evaluation})
-    probe = PlannedCell(spec, cell.strength_name, cell.model, cell.step_cost, cell.checkpoint)
+    probe = replace(cell, spec=spec)
     work = cell_work(plan, probe, Output(scratch / "out", scratch), threads)
     seconds = 0.0
     if cell.trained:

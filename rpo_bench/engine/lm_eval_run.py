@@ -8,8 +8,9 @@ from rich.console import Console
 
 from rpo_bench.engine.execute import Runner, run_jobs
 from rpo_bench.engine.output import Output
+from rpo_bench.engine.plan.cells import PlannedCell
 from rpo_bench.engine.plan.graph import cell_work, has_result
-from rpo_bench.engine.plan.plan import Plan, PlannedCell
+from rpo_bench.engine.plan.plan import Plan
 from rpo_bench.engine.pool.jobs import Job, Outcome
 from rpo_bench.engine.work import HarnessWork
 from rpo_bench.lm_eval.find_tasks import Reader, check_tasks, loaded_tasks, task_manager

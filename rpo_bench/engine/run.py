@@ -15,9 +15,10 @@ from rpo_bench.engine.inputs.sampling_checks import check_within_reach
 from rpo_bench.engine.judge_run import Judging, judge_run
 from rpo_bench.engine.lm_eval_run import check_harness, harness_run
 from rpo_bench.engine.output import Output, begin, check_same_run, only_run, read_run_spec
+from rpo_bench.engine.plan.cells import PlannedCell
 from rpo_bench.engine.plan.evaluation import Finished, plan_evaluation
 from rpo_bench.engine.plan.graph import has_result
-from rpo_bench.engine.plan.plan import Plan, PlanContext, PlannedCell, plan_run
+from rpo_bench.engine.plan.plan import Plan, PlanContext, plan_run
 from rpo_bench.engine.plan.tuned_records import mark_tuned
 from rpo_bench.engine.pool.jobs import Outcome
 from rpo_bench.engine.search.placed_run import placing_cost, run_placed

@@ -9,7 +9,8 @@ from typing import Any
 
 from rpo_bench.engine.execute import RunReport, start_workers_early
 from rpo_bench.engine.output import begin, check_same_run, only_run
-from rpo_bench.engine.plan.plan import Plan, PlannedCell, plan_run
+from rpo_bench.engine.plan.cells import PlannedCell
+from rpo_bench.engine.plan.plan import Plan, plan_run
 from rpo_bench.engine.run import RunCallbacks, RunContext
 from rpo_bench.engine.search.arms import Records
 from rpo_bench.engine.search.rounds import run_rounds

@@ -6,7 +6,8 @@ from functools import cached_property
 
 from rpo_bench.engine.inputs.base_models import BaseModel
 from rpo_bench.engine.inputs.choices import Choice, spread
-from rpo_bench.engine.plan.plan import Plan, PlannedCell, usual_rate
+from rpo_bench.engine.plan.cells import PlannedCell, usual_rate
+from rpo_bench.engine.plan.plan import Plan
 from rpo_bench.engine.search.arms import Arm, Placing, Records, Start, ladder_of
 from rpo_bench.tuning import choosing, schema
 

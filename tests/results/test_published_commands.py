@@ -10,7 +10,8 @@ import typer
 from run_cli import invoke
 
 from rpo_bench.engine.inputs.choices import choose
-from rpo_bench.engine.plan.plan import PlanContext, plan_run, planned_cells
+from rpo_bench.engine.plan.cells import planned_cells
+from rpo_bench.engine.plan.plan import PlanContext, plan_run
 from rpo_bench.results.command_line import judged_command
 from rpo_bench.results.store import read_results
 from rpo_bench.spec.command import Given, train_and_eval_command

@@ -13,15 +13,8 @@ from rpo_bench.engine.inputs.heldout import fitting_task
 from rpo_bench.engine.inputs.rewards import check_proxy, try_evaluation_reward
 from rpo_bench.engine.inputs.sampling_checks import check_address, check_backend
 from rpo_bench.engine.output import read_yaml
-from rpo_bench.engine.plan.plan import (
-    Plan,
-    PlanContext,
-    PlannedCell,
-    check_evaluation,
-    new_tokens,
-    own_models,
-    reference_cell,
-)
+from rpo_bench.engine.plan.cells import PlannedCell, new_tokens, reference_cell
+from rpo_bench.engine.plan.plan import Plan, PlanContext, check_evaluation, own_models
 from rpo_bench.errors import UserError
 from rpo_bench.files.hashing import hash_file, hash_folder
 from rpo_bench.methods.registry import resolve_method
@@ -147,13 +140,13 @@ def _cell(
         }
         spec = origin.model_copy(update={**kept, "model_path": base.model_path, "model": base.model})
         method = resolve_method(spec.method, spec.strength)
-        return PlannedCell(spec, method.strength_name, reference.model, 0.0, checkpoint.resolve())
+        return PlannedCell(spec, reference.model, method, checkpoint.resolve())
     resolved = checkpoint.resolve()
     own = shown_name(resolved).rpartition("/")[2].partition("@")[0]  # of one from the hub without its commit
     name = resolved.parent.name if resolved.name == "checkpoint" else own
     identity = MethodSpec(name=name, source=hash_folder(checkpoint)[:16])
     spec = base.model_copy(update={"method": identity, "strength": 0.0, "generation": generation})
-    return PlannedCell(spec, "", reference.model, 0.0, resolved)
+    return PlannedCell(spec, reference.model, checkpoint=resolved)
 
 
 def _reference_name(checkpoint: Path, origin: CellSpec | None, task: Task, warnings: list[str]) -> str:

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rpo_bench.engine.output import Output
-from rpo_bench.engine.plan.plan import Plan, PlannedCell
+from rpo_bench.engine.plan.cells import PlannedCell
+from rpo_bench.engine.plan.plan import Plan
 from rpo_bench.engine.plan.tuned_records import tuned_extra
 from rpo_bench.engine.pool.jobs import Job
 from rpo_bench.engine.work import CellWork, Stage
-from rpo_bench.methods.registry import resolve_method
 from rpo_bench.results.places import from_here
 from rpo_bench.results.store import BrokenRecord, cell_folder, read_record
 from rpo_bench.spec.command import Given, eval_command, train_and_eval_command
@@ -74,7 +74,8 @@ def _cell_jobs(plan: Plan, cell: PlannedCell, output: Output, threads: int) -> I
 
     opens = True
     if cell.trained and not (output.training(spec) / "fit.json").is_file():
-        shared = [] if _samples_itself(spec) else list(_shared_jobs(plan, cell, output, work))
+        # An online method samples its own rows: it doesn't need the logged ones' log-probs.
+        shared = [] if Need.ROLLOUTS in cell.needs else list(_shared_jobs(plan, cell, output, work))
         yield from shared
         needs = frozenset(item.key for item in shared)
         rows = spec.training.steps * spec.training.batch_size
@@ -84,11 +85,6 @@ def _cell_jobs(plan: Plan, cell: PlannedCell, output: Output, threads: int) -> I
         yield job("generate", samples * _PER_SAMPLE + _PER_CELL, opens)
         needs, opens = frozenset({f"{spec.hash}:generate"}), False
     yield job("score", samples * _PER_SAMPLE + _PER_CELL, opens)
-
-
-def _samples_itself(spec: CellSpec) -> bool:
-    """Whether the method is online: it then has no use for the rows' reference log-probs."""
-    return Need.ROLLOUTS in resolve_method(spec.method, spec.strength).needs
 
 
 def _shared_jobs(plan: Plan, cell: PlannedCell, output: Output, work: CellWork) -> Iterator[Job]:
@@ -105,8 +101,7 @@ def _shared_jobs(plan: Plan, cell: PlannedCell, output: Output, work: CellWork) 
         payload=("reference", work),
     )
     yield rows
-    method = resolve_method(spec.method, spec.strength)
-    if Need.KL_PARTNER not in method.needs:
+    if Need.KL_PARTNER not in cell.needs:
         return
     pairs = f"{name}-pairs-{spec.seed}"
     yield Job(

@@ -3,7 +3,7 @@
 import importlib.util
 import itertools
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -28,36 +28,26 @@ from rpo_bench.engine.inputs.heldout import fitting_task, shortened
 from rpo_bench.engine.inputs.prompts import prompts_file, save_prompts
 from rpo_bench.engine.inputs.rewards import (
     EVAL_FLAG,
-    GOLD,
     check_proxy,
     check_source,
     check_training_reward,
-    training_identity,
     try_evaluation_reward,
 )
 from rpo_bench.engine.inputs.sampling_checks import check_backend
 from rpo_bench.engine.inputs.strengths import distinct_strengths
 from rpo_bench.engine.inputs.tuning_prompts import for_tuning
 from rpo_bench.engine.output import Identity
-from rpo_bench.errors import UserError
+from rpo_bench.engine.plan.cells import PlannedCell, check_tuned, new_tokens, planned_cells, reference_cell
 from rpo_bench.files.atomic import atomic_file
 from rpo_bench.files.hashing import hash_json
-from rpo_bench.files.plain_data import shown_name
 from rpo_bench.metrics.toxicity.choose import toxicity_metric
 from rpo_bench.spec.presets import AD_HOC
-from rpo_bench.spec.schema import CellSpec, DataSpec, MethodSpec, RunSpec, TrainingSpec, tuned_key
+from rpo_bench.spec.schema import RunSpec, TrainingSpec
 from rpo_bench.spec.trust import Trust
 from rpo_bench.tasks.task import Task, load_task
-from trainers.objective import Need
 from trainers.tracking import check_trackers
 
 log = logging.getLogger(__name__)
-
-#: The method that results name for the base model itself, measured as every checkpoint is.
-REFERENCE = MethodSpec(name="reference")
-
-#: Relative cost of a step, beside that of SFT.
-_STEP_COST = {Need.VALUE: 0.5, Need.KL_PARTNER: 0.4}
 
 
 @dataclass(frozen=True)
@@ -73,30 +63,6 @@ class PlanContext:
     work: Path
     include_path: Path | None = None
     trust: Trust = field(default_factory=Trust)
-
-
-@dataclass(frozen=True)
-class PlannedCell:
-    """A cell with what isn't part of its identity.
-
-    Attributes:
-        spec: the identity.
-        strength_name: what its strength is called; "" for the reference.
-        model: the base model.
-        step_cost: how much a training step takes, beside one of SFT; 0 where nothing is trained.
-        checkpoint: a finished checkpoint to be measured instead of training one.
-    """
-
-    spec: CellSpec
-    strength_name: str
-    model: BaseModel
-    step_cost: float
-    checkpoint: Path | None = None
-
-    @property
-    def trained(self) -> bool:
-        """Whether there is something to train."""
-        return self.step_cost > 0
 
 
 @dataclass(frozen=True)
@@ -149,7 +115,7 @@ def plan_run(spec: RunSpec, context: PlanContext) -> Plan:
             warnings += check_needs(choices, rows.rows, rows.where)
             check_critic_start(choices, spec.training.reward, task, model, context.trust)
             _tokenise(spec, task, rows, model, context)
-    warnings += _check_tuned(spec, task, choices, models)
+    warnings += check_tuned(spec, task, choices, models)
     task_hash = task_identity(task, spec.evaluation)
     cells = [reference_cell(spec, task, task_hash, model) for model in models]
     for model, choice in itertools.product(models, choices):
@@ -185,11 +151,6 @@ def _check_adapters(training: TrainingSpec, model: BaseModel, trust: Trust) -> N
         from rpo_bench.models.adapters import check_targets
 
         check_targets(model.path, training.lora.target_modules, model.name, trust.trust_remote_code)
-
-
-def new_tokens(spec: RunSpec, task: Task) -> int:
-    """How many tokens a response may have."""
-    return spec.evaluation.decoding.max_new_tokens or task.spec.max_new_tokens
 
 
 def own_models(task: Task) -> dict[str, Path]:
@@ -233,100 +194,3 @@ def _tokenise(spec: RunSpec, task: Task, data: TrainingData, model: BaseModel, a
     save_examples(file, make_examples(data, model, spec.data, tokenizer))
     with atomic_file(fits) as mark:
         mark.touch()
-
-
-def reference_cell(spec: RunSpec, task: Task, task_hash: str, model: BaseModel) -> PlannedCell:
-    """The base model itself, measured as its descendants are; the same for any data and training."""
-    identity = CellSpec(
-        task=task.spec.name,
-        task_hash=task_hash,
-        data=DataSpec(),
-        data_hash="",
-        model=model.name,
-        model_path=str(model.path),
-        model_hash=model.hash,
-        method=REFERENCE,
-        strength=None,
-        seed=0,
-        training=TrainingSpec(),
-        evaluation=spec.evaluation,
-        prompt_format=model.prompt_format,
-        loading=model.loading,
-        generation=spec.generation.of_references,
-    )
-    return PlannedCell(identity, "", model, 0.0)
-
-
-def usual_rate(spec: RunSpec, task: Task, choice: Choice, model: str) -> float:
-    """The learning rate where none is swept: the run's, else the tuned one, the task's, the method's own."""
-    rates = {"*": choice.method.default_learning_rate, **task.spec.learning_rates}
-    tuned = {} if spec.tuned is None else spec.tuned.rates
-    usual = rates.get(choice.spec.name, rates["*"])
-    return spec.training.learning_rate or tuned.get(tuned_key(choice.spec.label, model), usual)
-
-
-def _check_tuned(
-    spec: RunSpec, task: Task, choices: Sequence[Choice], models: Sequence[BaseModel]
-) -> list[str]:
-    """Checks that tuned learning rates belong to this run; returns warnings of what they don't say.
-
-    Raises:
-        UserError: they are another task's, or another setting says the learning rate as well.
-    """
-    tuned = spec.tuned
-    if tuned is None:
-        return []
-    if spec.training.learning_rate is not None or spec.learning_rates:
-        raise UserError("--tuned says which learning rates: leave out learning_rate and learning_rates.")
-    if tuned.task != task.spec.name:
-        raise UserError(f"The tuned file is of the task '{shown_name(tuned.task)}', not '{task.spec.name}'.")
-    warnings = []
-    if tuned.steps != spec.training.steps:
-        warnings.append(
-            f"The learning rates were tuned with {tuned.steps} steps; this run has {spec.training.steps}."
-        )
-    keys = [tuned_key(choice.spec.label, model.name) for model in models for choice in choices]
-    if missing := [key for key in keys if key not in tuned.rates]:
-        names, known = ", ".join(missing), ", ".join(sorted(tuned.rates))
-        warnings.append(
-            f"The tuned file says nothing of {names}: usual learning rates are used there. It has {known}."
-        )
-    return warnings
-
-
-def planned_cells(
-    spec: RunSpec, task: Task, task_hash: str, data: TrainingData, model: BaseModel, choice: Choice
-) -> Iterator[PlannedCell]:
-    """All cells of one method on one model: its strengths × learning rates × budgets × seeds."""
-    swept = spec.learning_rates or (usual_rate(spec, task, choice, model.name),)
-    cost = 1.0 + sum(_STEP_COST.get(need, 0.0) for need in choice.method.needs)
-    online = Need.ROLLOUTS in choice.method.needs
-    reward = spec.training.reward if online else GOLD
-    learnt = training_identity(reward, task, task_hash)
-    world_hash = hash_json([learnt, new_tokens(spec, task)]) if online else None
-    axes = (choice.strengths, swept, dict.fromkeys(spec.budgets), spec.seeds)
-    for strength, learning_rate, budget, seed in itertools.product(*axes):
-        training = {
-            "learning_rate": learning_rate,
-            "steps": spec.training.steps * budget,
-            "reward": reward,
-        }
-        identity = CellSpec(
-            task=task.spec.name,
-            task_hash=task_hash,
-            data=spec.data,
-            data_hash=data.hash,
-            world_hash=world_hash,
-            model=model.name,
-            model_path=str(model.path),
-            model_hash=model.hash,
-            method=choice.spec,
-            strength=strength,
-            seed=seed,
-            training=spec.training.model_copy(update=training),
-            evaluation=spec.evaluation,
-            prompt_format=model.prompt_format,
-            loading=model.loading,
-            generation=spec.generation,
-        )
-        yield PlannedCell(identity, choice.method.strength_name, model, cost)

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from rpo_bench.engine.output import Output
-from rpo_bench.engine.plan.plan import PlannedCell
+from rpo_bench.engine.plan.cells import PlannedCell
 from rpo_bench.results.store import BrokenRecord, cell_folder, read_record, write_record
 from rpo_bench.spec.schema import CellSpec, RunSpec, tuned_key
 

@@ -13,7 +13,8 @@ from rpo_bench.engine.inputs.base_models import BaseModel
 from rpo_bench.engine.inputs.choices import Choice, own_strengths
 from rpo_bench.engine.inputs.examples import load_examples
 from rpo_bench.engine.inputs.strengths import distinct_strengths
-from rpo_bench.engine.plan.plan import Plan, PlannedCell, examples_of, planned_cells
+from rpo_bench.engine.plan.cells import PlannedCell, planned_cells
+from rpo_bench.engine.plan.plan import Plan, examples_of
 from rpo_bench.engine.search.placing import Ladder, Tried, bracketed, next_strengths
 from rpo_bench.methods.registry import default_method
 from rpo_bench.results.schema import Record

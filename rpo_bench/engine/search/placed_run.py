@@ -10,7 +10,8 @@ from rich.console import Console
 from rpo_bench.engine.execute import Runner, run_plan
 from rpo_bench.engine.inputs.choices import Choice
 from rpo_bench.engine.output import Output
-from rpo_bench.engine.plan.plan import Plan, PlannedCell, usual_rate
+from rpo_bench.engine.plan.cells import PlannedCell, usual_rate
+from rpo_bench.engine.plan.plan import Plan
 from rpo_bench.engine.search.arms import Arm, Placing, Records, Start, ladder_of
 from rpo_bench.engine.search.rounds import Rounds, run_rounds
 

@@ -8,7 +8,8 @@ from rich.console import Console
 
 from rpo_bench.engine.execute import Runner, RunReport, run_plan
 from rpo_bench.engine.output import Output
-from rpo_bench.engine.plan.plan import Plan, PlannedCell
+from rpo_bench.engine.plan.cells import PlannedCell
+from rpo_bench.engine.plan.plan import Plan
 from rpo_bench.engine.search.arms import Records
 from rpo_bench.results.schema import Record
 from rpo_bench.results.store import cell_folder, read_record

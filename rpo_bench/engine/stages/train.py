@@ -80,7 +80,7 @@ def run_config(work: CellWork) -> dict[str, Any]:
 
 def _fit_into(folder: Path, work: CellWork, report: Report) -> FitResult:
     """The training itself: offline or online, as the method is."""
-    method = resolve_method(work.spec.method, work.spec.strength)
+    method = method_of(work)
     settings = training_settings(work.spec.training, work.spec.seed, work.spec.name)
     settings = replace(settings, run_config=run_config(work))
     report(Progress("train", 0, settings.steps))
@@ -124,6 +124,11 @@ def _fit_into(folder: Path, work: CellWork, report: Report) -> FitResult:
     )
 
 
+def method_of(work: CellWork) -> Method:
+    """The method of a cell, at its strength: resolved anew here, as classes of plug-ins can't be sent."""
+    return resolve_method(work.spec.method, work.spec.strength)
+
+
 def offline(method: Method) -> OfflineMethod:
     """The method as one that learns from rows; raises UserError when it is of no kind that is known."""
     if not isinstance(method, OfflineMethod):
@@ -154,7 +159,7 @@ def partner_pass(work: CellWork, report: Report) -> float:
     report(Progress("reference"))
     started_at = time.monotonic()
     base = load_model(work, Path(work.spec.model_path), training=True)
-    method = resolve_method(work.spec.method, work.spec.strength)
+    method = method_of(work)
     layout = checked_layout(
         base.model, TokenLayout.of(base.model, base.tokenizer.pad_token_id, base.tokenizer)
     )

@@ -1,0 +1,162 @@
+"""The cells of a run: methods × strengths × learning rates × budgets × seeds on every base model."""
+
+import itertools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rpo_bench.engine.inputs.base_models import BaseModel
+from rpo_bench.engine.inputs.choices import Choice
+from rpo_bench.engine.inputs.dataset import TrainingData
+from rpo_bench.engine.inputs.rewards import GOLD, training_identity
+from rpo_bench.errors import UserError
+from rpo_bench.files.hashing import hash_json
+from rpo_bench.files.plain_data import shown_name
+from rpo_bench.spec.schema import CellSpec, DataSpec, MethodSpec, RunSpec, TrainingSpec, tuned_key
+from rpo_bench.tasks.task import Task
+from trainers.objective import Method, Need
+
+#: The method that results name for the base model itself, measured as every checkpoint is.
+REFERENCE = MethodSpec(name="reference")
+
+#: Relative cost of a step, beside that of SFT.
+_STEP_COST = {Need.VALUE: 0.5, Need.KL_PARTNER: 0.4}
+
+
+@dataclass(frozen=True)
+class PlannedCell:
+    """A cell with what isn't part of its identity.
+
+    Attributes:
+        spec: the identity.
+        model: the base model.
+        method: what trains it, at its strength; None for the base model itself and for checkpoints whose
+            method isn't known.
+        checkpoint: a finished checkpoint to be measured instead of training one.
+    """
+
+    spec: CellSpec
+    model: BaseModel
+    method: Method | None = None
+    checkpoint: Path | None = None
+
+    @property
+    def strength_name(self) -> str:
+        """What its strength is called; "" where there is no method."""
+        return "" if self.method is None else self.method.strength_name
+
+    @property
+    def needs(self) -> frozenset[Need]:
+        """What its training is built on; nothing where nothing is trained."""
+        return self.method.needs if self.method is not None and self.checkpoint is None else frozenset()
+
+    @property
+    def trained(self) -> bool:
+        """Whether there is something to train."""
+        return self.method is not None and self.checkpoint is None
+
+    @property
+    def step_cost(self) -> float:
+        """How much a training step takes, beside one of SFT; 0 where nothing is trained."""
+        return float(self.trained) + sum(_STEP_COST.get(need, 0.0) for need in self.needs)
+
+
+def new_tokens(spec: RunSpec, task: Task) -> int:
+    """How many tokens a response may have."""
+    return spec.evaluation.decoding.max_new_tokens or task.spec.max_new_tokens
+
+
+def reference_cell(spec: RunSpec, task: Task, task_hash: str, model: BaseModel) -> PlannedCell:
+    """The base model itself, measured as its descendants are; the same for any data and training."""
+    identity = CellSpec(
+        task=task.spec.name,
+        task_hash=task_hash,
+        data=DataSpec(),
+        data_hash="",
+        model=model.name,
+        model_path=str(model.path),
+        model_hash=model.hash,
+        method=REFERENCE,
+        strength=None,
+        seed=0,
+        training=TrainingSpec(),
+        evaluation=spec.evaluation,
+        prompt_format=model.prompt_format,
+        loading=model.loading,
+        generation=spec.generation.of_references,
+    )
+    return PlannedCell(identity, model)
+
+
+def usual_rate(spec: RunSpec, task: Task, choice: Choice, model: str) -> float:
+    """The learning rate where none is swept: the run's, else the tuned one, the task's, the method's own."""
+    rates = {"*": choice.method.default_learning_rate, **task.spec.learning_rates}
+    tuned = {} if spec.tuned is None else spec.tuned.rates
+    usual = rates.get(choice.spec.name, rates["*"])
+    return spec.training.learning_rate or tuned.get(tuned_key(choice.spec.label, model), usual)
+
+
+def check_tuned(
+    spec: RunSpec, task: Task, choices: Sequence[Choice], models: Sequence[BaseModel]
+) -> list[str]:
+    """Checks that tuned learning rates belong to this run; returns warnings of what they don't say.
+
+    Raises:
+        UserError: they are another task's, or another setting says the learning rate as well.
+    """
+    tuned = spec.tuned
+    if tuned is None:
+        return []
+    if spec.training.learning_rate is not None or spec.learning_rates:
+        raise UserError("--tuned says which learning rates: leave out learning_rate and learning_rates.")
+    if tuned.task != task.spec.name:
+        raise UserError(f"The tuned file is of the task '{shown_name(tuned.task)}', not '{task.spec.name}'.")
+    warnings = []
+    if tuned.steps != spec.training.steps:
+        warnings.append(
+            f"The learning rates were tuned with {tuned.steps} steps; this run has {spec.training.steps}."
+        )
+    keys = [tuned_key(choice.spec.label, model.name) for model in models for choice in choices]
+    if missing := [key for key in keys if key not in tuned.rates]:
+        names, known = ", ".join(missing), ", ".join(sorted(tuned.rates))
+        warnings.append(
+            f"The tuned file says nothing of {names}: usual learning rates are used there. It has {known}."
+        )
+    return warnings
+
+
+def planned_cells(
+    spec: RunSpec, task: Task, task_hash: str, data: TrainingData, model: BaseModel, choice: Choice
+) -> Iterator[PlannedCell]:
+    """All cells of one method on one model: its strengths × learning rates × budgets × seeds."""
+    swept = spec.learning_rates or (usual_rate(spec, task, choice, model.name),)
+    online = Need.ROLLOUTS in choice.method.needs
+    reward = spec.training.reward if online else GOLD
+    learnt = training_identity(reward, task, task_hash)
+    world_hash = hash_json([learnt, new_tokens(spec, task)]) if online else None
+    axes = (choice.strengths, swept, dict.fromkeys(spec.budgets), spec.seeds)
+    for strength, learning_rate, budget, seed in itertools.product(*axes):
+        training = {
+            "learning_rate": learning_rate,
+            "steps": spec.training.steps * budget,
+            "reward": reward,
+        }
+        identity = CellSpec(
+            task=task.spec.name,
+            task_hash=task_hash,
+            data=spec.data,
+            data_hash=data.hash,
+            world_hash=world_hash,
+            model=model.name,
+            model_path=str(model.path),
+            model_hash=model.hash,
+            method=choice.spec,
+            strength=strength,
+            seed=seed,
+            training=spec.training.model_copy(update=training),
+            evaluation=spec.evaluation,
+            prompt_format=model.prompt_format,
+            loading=model.loading,
+            generation=spec.generation,
+        )
+        yield PlannedCell(identity, model, choice.method.with_strength(strength))
