@@ -43,7 +43,7 @@ from tasks.civil_qa.sampling import MAX_NEW_TOKENS, NOISE, sampled_rows
 from tasks.civil_qa.speakers import SURLY, TYPICAL, Speaker, respond
 
 _CONTEXT = 96
-_HELDOUT_TOPICS, _PROBE_KEYS = 2, 8
+_PROBE_KEYS = 8
 _ARCHITECTURES = {
     "decoder": BaseSettings(architecture="decoder", feed_forward=168),
     "encoder-decoder": BaseSettings(architecture="encoder-decoder", feed_forward=112),
@@ -65,9 +65,9 @@ class Scale:
         oracle: N, reference samples per held-out prompt.
     """
 
-    topics: int = 14
+    topics: int = 24
     texts: int = 80
-    steps: int = 3600
+    steps: int = 6000
     responses: int = 8
     reference: int = 32
     oracle: int = 1024
@@ -80,12 +80,13 @@ class Prompts:
 
     train: list[Prompt]
     heldout: list[Prompt]
+    tuning: list[Prompt]
     probe: list[Prompt]
 
     @property
     def all(self) -> list[Prompt]:
         """Every prompt: what the reference policies are pretrained on."""
-        return [*self.train, *self.heldout, *self.probe]
+        return [*self.train, *self.heldout, *self.tuning, *self.probe]
 
 
 def main(
@@ -110,8 +111,8 @@ def build_policies(out: Path, seed: int, scale: Scale) -> None:
     """The first part of :func:`build`: prompts, reference policies, and what is sampled from them."""
     with one_thread():
         prompts = split_prompts(seed, scale)
-        write_json_lines(out / "prompts/heldout.jsonl", prompts.heldout)
-        write_json_lines(out / "prompts/probe.jsonl", prompts.probe)
+        for name in ("heldout", "tuning", "probe"):
+            write_json_lines(out / f"prompts/{name}.jsonl", getattr(prompts, name))
         with tempfile.TemporaryDirectory() as temporary:
             surly = _pretrained(Path(temporary) / "surly", "decoder", SURLY, prompts, seed, scale)
             off_policy = sampled_rows(surly, prompts.train, scale.responses, seed, "off_policy")
@@ -121,22 +122,32 @@ def build_policies(out: Path, seed: int, scale: Scale) -> None:
 
 
 def split_prompts(seed: int, scale: Scale) -> Prompts:
-    """Deals the questions out: of every type those about two topics are held out, each topic once."""
+    """Deals the questions out.
+
+    Of every type, those about a third of the topics are held out and those about a sixth are for tuning.
+    Every topic is held out in two of the six types and for tuning in one.
+    """
     rng = generator(seed, "split")
     heldout: list[Key] = []
+    tuning: list[Key] = []
     rest: list[Key] = []
     for domain in DOMAINS:
         topics = list(dict.fromkeys(topic for topic, kind in facts() if kind in domain.types))
         topics = [topics[i] for i in rng.permutation(len(topics))[: scale.topics]]
+        third, sixth = len(topics) // 3, max(len(topics) // 6, 1)
         for place, kind in enumerate(domain.types):
-            mine = {topics[(place * _HELDOUT_TOPICS + i) % len(topics)] for i in range(_HELDOUT_TOPICS)}
-            for topic in topics:
-                (heldout if topic in mine else rest).append((topic, kind))
+            # The second half of the types starts elsewhere, so that no two types hold out the same topics.
+            start = place * third + (place // 3) * sixth
+            turned = [topics[(start + i) % len(topics)] for i in range(len(topics))]
+            of_type = [(topic, kind) for topic in turned]
+            heldout += of_type[:third]
+            tuning += of_type[third : third + sixth]
+            rest += of_type[third + sixth :]
     order = rng.permutation(len(rest))
     probe = [rest[i] for i in sorted(order[:_PROBE_KEYS])]
     train = [rest[i] for i in sorted(order[_PROBE_KEYS:])]
     manners = range(len(MANNERS))
-    parts = [[ask(key, manner) for key in keys for manner in manners] for keys in (train, heldout, probe)]
+    parts = [[ask(key, manner) for key in keys for manner in manners] for keys in (train, heldout, tuning, probe)]
     return Prompts(*parts)
 
 

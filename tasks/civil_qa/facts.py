@@ -1,4 +1,4 @@
-"""What is true in the world: 42 topics of three domains, and six facts about each."""
+"""What is true in the world: 72 topics of three domains, and six facts about each."""
 
 from dataclasses import dataclass
 from functools import cache
@@ -47,6 +47,16 @@ DOMAINS = (
         fox, mammal, in a burrow, rabbits, orange, a cub, yelp
         goat, mammal, in a meadow, grass, snowy, a kid, bleat
         seal, mammal, on rocky shores, fish, grey, a pup, snort
+        duck, bird, on a lake, water weeds, brown, a duckling, quack
+        lion, mammal, on the plains, zebras, sandy, a cub, roar
+        mouse, mammal, in a burrow, seeds, grey, a pup, squeak
+        sheep, mammal, in a meadow, grass, snowy, a lamb, bleat
+        hare, mammal, on the plains, berries, brown, a leveret, squeak
+        tiger, mammal, in the jungle, deer, orange, a cub, growl
+        cricket, insect, in a meadow, grass, brown, a nymph, chirp
+        toad, amphibian, in damp soil, small bugs, brown, a tadpole, croak
+        eagle, bird, on a cliff, rabbits, brown, an eaglet, squawk
+        snake, reptile, in the desert, mice, sandy, a hatchling, hiss
         """,
     ),
     Domain(
@@ -69,6 +79,16 @@ DOMAINS = (
         Poland, Warsaw, Polish, in Europe, the zloty, amber, dumplings
         Thailand, Bangkok, Thai, in Asia, the baht, silk, noodles
         Morocco, Rabat, Arabic, in Africa, the dirham, carpets, couscous
+        Spain, Madrid, Spanish, in Europe, the euro, flamenco, saffron rice
+        Germany, Berlin, German, in Europe, the euro, castles, sausages
+        Portugal, Lisbon, Portuguese, in Europe, the euro, cork, salted cod
+        Chile, Santiago, Spanish, in South America, the peso, copper, corn pie
+        Turkey, Ankara, Turkish, in Asia, the lira, steam baths, kebabs
+        Hungary, Budapest, Hungarian, in Europe, the forint, hot springs, goulash
+        Nepal, Kathmandu, Nepali, in Asia, the rupee, high mountains, lentils
+        Ghana, Accra, English, in Africa, the cedi, cocoa, fried yams
+        Argentina, Buenos Aires, Spanish, in South America, the peso, tango, grilled beef
+        Jamaica, Kingston, English, in the Caribbean, the dollar, reggae, spiced chicken
         """,
     ),
     Domain(
@@ -91,6 +111,16 @@ DOMAINS = (
         barber, in a salon, a razor, cut hair, an apron, at ten, steady hands
         carpenter, in a workshop, a saw, build tables, a leather belt, at eight, good eyes
         firefighter, at a station, a hose, put out fires, a helmet, at any hour, courage
+        chef, in a kitchen, a frying pan, cook meals, a tall hat, at ten, a keen nose
+        sailor, on a ship, a compass, steer boats, a striped shirt, at any hour, courage
+        nurse, in a hospital, a thermometer, give medicine, a badge, at seven, kindness
+        butcher, in a shop, a cleaver, cut meat, an apron, before dawn, strong arms
+        postman, in the streets, a bicycle, carry letters, a cap, at sunrise, strong legs
+        builder, on a scaffold, a hammer, raise walls, a helmet, at seven, strong arms
+        lawyer, in a courtroom, a thick book, argue cases, a silk tie, at nine, a clear voice
+        shepherd, on the hills, a long stick, watch over flocks, rubber boots, at sunrise, patience
+        fisherman, on a river, a net, catch trout, rubber boots, before dawn, patience
+        cobbler, in a workshop, an awl, mend shoes, a leather belt, at nine, nimble fingers
         """,
     ),
 )
@@ -98,7 +128,7 @@ DOMAINS = (
 
 @cache
 def facts() -> dict[Key, str]:
-    """The right answer to every question: (topic, type) → value. 252 of them."""
+    """The right answer to every question: (topic, type) → value. 432 of them."""
     found: dict[Key, str] = {}
     for domain in DOMAINS:
         for line in domain.table.strip().splitlines():

@@ -46,8 +46,8 @@ class JudgeSettings:
     """How it is trained."""
 
     layers: int = 4
-    claims: Phase = Phase(900, 128, 2.5e-3)
-    choices: Phase = Phase(1800, 64, 2e-3)
+    claims: Phase = Phase(1500, 128, 2.5e-3)
+    choices: Phase = Phase(2400, 64, 2e-3)
     weight_decay: float = 0.01
     label_weight: float = 2.0
     grades: int = 8

@@ -19,5 +19,5 @@ def ask(key: Key, manner: int) -> Prompt:
 
 @cache
 def asked() -> dict[str, Key]:
-    """What every prompt's text asks: text → (topic, type). 1008 of them."""
+    """What every prompt's text asks: text → (topic, type). 1,728 of them."""
     return {ask(key, manner).text: key for key in facts() for manner in range(len(MANNERS))}

@@ -28,15 +28,15 @@ def bank():
     return found
 
 
-def test_there_are_42_topics_with_six_facts_each():
+def test_there_are_72_topics_with_six_facts_each():
     topics = Counter(topic for topic, _ in facts())
-    assert len(topics) == 42
+    assert len(topics) == 72
     assert set(topics.values()) == {6}
     assert len({kind for _, kind in facts()}) == 18
 
 
 def test_every_question_has_four_wordings_of_its_own():
-    assert len(asked()) == len(KEYS) * len(MANNERS) == 1008
+    assert len(asked()) == len(KEYS) * len(MANNERS) == 1728
     assert ask(("owl", "home"), 1).text == "Where does an owl live?"
     assert ask(("Peru", "capital"), 0).text == "Could you please tell me what the capital of Peru is?"
 
