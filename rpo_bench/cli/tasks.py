@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from rpo_bench.cli.console import out, print_facts, print_table
+from rpo_bench.data.row import Prompt
 from rpo_bench.spec.schema import GivenTask
 from rpo_bench.tasks.source import VARIABLE, DatasetSource
 from rpo_bench.tasks.task import Task, TaskSpec, known_task, load_task, task_folders
@@ -67,10 +68,15 @@ def _own_data(task: Task) -> dict[str, str]:
     spec = task.spec
     facts = {
         "identity": task.hash[:16],
-        "held-out prompts": f"{len(task.heldout):,} ({spec.heldout})",
-        "probe prompts": f"{len(task.probe):,}" + (f" ({spec.probe})" if spec.probe else ""),
+        "held-out prompts": _counted(task.heldout, spec.heldout, "none"),
+        "tuning prompts": _counted(task.tuning, spec.tuning, "one training prompt in five"),
+        "probe prompts": _counted(task.probe, spec.probe, "none"),
     }
     return facts | {f"training data '{variant}'": file for variant, file in spec.train.items()}
+
+
+def _counted(prompts: list[Prompt], file: str | None, otherwise: str) -> str:
+    return f"{len(prompts):,} ({file})" if file else otherwise
 
 
 def _dataset(source: DatasetSource) -> dict[str, str]:

@@ -41,9 +41,12 @@ class TaskSpec(Settings):
         description="variant, or variant/model where it differs by base model → rows file",
     )
     heldout: str | None = Field(None, description="JSONL of prompts to evaluate on")
+    tuning: str | None = Field(
+        None, description="JSONL of prompts to choose settings by; without it, some training prompts"
+    )
     probe: str | None = Field(None, description="JSONL of prompts whose reward is followed in training")
     source: DatasetSource | None = Field(
-        None, description="a public dataset, instead of train, heldout and probe"
+        None, description="a public dataset, instead of train, heldout, tuning and probe"
     )
     reward: str | None = Field(None, description="FILE.py:FUNCTION")
     reward_files: tuple[str, ...] = Field((), description="further files that the reward is made of")
@@ -67,8 +70,10 @@ class TaskSpec(Settings):
     def _has_data(self) -> Self:
         if self.source is None and not (self.train and self.heldout):
             raise ValueError("a task needs 'train' and 'heldout', or a 'source'")
-        if self.source is not None and (self.train or self.heldout or self.probe):
-            raise ValueError("'source' stands instead of 'train', 'heldout' and 'probe': leave them out")
+        if self.source is not None and (self.train or self.heldout or self.tuning or self.probe):
+            raise ValueError(
+                "'source' stands instead of 'train', 'heldout', 'tuning' and 'probe': leave them out"
+            )
         return self
 
 
@@ -95,6 +100,11 @@ class Task:
         if self.spec.heldout is None:
             return prompts_of(self._parts.heldout)
         return read_prompts(self.folder / self.spec.heldout)
+
+    @cached_property
+    def tuning(self) -> list[Prompt]:
+        """The prompts that settings are chosen by; none where they are to be set aside from the data."""
+        return read_prompts(self.folder / self.spec.tuning) if self.spec.tuning else []
 
     @cached_property
     def probe(self) -> list[Prompt]:

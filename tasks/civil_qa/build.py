@@ -147,8 +147,8 @@ def split_prompts(seed: int, scale: Scale) -> Prompts:
     probe = [rest[i] for i in sorted(order[:_PROBE_KEYS])]
     train = [rest[i] for i in sorted(order[_PROBE_KEYS:])]
     manners = range(len(MANNERS))
-    parts = [[ask(key, manner) for key in keys for manner in manners] for keys in (train, heldout, tuning, probe)]
-    return Prompts(*parts)
+    dealt = (train, heldout, tuning, probe)
+    return Prompts(*([ask(key, manner) for key in keys for manner in manners] for keys in dealt))
 
 
 def _pretrained(

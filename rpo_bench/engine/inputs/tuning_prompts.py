@@ -1,30 +1,30 @@
-"""Prompts that settings are chosen by: set aside from the training prompts, never trained or tested on."""
+"""Prompts that settings are chosen by, never trained or tested on: a task's own, or some training prompts."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
 from rpo_bench.data.conversation import alike
 from rpo_bench.data.convert import prompts_of
-from rpo_bench.data.row import Row
+from rpo_bench.data.row import Prompt
 from rpo_bench.engine.inputs.dataset import TrainingData
 from rpo_bench.engine.inputs.heldout import written
 from rpo_bench.errors import UserError
 from rpo_bench.tasks.task import Task
 
-#: One of so many training prompts is set aside.
+#: One of so many training prompts is set aside, where the task has no tuning prompts.
 SHARE = 5
 
 
 def for_tuning(
     task: Task, data: Mapping[str, TrainingData], work: Path
 ) -> tuple[Task, dict[str, TrainingData]]:
-    """The task with tuning prompts in place of its held-out ones, and rows of all other prompts.
+    """The task with tuning prompts in place of its held-out ones, and the rows of all other prompts.
 
-    Which prompts these are depends on their texts alone: it is the same for all base models, seeds and
-    variants of the data. The task's hash becomes another, so that what is measured here is never mixed with
-    what is measured on the test prompts.
+    The prompts are the task's own tuning prompts. Where it has none, one training prompt in five is set
+    aside, by its text alone: the same for all base models, seeds and variants of the data. The task's hash
+    becomes another, so that what is measured here is never mixed with what is measured on the test prompts.
 
     Args:
         task: as it is.
@@ -32,16 +32,21 @@ def for_tuning(
         work: where the prompts are written for worker processes.
 
     Raises:
-        UserError: there are too few prompts to set any aside.
+        UserError: there are too few prompts to set any aside, or none but tuning prompts to train on.
     """
-    chosen = {prompt.prompt_id: prompt for one in data.values() for prompt in prompts_of(_aside(one))}
-    rest = {name: TrainingData.of(_others(one), one.where) for name, one in data.items()}
-    if not chosen or any(not one.rows for one in rest.values()):
+    own = {alike(prompt.text) for prompt in task.tuning}
+    is_tuning = (lambda text: alike(text) in own) if own else is_aside
+    prompts = task.tuning or _set_aside(data)
+    rest = {name: _without(one, is_tuning) for name, one in data.items()}
+    if not prompts or any(not one.rows for one in rest.values()):
         where = next(iter(data.values())).where
+        if own:
+            raise UserError(
+                f"{where} has only tuning prompts of '{task.spec.name}': give data with other prompts."
+            )
         raise UserError(
             f"{where} has too few prompts to set some aside for tuning: give data with ten prompts or more."
         )
-    prompts = sorted(chosen.values(), key=lambda prompt: prompt.prompt_id)
     return replace(task, heldout_folder=written(task, prompts, work)), rest
 
 
@@ -51,9 +56,16 @@ def is_aside(prompt: str) -> bool:
     return int.from_bytes(digest[:8], "big") % SHARE == 0
 
 
-def _aside(data: TrainingData) -> list[Row]:
-    return [row for row in data.rows if is_aside(row.prompt)]
+def _set_aside(data: Mapping[str, TrainingData]) -> list[Prompt]:
+    chosen = {
+        prompt.prompt_id: prompt
+        for one in data.values()
+        for prompt in prompts_of([row for row in one.rows if is_aside(row.prompt)])
+    }
+    return [chosen[name] for name in sorted(chosen)]
 
 
-def _others(data: TrainingData) -> list[Row]:
-    return [row for row in data.rows if not is_aside(row.prompt)]
+def _without(data: TrainingData, is_tuning: Callable[[str], bool]) -> TrainingData:
+    """The rows of other prompts; the data itself where that is all of them."""
+    rows = [row for row in data.rows if not is_tuning(row.prompt)]
+    return data if len(rows) == len(data.rows) else TrainingData.of(rows, data.where)
