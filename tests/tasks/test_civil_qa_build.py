@@ -1,5 +1,7 @@
 """The world is rebuilt from its seed, byte for byte."""
 
+from collections import Counter
+
 import numpy as np
 import pytest
 
@@ -26,6 +28,7 @@ def test_everything_is_built(world):
     names = {name for name in contents(world) if not name.startswith("models/")}
     assert names == {
         "prompts/heldout.jsonl",
+        "prompts/tuning.jsonl",
         "prompts/probe.jsonl",
         *(f"data/{v}_policy-{m}.jsonl.gz" for v in ("on", "off") for m in ("decoder", "encoder-decoder")),
         "reference/decoder.npz",
@@ -58,11 +61,20 @@ def test_a_barely_trained_policy_gives_usable_rows(world):
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_questions_are_dealt_out_once(seed):
-    """14 topics of 3 domains with 6 types: 252 questions; 36 held out, 8 probes, 208 to train on."""
+    """72 topics with 6 questions each: 144 held out, 72 to tune by, 8 probes, 208 to train on."""
     prompts = split_prompts(seed, Scale())
-    keys = [{(p.metadata["topic"], p.metadata["type"]) for p in part} for part in
-            (prompts.train, prompts.heldout, prompts.probe)]  # fmt: skip
-    assert [len(part) for part in keys] == [208, 36, 8]
-    assert len(set.union(*keys)) == 252
-    assert len({topic for topic, _ in keys[1]}) == 36
-    assert len({p.prompt_id for p in prompts.all}) == 1008
+    parts = (prompts.train, prompts.heldout, prompts.tuning, prompts.probe)
+    keys = [{(p.metadata["topic"], p.metadata["type"]) for p in part} for part in parts]
+    assert [len(part) for part in keys] == [208, 144, 72, 8]
+    assert len(set.union(*keys)) == 432
+    assert len({p.prompt_id for p in prompts.all}) == 1728
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_every_topic_and_every_type_is_measured_alike(seed):
+    """Each topic is held out in two types and tuned by in one; each type by 8 topics and 4."""
+    prompts = split_prompts(seed, Scale())
+    for part, of_topic, of_type in ((prompts.heldout, 2, 8), (prompts.tuning, 1, 4)):
+        keys = {(p.metadata["topic"], p.metadata["type"]) for p in part}
+        assert set(Counter(topic for topic, _ in keys).values()) == {of_topic}
+        assert set(Counter(kind for _, kind in keys).values()) == {of_type}

@@ -59,20 +59,22 @@ def test_both_architectures_are_there(model):
 
 
 def test_prompts():
-    """144 held out (36 questions in four wordings, no topic twice), 32 probes, none of them trained on."""
-    heldout, probe = ([key_of(p.text) for p in prompts] for prompts in (TASK.heldout, TASK.probe))
-    assert (len(heldout), len(set(heldout))) == (144, 36)
-    assert len({topic for topic, _ in heldout}) == 36
-    assert len({kind for _, kind in heldout}) == 18
-    assert (len(probe), len(set(probe))) == (32, 8)
-    assert not set(heldout) & set(probe)
+    """576 held out and 288 to tune by, every question in four wordings; 32 probes."""
+    parts = [[key_of(p.text) for p in prompts] for prompts in (TASK.heldout, TASK.tuning, TASK.probe)]
+    assert [(len(part), len(set(part))) for part in parts] == [(576, 144), (288, 72), (32, 8)]
+    heldout, tuning, probe = map(set, parts)
+    assert not heldout & tuning
+    assert not probe & (heldout | tuning)
+    for part in (heldout, tuning):
+        assert len({topic for topic, _ in part}) == 72
+        assert len({kind for _, kind in part}) == 18
 
 
 def test_no_question_that_is_measured_is_trained_on(variant):
     _, rows = variant
     trained = {key_of(row.prompt) for row in rows}
     assert len({row.prompt for row in rows}) == 832
-    assert not trained & {key_of(p.text) for p in (*TASK.heldout, *TASK.probe)}
+    assert not trained & {key_of(p.text) for p in (*TASK.heldout, *TASK.tuning, *TASK.probe)}
 
 
 def test_eight_responses_each_with_their_log_probability_and_noisy_rewards(variant):
@@ -118,9 +120,9 @@ def test_off_policy_responses_are_worse_and_the_same_for_both_models():
 
 
 def test_reference_policies_behave_as_documented(model):
-    """A third rude, about as many wrong, and rewards that differ widely on each prompt (1152 samples)."""
+    """A third rude, about as many wrong, and rewards that differ widely on each prompt (1,152 samples)."""
     _, policy = model
-    drawn = policy.generate(TASK.heldout, 8, Decoding(max_new_tokens=MAX_NEW_TOKENS), seed=5, batch_size=256)
+    drawn = policy.generate(TASK.heldout, 2, Decoding(max_new_tokens=MAX_NEW_TOKENS), seed=5, batch_size=256)
     found = behaviour(TASK.heldout, drawn)
     assert 0.27 < found["toxic (classifier ≥ 0.5)"] < 0.38
     assert 0.30 < found["right"] < 0.55
@@ -136,7 +138,7 @@ def test_the_oracle_rises_far_above_the_reference(name):
     """From 1024 samples a prompt; it still rises at 2 nats, where more than 10 of them carry the weight."""
     stored = np.load(TASK.folder / TASK.spec.reference_samples[name])
     rewards = stored["rewards"].astype(float)
-    assert rewards.shape == (144, 1024)
+    assert rewards.shape == (576, 1024)
     assert stored["prompt_ids"].tolist() == [prompt.prompt_id for prompt in TASK.heldout]
     curve = oracle_curve(rewards, np.array([np.inf, 0.5, 0.2]))
     assert curve.reward[0] == pytest.approx(rewards.mean())
@@ -148,10 +150,10 @@ def test_the_oracle_rises_far_above_the_reference(name):
 
 
 def test_the_oracles_samples_are_of_the_shipped_model(model):
-    """Mean rewards of 8 fresh samples a prompt agree with the stored ones within four standard errors."""
+    """Mean rewards of 2 fresh samples a prompt agree with the stored ones within four standard errors."""
     name, policy = model
     stored = np.load(TASK.folder / TASK.spec.reference_samples[name])["rewards"]
-    drawn = policy.generate(TASK.heldout, 8, Decoding(max_new_tokens=MAX_NEW_TOKENS), seed=6, batch_size=256)
+    drawn = policy.generate(TASK.heldout, 2, Decoding(max_new_tokens=MAX_NEW_TOKENS), seed=6, batch_size=256)
     by_id = {prompt.prompt_id: prompt for prompt in TASK.heldout}
     fresh = np.array(gold_reward([by_id[s.prompt_id] for s in drawn], [s.text for s in drawn]))
     assert fresh.mean() == pytest.approx(stored.mean(), abs=4 * fresh.std() / len(fresh) ** 0.5)
