@@ -6,7 +6,6 @@ from typing import Any
 
 from rpo_bench.errors import UserError
 from rpo_bench.files.reading import read_text
-from rpo_bench.models.safetensors_file import check_whole
 
 ADAPTER_CONFIG = "adapter_config.json"
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
@@ -22,6 +21,9 @@ _TOKENIZER = (
     "vocab.json",
     "vocab.txt",
 )
+# Of a safetensors file, as its format has them: bytes of the number before the header, and of the header.
+_LENGTH_BYTES, _LONGEST_HEADER = 8, 100_000_000
+_POINTER = b"version https://git-lfs"
 
 
 def is_adapter(folder: Path) -> bool:
@@ -78,6 +80,32 @@ def check_adapter_folder(folder: Path, allow_pickle: bool) -> str:
     return str(base)
 
 
+def check_whole(file: Path) -> None:
+    """Checks that a safetensors file is as long as its own header says, without reading its weights.
+
+    Raises:
+        UserError: It is cut short, a pointer of Git LFS, or something else.
+    """
+    size = file.stat().st_size
+    with file.open("rb") as stream:
+        first = stream.read(_LENGTH_BYTES)
+        if (first + stream.read(len(_POINTER) - _LENGTH_BYTES)) == _POINTER:
+            raise UserError(f"{file} is a pointer of Git LFS, not the weights: fetch them by 'git lfs pull'.")
+        length = int.from_bytes(first, "little")
+        stream.seek(_LENGTH_BYTES)
+        header = stream.read(length) if length <= min(size, _LONGEST_HEADER) else b""
+    try:
+        tensors = json.loads(header)
+        ends = [_offset(one["data_offsets"][1]) for name, one in tensors.items() if name != "__metadata__"]
+    except (ValueError, AttributeError, KeyError, TypeError, IndexError, RecursionError) as error:
+        raise UserError(f"{file} can't be read as safetensors: it is damaged or cut short.") from error
+    expected = _LENGTH_BYTES + length + max(ends, default=0)
+    if size != expected:
+        raise UserError(
+            f"{file} can't be read: it has {size:,} bytes where its header says {expected:,}: fetch it again."
+        )
+
+
 def read_json(file: Path) -> dict[str, Any]:
     """A JSON object out of a file; raises UserError when it isn't one."""
     try:
@@ -118,6 +146,12 @@ def _check_shards(folder: Path, index: str) -> None:
 def _check_files(folder: Path) -> None:
     for file in sorted(folder.glob("*.safetensors")):
         check_whole(file)
+
+
+def _offset(value: object) -> int:
+    if type(value) is not int or value < 0:
+        raise ValueError("an offset is no whole number")
+    return value
 
 
 def _present(folder: Path, names: tuple[str, ...]) -> list[str]:

@@ -9,9 +9,8 @@ import torch
 
 from rpo_bench.errors import UserError
 from rpo_bench.models.adapters import adapter_base
-from rpo_bench.models.architecture import check_architecture
+from rpo_bench.models.architecture import check_architecture, refuse_dtype
 from rpo_bench.models.folder import check_model_folder, has_tokenizer, is_adapter
-from rpo_bench.models.half_precision import refuse_dtype
 from trainers.adapters import changes_base, trial_logps
 from trainers.device import process_device
 from trainers.logps import TokenLayout

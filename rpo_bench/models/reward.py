@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from rpo_bench.data.row import Prompt
 from rpo_bench.errors import UserError, first_line
 from rpo_bench.files.hashing import hash_folder
-from rpo_bench.models.fetching import shown_name
 from rpo_bench.models.folder import check_model_folder, is_adapter, read_json
+from rpo_bench.models.hub import shown_name
 from rpo_bench.models.loading import load_tokenizer
 from rpo_bench.models.plain_text import encode
 from rpo_bench.models.positions import token_limit

@@ -13,8 +13,8 @@ from rpo_bench.files.hashing import hash_folder
 from rpo_bench.metrics.protocol import Score, Unscored
 from rpo_bench.metrics.toxicity.choose import Toxicity
 from rpo_bench.models.activation import NEGATED, Activation, activation_of, asked_activation
-from rpo_bench.models.fetching import model_folder
 from rpo_bench.models.folder import check_model_folder
+from rpo_bench.models.hub import model_folder
 from rpo_bench.models.loading import load_tokenizer
 from rpo_bench.models.plain_text import as_text
 from rpo_bench.models.positions import token_limit
