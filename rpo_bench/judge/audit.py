@@ -10,11 +10,10 @@ from rpo_bench.data.row import Prompt
 from rpo_bench.errors import UserError
 from rpo_bench.judge.card import JudgeCard, SanityRow, Truth, Usage, make_card
 from rpo_bench.judge.default_pairs import better
-from rpo_bench.judge.games import Game
 from rpo_bench.judge.naming import judge_name
 from rpo_bench.judge.pairing import REFERENCE, method_of
 from rpo_bench.judge.protocol import Judge, Pair, StoredReply, parameters_sent
-from rpo_bench.judge.questions import Outcome, questions_of
+from rpo_bench.judge.questions import Game, Outcome, questions_of
 from rpo_bench.judge.running import Budget, Plan
 from rpo_bench.results.samples import StoredSample
 from rpo_bench.results.store import SAMPLES_FILE, SCORES_FILE, StoredRecord, read_samples, read_scores

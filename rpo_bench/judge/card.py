@@ -11,11 +11,11 @@ from pydantic import Field, ValidationError
 
 from rpo_bench.errors import UserError
 from rpo_bench.files.atomic import atomic_file
-from rpo_bench.files.reading import read_json
+from rpo_bench.files.reading import read_bytes, read_json
 from rpo_bench.files.validation import first_problem
 from rpo_bench.judge.cautions import warnings_of
-from rpo_bench.judge.games import Game
-from rpo_bench.judge.questions import Outcome, Question, first_won, questions_of
+from rpo_bench.judge.questions import Game, Outcome, Question, first_won, questions_of
+from rpo_bench.judge.storage import FOLDER, IDENTITY_FILE, judge_folders, read_identity
 from rpo_bench.spec.schema import Frozen
 from rpo_bench.stats.bootstrap import mean_over_prompts
 from rpo_bench.stats.interval import Interval, empty
@@ -135,6 +135,24 @@ def read_card(folder: Path) -> JudgeCard | None:
         return JudgeCard.model_validate_json(json.dumps(read_json(file)))
     except ValidationError as error:
         raise UserError(f"{file} is no judge card: {first_problem(error)}.") from error
+
+
+def publish_cards(output: Path, into: Path) -> int:
+    """Copies an output's judges and their cards to ``<into>/judgements``; returns how many there were.
+
+    Their replies, which are many, stay with the run.
+
+    Raises:
+        UserError: One of them is damaged.
+    """
+    found = [folder for folder in judge_folders(output) if read_card(folder) is not None]
+    for folder in found:
+        read_identity(folder)
+        target = into / FOLDER / folder.name
+        target.mkdir(parents=True, exist_ok=True)
+        for name in (IDENTITY_FILE, CARD_FILE):
+            (target / name).write_bytes(read_bytes(folder / name))
+    return len(found)
 
 
 def _first(game: Game) -> float | None:

@@ -1,4 +1,4 @@
-"""Which checkpoints can write text, causal and encoder-decoder language models, and in which number format."""
+"""Which checkpoints can write text (causal and encoder-decoder language models), in which number format."""
 
 from collections.abc import Sequence
 from typing import Any
