@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from rpo_bench.errors import UserError
+from rpo_bench.errors import UserError, first_line
 from rpo_bench.models.adapters import adapter_base
 from rpo_bench.models.architecture import check_architecture, refuse_dtype
 from rpo_bench.models.folder import check_model_folder, has_tokenizer, is_adapter
@@ -17,7 +17,6 @@ from trainers.logps import TokenLayout
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 _HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")
-_LINE = 200  # characters of somebody else's message
 
 
 @dataclass(frozen=True)
@@ -54,7 +53,9 @@ class LoadOptions:
             device = torch.device(self.device) if self.device else process_device()
             torch.empty(0, device=device)
         except (RuntimeError, AssertionError) as error:
-            raise UserError(f"--device {self.device}: torch can't use it here ({_line(error)}).") from error
+            raise UserError(
+                f"--device {self.device}: torch can't use it here ({first_line(error)})."
+            ) from error
         return device
 
 
@@ -136,7 +137,7 @@ def check_attention(path: str, implementation: str, trust_remote_code: bool = Fa
             auto.from_config(config, attn_implementation=implementation, trust_remote_code=trust_remote_code)
     except Exception as error:
         raise UserError(
-            f"--attn-implementation {implementation}: {path} can't be loaded so: {_line(error)}"
+            f"--attn-implementation {implementation}: {path} can't be loaded so: {first_line(error)}."
         ) from error
 
 
@@ -164,7 +165,7 @@ def _load_model(path: str, options: LoadOptions) -> Any:
         raise
     except Exception as error:
         if options.device_map is not None and "device_map" in str(error):
-            raise UserError(f"--device-map {options.device_map}: {path}: {_line(error)}") from error
+            raise UserError(f"--device-map {options.device_map}: {path}: {first_line(error)}.") from error
         raise UserError(_explained(path, "model", error)) from error
     if info["missing_keys"]:
         names = sorted(info["missing_keys"])
@@ -183,7 +184,9 @@ def _load_adapter(folder: Path, options: LoadOptions) -> Loaded:
     try:
         model = PeftModel.from_pretrained(base.model, str(folder))
     except Exception as error:
-        raise UserError(f"The adapter in {folder} can't be put on {base_path}: {_line(error)}") from error
+        raise UserError(
+            f"The adapter in {folder} can't be put on {base_path}: {first_line(error)}."
+        ) from error
     if model.active_peft_config.is_prompt_learning:
         raise UserError(f"The adapter in {folder} adds prompt tokens; only LoRA and its kin can be measured.")
     own = has_tokenizer(folder)
@@ -196,18 +199,7 @@ def _load_adapter(folder: Path, options: LoadOptions) -> Loaded:
 def _explained(path: str, what: str, error: Exception) -> str:
     if "trust_remote_code" in str(error):
         return f"{path} brings code of its own: read it, then give --trust-remote-code to run it."
+    said = first_line(error)
     if not Path(path).exists():
-        return (
-            f"There is no folder {path}, and no {what} of that name could be had from the hub: {_line(error)}"
-        )
-    return f"The {what} in {path} can't be read: {type(error).__name__}: {_line(error)}"
-
-
-def _line(error: Exception) -> str:
-    """The first sentence's worth of an error message, ended by a full stop."""
-    lines = str(error).strip().splitlines() or [type(error).__name__]
-    line = lines[0].strip()
-    if len(line) > _LINE:  # its first sentence, or else whole words
-        sentence = re.match(r".{20,}?[.!?](?= [A-Z])", line)
-        line = sentence[0] if sentence else line[:_LINE].rpartition(" ")[0] + " …"
-    return line.rstrip(" .:") + "."
+        return f"There is no folder {path}, and no {what} of that name could be had from the hub: {said}."
+    return f"The {what} in {path} can't be read: {type(error).__name__}: {said}."

@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import Any
 
 from rpo_bench.data.conversation import Conversation
-from rpo_bench.errors import UserError
+from rpo_bench.errors import UserError, first_line
 from rpo_bench.models.plain_text import decode, encode, hidden, plain_batch, written_ids
 from rpo_bench.spec.schema import PromptFormat
 
@@ -200,7 +200,7 @@ def _written_turns(tokenizer: Any, prompt: Conversation, prompt_format: PromptFo
     try:
         written = chat_text(tokenizer, prompt_format, prompt)
     except Exception as error:  # whatever a template raises
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200].rstrip(".")
+        reason = first_line(error)
         raise UserError(
             f"The chat template can't write the conversation that begins {start}: {reason}."
         ) from error

@@ -136,7 +136,7 @@ def _built(arch: dict[str, Any], state: dict[str, Any], what: str) -> tuple[Any,
         with quiet():
             model, tokenizer = get_model_and_tokenizer(**arch, state_dict=state)
     except Exception as error:
-        first = (str(error).strip().splitlines() or [type(error).__name__])[0][:200].rstrip(".")
+        first = first_line(error)
         if not Path(source).is_dir():
             raise UserError(
                 f"{what}: the checkpoint takes configuration and tokenizer from '{source}', which is no "
