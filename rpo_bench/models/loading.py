@@ -11,6 +11,7 @@ from rpo_bench.errors import UserError, first_line
 from rpo_bench.models.adapters import adapter_base
 from rpo_bench.models.architecture import check_architecture, refuse_dtype
 from rpo_bench.models.folder import check_model_folder, has_tokenizer, is_adapter
+from rpo_bench.models.quiet import quiet
 from trainers.adapters import changes_base, trial_logps
 from trainers.device import process_device
 from trainers.logps import TokenLayout
@@ -103,6 +104,39 @@ def load_tokenizer(path: str, trust_remote_code: bool = False) -> Any:
         raise UserError(_explained(path, "tokenizer", error)) from error
     tokenizer.clean_up_tokenization_spaces = False  # what was sampled is scored, not a tidied copy
     return tokenizer
+
+
+def load_classifier(
+    folder: Path, what: str, *, allow_pickle: bool = False, trust_remote_code: bool = False
+) -> tuple[Any, Any]:
+    """A folder's sequence classifier, in float32 and evaluation mode on its device, and its tokenizer.
+
+    Args:
+        folder: That ``save_pretrained`` wrote.
+        what: The flag that named it, for messages.
+        allow_pickle: Whether pickled weights may be loaded.
+        trust_remote_code: Whether code in the folder may run.
+
+    Raises:
+        UserError: It can't be read as one, or its weights aren't whole.
+    """
+    from transformers import AutoModelForSequenceClassification
+
+    try:
+        with quiet():
+            model, info = AutoModelForSequenceClassification.from_pretrained(
+                folder,
+                dtype=torch.float32,
+                trust_remote_code=trust_remote_code,
+                use_safetensors=None if allow_pickle else True,
+                output_loading_info=True,
+            )
+    except Exception as error:
+        raise UserError(f"{what}: it can't be read as a sequence classifier: {first_line(error)}.") from error
+    if info["missing_keys"]:
+        absent = sorted(info["missing_keys"])[0]
+        raise UserError(f"{what}: the weights lack {absent}: it isn't a whole classifier.")
+    return model.to(process_device()).eval(), load_tokenizer(str(folder), trust_remote_code)
 
 
 def check_fit(model: Any, tokenizer: Any, path: str) -> None:
