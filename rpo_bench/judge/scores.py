@@ -28,7 +28,7 @@ NAMES = (
 
 
 @dataclass(frozen=True)
-class Comparison:
+class JudgedComparison:
     """A checkpoint against one baseline."""
 
     model: StoredRecord
@@ -38,7 +38,7 @@ class Comparison:
 
 def comparisons(
     records: Sequence[StoredRecord], questions: Sequence[Question], resamples: int = RESAMPLES
-) -> list[Comparison]:
+) -> list[JudgedComparison]:
     """Win rates of all that was compared; what no record is left of, or has no verdict, is left out.
 
     Args:
@@ -48,7 +48,7 @@ def comparisons(
     """
     known = {label_of(one): one for one in records}
     return [
-        Comparison(known[model], known[baseline], win_rates(judgements_of(own), resamples=resamples))
+        JudgedComparison(known[model], known[baseline], win_rates(judgements_of(own), resamples=resamples))
         for (model, baseline), own in by_comparison(questions).items()
         if model in known and baseline in known and any(one.score is not None for one in own)
     ]
@@ -96,17 +96,17 @@ def _anchor(group: Sequence[StoredRecord]) -> str | None:
     return next((label_of(one) for one in group if method_of(one) == REFERENCE), None)
 
 
-def _strength(one: Comparison) -> float:
+def _strength(one: JudgedComparison) -> float:
     return one.baseline.record.spec.strength or 0.0
 
 
-def _name(one: Comparison) -> str | None:
+def _name(one: JudgedComparison) -> str | None:
     if method_of(one.baseline) == REFERENCE:
         return WIN_RATE
     return WIN_RATE_SFT if method_of(one.baseline) == SFT else None
 
 
-def _values(name: str, one: Comparison, backend: str) -> dict[str, MetricValue]:
+def _values(name: str, one: JudgedComparison, backend: str) -> dict[str, MetricValue]:
     rates = one.rates
     scored = rates.questions - rates.unscored
     against = one.baseline.record.spec

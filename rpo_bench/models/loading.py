@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from rpo_bench.errors import UserError, first_line
-from rpo_bench.models.adapters import adapter_base
+from rpo_bench.models.adapter_checks import adapter_base
 from rpo_bench.models.architecture import check_architecture, refuse_dtype
 from rpo_bench.models.folder import check_model_folder, has_tokenizer, is_adapter
 from rpo_bench.models.quiet import quiet
@@ -21,7 +21,7 @@ _HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")
 
 
 @dataclass(frozen=True)
-class Loaded:
+class LoadedModel:
     """A model in evaluation mode on its device, with its tokenizer."""
 
     model: Any
@@ -60,7 +60,7 @@ class LoadOptions:
         return device
 
 
-def load_checkpoint(path: str | Path, options: LoadOptions) -> Loaded:
+def load_checkpoint(path: str | Path, options: LoadOptions) -> LoadedModel:
     """Loads a model folder, an adapter folder with its base model, or a hub model.
 
     Raises:
@@ -76,7 +76,7 @@ def load_checkpoint(path: str | Path, options: LoadOptions) -> Loaded:
     model = _load_model(str(path), options)
     tokenizer = load_tokenizer(str(path), options.trust_remote_code)
     check_fit(model, tokenizer, str(path))
-    return Loaded(model, tokenizer)
+    return LoadedModel(model, tokenizer)
 
 
 def load_config(path: str, trust_remote_code: bool = False) -> Any:
@@ -209,7 +209,7 @@ def _load_model(path: str, options: LoadOptions) -> Any:
     return (model if options.device_map else model.to(device)).eval()
 
 
-def _load_adapter(folder: Path, options: LoadOptions) -> Loaded:
+def _load_adapter(folder: Path, options: LoadOptions) -> LoadedModel:
     from peft import PeftModel
 
     base_path = adapter_base(folder, options.allow_pickle)
@@ -227,7 +227,7 @@ def _load_adapter(folder: Path, options: LoadOptions) -> Loaded:
     tokenizer = load_tokenizer(str(folder), options.trust_remote_code) if own else base.tokenizer
     check_fit(model.get_base_model(), tokenizer, str(folder))
     # Where the adapter changed the base itself, the reference has to be loaded anew.
-    return Loaded(model.eval(), tokenizer, None if changes_base(model, before) else base_path)
+    return LoadedModel(model.eval(), tokenizer, None if changes_base(model, before) else base_path)
 
 
 def _explained(path: str, what: str, error: Exception) -> str:

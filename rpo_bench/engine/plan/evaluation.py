@@ -215,7 +215,7 @@ def _tokenizer_folder(checkpoint: Path, model: BaseModel, around: PlanContext) -
     """Where the checkpoint's tokenizer is: of an adapter often beside its base model, which must suit it."""
     if not is_adapter(checkpoint):
         return checkpoint
-    from rpo_bench.models.adapters import adapter_base, check_adapter_fits
+    from rpo_bench.models.adapter_checks import adapter_base, check_adapter_fits
 
     base = adapter_base(checkpoint, around.trust.allow_pickle)
     folder = model.path

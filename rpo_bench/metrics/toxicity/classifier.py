@@ -31,7 +31,7 @@ _TOXIC = re.compile(r"tox|offens|hate|abus|insult|profan", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
-class Loaded:
+class ClassifierParts:
     """A classifier with its tokenizer.
 
     Attributes:
@@ -55,7 +55,7 @@ class Classifier(Toxicity):
         backend: Name and content hash, for results.
     """
 
-    def __init__(self, loaded: Loaded, backend: str) -> None:
+    def __init__(self, loaded: ClassifierParts, backend: str) -> None:
         self.backend = backend
         self._loaded = loaded
         self._limit = _length_limit(loaded.model.config, loaded.tokenizer)
@@ -84,7 +84,7 @@ class Classifier(Toxicity):
         model, tokenizer = load_classifier(source.folder, what, allow_pickle=allow_pickle)
         index = toxic_label(model.config.id2label, label or None, given)
         activation = activation_of(model.config, asked, what if not label else f"{what}#{label}")
-        loaded = Loaded(model, tokenizer, index, activation)
+        loaded = ClassifierParts(model, tokenizer, index, activation)
         content = hash_folder(source.folder)[:8]
         return cls(loaded, f"{source.name}#{model.config.id2label[index]} ({content}, {activation})")
 
@@ -159,7 +159,7 @@ class Classifier(Toxicity):
             )  # fmt: skip
 
 
-def can_be_padded(loaded: Loaded) -> bool:
+def can_be_padded(loaded: ClassifierParts) -> bool:
     """Whether tokenizer and model know a padding token: without one, texts of other lengths go apart."""
     known = loaded.model.config.get_text_config().pad_token_id
     return loaded.tokenizer.pad_token_id is not None and known is not None
