@@ -9,7 +9,8 @@ from rpo_bench.judge.win_rates import Judgement, Judgements
 
 Outcome = Literal["model", "tie", "baseline"]
 
-_POINTS = {"model": 1.0, "tie": 0.5, "baseline": 0.0}
+#: What an outcome is worth to the model.
+POINTS = {"model": 1.0, "tie": 0.5, "baseline": 0.0}
 
 
 @dataclass(frozen=True)
@@ -133,7 +134,7 @@ def _question(by_order: dict[bool, Game]) -> Question:
         name=one.question,
         model=one.model,
         baseline=one.baseline,
-        score=sum(_POINTS[verdict] for verdict in verdicts) / 2 if whole else None,
+        score=sum(POINTS[verdict] for verdict in verdicts) / 2 if whole else None,
         probability=sum(chances) / 2 if whole and len(chances) == 2 else None,
         flipped=places[0] == places[1] if decided else None,
         model_length=one.model_length,

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rpo_bench.judge.pairing import REFERENCE, evaluation_key, label_of, method_of
+from rpo_bench.judge.pairing import REFERENCE, label_of, measured_alike, method_of
 from rpo_bench.judge.questions import Question, by_comparison, judgements_of
 from rpo_bench.judge.rating import rate
-from rpo_bench.judge.win_rates import WinRates, win_rates
+from rpo_bench.judge.win_rates import WinRates, rescaled, win_rates
 from rpo_bench.results.schema import MetricValue
 from rpo_bench.results.store import StoredRecord
 from rpo_bench.stats.interval import Interval
@@ -73,10 +73,7 @@ def metrics_of(
         name = _name(one)
         if name is not None:
             found.setdefault(one.model.record.cell, {}).update(_values(name, one, backend))
-    groups: dict[str, list[StoredRecord]] = {}
-    for stored in records:
-        groups.setdefault(evaluation_key(stored), []).append(stored)
-    for group in groups.values():
+    for group in measured_alike(records):
         for label, interval in rate([label_of(one) for one in group], _anchor(group), questions).items():
             cell = next(one.record.cell for one in group if label_of(one) == label)
             unit = "logits above the reference policy, by Bradley–Terry"
@@ -117,7 +114,7 @@ def _values(name: str, one: JudgedComparison, backend: str) -> dict[str, MetricV
 
     def value(interval: Interval, unit: str) -> MetricValue:
         return MetricValue(
-            interval=_share(interval),
+            interval=rescaled(interval, lambda percent: percent / 100),
             unit=unit,
             higher_is_better=True,
             backend=backend,
@@ -131,13 +128,3 @@ def _values(name: str, one: JudgedComparison, backend: str) -> dict[str, MetricV
             rates.length_controlled_interval, f"share of questions won against {whom}, at equal length"
         ),
     }
-
-
-def _share(interval: Interval) -> Interval:
-    """From percent to a share."""
-
-    def scaled(value: float | None) -> float | None:
-        return None if value is None else float(f"{value / 100:.9g}")
-
-    ends = {name: scaled(getattr(interval, name)) for name in ("point", "low", "high")}
-    return interval.model_copy(update=ends)
