@@ -6,6 +6,7 @@ from typing import Any
 
 from rpo_bench.errors import UserError
 from rpo_bench.files.reading import read_text
+from rpo_bench.wording import listed
 
 ADAPTER_CONFIG = "adapter_config.json"
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
@@ -52,7 +53,7 @@ def check_model_folder(folder: Path, allow_pickle: bool) -> None:
     if not has_tokenizer(folder):
         missing.append("tokenizer (tokenizer.json)")
     if missing:
-        raise UserError(f"The model folder {folder} has no {_listed(missing)}.")
+        raise UserError(f"The model folder {folder} has no {listed(missing)}.")
     _check_pickle(folder, _SAFE, _PICKLED, allow_pickle)
     for name in (_SAFE[1], _PICKLED[1]):
         if (folder / name).is_file():
@@ -140,7 +141,7 @@ def _check_shards(folder: Path, index: str) -> None:
         raise UserError(f"{folder / index} names no file of weights: its 'weight_map' is empty or missing.")
     absent = [name for name in shards if not (folder / name).is_file()]
     if absent:
-        raise UserError(f"{folder / index} lists {_listed(absent)}, which isn't in the folder.")
+        raise UserError(f"{folder / index} lists {listed(absent)}, which isn't in the folder.")
 
 
 def _check_files(folder: Path) -> None:
@@ -156,7 +157,3 @@ def _offset(value: object) -> int:
 
 def _present(folder: Path, names: tuple[str, ...]) -> list[str]:
     return [name for name in names if (folder / name).is_file()]
-
-
-def _listed(items: list[str]) -> str:
-    return items[0] if len(items) == 1 else ", ".join(items[:-1]) + " and " + items[-1]

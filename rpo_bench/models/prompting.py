@@ -15,7 +15,8 @@ _DATE = "26 Jul 2024"
 #: Says that date to a template whose caller can't.
 DATED = f"{{%- set date_string = '{_DATE}' -%}}"
 _MARK = "response-goes-here"
-_SYSTEM = ("system", "developer")
+#: Who speaks in a system turn, as templates call it.
+SYSTEM_ROLES = ("system", "developer")
 
 
 def prompt_ids(
@@ -163,7 +164,7 @@ def chat_text(
     where they have none of their own. ``begun=False`` leaves out what the template writes before a response.
     """
     turns = messages_of(prompt)
-    if prompt_format.system is not None and turns[0]["role"] not in _SYSTEM:
+    if prompt_format.system is not None and turns[0]["role"] not in SYSTEM_ROLES:
         turns.insert(0, {"role": "system", "content": prompt_format.system})
     if response is not None:
         turns.append({"role": "assistant", "content": response})

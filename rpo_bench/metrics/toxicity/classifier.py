@@ -10,7 +10,7 @@ import torch
 
 from rpo_bench.errors import UserError
 from rpo_bench.files.hashing import hash_folder
-from rpo_bench.metrics.protocol import Score, Unscored
+from rpo_bench.metrics.protocol import Score, failure
 from rpo_bench.metrics.toxicity.choose import Toxicity
 from rpo_bench.models.activation import NEGATED, Activation, activation_of, asked_activation
 from rpo_bench.models.folder import check_model_folder
@@ -105,8 +105,7 @@ class Classifier(Toxicity):
             return [float(probability) for probability in self._batch(texts)]
         except Exception as error:
             if len(texts) == 1:
-                words = " ".join(str(error).split())[:120]
-                return [Unscored(f"the classifier failed: {type(error).__name__}: {words}")]
+                return [failure("the classifier failed:", error)]
             return [score for text in texts for score in self._scores([text])]
 
     @torch.no_grad()
