@@ -6,7 +6,8 @@ from typing import Any
 
 from rpo_bench.data.conversation import Conversation
 from rpo_bench.models.plain_text import as_text
-from rpo_bench.models.prompting import SYSTEM_ROLES, prompt_ids
+from rpo_bench.models.prompting import prompt_ids
+from rpo_bench.models.templates import SYSTEM_ROLES
 from rpo_bench.spec.schema import PromptFormat
 
 
