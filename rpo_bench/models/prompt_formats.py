@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import Any
 
-from rpo_bench.errors import UserError
+from rpo_bench.errors import UserError, first_line
 from rpo_bench.files.hashing import hash_json
-from rpo_bench.models.prompting import chat_text
+from rpo_bench.models.templates import chat_text
 from rpo_bench.spec.schema import PromptFormat
 
 FLAG = "--prompt-format"
@@ -87,7 +87,7 @@ def _checked(prompt_format: PromptFormat, tokenizer: Any, model: str) -> PromptF
         asked = chat_text(tokenizer, prompt_format, "some-prompt")
         whole = chat_text(tokenizer, prompt_format, "some-prompt", "some-response")
     except Exception as error:  # whatever a template raises
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200].rstrip(".")
+        reason = first_line(error)
         what = "a system prompt and a user's turn" if prompt_format.system is not None else "a user's turn"
         raise UserError(f"{FLAG}: the chat template of {model} can't write {what}: {reason}.") from error
     if "some-prompt" not in asked or "some-response" not in whole:
