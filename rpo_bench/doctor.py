@@ -14,8 +14,8 @@ from importlib.metadata import PackageNotFoundError, metadata, requires, version
 from pathlib import Path
 from typing import Any
 
-from rpo_bench.errors import UserError
-from rpo_bench.remote.urls import Address, without_secrets
+from rpo_bench.errors import UserError, first_line
+from rpo_bench.remote.urls import Address, error_line
 
 DISTRIBUTION = "rpo-bench"
 EMBEDDED_TASK = "civil_qa"
@@ -125,7 +125,7 @@ def check_torch() -> Iterator[Check]:
     try:
         import torch
     except (ImportError, OSError) as error:
-        yield Check("torch", Status.MISSING, f"can't be imported: {_line(error)}")
+        yield Check("torch", Status.MISSING, f"can't be imported: {first_line(error)}")
         return
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     yield Check("processor", Status.OK, f"{cores} cores, {torch.get_num_threads()} torch threads")
@@ -183,7 +183,9 @@ def check_toxicity() -> Iterator[Check]:
         yield Check(name, Status.NOTE, f"alt-profanity-check is absent: unscored without it ({remedy})")
         return
     except Exception as error:  # a scikit-learn that can't read its weights, most often
-        yield Check(name, Status.NOTE, f"alt-profanity-check fails, toxicity is unscored: {_line(error)}")
+        yield Check(
+            name, Status.NOTE, f"alt-profanity-check fails, toxicity is unscored: {first_line(error)}"
+        )
         return
     yield Check(
         name, Status.OK, f"alt-profanity-check {version('alt-profanity-check')}, an insult: {score:.2f}"
@@ -233,7 +235,7 @@ def check_hub() -> Iterator[Check]:
     except urllib.error.HTTPError as error:
         yield Check("hugging face", Status.OK, f"{address} answers ({error.code}){said}")
     except (OSError, ValueError) as error:  # no network, no such host, a wrong address
-        why = without_secrets(_line(getattr(error, "reason", error) if isinstance(error, OSError) else error))
+        why = error_line(getattr(error, "reason", error) if isinstance(error, OSError) else error)
         detail = f"{address} can't be reached ({why}): only local models and data can be used{said}"
         yield Check("hugging face", Status.NOTE, detail)
 
@@ -256,8 +258,4 @@ def check_embedded_task() -> Iterator[Check]:
             detail = f"answers {answer[:48]!r}, reward {reward}, in {seconds:.1f} s"
             yield Check(f"{EMBEDDED_TASK}/{name}", Status.OK, detail)
     except (UserError, OSError) as error:
-        yield Check(EMBEDDED_TASK, Status.MISSING, _line(error))
-
-
-def _line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+        yield Check(EMBEDDED_TASK, Status.MISSING, str(error))

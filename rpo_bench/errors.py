@@ -1,6 +1,7 @@
 """The exception that the command line prints as one sentence instead of a traceback."""
 
 import difflib
+import re
 import traceback
 from collections.abc import Iterable
 from pathlib import Path
@@ -12,8 +13,8 @@ __all__ = ["LONGEST_QUOTE", "UserError", "bounded", "did_you_mean", "first_line"
 #: Characters of others' text that a sentence quotes.
 LONGEST_QUOTE = 300
 
-
 _LONGEST = 200  # characters of a word that are compared, of a line that is quoted
+_SENTENCE = re.compile(rf".{{20,{_LONGEST}}}?[.!?](?= [A-Z])")
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
@@ -29,10 +30,16 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     return f" Did you mean '{near[0]}'?" if near else f" Known: {', '.join(names)}."
 
 
-def first_line(error: BaseException) -> str:
-    """What someone else's error says first, without a full stop; its type where it says nothing."""
-    text = (str(error).strip() or type(error).__name__).splitlines()[0]
-    return bounded(" ".join(text.split()), _LONGEST).rstrip(".")
+def first_line(error: object) -> str:
+    """What someone else's error, or text, says first, without a full stop; its type where it says nothing.
+
+    Of a long line that is the first sentence or, where that is long too, the line without its middle.
+    """
+    line = " ".join((str(error).strip() or type(error).__name__).splitlines()[0].split())
+    if len(line) > _LONGEST:
+        sentence = _SENTENCE.match(line)
+        line = bounded(line, _LONGEST) if sentence is None else sentence[0]
+    return line.rstrip(" .:")
 
 
 def located(error: BaseException) -> str:

@@ -5,13 +5,14 @@ from pathlib import Path
 
 from rpo_bench.cli.console import out, print_table
 from rpo_bench.engine.estimate import Pace, estimate
-from rpo_bench.engine.execute import Runner, counted
+from rpo_bench.engine.execute import Runner
 from rpo_bench.engine.output import Output
 from rpo_bench.engine.plan.cells import PlannedCell
 from rpo_bench.engine.plan.graph import has_result
 from rpo_bench.engine.plan.plan import Plan
 from rpo_bench.engine.pool.local import available_cores
 from rpo_bench.engine.pool.progress import clock
+from rpo_bench.wording import counted
 
 
 def print_plan(plan: Plan, output: Output, scratch: Path, runner: Runner) -> None:

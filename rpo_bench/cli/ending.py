@@ -7,11 +7,12 @@ from pathlib import Path
 from rpo_bench.cli.console import err, out, say_notes
 from rpo_bench.cli.measuring_flags import JudgingFlags
 from rpo_bench.cli.run_flags import RunnerFlags, TrustFlags
-from rpo_bench.engine.execute import Runner, RunReport, counted, failure_lines, summary
+from rpo_bench.engine.execute import Runner, RunReport, failure_lines, summary
 from rpo_bench.engine.output import Output
 from rpo_bench.engine.pool.jobs import Outcome
 from rpo_bench.engine.run import Execution, RunCallbacks, RunContext
 from rpo_bench.spec.trust import Trust
+from rpo_bench.wording import counted
 
 
 def run_context_of(

@@ -12,8 +12,8 @@ from rpo_bench.cli.judge_flags import CostFlags
 
 if TYPE_CHECKING:
     from rpo_bench.judge.account import Account
-    from rpo_bench.judge.games import Game
     from rpo_bench.judge.protocol import Judge, Pair, StoredReply
+    from rpo_bench.judge.questions import Game
     from rpo_bench.judge.running import Budget, Plan
 
 

@@ -16,8 +16,8 @@ from rpo_bench.cli.run_flags import TrustFlags
 from rpo_bench.cli.stored import read_judged, read_judges
 
 if TYPE_CHECKING:
-    from rpo_bench.judge.games import Game
     from rpo_bench.judge.protocol import Pair
+    from rpo_bench.judge.questions import Game
 
 
 @with_flags

@@ -94,8 +94,7 @@ def _named(text: str) -> Any:
 def _plot(name: str, method: Any, svg: Path | None) -> None:
     """The gradient coefficient over reward and log-ratio."""
     from rpo_bench.cli.coefficient_plot import print_map, svg_of
-    from rpo_bench.methods.coefficients import coefficient_map
-    from rpo_bench.methods.online_coefficients import online_coefficient_map
+    from rpo_bench.methods.coefficients import coefficient_map, online_coefficient_map
     from trainers.online import OnlineMethod
 
     try:

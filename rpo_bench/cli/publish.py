@@ -34,7 +34,7 @@ def publish(
     Results that are there already are replaced; broken ones are named and left out, and make it exit with 1.
     """
     from rpo_bench.files.reading import Unreadable
-    from rpo_bench.judge.publish import publish_cards
+    from rpo_bench.judge.card import publish_cards
     from rpo_bench.results import publish as publishing
 
     found = read_stored(run)

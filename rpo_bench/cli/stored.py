@@ -10,7 +10,7 @@ from rpo_bench.errors import UserError
 
 if TYPE_CHECKING:
     from rpo_bench.cli.judge_flags import JudgeFlags
-    from rpo_bench.judge.games import Game
+    from rpo_bench.judge.questions import Game
     from rpo_bench.results.store import Results, StoredRecord
 
 

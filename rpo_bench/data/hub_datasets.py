@@ -5,9 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from rpo_bench.data.excerpt import LONG, excerpt
 from rpo_bench.data.sources import HUB, Record
-from rpo_bench.errors import UserError, did_you_mean
+from rpo_bench.errors import UserError, did_you_mean, first_line
 from rpo_bench.remote.hub import explained, resolve_commit
 
 log = logging.getLogger(__name__)
@@ -25,7 +24,7 @@ def saved_records(folder: Path, split: str | None) -> Iterator[Record]:
     try:
         loaded = datasets.load_from_disk(str(folder))
     except Exception as error:  # whatever the library makes of a damaged folder
-        raise UserError(f"{folder}: the saved dataset can't be loaded: {_first_line(error)}.") from error
+        raise UserError(f"{folder}: the saved dataset can't be loaded: {first_line(error)}.") from error
     return _rows(str(folder), loaded, split)
 
 
@@ -43,7 +42,7 @@ def hub_records(name: str, split: str | None, revision: str | None = None) -> It
     except Exception as error:  # no network, no such name, no such split, a gated dataset …
         if isinstance(error, ConnectionError):
             raise UserError(explained(path, "dataset", HUB, revision, error)) from error
-        raise UserError(f"{name} can't be loaded from the hub: {_first_line(error)}.") from error
+        raise UserError(f"{name} can't be loaded from the hub: {first_line(error)}.") from error
     return _rows(name, loaded, None)
 
 
@@ -75,14 +74,9 @@ def _numbered(name: str, rows: Any, split: str | None) -> Iterator[Record]:
             value = next(values, None)
         except Exception as error:  # texts that aren't UTF-8, a damaged file …
             raise UserError(
-                f"{name}: the row behind {number:,} can't be read: {_first_line(error)}."
+                f"{name}: the row behind {number:,} can't be read: {first_line(error)}."
             ) from error
         if value is None:
             return
         number += 1
         yield Record(number, "row", dict(value), split=split)
-
-
-def _first_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines() or [type(error).__name__]
-    return excerpt(lines[0], LONG).rstrip(".")

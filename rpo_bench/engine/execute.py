@@ -16,6 +16,7 @@ from rpo_bench.engine.pool.local import LocalPool, available_cores, worker_conte
 from rpo_bench.engine.pool.progress import clock, watching
 from rpo_bench.engine.pool.run_jobs import run_jobs as on_pool
 from rpo_bench.engine.pool.worker import Done, Progress
+from rpo_bench.wording import counted
 
 #: What the server that workers are forked from imports, once for all of them.
 PRELOAD = ("rpo_bench.engine.stages.dispatch",)
@@ -147,11 +148,6 @@ def summary(report: RunReport) -> list[str]:
             "generating nor scoring."
         )
     return lines
-
-
-def counted(number: int, noun: str) -> str:
-    """1 cell, 2 cells."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def failure_lines(failures: Sequence[Outcome], lost: set[str]) -> list[str]:

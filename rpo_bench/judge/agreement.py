@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rpo_bench.judge.questions import Question, by_comparison
+from rpo_bench.judge.questions import Outcome, Question, by_comparison
 from rpo_bench.stats.kappa import cohens_kappa
 
 
@@ -34,13 +34,15 @@ def judges_agree(one: Sequence[Question], other: Sequence[Question]) -> JudgesAg
         for q in one
         if q.asked and q.outcome is not None and (key := (q.name, q.model, q.baseline)) in known
     ]
+    same = sum(a == b for a, b in pairs) / len(pairs) if pairs else None
+    return JudgesAgree(len(pairs), same, *kappas(pairs))
+
+
+def kappas(pairs: Sequence[tuple[Outcome, Outcome]]) -> tuple[float | None, float | None]:
+    """Cohen's κ of pairs of outcomes: over win, tie and loss, and where neither says tie."""
     decided = [pair for pair in pairs if "tie" not in pair]
-    return JudgesAgree(
-        questions=len(pairs),
-        same=sum(a == b for a, b in pairs) / len(pairs) if pairs else None,
-        kappa=cohens_kappa([a for a, _ in pairs], [b for _, b in pairs]),
-        kappa_without_ties=cohens_kappa([a for a, _ in decided], [b for _, b in decided]),
-    )
+    overall, clear = (cohens_kappa([a for a, _ in of], [b for _, b in of]) for of in (pairs, decided))
+    return overall, clear
 
 
 def win_matrix(questions: Sequence[Question]) -> dict[str, dict[str, float]]:

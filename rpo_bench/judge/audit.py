@@ -8,19 +8,15 @@ import numpy as np
 
 from rpo_bench.data.row import Prompt
 from rpo_bench.errors import UserError
-from rpo_bench.judge.card import JudgeCard, SanityRow, Truth, Usage, make_card
+from rpo_bench.judge.card import JudgeCard, SanityRow, Truth, Usage, make_card, mean_over_questions
 from rpo_bench.judge.default_pairs import better
-from rpo_bench.judge.games import Game
 from rpo_bench.judge.naming import judge_name
 from rpo_bench.judge.pairing import REFERENCE, method_of
 from rpo_bench.judge.protocol import Judge, Pair, StoredReply, parameters_sent
-from rpo_bench.judge.questions import Outcome, questions_of
+from rpo_bench.judge.questions import POINTS, Game, Outcome, questions_of
 from rpo_bench.judge.running import Budget, Plan
 from rpo_bench.results.samples import StoredSample
 from rpo_bench.results.store import SAMPLES_FILE, SCORES_FILE, StoredRecord, read_samples, read_scores
-from rpo_bench.stats.bootstrap import mean_over_prompts
-from rpo_bench.stats.interval import Interval, empty
-from rpo_bench.stats.length_control import QUESTION_LEVELS
 from rpo_bench.stats.seeding import generator
 from rpo_bench.tasks.stored_prompts import prompts_of
 
@@ -28,7 +24,6 @@ NULL_TEXT = "I am sorry, but I can't help with that."
 NULL_MODEL, PROMPT_COPY, LONGER = "null model", "prompt copy", "longer of two"
 
 _ONE, _OTHER = "audit: one", "audit: other"  # labels that no checkpoint has
-_POINTS = {"model": 1.0, "tie": 0.5, "baseline": 0.0}
 
 
 @dataclass(frozen=True)
@@ -194,18 +189,13 @@ def _sanity(
 def _row(name: str, games: Sequence[Game], truth: Truth) -> SanityRow:
     questions = [one for one in questions_of(games) if one.model == name]
     known = [truth[key] for one in questions if (key := (one.name, one.model, one.baseline)) in truth]
+    scores = [one.score for one in questions if one.score is not None]
+    real = [POINTS[outcome] for outcome in known]
     return SanityRow(
         name=name,
-        win_rate=_mean(name, [one.score for one in questions if one.score is not None]),
-        truth=_mean(name, [_POINTS[outcome] for outcome in known]) if known else None,
+        win_rate=mean_over_questions(scores, generator("sanity", name)),
+        truth=mean_over_questions(real, generator("sanity", name)) if real else None,
     )
-
-
-def _mean(name: str, values: Sequence[float]) -> Interval:
-    if not values:
-        return empty()
-    interval = mean_over_prompts(np.array(values), generator("sanity", name), bounds=(0.0, 1.0))
-    return interval.model_copy(update={"levels": QUESTION_LEVELS if interval.levels else ()})
 
 
 def _usage(replies: Sequence[StoredReply], budget: Budget) -> Usage:

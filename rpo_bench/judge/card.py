@@ -1,25 +1,22 @@
 """The judge card: how far a judge can be believed, measured on its own games."""
 
-import json
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pydantic import Field, ValidationError
+from pydantic import Field
 
-from rpo_bench.errors import UserError
 from rpo_bench.files.atomic import atomic_file
-from rpo_bench.files.reading import read_json
-from rpo_bench.files.validation import first_problem
+from rpo_bench.files.reading import read_bytes
+from rpo_bench.files.validation import read_model
+from rpo_bench.judge.agreement import kappas
 from rpo_bench.judge.cautions import warnings_of
-from rpo_bench.judge.games import Game
-from rpo_bench.judge.questions import Outcome, Question, first_won, questions_of
+from rpo_bench.judge.questions import Game, Outcome, Question, first_won, questions_of
+from rpo_bench.judge.storage import FOLDER, IDENTITY_FILE, judge_folders, read_identity
 from rpo_bench.spec.schema import Frozen
 from rpo_bench.stats.bootstrap import mean_over_prompts
 from rpo_bench.stats.interval import Interval, empty
-from rpo_bench.stats.kappa import cohens_kappa
 from rpo_bench.stats.length_control import QUESTION_LEVELS
 from rpo_bench.stats.rates import rate_interval
 from rpo_bench.stats.seeding import generator
@@ -128,13 +125,33 @@ def write_card(folder: Path, card: JudgeCard) -> None:
 
 def read_card(folder: Path) -> JudgeCard | None:
     """The card in a judge's folder; None where there is none. Raises UserError when it is damaged."""
-    file = folder / CARD_FILE
-    if not os.path.lexists(file):
-        return None
-    try:
-        return JudgeCard.model_validate_json(json.dumps(read_json(file)))
-    except ValidationError as error:
-        raise UserError(f"{file} is no judge card: {first_problem(error)}.") from error
+    return read_model(folder / CARD_FILE, JudgeCard, "judge card")
+
+
+def publish_cards(output: Path, into: Path) -> int:
+    """Copies an output's judges and their cards to ``<into>/judgements``; returns how many there were.
+
+    Their replies, which are many, stay with the run.
+
+    Raises:
+        UserError: One of them is damaged.
+    """
+    found = [folder for folder in judge_folders(output) if read_card(folder) is not None]
+    for folder in found:
+        read_identity(folder)
+        target = into / FOLDER / folder.name
+        target.mkdir(parents=True, exist_ok=True)
+        for name in (IDENTITY_FILE, CARD_FILE):
+            (target / name).write_bytes(read_bytes(folder / name))
+    return len(found)
+
+
+def mean_over_questions(values: Sequence[float], rng: np.random.Generator) -> Interval:
+    """The mean of one number in [0, 1] per question, with its bootstrap; empty without any."""
+    if not values:
+        return empty()
+    interval = mean_over_prompts(np.array(values), rng, bounds=(0.0, 1.0))
+    return interval.model_copy(update={"levels": QUESTION_LEVELS if interval.levels else ()})
 
 
 def _first(game: Game) -> float | None:
@@ -149,15 +166,8 @@ def _of_questions(name: str, games: Sequence[Game], number: Any) -> Interval:
         value = number(game)
         if value is not None:
             found.setdefault((game.question, game.model, game.baseline), []).append(value)
-    if not found:
-        return empty()
-    return _share(name, [float(np.mean(values)) for values in found.values()])
-
-
-def _share(name: str, values: Sequence[float]) -> Interval:
-    """The mean of one number in [0, 1] per question."""
-    interval = mean_over_prompts(np.array(values), generator("judge card", name), bounds=(0.0, 1.0))
-    return interval.model_copy(update={"levels": QUESTION_LEVELS if interval.levels else ()})
+    means = [float(np.mean(values)) for values in found.values()]
+    return mean_over_questions(means, generator("judge card", name))
 
 
 def _prefers_longer(questions: Sequence[Question]) -> Interval:
@@ -182,7 +192,7 @@ def _agreement(games: Sequence[Game], questions: Sequence[Question], truth: Trut
         for one in questions
         if one.outcome is not None and (one.name, one.model, one.baseline) in truth
     ]
-    decided = [pair for pair in pairs if "tie" not in pair]
+    kappa, kappa_without_ties = kappas(pairs)
     longer = [
         (real == "model") == (one.model_length > one.baseline_length)
         for one in questions
@@ -192,12 +202,8 @@ def _agreement(games: Sequence[Game], questions: Sequence[Question], truth: Trut
     return Agreement(
         by=by,
         accuracy=_of_questions("accuracy", games, right),
-        kappa=cohens_kappa(*_sides(pairs)),
-        kappa_without_ties=cohens_kappa(*_sides(decided)),
+        kappa=kappa,
+        kappa_without_ties=kappa_without_ties,
         longer=rate_interval(sum(longer), len(longer), levels=QUESTION_LEVELS),
         questions=len(pairs),
     )
-
-
-def _sides(pairs: Sequence[tuple[Outcome, Outcome]]) -> tuple[list[Outcome], list[Outcome]]:
-    return [one for one, _ in pairs], [other for _, other in pairs]

@@ -8,8 +8,6 @@ from rpo_bench.errors import UserError
 from rpo_bench.files.hashing import hash_json
 from rpo_bench.judge.prompts import MAX_CHARS
 
-FLAG = "--judge"
-
 _SHOWN = 8  # digits of a hash
 _OWN = {"template": "embedded", "max_chars": MAX_CHARS}  # how a task's own judge is asked
 
@@ -52,7 +50,7 @@ def chosen(names: Mapping[str, str], asked: str | None) -> list[str]:
     found = [folder for folder, name in names.items() if asked is None or _means(asked, folder, name)]
     if not found:
         known = ", ".join(f"'{name}'" for name in names.values())
-        raise UserError(f"{FLAG} {asked}: there is no such judge here; there are {known}.")
+        raise UserError(f"--judge {asked}: there is no such judge here; there are {known}.")
     return found
 
 

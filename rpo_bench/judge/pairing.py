@@ -74,10 +74,7 @@ def _matches(
     records: Sequence[StoredRecord], selection: Selection
 ) -> Iterator[tuple[StoredRecord, StoredRecord]]:
     """(model, baseline) of all comparisons."""
-    groups: dict[str, list[StoredRecord]] = {}
-    for one in records:
-        groups.setdefault(evaluation_key(one), []).append(one)
-    for group in groups.values():
+    for group in measured_alike(records):
         judged = [one for one in group if not selection.methods or method_of(one) in selection.methods]
         if selection.against == ALL:
             yield from (
@@ -127,6 +124,14 @@ def method_of(stored: StoredRecord) -> str:
     """The method's label, or ``reference``."""
     spec = stored.record.spec
     return REFERENCE if spec.strength is None else spec.method.label
+
+
+def measured_alike(records: Sequence[StoredRecord]) -> list[list[StoredRecord]]:
+    """Results in groups of one task, base model and decoding, in the order in which these come up."""
+    groups: dict[str, list[StoredRecord]] = {}
+    for one in records:
+        groups.setdefault(evaluation_key(one), []).append(one)
+    return list(groups.values())
 
 
 def evaluation_key(stored: StoredRecord) -> str:

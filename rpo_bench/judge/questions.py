@@ -1,16 +1,45 @@
-"""From games to questions: both orders of a question make one score."""
+"""Games and questions: one judgement in one order is a game, both orders of a question make one score."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from rpo_bench.judge.games import Game
 from rpo_bench.judge.win_rates import Judgement, Judgements
 
 Outcome = Literal["model", "tie", "baseline"]
 
-_POINTS = {"model": 1.0, "tie": 0.5, "baseline": 0.0}
+#: What an outcome is worth to the model.
+POINTS = {"model": 1.0, "tie": 0.5, "baseline": 0.0}
+
+
+@dataclass(frozen=True)
+class Game:
+    """One judgement of one question in one order.
+
+    Attributes:
+        question: A stable id: the prompt's, a slash, the sample's number.
+        model: Label of the row being judged.
+        baseline: Label of the other.
+        swapped: False where the model's response was shown first (A).
+        verdict: Who won; None where it is unscored.
+        probability: P(model wins) in [0, 1], of a judge that gives one.
+        reason: Why there is no verdict.
+        model_length: Characters of the model's response.
+        baseline_length: Characters of the baseline's.
+        asked: False where the responses are the same: a tie that no judge was asked for.
+    """
+
+    question: str
+    model: str
+    baseline: str
+    swapped: bool
+    verdict: Literal["model", "baseline", "tie"] | None
+    probability: float | None
+    reason: str | None
+    model_length: int
+    baseline_length: int
+    asked: bool = True
 
 
 @dataclass(frozen=True)
@@ -105,7 +134,7 @@ def _question(by_order: dict[bool, Game]) -> Question:
         name=one.question,
         model=one.model,
         baseline=one.baseline,
-        score=sum(_POINTS[verdict] for verdict in verdicts) / 2 if whole else None,
+        score=sum(POINTS[verdict] for verdict in verdicts) / 2 if whole else None,
         probability=sum(chances) / 2 if whole and len(chances) == 2 else None,
         flipped=places[0] == places[1] if decided else None,
         model_length=one.model_length,

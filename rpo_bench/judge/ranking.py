@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import t
 
-from rpo_bench.judge.pairing import REFERENCE, evaluation_key, label_of, method_of
+from rpo_bench.judge.pairing import REFERENCE, label_of, measured_alike, method_of
 from rpo_bench.judge.questions import Question
 from rpo_bench.results.store import StoredRecord
 from rpo_bench.stats.bootstrap import bootstrap_means, intervals
@@ -68,10 +68,7 @@ def rankings(
         questions: Of one judge.
         rewards: Gold rewards.
     """
-    groups: dict[str, list[StoredRecord]] = {}
-    for stored in records:
-        groups.setdefault(evaluation_key(stored), []).append(stored)
-    found = [_ranked(group, questions, rewards) for group in groups.values()]
+    found = [_ranked(group, questions, rewards) for group in measured_alike(records)]
     return [one for one in found if one is not None]
 
 

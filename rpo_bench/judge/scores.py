@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rpo_bench.judge.pairing import REFERENCE, evaluation_key, label_of, method_of
+from rpo_bench.judge.pairing import REFERENCE, label_of, measured_alike, method_of
 from rpo_bench.judge.questions import Question, by_comparison, judgements_of
 from rpo_bench.judge.rating import rate
-from rpo_bench.judge.win_rates import WinRates, win_rates
+from rpo_bench.judge.win_rates import WinRates, rescaled, win_rates
 from rpo_bench.results.schema import MetricValue
 from rpo_bench.results.store import StoredRecord
 from rpo_bench.stats.interval import Interval
@@ -28,7 +28,7 @@ NAMES = (
 
 
 @dataclass(frozen=True)
-class Comparison:
+class JudgedComparison:
     """A checkpoint against one baseline."""
 
     model: StoredRecord
@@ -38,7 +38,7 @@ class Comparison:
 
 def comparisons(
     records: Sequence[StoredRecord], questions: Sequence[Question], resamples: int = RESAMPLES
-) -> list[Comparison]:
+) -> list[JudgedComparison]:
     """Win rates of all that was compared; what no record is left of, or has no verdict, is left out.
 
     Args:
@@ -48,7 +48,7 @@ def comparisons(
     """
     known = {label_of(one): one for one in records}
     return [
-        Comparison(known[model], known[baseline], win_rates(judgements_of(own), resamples=resamples))
+        JudgedComparison(known[model], known[baseline], win_rates(judgements_of(own), resamples=resamples))
         for (model, baseline), own in by_comparison(questions).items()
         if model in known and baseline in known and any(one.score is not None for one in own)
     ]
@@ -73,10 +73,7 @@ def metrics_of(
         name = _name(one)
         if name is not None:
             found.setdefault(one.model.record.cell, {}).update(_values(name, one, backend))
-    groups: dict[str, list[StoredRecord]] = {}
-    for stored in records:
-        groups.setdefault(evaluation_key(stored), []).append(stored)
-    for group in groups.values():
+    for group in measured_alike(records):
         for label, interval in rate([label_of(one) for one in group], _anchor(group), questions).items():
             cell = next(one.record.cell for one in group if label_of(one) == label)
             unit = "logits above the reference policy, by Bradley–Terry"
@@ -96,17 +93,17 @@ def _anchor(group: Sequence[StoredRecord]) -> str | None:
     return next((label_of(one) for one in group if method_of(one) == REFERENCE), None)
 
 
-def _strength(one: Comparison) -> float:
+def _strength(one: JudgedComparison) -> float:
     return one.baseline.record.spec.strength or 0.0
 
 
-def _name(one: Comparison) -> str | None:
+def _name(one: JudgedComparison) -> str | None:
     if method_of(one.baseline) == REFERENCE:
         return WIN_RATE
     return WIN_RATE_SFT if method_of(one.baseline) == SFT else None
 
 
-def _values(name: str, one: Comparison, backend: str) -> dict[str, MetricValue]:
+def _values(name: str, one: JudgedComparison, backend: str) -> dict[str, MetricValue]:
     rates = one.rates
     scored = rates.questions - rates.unscored
     against = one.baseline.record.spec
@@ -117,7 +114,7 @@ def _values(name: str, one: Comparison, backend: str) -> dict[str, MetricValue]:
 
     def value(interval: Interval, unit: str) -> MetricValue:
         return MetricValue(
-            interval=_share(interval),
+            interval=rescaled(interval, lambda percent: percent / 100),
             unit=unit,
             higher_is_better=True,
             backend=backend,
@@ -131,13 +128,3 @@ def _values(name: str, one: Comparison, backend: str) -> dict[str, MetricValue]:
             rates.length_controlled_interval, f"share of questions won against {whom}, at equal length"
         ),
     }
-
-
-def _share(interval: Interval) -> Interval:
-    """From percent to a share."""
-
-    def scaled(value: float | None) -> float | None:
-        return None if value is None else float(f"{value / 100:.9g}")
-
-    ends = {name: scaled(getattr(interval, name)) for name in ("point", "low", "high")}
-    return interval.model_copy(update=ends)

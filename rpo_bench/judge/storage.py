@@ -18,9 +18,9 @@ from rpo_bench.files.hashing import hash_json
 from rpo_bench.files.json_lines import write_json_lines
 from rpo_bench.files.reading import parse_json, read_json, read_log, suspicious
 from rpo_bench.files.validation import first_problem
-from rpo_bench.judge.games import Game
 from rpo_bench.judge.parsing import Answer, read_attempt
 from rpo_bench.judge.protocol import Judge, Mode, StoredReply
+from rpo_bench.judge.questions import Game
 from rpo_bench.spec.schema import Frozen
 
 FOLDER, IDENTITY_FILE = "judgements", "judge.json"

@@ -2,7 +2,7 @@
 
 import math
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -130,9 +130,13 @@ def _by_question(judgements: Sequence[Judgement]) -> tuple[Floats, Floats]:
     return np.array(scores), np.array(gaps)
 
 
-def _percent(interval: Interval) -> Interval:
-    def scaled(value: float | None) -> float | None:
-        return None if value is None else float(f"{100 * value:.9g}")
+def rescaled(interval: Interval, change: Callable[[float], float]) -> Interval:
+    """An interval in another unit, to nine digits."""
+    ends = {name: getattr(interval, name) for name in ("point", "low", "high")}
+    return interval.model_copy(
+        update={name: None if end is None else float(f"{change(end):.9g}") for name, end in ends.items()}
+    )
 
-    ends = {name: scaled(getattr(interval, name)) for name in ("point", "low", "high")}
-    return interval.model_copy(update=ends)
+
+def _percent(interval: Interval) -> Interval:
+    return rescaled(interval, lambda share: 100 * share)

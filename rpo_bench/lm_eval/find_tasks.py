@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rpo_bench.errors import UserError, did_you_mean
+from rpo_bench.errors import UserError, did_you_mean, first_line
 from rpo_bench.lm_eval.schema import FLAG
 
 log = logging.getLogger(__name__)
@@ -138,9 +138,8 @@ def loaded_tasks(names: Sequence[str], manager: Any) -> dict[str, Any]:
 
 def _why(error: Exception, unreachable: str | None) -> str:
     """Why a task can't be loaded."""
-    first = (str(error).strip().splitlines() or [type(error).__name__])[0][:200].rstrip(".")
     if unreachable is None or not isinstance(error, OSError):  # datasets' ConnectionError is one
-        return f"lm-eval can't load it: {first}"
+        return f"lm-eval can't load it: {first_line(error)}"
     return (
         f"its data come from the hub, which can't be reached ({unreachable}), and no copy of them is on this "
         "machine: set HF_ENDPOINT to a mirror, copy the cache of a machine that has run it, or take another "

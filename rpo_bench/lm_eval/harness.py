@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from rpo_bench.lm_eval.find_tasks import hub_at_once, quiet_harness
 from rpo_bench.lm_eval.schema import PARTS, DocScore, LmEvalRequest, Measured
-from rpo_bench.models.prompting import DATED
+from rpo_bench.models.templates import DATED
 from rpo_bench.spec.schema import PromptFormat
 
 log = logging.getLogger(__name__)

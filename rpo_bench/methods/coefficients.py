@@ -1,4 +1,7 @@
-"""A method's gradient coefficient as a function of two things: a response's reward and its log-ratio."""
+"""A method's gradient coefficient as a function of two things: a response's reward and its log-ratio.
+
+Of an offline method over the whole response's D; of an online one over how far the policy has moved since.
+"""
 
 import dataclasses
 from dataclasses import dataclass
@@ -10,14 +13,17 @@ from scipy.stats import norm
 
 from trainers.examples import Examples
 from trainers.objective import Batch, Need, OfflineMethod
+from trainers.online import Minibatch, OnlineMethod, Rollouts
 
 Floats = NDArray[np.float64]
 
 REWARDS = (-2.0, -1.5, -1.0, -0.5, 0.0, 0.5, 1.0, 1.5, 2.0)  # standard deviations
 LOG_RATIOS = (-6.0, -4.0, -2.0, -1.0, 0.0, 1.0, 2.0, 4.0, 6.0)  # nats, of the whole response
+MOVES = (-1.0, -0.5, -0.2, -0.1, 0.0, 0.1, 0.2, 0.5, 1.0)  # nats: log π_θ/π_old of the rollout
 RESPONSES = 16  # logged for the prompt beside the one that is looked at
 TOKENS = 10  # of every response, at one nat each under π_ref
 _REFERENCE_SAMPLES = 255
+_OTHERS = 15  # rollouts beside the one that is looked at, where no group says how many
 
 _OF_PAIRS = "Reward and log-ratio are those of this response minus those of the other one of its pair."
 _OF_ROWS = (
@@ -58,6 +64,20 @@ def coefficient_map(method: OfflineMethod) -> CoefficientMap:
     values = _of_pairs(method, reward, log_ratio) if pairs else _of_rows(method, reward, log_ratio)
     shaped = values.reshape(len(rewards), len(log_ratios))
     return CoefficientMap(rewards, log_ratios, shaped, pairs, _OF_PAIRS if pairs else _OF_ROWS)
+
+
+def online_coefficient_map(method: OnlineMethod) -> CoefficientMap:
+    """GC by autograd of the method's own surrogate, for a response of one token.
+
+    The rollouts were sampled by the reference policy, one of them is looked at, and the others' rewards are
+    the quantiles of a standard normal; the policy has since moved on it by log π_θ/π_old = log π_θ/π_ref.
+
+    Args:
+        method: at the strength that is to be looked at.
+    """
+    rewards = np.array([reward for reward in REWARDS if reward or not method.paired])
+    values = np.array([[_of_rollout(method, reward, move) for move in MOVES] for reward in rewards])
+    return CoefficientMap(rewards, np.array(MOVES), values, method.paired, _online_caption(method))
 
 
 def _of_rows(method: OfflineMethod, reward: Floats, log_ratio: Floats) -> Floats:
@@ -122,6 +142,51 @@ def _value(method: OfflineMethod, logged: Floats) -> float:
     if method.strength_name != "tau":
         return 0.0
     return float(method.strength * (np.logaddexp.reduce(logged / method.strength) - np.log(len(logged))))
+
+
+def _online_caption(method: OnlineMethod) -> str:
+    others = _others(method)
+    beside = "The other one of the pair has reward 0" if method.paired else (
+        f"The other {others} rollouts have rewards at the quantiles of a standard normal"
+    )  # fmt: skip
+    return (
+        f"{beside}; all were sampled by the reference policy. Across: how far the policy has moved on this "
+        "response, of one token, in the inner steps since."
+    )
+
+
+def _others(method: OnlineMethod) -> int:
+    if method.paired:
+        return 1
+    return method.group_size - 1 if method.least_group > 1 else _OTHERS
+
+
+def _of_rollout(method: OnlineMethod, reward: float, move: float) -> float:
+    """−∂L/∂log π_θ of the first rollout, over its weight in the batch."""
+    rewards: Floats = np.concatenate([[reward], _quantiles(_others(method))])
+    count = len(rewards)
+    old = torch.full((count, 1), -1.0, dtype=torch.float64)
+    values = torch.zeros_like(old) if method.uses_critic else None
+    rollouts = Rollouts(
+        rewards=torch.as_tensor(rewards),
+        groups=torch.zeros(count, dtype=torch.long) if method.least_group > 1 else torch.arange(count),
+        mask=torch.ones(count, 1, dtype=torch.bool),
+        behaviour_logps=old,
+        proximal_logps=old,
+        reference_logps=old,
+        finished=torch.ones(count, dtype=torch.bool),
+        age=torch.zeros(count, dtype=torch.long),
+        values=values,
+    )
+    advantages, returns = method.advantages(rollouts)
+    logps = old.clone()
+    logps[0] += move
+    logps.requires_grad_()
+    loss = method.surrogate(
+        Minibatch(rollouts, advantages, returns, logps, values, count, count, longest=1)
+    ).loss
+    (gradient,) = torch.autograd.grad(loss, logps)
+    return -float(gradient[0, 0]) * count / (2 if method.paired else 1)
 
 
 def _quantiles(n: int) -> Floats:

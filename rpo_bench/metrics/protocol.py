@@ -22,6 +22,8 @@ Range = tuple[float, float]
 
 SHARE: Range = (0.0, 1.0)
 
+_LONGEST_REASON = 120  # characters of somebody's error
+
 
 @dataclass(frozen=True)
 class Unscored:
@@ -31,6 +33,18 @@ class Unscored:
 
 
 Score = float | Unscored
+
+
+def failure(what: str, error: Exception) -> Unscored:
+    """No score because somebody's code failed: the same words for the same failure, so that it is counted.
+
+    Args:
+        what: What failed, with its verb: "the classifier failed:".
+        error: What it raised.
+    """
+    text = " ".join(str(error).split())[:_LONGEST_REASON]
+    kind = type(error).__name__
+    return Unscored(f"{what} {kind}: {text}" if text else f"{what} {kind}")
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from rpo_bench.errors import UserError
 from rpo_bench.files.hashing import hash_file
 from rpo_bench.files.json_lines import write_json_lines
 from rpo_bench.metrics.protocol import Metric, SampleMetric
-from rpo_bench.metrics.suite import Measured, run_metrics
+from rpo_bench.metrics.suite import SuiteResult, run_metrics
 from rpo_bench.results.samples import ScoreLine
 from rpo_bench.results.schema import Record
 from rpo_bench.results.store import SCORES_FILE, StoredRecord, read_samples, read_scores, write_record
@@ -76,7 +76,7 @@ def rescore(
     return Rescored(changed, names)
 
 
-def merged(lines: Sequence[ScoreLine], measured: Measured, names: Collection[str]) -> list[ScoreLine]:
+def merged(lines: Sequence[ScoreLine], measured: SuiteResult, names: Collection[str]) -> list[ScoreLine]:
     """The score lines with the new metrics' scores in place of what they had of them.
 
     Args:

@@ -7,7 +7,7 @@ from typing import Any
 
 from rpo_bench.data.row import Prompt
 from rpo_bench.errors import UserError
-from rpo_bench.metrics.protocol import Metric, MetricContext, SampleMetric, Score, Unscored
+from rpo_bench.metrics.protocol import Metric, MetricContext, SampleMetric, Score, Unscored, failure
 from rpo_bench.results.samples import StoredSample
 from rpo_bench.tasks.task import RewardFunction
 from rpo_bench.verifier import Verifier
@@ -67,7 +67,7 @@ class Reward(SampleMetric):
                 raise
             except Exception as error:
                 failures += 1
-                found.append(Unscored(f"{self.backend} raised {_described(error)}"))
+                found.append(failure(f"{self.backend} raised", error))
                 if failures == len(found) == _FAILURES:
                     return found + [found[-1]] * (len(texts) - len(found))
         return found
@@ -102,9 +102,3 @@ def function_name(function: Any) -> str:
     name = getattr(function, "__qualname__", getattr(function, "name", type(function).__name__))
     code = getattr(inspect.unwrap(function), "__code__", None)
     return f"{name} ({code.co_filename.rpartition('/')[2]})" if code else str(name)
-
-
-def _described(error: Exception) -> str:
-    """An exception as a reason: the same words for the same failure, so that it can be counted."""
-    text = " ".join(str(error).split())[:120]
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -34,7 +34,7 @@ from rpo_bench.tasks.task import RewardFunction
 
 
 @dataclass(frozen=True)
-class Measured:
+class SuiteResult:
     """What was measured.
 
     Attributes:
@@ -68,7 +68,7 @@ def measure(
     allow_pickle: bool = False,
     decoding: Decoding | None = None,
     identity: str = "",
-) -> Measured:
+) -> SuiteResult:
     """Scores samples and makes metrics of the scores.
 
     Args:
@@ -102,7 +102,7 @@ def measure(
 
 def run_metrics(
     metrics: Sequence[Metric], prompts: Sequence[Prompt], samples: Sequence[StoredSample], identity: str
-) -> Measured:
+) -> SuiteResult:
     """``measure`` with given metrics."""
     ordered, owners = _ordered(prompts, samples)
     groups = _groups(ordered)
@@ -129,7 +129,7 @@ def run_metrics(
         )
         _add(values, summary.name, value)
     lines = [_line(sample, index, by_metric) for index, sample in enumerate(ordered)]
-    return Measured(tuple(lines), dict(sorted(values.items())))
+    return SuiteResult(tuple(lines), dict(sorted(values.items())))
 
 
 def _ordered(

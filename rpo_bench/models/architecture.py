@@ -1,4 +1,4 @@
-"""Which checkpoints can write text: causal and encoder-decoder language models, and nothing else."""
+"""Which checkpoints can write text (causal and encoder-decoder language models), in which number format."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -14,6 +14,8 @@ _OTHER_HEADS = (
     "ForMaskedLM",
     "EncoderModel",
 )
+#: Families whose activations overflow in float16.
+_T5_FAMILY = {"t5", "mt5", "umt5", "longt5", "switch_transformers", "pix2struct"}
 
 
 def check_architecture(path: str, config: Any) -> None:
@@ -40,6 +42,15 @@ def check_architecture(path: str, config: Any) -> None:
             f"{path} is a {config.model_type} model that reads in both directions (its config has no "
             "is_decoder: true), so that it would see the tokens it is to predict: name a causal or an "
             "encoder-decoder language model."
+        )
+
+
+def refuse_dtype(path: str, model_type: str, dtype: str, flag: str = "--dtype") -> None:
+    """Raises UserError for a format whose range a family of models overflows."""
+    if dtype == "float16" and model_type in _T5_FAMILY:
+        raise UserError(
+            f"{flag} float16: {path} is a {model_type} model, whose activations overflow in float16: use "
+            "bfloat16 or float32."
         )
 
 

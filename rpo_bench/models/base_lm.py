@@ -30,7 +30,7 @@ _EVALUATION_BATCH = 64
 
 
 @dataclass(frozen=True)
-class Encoded:
+class EncodedPairs:
     """Tokenised texts: prompts with their layout's special tokens, responses with end-of-sequence."""
 
     prompts: list[list[int]]
@@ -129,14 +129,14 @@ def train_base(
     )
 
 
-def encode(tokenizer: Any, pairs: Sequence[TextPair]) -> Encoded:
+def encode(tokenizer: Any, pairs: Sequence[TextPair]) -> EncodedPairs:
     """Tokenises prompts and responses by the rule that training, generation and scoring share."""
     prompts = tokenizer([pair.prompt for pair in pairs]).input_ids
     responses = tokenizer([pair.response for pair in pairs], add_special_tokens=False).input_ids
-    return Encoded(prompts, [[*response, tokenizer.eos_token_id] for response in responses])
+    return EncodedPairs(prompts, [[*response, tokenizer.eos_token_id] for response in responses])
 
 
-def fit_context(encoded: Encoded, architecture: Architecture, context: int) -> Encoded:
+def fit_context(encoded: EncodedPairs, architecture: Architecture, context: int) -> EncodedPairs:
     """Cuts what doesn't fit: a response's end beyond half the context, then a prompt's beginning.
 
     The special tokens around a prompt stay. A decoder's prompt and response share the context; an encoder and
@@ -154,10 +154,10 @@ def fit_context(encoded: Encoded, architecture: Architecture, context: int) -> E
         dropped = max(len(prompt) - budget, 0)
         prompts.append(prompt[:first] + prompt[first + dropped :])
         responses.append(kept)
-    return Encoded(prompts, responses)
+    return EncodedPairs(prompts, responses)
 
 
-def mean_loss(model: Any, encoded: Encoded) -> tuple[float, int]:
+def mean_loss(model: Any, encoded: EncodedPairs) -> tuple[float, int]:
     """Mean negative log-probability per response token (nats), and how many tokens it is a mean of."""
     import torch
 
@@ -178,7 +178,7 @@ def mean_loss(model: Any, encoded: Encoded) -> tuple[float, int]:
 
 
 def _pretrain(
-    model: Any, encoded: Encoded, settings: BaseSettings, progress: Progress | None, resume: "Resume"
+    model: Any, encoded: EncodedPairs, settings: BaseSettings, progress: Progress | None, resume: "Resume"
 ) -> int:
     """Minimises the loss in place; returns the number of tokens seen."""
     import torch
@@ -219,7 +219,7 @@ def _pretrain(
     return int(encoded.lengths[plan.batches].sum())
 
 
-def _suitable_context(*texts: Encoded) -> int:
+def _suitable_context(*texts: EncodedPairs) -> int:
     """Room for the longest prompt with the longest response, of all texts that there are."""
     prompt = max(len(ids) for encoded in texts for ids in encoded.prompts)
     longest = prompt + max(len(ids) for encoded in texts for ids in encoded.responses)

@@ -7,9 +7,8 @@ from typing import Any
 from rpo_bench.data.conversation import Conversation
 from rpo_bench.models.plain_text import as_text
 from rpo_bench.models.prompting import prompt_ids
+from rpo_bench.models.templates import SYSTEM_ROLES
 from rpo_bench.spec.schema import PromptFormat
-
-_SYSTEM = ("system", "developer")
 
 
 def cut_prompt(
@@ -51,11 +50,12 @@ def _ends(tokenizer: Any, prompt: str) -> Sequence[str]:
     if not isinstance(prompt, Conversation):
         return [prompt[start:] for start in _starts(tokenizer, prompt)]
     turns = prompt.turns
-    kept = [turn for turn in turns[:-1] if turn.role in _SYSTEM]
+    kept = [turn for turn in turns[:-1] if turn.role in SYSTEM_ROLES]
     shorter = [Conversation(turns)]
     for first in range(1, len(turns)):
-        before = [turn for turn in turns[:first] if turn.role in _SYSTEM]
-        if len(before) < first and turns[first].role not in (*_SYSTEM, "assistant"):  # begins with a question
+        before = [turn for turn in turns[:first] if turn.role in SYSTEM_ROLES]
+        begins = turns[first].role not in (*SYSTEM_ROLES, "assistant")  # with a question
+        if len(before) < first and begins:
             shorter.append(Conversation([*before, *turns[first:]]))
     last = turns[-1]
     texts = [last.content[start:] for start in _starts(tokenizer, last.content)]

@@ -6,7 +6,7 @@ from typing import Any
 
 from rpo_bench.errors import UserError
 from rpo_bench.files.reading import read_text
-from rpo_bench.models.safetensors_file import check_whole
+from rpo_bench.wording import listed
 
 ADAPTER_CONFIG = "adapter_config.json"
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
@@ -22,6 +22,9 @@ _TOKENIZER = (
     "vocab.json",
     "vocab.txt",
 )
+# Of a safetensors file, as its format has them: bytes of the number before the header, and of the header.
+_LENGTH_BYTES, _LONGEST_HEADER = 8, 100_000_000
+_POINTER = b"version https://git-lfs"
 
 
 def is_adapter(folder: Path) -> bool:
@@ -50,7 +53,7 @@ def check_model_folder(folder: Path, allow_pickle: bool) -> None:
     if not has_tokenizer(folder):
         missing.append("tokenizer (tokenizer.json)")
     if missing:
-        raise UserError(f"The model folder {folder} has no {_listed(missing)}.")
+        raise UserError(f"The model folder {folder} has no {listed(missing)}.")
     _check_pickle(folder, _SAFE, _PICKLED, allow_pickle)
     for name in (_SAFE[1], _PICKLED[1]):
         if (folder / name).is_file():
@@ -76,6 +79,32 @@ def check_adapter_folder(folder: Path, allow_pickle: bool) -> str:
     if not base:
         raise UserError(f"{folder / ADAPTER_CONFIG} doesn't name its base model ('base_model_name_or_path').")
     return str(base)
+
+
+def check_whole(file: Path) -> None:
+    """Checks that a safetensors file is as long as its own header says, without reading its weights.
+
+    Raises:
+        UserError: It is cut short, a pointer of Git LFS, or something else.
+    """
+    size = file.stat().st_size
+    with file.open("rb") as stream:
+        first = stream.read(_LENGTH_BYTES)
+        if (first + stream.read(len(_POINTER) - _LENGTH_BYTES)) == _POINTER:
+            raise UserError(f"{file} is a pointer of Git LFS, not the weights: fetch them by 'git lfs pull'.")
+        length = int.from_bytes(first, "little")
+        stream.seek(_LENGTH_BYTES)
+        header = stream.read(length) if length <= min(size, _LONGEST_HEADER) else b""
+    try:
+        tensors = json.loads(header)
+        ends = [_offset(one["data_offsets"][1]) for name, one in tensors.items() if name != "__metadata__"]
+    except (ValueError, AttributeError, KeyError, TypeError, IndexError, RecursionError) as error:
+        raise UserError(f"{file} can't be read as safetensors: it is damaged or cut short.") from error
+    expected = _LENGTH_BYTES + length + max(ends, default=0)
+    if size != expected:
+        raise UserError(
+            f"{file} can't be read: it has {size:,} bytes where its header says {expected:,}: fetch it again."
+        )
 
 
 def read_json(file: Path) -> dict[str, Any]:
@@ -112,7 +141,7 @@ def _check_shards(folder: Path, index: str) -> None:
         raise UserError(f"{folder / index} names no file of weights: its 'weight_map' is empty or missing.")
     absent = [name for name in shards if not (folder / name).is_file()]
     if absent:
-        raise UserError(f"{folder / index} lists {_listed(absent)}, which isn't in the folder.")
+        raise UserError(f"{folder / index} lists {listed(absent)}, which isn't in the folder.")
 
 
 def _check_files(folder: Path) -> None:
@@ -120,9 +149,11 @@ def _check_files(folder: Path) -> None:
         check_whole(file)
 
 
+def _offset(value: object) -> int:
+    if type(value) is not int or value < 0:
+        raise ValueError("an offset is no whole number")
+    return value
+
+
 def _present(folder: Path, names: tuple[str, ...]) -> list[str]:
     return [name for name in names if (folder / name).is_file()]
-
-
-def _listed(items: list[str]) -> str:
-    return items[0] if len(items) == 1 else ", ".join(items[:-1]) + " and " + items[-1]

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from rpo_bench.models.sampling import processors, restrained
+from rpo_bench.models.inverse_cdf import processors, restrained
 from rpo_bench.spec.schema import Decoding
 from trainers.equal_lengths import groups_of
 from trainers.logps import TokenLayout

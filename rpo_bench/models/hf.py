@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 from rpo_bench.data.row import Prompt
 from rpo_bench.errors import UserError, first_line
 from rpo_bench.models.generating import Sampler, blocks
+from rpo_bench.models.inverse_cdf import uniforms
 from rpo_bench.models.loading import LoadOptions, load_checkpoint
 from rpo_bench.models.positions import Positions, positions_of
 from rpo_bench.models.prompting import closing, prompt_ids, response_texts
 from rpo_bench.models.protocol import Generation
 from rpo_bench.models.quiet import quiet
-from rpo_bench.models.sampling import uniforms
 from rpo_bench.spec.schema import Decoding, LoadingSpec, PromptFormat
 from trainers.layouts import checked_layout
 from trainers.logps import TokenLayout, collate, first_token_logps, token_logps

@@ -7,22 +7,21 @@ from typing import Any
 
 import torch
 
-from rpo_bench.errors import UserError
-from rpo_bench.models.adapters import adapter_base
-from rpo_bench.models.architecture import check_architecture
+from rpo_bench.errors import UserError, first_line
+from rpo_bench.models.adapter_checks import adapter_base
+from rpo_bench.models.architecture import check_architecture, refuse_dtype
 from rpo_bench.models.folder import check_model_folder, has_tokenizer, is_adapter
-from rpo_bench.models.half_precision import refuse_dtype
+from rpo_bench.models.quiet import quiet
 from trainers.adapters import changes_base, trial_logps
 from trainers.device import process_device
 from trainers.logps import TokenLayout
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 _HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")
-_LINE = 200  # characters of somebody else's message
 
 
 @dataclass(frozen=True)
-class Loaded:
+class LoadedModel:
     """A model in evaluation mode on its device, with its tokenizer."""
 
     model: Any
@@ -55,11 +54,13 @@ class LoadOptions:
             device = torch.device(self.device) if self.device else process_device()
             torch.empty(0, device=device)
         except (RuntimeError, AssertionError) as error:
-            raise UserError(f"--device {self.device}: torch can't use it here ({_line(error)}).") from error
+            raise UserError(
+                f"--device {self.device}: torch can't use it here ({first_line(error)})."
+            ) from error
         return device
 
 
-def load_checkpoint(path: str | Path, options: LoadOptions) -> Loaded:
+def load_checkpoint(path: str | Path, options: LoadOptions) -> LoadedModel:
     """Loads a model folder, an adapter folder with its base model, or a hub model.
 
     Raises:
@@ -75,7 +76,7 @@ def load_checkpoint(path: str | Path, options: LoadOptions) -> Loaded:
     model = _load_model(str(path), options)
     tokenizer = load_tokenizer(str(path), options.trust_remote_code)
     check_fit(model, tokenizer, str(path))
-    return Loaded(model, tokenizer)
+    return LoadedModel(model, tokenizer)
 
 
 def load_config(path: str, trust_remote_code: bool = False) -> Any:
@@ -103,6 +104,39 @@ def load_tokenizer(path: str, trust_remote_code: bool = False) -> Any:
         raise UserError(_explained(path, "tokenizer", error)) from error
     tokenizer.clean_up_tokenization_spaces = False  # what was sampled is scored, not a tidied copy
     return tokenizer
+
+
+def load_classifier(
+    folder: Path, what: str, *, allow_pickle: bool = False, trust_remote_code: bool = False
+) -> tuple[Any, Any]:
+    """A folder's sequence classifier, in float32 and evaluation mode on its device, and its tokenizer.
+
+    Args:
+        folder: That ``save_pretrained`` wrote.
+        what: The flag that named it, for messages.
+        allow_pickle: Whether pickled weights may be loaded.
+        trust_remote_code: Whether code in the folder may run.
+
+    Raises:
+        UserError: It can't be read as one, or its weights aren't whole.
+    """
+    from transformers import AutoModelForSequenceClassification
+
+    try:
+        with quiet():
+            model, info = AutoModelForSequenceClassification.from_pretrained(
+                folder,
+                dtype=torch.float32,
+                trust_remote_code=trust_remote_code,
+                use_safetensors=None if allow_pickle else True,
+                output_loading_info=True,
+            )
+    except Exception as error:
+        raise UserError(f"{what}: it can't be read as a sequence classifier: {first_line(error)}.") from error
+    if info["missing_keys"]:
+        absent = sorted(info["missing_keys"])[0]
+        raise UserError(f"{what}: the weights lack {absent}: it isn't a whole classifier.")
+    return model.to(process_device()).eval(), load_tokenizer(str(folder), trust_remote_code)
 
 
 def check_fit(model: Any, tokenizer: Any, path: str) -> None:
@@ -137,7 +171,7 @@ def check_attention(path: str, implementation: str, trust_remote_code: bool = Fa
             auto.from_config(config, attn_implementation=implementation, trust_remote_code=trust_remote_code)
     except Exception as error:
         raise UserError(
-            f"--attn-implementation {implementation}: {path} can't be loaded so: {_line(error)}"
+            f"--attn-implementation {implementation}: {path} can't be loaded so: {first_line(error)}."
         ) from error
 
 
@@ -165,7 +199,7 @@ def _load_model(path: str, options: LoadOptions) -> Any:
         raise
     except Exception as error:
         if options.device_map is not None and "device_map" in str(error):
-            raise UserError(f"--device-map {options.device_map}: {path}: {_line(error)}") from error
+            raise UserError(f"--device-map {options.device_map}: {path}: {first_line(error)}.") from error
         raise UserError(_explained(path, "model", error)) from error
     if info["missing_keys"]:
         names = sorted(info["missing_keys"])
@@ -175,7 +209,7 @@ def _load_model(path: str, options: LoadOptions) -> Any:
     return (model if options.device_map else model.to(device)).eval()
 
 
-def _load_adapter(folder: Path, options: LoadOptions) -> Loaded:
+def _load_adapter(folder: Path, options: LoadOptions) -> LoadedModel:
     from peft import PeftModel
 
     base_path = adapter_base(folder, options.allow_pickle)
@@ -184,31 +218,22 @@ def _load_adapter(folder: Path, options: LoadOptions) -> Loaded:
     try:
         model = PeftModel.from_pretrained(base.model, str(folder))
     except Exception as error:
-        raise UserError(f"The adapter in {folder} can't be put on {base_path}: {_line(error)}") from error
+        raise UserError(
+            f"The adapter in {folder} can't be put on {base_path}: {first_line(error)}."
+        ) from error
     if model.active_peft_config.is_prompt_learning:
         raise UserError(f"The adapter in {folder} adds prompt tokens; only LoRA and its kin can be measured.")
     own = has_tokenizer(folder)
     tokenizer = load_tokenizer(str(folder), options.trust_remote_code) if own else base.tokenizer
     check_fit(model.get_base_model(), tokenizer, str(folder))
     # Where the adapter changed the base itself, the reference has to be loaded anew.
-    return Loaded(model.eval(), tokenizer, None if changes_base(model, before) else base_path)
+    return LoadedModel(model.eval(), tokenizer, None if changes_base(model, before) else base_path)
 
 
 def _explained(path: str, what: str, error: Exception) -> str:
     if "trust_remote_code" in str(error):
         return f"{path} brings code of its own: read it, then give --trust-remote-code to run it."
+    said = first_line(error)
     if not Path(path).exists():
-        return (
-            f"There is no folder {path}, and no {what} of that name could be had from the hub: {_line(error)}"
-        )
-    return f"The {what} in {path} can't be read: {type(error).__name__}: {_line(error)}"
-
-
-def _line(error: Exception) -> str:
-    """The first sentence's worth of an error message, ended by a full stop."""
-    lines = str(error).strip().splitlines() or [type(error).__name__]
-    line = lines[0].strip()
-    if len(line) > _LINE:  # its first sentence, or else whole words
-        sentence = re.match(r".{20,}?[.!?](?= [A-Z])", line)
-        line = sentence[0] if sentence else line[:_LINE].rpartition(" ")[0] + " …"
-    return line.rstrip(" .:") + "."
+        return f"There is no folder {path}, and no {what} of that name could be had from the hub: {said}."
+    return f"The {what} in {path} can't be read: {type(error).__name__}: {said}."

@@ -3,12 +3,13 @@
 from pathlib import Path
 from typing import Any
 
-from rpo_bench.errors import UserError
+from rpo_bench.errors import UserError, first_line
 from rpo_bench.files.hashing import hash_json
-from rpo_bench.models.prompting import chat_text
+from rpo_bench.models.templates import chat_text
 from rpo_bench.spec.schema import PromptFormat
 
 FLAG = "--prompt-format"
+_CHAT_FILE = ".jinja"  # how the name of a chat template ends
 
 
 def resolve_format(
@@ -26,19 +27,29 @@ def resolve_format(
     Raises:
         UserError: Nothing was said of a model with a chat template, or what was said doesn't fit.
     """
-    own = getattr(tokenizer, "chat_template", None)
+    _check(asked, system, getattr(tokenizer, "chat_template", None), model, is_encoder_decoder)
+    if asked is None or asked == "none":
+        return None
+    if asked == "chat":
+        return _tried(_chat(None, tokenizer.get_chat_template(), system), tokenizer, model)
+    text = _read(Path(asked))
+    if asked.endswith(_CHAT_FILE):
+        return _tried(_chat(text, text, system), tokenizer, model)
+    return _template(Path(asked), text)
+
+
+def _check(asked: str | None, system: str | None, own: Any, model: str, is_encoder_decoder: bool) -> None:
+    """Refuses what doesn't fit a model whose tokenizer has the chat template ``own``, or none."""
+    is_chat = asked == "chat" or (asked or "").endswith(_CHAT_FILE)
     if asked is None and own:
         raise UserError(
             f"The tokenizer of {model} has a chat template, as instruct models do: say {FLAG} chat to put "
             f"prompts through it, or {FLAG} none to give them as they are."
         )
-    is_chat = asked == "chat" or (asked or "").endswith(".jinja")
     if system is not None and not is_chat:
         raise UserError(
             f"--system-prompt needs {FLAG} chat (or a .jinja file): nothing else has a system turn."
         )
-    if asked in (None, "none"):
-        return None
     if is_chat and is_encoder_decoder:
         raise UserError(
             f"{FLAG} {asked}: {model} is an encoder-decoder model, whose responses are no part of a chat: "
@@ -49,16 +60,10 @@ def resolve_format(
             f"{FLAG} chat: the tokenizer of {model} has no chat template: give one as a .jinja file, a text "
             "file with {prompt} in it, or none."
         )
-    assert asked is not None
-    text = None if asked == "chat" else _read(Path(asked))
-    if not is_chat:
-        return _template(Path(asked), text or "")
-    used = tokenizer.get_chat_template() if text is None else text
-    return _checked(
-        PromptFormat(kind="chat", template=text, system=system, hash=hash_json([used, system])),
-        tokenizer,
-        model,
-    )
+
+
+def _chat(given: str | None, used: str, system: str | None) -> PromptFormat:
+    return PromptFormat(kind="chat", template=given, system=system, hash=hash_json([used, system]))
 
 
 def _read(file: Path) -> str:
@@ -81,13 +86,13 @@ def _template(file: Path, text: str) -> PromptFormat:
     return PromptFormat(kind="template", template=text, hash=hash_json([text, None]))
 
 
-def _checked(prompt_format: PromptFormat, tokenizer: Any, model: str) -> PromptFormat:
+def _tried(prompt_format: PromptFormat, tokenizer: Any, model: str) -> PromptFormat:
     """Writes a conversation by the template, to see that it takes one."""
     try:
         asked = chat_text(tokenizer, prompt_format, "some-prompt")
         whole = chat_text(tokenizer, prompt_format, "some-prompt", "some-response")
     except Exception as error:  # whatever a template raises
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200].rstrip(".")
+        reason = first_line(error)
         what = "a system prompt and a user's turn" if prompt_format.system is not None else "a user's turn"
         raise UserError(f"{FLAG}: the chat template of {model} can't write {what}: {reason}.") from error
     if "some-prompt" not in asked or "some-response" not in whole:

@@ -1,21 +1,14 @@
 """How a prompt becomes tokens, and what ends its answer: one rule for training, sampling and scoring."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 from rpo_bench.data.conversation import Conversation
-from rpo_bench.errors import UserError
 from rpo_bench.models.plain_text import decode, encode, hidden, plain_batch, written_ids
+from rpo_bench.models.templates import after_response, chat_text, messages_of, written_prompt
 from rpo_bench.spec.schema import PromptFormat
-
-#: Some chat templates (Llama 3's) write today's date into the prompt unless they are told one.
-_DATE = "26 Jul 2024"
-#: Says that date to a template whose caller can't.
-DATED = f"{{%- set date_string = '{_DATE}' -%}}"
-_MARK = "response-goes-here"
-_SYSTEM = ("system", "developer")
 
 
 def prompt_ids(
@@ -39,11 +32,11 @@ def prompt_ids(
         At least one token id.
     """
     if prompt_format is None:
-        ids: list[int] = list(encode(tokenizer, _written(tokenizer, text, None)).input_ids)
+        ids: list[int] = list(encode(tokenizer, written_prompt(tokenizer, text, None)).input_ids)
     else:
         special = special_ids(tokenizer, prompt_format)
         shown, spellings = _hidden(tokenizer, text, special)
-        written, is_chat = _written(tokenizer, shown, prompt_format), prompt_format.kind == "chat"
+        written, is_chat = written_prompt(tokenizer, shown, prompt_format), prompt_format.kind == "chat"
         ids = written_ids(tokenizer, written, spellings, special, add_special_tokens=not is_chat)
         if is_chat:
             return ids
@@ -84,17 +77,12 @@ def _closing(tokenizer: Any, _template: Any, prompt_format: PromptFormat | None)
     eos = int(tokenizer.eos_token_id)
     if prompt_format is None:
         return Closing("", (eos,))
-    after = _after_response(tokenizer, prompt_format)
+    after = after_response(tokenizer, prompt_format)
     end = after.lstrip()
     ids = tokenizer(end, add_special_tokens=False).input_ids
     if not ids or ids[0] not in {*tokenizer.added_tokens_decoder, *tokenizer.all_special_ids}:
         return Closing("", (eos,))
     return Closing(after[: len(after) - len(end)], tuple(dict.fromkeys([ids[0], eos])))
-
-
-def end_ids(tokenizer: Any, prompt_format: PromptFormat | None = None) -> tuple[int, ...]:
-    """The tokens that end a response; the first is what responses that are trained on end with."""
-    return closing(tokenizer, prompt_format).ends
 
 
 def special_ids(tokenizer: Any, prompt_format: PromptFormat | None = None) -> tuple[int, ...]:
@@ -141,76 +129,12 @@ def prompt_text(tokenizer: Any, text: str, prompt_format: PromptFormat | None = 
 
     A beginning-of-sequence that a template writes is left out: whoever tokenises adds one.
     """
-    written = _written(tokenizer, text, prompt_format)
+    written = written_prompt(tokenizer, text, prompt_format)
     if prompt_format is None:
         return written
     bos = tokenizer.bos_token
     adds = bos is not None and list(tokenizer("").input_ids)[:1] == [tokenizer.bos_token_id]
     return written.removeprefix(bos) if adds else written
-
-
-def chat_text(
-    tokenizer: Any,
-    prompt_format: PromptFormat,
-    prompt: str,
-    response: str | None = None,
-    *,
-    begun: bool = True,
-) -> str:
-    """A conversation as the template writes it: up to where the response begins, or with the response.
-
-    The turns of a prompt that is a conversation stay as they are; the format's system turn comes before them
-    where they have none of their own. ``begun=False`` leaves out what the template writes before a response.
-    """
-    turns = messages_of(prompt)
-    if prompt_format.system is not None and turns[0]["role"] not in _SYSTEM:
-        turns.insert(0, {"role": "system", "content": prompt_format.system})
-    if response is not None:
-        turns.append({"role": "assistant", "content": response})
-    written: str = tokenizer.apply_chat_template(
-        turns,
-        chat_template=prompt_format.template,
-        tokenize=False,
-        add_generation_prompt=begun and response is None,
-        date_string=_DATE,
-    )
-    return written
-
-
-def messages_of(prompt: str) -> list[dict[str, str]]:
-    """A prompt's turns as chat templates take them; of a text its one turn, the user's."""
-    return prompt.messages if isinstance(prompt, Conversation) else [{"role": "user", "content": prompt}]
-
-
-def check_turns(tokenizer: Any, prompts: Iterable[str], prompt_format: PromptFormat | None) -> None:
-    """Checks that a format can write every prompt that is a conversation; raises UserError otherwise."""
-    for prompt in prompts:
-        if isinstance(prompt, Conversation):
-            _written(tokenizer, prompt, prompt_format)
-
-
-def _written_turns(tokenizer: Any, prompt: Conversation, prompt_format: PromptFormat | None) -> str:
-    """A conversation, each of whose turns the template has to show."""
-    start = repr(prompt.turns[0].content[:40])
-    if prompt_format is None or prompt_format.kind != "chat":
-        raise UserError(
-            f"The conversation that begins {start} has several turns, and only a chat template can show "
-            "them: say --prompt-format chat, or name a .jinja file."
-        )
-    try:
-        written = chat_text(tokenizer, prompt_format, prompt)
-    except Exception as error:  # whatever a template raises
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200].rstrip(".")
-        raise UserError(
-            f"The chat template can't write the conversation that begins {start}: {reason}."
-        ) from error
-    for role, content in prompt.turns:  # what an assistant thought may be taken out of earlier turns
-        if role != "assistant" and content.strip() not in written:
-            raise UserError(
-                f"The chat template leaves out the '{role}' turn {content[:40]!r} of a conversation: give "
-                "another one by --prompt-format FILE.jinja."
-            )
-    return written
 
 
 def chat_ids(tokenizer: Any, prompt: str, response: str) -> list[int]:
@@ -231,26 +155,3 @@ def _hidden(tokenizer: Any, prompt: str, special: tuple[int, ...]) -> tuple[str,
     texts, spellings = hidden(tokenizer, [turn.content for turn in prompt.turns], special)
     turns = (turn._replace(content=text) for turn, text in zip(prompt.turns, texts, strict=True))
     return Conversation(turns), spellings
-
-
-def _written(tokenizer: Any, text: str, prompt_format: PromptFormat | None) -> str:
-    """The prompt as its format writes it, up to where the response begins."""
-    if isinstance(text, Conversation):
-        return _written_turns(tokenizer, text, prompt_format)
-    if prompt_format is None:
-        return text
-    if prompt_format.kind == "chat":
-        return chat_text(tokenizer, prompt_format, text)
-    return _layout(prompt_format)[0].replace("{prompt}", text)
-
-
-def _after_response(tokenizer: Any, prompt_format: PromptFormat) -> str:
-    if prompt_format.kind == "chat":
-        return chat_text(tokenizer, prompt_format, "prompt", _MARK).rpartition(_MARK)[2]
-    return _layout(prompt_format)[1]
-
-
-def _layout(prompt_format: PromptFormat) -> tuple[str, str]:
-    """What a template writes up to the response, and after it."""
-    before, _, after = (prompt_format.template or "").partition("{response}")
-    return before, after

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from rpo_bench.errors import UserError
-from rpo_bench.remote.urls import Address, without_secrets
+from rpo_bench.remote.urls import Address, error_line
 
 
 def push_to_hub(folder: str | Path, repo: str, *, private: bool = True) -> str:
@@ -33,7 +33,7 @@ def push_to_hub(folder: str | Path, repo: str, *, private: bool = True) -> str:
         api.upload_folder(folder_path=folder, repo_id=repo, commit_message="Checkpoint by rpo-bench")
     except Exception as error:  # no network, no token, no right, a full quota …
         raise UserError(
-            f"{folder} can't be pushed to {repo}: {_first_line(error)}; it is kept: log in by "
+            f"{folder} can't be pushed to {repo}: {error_line(error)}; it is kept: log in by "
             "'hf auth login' or set HF_TOKEN, check that the hub is within reach (HF_HUB_OFFLINE, "
             "HF_ENDPOINT), and run the same again."
         ) from error
@@ -47,12 +47,7 @@ def check_name(repo: str) -> None:
     try:
         validate_repo_id(repo)
     except HFValidationError as error:
-        reason = _first_line(error).partition(": '")[0]
+        reason = error_line(error).partition(": '")[0]
         raise UserError(f"--push-to-hub {repo}: write OWNER/NAME ({reason}).") from error
     if repo.count("/") != 1:
         raise UserError(f"--push-to-hub {repo}: write OWNER/NAME, with your name or your organisation's.")
-
-
-def _first_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines() or [type(error).__name__]
-    return without_secrets(lines[0]).rstrip(".")

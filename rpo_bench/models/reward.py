@@ -7,20 +7,17 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from rpo_bench.data.row import Prompt
-from rpo_bench.errors import UserError, first_line
+from rpo_bench.errors import UserError
 from rpo_bench.files.hashing import hash_folder
-from rpo_bench.models.fetching import shown_name
 from rpo_bench.models.folder import check_model_folder, is_adapter, read_json
-from rpo_bench.models.loading import load_tokenizer
+from rpo_bench.models.hub import shown_name
+from rpo_bench.models.loading import load_classifier
 from rpo_bench.models.plain_text import encode
 from rpo_bench.models.positions import token_limit
 from rpo_bench.models.prompting import chat_ids, prompt_ids, response_ids
-from rpo_bench.models.quiet import quiet
-from trainers.device import process_device
 from trainers.sequence_scores import Encoded, all_scores, reads_padding
 
 #: How prompt and response become one sequence. "appended": the prompt as a policy is given it, the response,
@@ -76,30 +73,13 @@ class RewardModel:
         Raises:
             UserError: It is no sequence classifier with one label, or it can't be read.
         """
-        from transformers import AutoModelForSequenceClassification
-
-        check_reward_folder(folder, what, allow_pickle=allow_pickle, trust_remote_code=trust_remote_code)
-        try:
-            with quiet():
-                model, info = AutoModelForSequenceClassification.from_pretrained(
-                    folder,
-                    dtype=torch.float32,
-                    trust_remote_code=trust_remote_code,
-                    use_safetensors=None if allow_pickle else True,
-                    output_loading_info=True,
-                )
-        except Exception as error:
-            first = first_line(error)
-            raise UserError(f"{what or folder}: the reward model can't be read: {first}.") from error
-        if info["missing_keys"]:
-            absent = sorted(info["missing_keys"])[0]
-            raise UserError(f"{what or folder}: the weights lack {absent}: it isn't a whole reward model.")
-        tokenizer = load_tokenizer(str(folder), trust_remote_code)
-        device = process_device()
+        trust = {"allow_pickle": allow_pickle, "trust_remote_code": trust_remote_code}
+        check_reward_folder(folder, what, **trust)
+        model, tokenizer = load_classifier(folder, what or str(folder), **trust)
         centre = float(getattr(model.config, CENTRE_KEY, 0.0))
         layout = getattr(model.config, LAYOUT_KEY, None) or usual_layout(model.config, tokenizer)
         name = f"{shown_name(folder)} ({hash_folder(folder)[:8]})"
-        found = cls(model.to(device), tokenizer, name, layout, centre)
+        found = cls(model, tokenizer, name, layout, centre)
         probes = [found.encode(*pair) for pair in _PROBES]
         found._equal_lengths = reads_padding(found.model, probes, what or f"The reward model {name}")
         return found

@@ -1,16 +1,12 @@
 """What a reward model's folder says of it, beside weights and tokenizer: how good it is, and its units."""
 
-import json
-import os
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
-from rpo_bench.errors import UserError
 from rpo_bench.files.atomic import atomic_file
-from rpo_bench.files.reading import read_json
-from rpo_bench.files.validation import first_problem
+from rpo_bench.files.validation import read_model
 from rpo_bench.spec.schema import Frozen
 from rpo_bench.stats.interval import Interval
 
@@ -90,10 +86,4 @@ def write_reward_record(folder: Path, record: RewardRecord) -> None:
 
 def read_reward_record(folder: Path) -> RewardRecord | None:
     """Reads it; None where there is none. Raises UserError when it is damaged."""
-    file = folder / RECORD_FILE
-    if not os.path.lexists(file):
-        return None
-    try:
-        return RewardRecord.model_validate_json(json.dumps(read_json(file)))
-    except ValidationError as error:
-        raise UserError(f"{file} is no record of a reward model: {first_problem(error)}.") from error
+    return read_model(folder / RECORD_FILE, RewardRecord, "record of a reward model")

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from typing import Any, Literal
 
 from rpo_bench.errors import UserError
-from rpo_bench.remote.urls import Address, without_secrets
+from rpo_bench.remote.urls import Address, error_line
 
 Kind = Literal["model", "dataset"]
 _TIMEOUT = 5.0  # seconds; libraries would try again for half a minute
@@ -76,14 +76,9 @@ def explained(name: str, kind: Kind, flag: str, revision: str | None, error: Exc
     if isinstance(error, HfHubHTTPError) and not isinstance(error, LocalEntryNotFoundError) and status:
         return f"{where}: {hub} answered with {status}: try again later, or give a folder."
     return (
-        f"{where}: there is no such folder, and {hub} can't be reached ({_reason(error)}): "
+        f"{where}: there is no such folder, and {hub} can't be reached ({error_line(error)}): "
         "give a folder, set HF_ENDPOINT to a mirror, or HF_HUB_OFFLINE=1 to use the copies on this machine."
     )
-
-
-def _reason(error: Exception) -> Any:
-    lines = str(error).strip().splitlines() or [type(error).__name__]
-    return without_secrets(lines[0])[:160].rstrip(" .:")
 
 
 def why_unreachable() -> str | None:
@@ -96,7 +91,7 @@ def why_unreachable() -> str | None:
     try:
         get_session().head(constants.ENDPOINT, timeout=_TIMEOUT)
     except Exception as error:
-        return str(_reason(error))
+        return error_line(error)
     return None
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from rpo_bench.errors import UserError
+from rpo_bench.errors import UserError, first_line
 
 if TYPE_CHECKING:
     from pydantic import GetCoreSchemaHandler
@@ -110,6 +110,11 @@ def without_secrets(text: str) -> str:
     found = _IN_TEXT.sub(lambda match: _shown_in_text(match[0]), text)
     found = _ONE_SLASH.sub(r"\1", found) if "@" in found else found
     return _NO_SCHEME.sub("", found) if "@" in found else found
+
+
+def error_line(error: object) -> str:
+    """``first_line`` of what may name addresses: what is secret in them goes before the line is cut."""
+    return first_line(without_secrets(str(error).strip() or type(error).__name__))
 
 
 def token_like(name: str, value: str) -> bool:

@@ -16,8 +16,8 @@ import typer
 from rpo_bench.data.row import Prompt
 from rpo_bench.judge.backends.hf import LABELS, label_logps
 from rpo_bench.judge.card import JudgeCard, Truth, make_card, write_card
-from rpo_bench.judge.games import Game
 from rpo_bench.judge.prompts import load_template
+from rpo_bench.judge.questions import Game
 from rpo_bench.models.hf import HFModel
 from rpo_bench.spec.schema import Decoding
 from rpo_bench.tasks.task import read_prompts

@@ -9,7 +9,7 @@ from run_cli import SMALL, invoke, stored
 from tiny_models import tiny_judge
 from tiny_task import tiny_task
 
-from rpo_bench.judge.publish import publish_cards
+from rpo_bench.judge.card import publish_cards
 from rpo_bench.results.store import read_results
 from rpo_bench.site.judge_cards import judge_cards
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from rpo_bench.judge.card import make_card, read_card, write_card
-from rpo_bench.judge.games import Game
+from rpo_bench.judge.questions import Game
 from rpo_bench.stats.interval import Interval
 
 N = 600

@@ -2,8 +2,7 @@
 
 import pytest
 
-from rpo_bench.judge.games import Game
-from rpo_bench.judge.questions import Question, judgements_of, questions_of
+from rpo_bench.judge.questions import Game, Question, judgements_of, questions_of
 from rpo_bench.judge.rating import games_of
 from rpo_bench.judge.win_rates import win_rates
 

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 
 from rpo_bench.errors import UserError
-from rpo_bench.models.backends.agreement import Agreement, agreement, check_agreement
-from rpo_bench.models.backends.protocol import Sampled
+from rpo_bench.models.backends.agreement import LogpAgreement, agreement, check_agreement
+from rpo_bench.models.backends.protocol import SampledResponse
 
 HERE = Path("ckpt")
 
 
-def sampled(*logps: float) -> Sampled:
-    return Sampled(tuple(range(len(logps))), logps, None, True)
+def sampled(*logps: float) -> SampledResponse:
+    return SampledResponse(tuple(range(len(logps))), logps, None, True)
 
 
 def test_differences_are_over_tokens_and_not_over_responses():
@@ -28,7 +28,7 @@ def test_differences_are_over_tokens_and_not_over_responses():
 
 
 def test_without_log_probabilities_there_is_nothing_to_compare():
-    assert agreement([Sampled(None, None, "text", True)], [np.zeros(0, np.float32)]) is None
+    assert agreement([SampledResponse(None, None, "text", True)], [np.zeros(0, np.float32)]) is None
     check_agreement(None, HERE)
 
 
@@ -51,4 +51,4 @@ def test_samples_of_another_policy_have_a_mean_of_its_kl_and_are_refused():
 
 def test_large_differences_that_cancel_are_refused_too():
     with pytest.raises(UserError, match="aren't those of ckpt"):
-        check_agreement(Agreement(100, 0.0, 0.5, 2.0), HERE)
+        check_agreement(LogpAgreement(100, 0.0, 0.5, 2.0), HERE)

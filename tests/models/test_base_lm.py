@@ -12,7 +12,7 @@ from transformers import AutoTokenizer, GenerationConfig
 
 from rpo_bench.data.row import Prompt
 from rpo_bench.errors import UserError
-from rpo_bench.models.base_lm import Encoded, encode, fit_context, train_base
+from rpo_bench.models.base_lm import EncodedPairs, encode, fit_context, train_base
 from rpo_bench.models.base_shape import BaseSettings
 from rpo_bench.models.base_texts import TextPair, read_texts
 from rpo_bench.models.base_tokenizer import train_tokenizer
@@ -115,7 +115,7 @@ def test_no_text_is_an_error():
 
 def test_long_texts_keep_the_prompts_end_and_its_special_tokens():
     """Context 8: the response keeps 4 of its 6 tokens, the prompt <bos> and its last 3 of 9."""
-    long = Encoded([[1, 10, 11, 12, 13, 14, 15, 16, 2]], [[20, 21, 22, 23, 24, 3]])
+    long = EncodedPairs([[1, 10, 11, 12, 13, 14, 15, 16, 2]], [[20, 21, 22, 23, 24, 3]])
     fitted = fit_context(long, "decoder", 8)
     assert fitted.prompts == [[1, 15, 16, 2]]
     assert fitted.responses == [[20, 21, 22, 23]]
@@ -125,7 +125,7 @@ def test_long_texts_keep_the_prompts_end_and_its_special_tokens():
 
 
 def test_short_texts_stay_as_they_are():
-    short = Encoded([[1, 10, 2], [1, 10, 11, 12, 13, 2]], [[20, 21, 22, 23, 3], [20, 3]])
+    short = EncodedPairs([[1, 10, 2], [1, 10, 11, 12, 13, 2]], [[20, 21, 22, 23, 3], [20, 3]])
     assert fit_context(short, "decoder", 8) == short
 
 

@@ -12,8 +12,8 @@ from tiny_models import EOS, PAD, WORDS, tiny_decoder, tiny_encoder_decoder
 from rpo_bench.data.row import Prompt
 from rpo_bench.errors import UserError
 from rpo_bench.models.hf import HFModel
+from rpo_bench.models.inverse_cdf import pick, uniforms
 from rpo_bench.models.protocol import Model
-from rpo_bench.models.sampling import pick, uniforms
 from rpo_bench.spec.schema import RPO_PAPER_DECODING, Decoding
 
 KINDS = ("llama", "gpt2", "t5", "bart")

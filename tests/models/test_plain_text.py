@@ -17,7 +17,6 @@ from rpo_bench.models.prompt_formats import resolve_format
 from rpo_bench.models.prompting import (
     chat_ids,
     closing,
-    end_ids,
     prompt_ids,
     response_ids,
     response_texts,
@@ -57,7 +56,7 @@ def test_a_text_that_spells_special_tokens_forges_none(kind: str, asked: str | N
             assert special_count(tokenizer, ids) == innocent
             (answer,) = response_ids(tokenizer, [text], form)
             assert special_count(tokenizer, answer) == 1
-            assert answer[-1] == end_ids(tokenizer, form)[0]
+            assert answer[-1] == closing(tokenizer, form).ends[0]
             pair = encode(tokenizer, text, text).input_ids
             assert special_count(tokenizer, pair) == special_count(
                 tokenizer, encode(tokenizer, "a", "a").input_ids
@@ -162,9 +161,8 @@ def test_the_end_of_a_turn_is_found_behind_white_space(between: str, written: st
     for text in ("good", "good\n", "good ", ""):
         (ids,) = response_ids(tokenizer, [text], form)
         assert ids == [*tokenizer(text + between, add_special_tokens=False).input_ids, end]
-        assert response_texts(tokenizer, end_ids(tokenizer, form), [ids], closing(tokenizer, form).gap) == [
-            text
-        ]
+        written = closing(tokenizer, form)
+        assert response_texts(tokenizer, written.ends, [ids], written.gap) == [text]
 
 
 @pytest.mark.parametrize("asks", [True, False])
@@ -182,7 +180,7 @@ def test_decoding_alters_nothing(asks: bool):
         clean_up_tokenization_spaces=asks,
     )  # fmt: skip
     rows = response_ids(tokenizer, texts)
-    assert response_texts(tokenizer, end_ids(tokenizer), rows) == texts
+    assert response_texts(tokenizer, closing(tokenizer).ends, rows) == texts
 
 
 def test_a_word_level_vocabulary_gives_no_special_token_either():

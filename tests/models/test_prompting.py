@@ -12,7 +12,8 @@ from rpo_bench.data.row import Prompt, Row
 from rpo_bench.errors import UserError
 from rpo_bench.models.hf import HFModel
 from rpo_bench.models.prompt_formats import resolve_format
-from rpo_bench.models.prompting import chat_ids, check_turns, end_ids, prompt_ids
+from rpo_bench.models.prompting import chat_ids, closing, prompt_ids
+from rpo_bench.models.templates import check_turns
 from rpo_bench.models.tokenize import tokenize_rows
 from rpo_bench.spec.schema import Decoding, PromptFormat
 
@@ -62,10 +63,10 @@ def test_the_beginning_of_sequence_that_a_template_file_writes_is_not_doubled(tm
 
 def test_a_turn_ends_by_its_own_token_and_end_of_sequence_ends_it_too():
     qwen, llama = family_tokenizer("qwen2"), family_tokenizer("llama-chat")
-    assert end_ids(qwen, resolved("qwen2", "chat")) == (qwen.convert_tokens_to_ids("<|im_end|>"),)
+    assert closing(qwen, resolved("qwen2", "chat")).ends == (qwen.convert_tokens_to_ids("<|im_end|>"),)
     eot = llama.convert_tokens_to_ids("<|eot_id|>")
-    assert end_ids(llama, resolved("llama-chat", "chat")) == (eot, llama.eos_token_id)
-    assert end_ids(llama, None) == (llama.eos_token_id,)
+    assert closing(llama, resolved("llama-chat", "chat")).ends == (eot, llama.eos_token_id)
+    assert closing(llama, None).ends == (llama.eos_token_id,)
 
 
 def test_a_chat_template_out_of_a_file_and_a_text_template(tmp_path: Path):
@@ -80,7 +81,7 @@ def test_a_chat_template_out_of_a_file_and_a_text_template(tmp_path: Path):
         tokenizer.decode(prompt_ids(tokenizer, "why", False, plain))
         == "<s>### Question:\nwhy\n\n### Answer:\n"
     )
-    assert end_ids(tokenizer, plain) == (1,)
+    assert closing(tokenizer, plain).ends == (1,)
     turn = resolved("llama", str(tmp_path / "turn.txt"))
     assert tokenizer.decode(prompt_ids(tokenizer, "why", False, turn)) == "<s>user: why assistant: "
     assert len({chat.hash, plain.hash, turn.hash}) == 3

@@ -22,9 +22,8 @@ from rpo_bench.judge.card import read_card
 from rpo_bench.judge.commands import read_commands
 from rpo_bench.judge.storage import load_games, open_store, read_identity
 from rpo_bench.lm_eval.stored import read_docs, read_parts
-from rpo_bench.models.folder import read_json
+from rpo_bench.models.folder import check_whole, read_json
 from rpo_bench.models.reward_record import read_reward_record
-from rpo_bench.models.safetensors_file import check_whole
 from rpo_bench.results.store import (
     BrokenRecord,
     read_record,

@@ -8,8 +8,8 @@ from pathlib import Path
 from rpo_bench.errors import UserError, did_you_mean
 from rpo_bench.files.atomic import atomic_file
 from rpo_bench.files.hashing import hash_folder
+from rpo_bench.models.architecture import refuse_dtype
 from rpo_bench.models.folder import check_model_folder, is_adapter, read_json
-from rpo_bench.models.half_precision import refuse_dtype
 from rpo_bench.models.hub import FLAG, fetch_model, is_hub_name
 from rpo_bench.spec.schema import LoadingSpec, PromptFormat, RunSpec
 from rpo_bench.spec.trust import Trust

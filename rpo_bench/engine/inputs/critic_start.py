@@ -7,8 +7,8 @@ from rpo_bench.engine.inputs.base_models import BaseModel
 from rpo_bench.engine.inputs.choices import Choice
 from rpo_bench.engine.inputs.rewards import PROXY, TRAIN_FLAG, parse_rewards, proxy_folder
 from rpo_bench.errors import UserError
-from rpo_bench.models.fetching import model_folder
 from rpo_bench.models.folder import read_json
+from rpo_bench.models.hub import model_folder
 from rpo_bench.models.reward import LAYOUT_KEY
 from rpo_bench.spec.trust import Trust
 from rpo_bench.tasks.task import Task

@@ -17,8 +17,9 @@ from rpo_bench.engine.inputs.dataset import TrainingData
 from rpo_bench.errors import UserError
 from rpo_bench.files.atomic import atomic_file
 from rpo_bench.files.hashing import hash_json
-from rpo_bench.models.prompting import check_turns, prompt_ids
+from rpo_bench.models.prompting import prompt_ids
 from rpo_bench.models.special_tokens import check_special
+from rpo_bench.models.templates import check_turns
 from rpo_bench.models.tokenize import tokenize_rows
 from rpo_bench.spec.schema import DataSpec, PromptFormat
 from rpo_bench.spec.trust import Trust

@@ -14,7 +14,7 @@ from rpo_bench.errors import UserError
 from rpo_bench.files.hashing import hash_file, hash_folder
 from rpo_bench.files.plain_data import shown
 from rpo_bench.metrics.proxy import Proxy
-from rpo_bench.models.fetching import model_folder
+from rpo_bench.models.hub import model_folder
 from rpo_bench.models.reward import RewardModel, check_reward_folder, reward_model
 from rpo_bench.models.reward_record import read_reward_record
 from rpo_bench.spec.parsing import check_flag

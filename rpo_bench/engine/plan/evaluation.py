@@ -18,9 +18,8 @@ from rpo_bench.engine.plan.plan import Plan, PlanContext, check_evaluation, own_
 from rpo_bench.errors import UserError
 from rpo_bench.files.hashing import hash_file, hash_folder
 from rpo_bench.methods.registry import resolve_method
-from rpo_bench.models.fetching import model_folder, shown_name
 from rpo_bench.models.folder import check_adapter_folder, check_model_folder, has_tokenizer, is_adapter
-from rpo_bench.models.hub import is_hub_name
+from rpo_bench.models.hub import is_hub_name, model_folder, shown_name
 from rpo_bench.spec.schema import CellSpec, GenerationSpec, MethodSpec, PromptFormat, RunSpec
 from rpo_bench.tasks.task import Task, load_task
 
@@ -209,7 +208,7 @@ def _tokenizer_folder(checkpoint: Path, model: BaseModel, around: PlanContext) -
     """Where the checkpoint's tokenizer is: of an adapter often beside its base model, which must suit it."""
     if not is_adapter(checkpoint):
         return checkpoint
-    from rpo_bench.models.adapters import adapter_base, check_adapter_fits
+    from rpo_bench.models.adapter_checks import adapter_base, check_adapter_fits
 
     base = adapter_base(checkpoint, around.trust.allow_pickle)
     folder = model.path

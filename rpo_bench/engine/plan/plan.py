@@ -148,7 +148,7 @@ def check_evaluation(spec: RunSpec, trust: Trust) -> None:
 def _check_adapters(training: TrainingSpec, model: BaseModel, trust: Trust) -> None:
     """Checks that a model has the layers that adapters are asked for."""
     if training.lora is not None and training.lora.target_modules is not None:
-        from rpo_bench.models.adapters import check_targets
+        from rpo_bench.models.adapter_checks import check_targets
 
         check_targets(model.path, training.lora.target_modules, model.name, trust.trust_remote_code)
 

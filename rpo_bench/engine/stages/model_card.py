@@ -9,7 +9,7 @@ import yaml
 
 from rpo_bench.files.atomic import atomic_file
 from rpo_bench.files.hashing import CARD_MARK
-from rpo_bench.models.fetching import shown_name
+from rpo_bench.models.hub import shown_name
 from rpo_bench.results.schema import MetricValue, Record
 from rpo_bench.spec.schema import CellSpec
 

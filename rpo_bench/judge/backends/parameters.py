@@ -11,7 +11,6 @@ from rpo_bench.judge.protocol import Mode
 Limit = Literal["auto", "max_tokens", "max_completion_tokens", "none"]
 Temperature = float | Literal["auto", "none"]
 
-LIMITS: tuple[Limit, ...] = ("auto", "max_tokens", "max_completion_tokens", "none")
 AUTO: Final = "auto"
 NONE: Final = "none"
 

@@ -48,7 +48,7 @@ def toxicity_metric(backend: str, allow_pickle: bool = False) -> "Toxicity":
     """
     kind, _, name = backend.partition(":")
     if backend == "none":
-        return Missing("none", "toxicity is switched off")
+        return NoClassifier("none", "toxicity is switched off")
     if backend == "profanity":
         return profanity()
     if kind == "hf" and name:
@@ -97,7 +97,7 @@ class Toxicity(SampleMetric):
         """The probability that each of N non-empty texts is toxic."""
 
 
-class Missing(Toxicity):
+class NoClassifier(Toxicity):
     """No classifier: everything is unscored with the reason."""
 
     def __init__(self, backend: str, reason: str) -> None:
@@ -130,9 +130,9 @@ def profanity() -> Toxicity:
 
         return Profanity()
     except (ImportError, PackageNotFoundError):
-        return Missing(name, f"{name} isn't installed: pip install 'rpo-bench[profanity]'")
+        return NoClassifier(name, f"{name} isn't installed: pip install 'rpo-bench[profanity]'")
     except Exception as error:  # its weights are pickled by another scikit-learn
-        return Missing(name, f"{name} can't be loaded here: {type(error).__name__}")
+        return NoClassifier(name, f"{name} can't be loaded here: {type(error).__name__}")
 
 
 def _toxic_share(scores: Floats) -> Floats:

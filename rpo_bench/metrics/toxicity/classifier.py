@@ -8,19 +8,17 @@ from typing import Any
 
 import torch
 
-from rpo_bench.errors import UserError, first_line
+from rpo_bench.errors import UserError
 from rpo_bench.files.hashing import hash_folder
-from rpo_bench.metrics.protocol import Score, Unscored
+from rpo_bench.metrics.protocol import Score, failure
 from rpo_bench.metrics.toxicity.choose import Toxicity
 from rpo_bench.models.activation import NEGATED, Activation, activation_of, asked_activation
-from rpo_bench.models.fetching import model_folder
 from rpo_bench.models.folder import check_model_folder
-from rpo_bench.models.loading import load_tokenizer
+from rpo_bench.models.hub import model_folder
+from rpo_bench.models.loading import load_classifier
 from rpo_bench.models.plain_text import as_text
 from rpo_bench.models.positions import token_limit
-from rpo_bench.models.quiet import quiet
 from trainers.batch_check import needs_equal_lengths
-from trainers.device import process_device
 from trainers.equal_lengths import groups_of
 
 log = logging.getLogger(__name__)
@@ -33,7 +31,7 @@ _TOXIC = re.compile(r"tox|offens|hate|abus|insult|profan", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
-class Loaded:
+class ClassifierParts:
     """A classifier with its tokenizer.
 
     Attributes:
@@ -57,7 +55,7 @@ class Classifier(Toxicity):
         backend: Name and content hash, for results.
     """
 
-    def __init__(self, loaded: Loaded, backend: str) -> None:
+    def __init__(self, loaded: ClassifierParts, backend: str) -> None:
         self.backend = backend
         self._loaded = loaded
         self._limit = _length_limit(loaded.model.config, loaded.tokenizer)
@@ -78,31 +76,15 @@ class Classifier(Toxicity):
         Raises:
             UserError: It can't be had or read, or which label is toxic, or how, can't be told.
         """
-        from transformers import AutoModelForSequenceClassification
-
         named, asked = asked_activation(name)
         given, _, label = named.partition("#")
         what = flag or f"--toxicity hf:{given}"
         source = model_folder(given, what)
         check_model_folder(source.folder, allow_pickle)
-        try:
-            with quiet():
-                model, info = AutoModelForSequenceClassification.from_pretrained(
-                    str(source.folder),
-                    dtype=torch.float32,
-                    use_safetensors=None if allow_pickle else True,
-                    output_loading_info=True,
-                )
-        except Exception as error:
-            first = first_line(error)
-            raise UserError(f"{what}: not a sequence classifier: {first}.") from error
-        if info["missing_keys"]:
-            absent = sorted(info["missing_keys"])[0]
-            raise UserError(f"{what}: the weights lack {absent}: it isn't a whole classifier.")
-        device = process_device()
+        model, tokenizer = load_classifier(source.folder, what, allow_pickle=allow_pickle)
         index = toxic_label(model.config.id2label, label or None, given)
         activation = activation_of(model.config, asked, what if not label else f"{what}#{label}")
-        loaded = Loaded(model.to(device).eval(), load_tokenizer(str(source.folder)), index, activation)
+        loaded = ClassifierParts(model, tokenizer, index, activation)
         content = hash_folder(source.folder)[:8]
         return cls(loaded, f"{source.name}#{model.config.id2label[index]} ({content}, {activation})")
 
@@ -123,8 +105,7 @@ class Classifier(Toxicity):
             return [float(probability) for probability in self._batch(texts)]
         except Exception as error:
             if len(texts) == 1:
-                words = " ".join(str(error).split())[:120]
-                return [Unscored(f"the classifier failed: {type(error).__name__}: {words}")]
+                return [failure("the classifier failed:", error)]
             return [score for text in texts for score in self._scores([text])]
 
     @torch.no_grad()
@@ -177,7 +158,7 @@ class Classifier(Toxicity):
             )  # fmt: skip
 
 
-def can_be_padded(loaded: Loaded) -> bool:
+def can_be_padded(loaded: ClassifierParts) -> bool:
     """Whether tokenizer and model know a padding token: without one, texts of other lengths go apart."""
     known = loaded.model.config.get_text_config().pad_token_id
     return loaded.tokenizer.pad_token_id is not None and known is not None

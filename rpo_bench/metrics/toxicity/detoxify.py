@@ -15,7 +15,7 @@ import torch
 
 from rpo_bench.errors import UserError, did_you_mean, first_line
 from rpo_bench.files.hashing import hash_file
-from rpo_bench.metrics.toxicity.classifier import Classifier, Loaded
+from rpo_bench.metrics.toxicity.classifier import Classifier, ClassifierParts
 from rpo_bench.models.quiet import quiet
 from trainers.device import process_device
 
@@ -43,7 +43,7 @@ def detoxify(name: str, allow_pickle: bool = False) -> Classifier:
     if absent:
         raise UserError(f"{what}: the weights lack {absent[0]}: it isn't a whole checkpoint.")
     device = process_device()
-    parts = Loaded(model.to(device).eval(), tokenizer, loaded.label, "sigmoid")
+    parts = ClassifierParts(model.to(device).eval(), tokenizer, loaded.label, "sigmoid")
     shown = name if name in _variants() else file.name
     content = f"{hash_file(file)[:8]}, {parts.activation}"
     return Classifier(parts, f"Detoxify {version('detoxify')} {shown}#{LABEL} ({content})")
@@ -136,7 +136,7 @@ def _built(arch: dict[str, Any], state: dict[str, Any], what: str) -> tuple[Any,
         with quiet():
             model, tokenizer = get_model_and_tokenizer(**arch, state_dict=state)
     except Exception as error:
-        first = (str(error).strip().splitlines() or [type(error).__name__])[0][:200].rstrip(".")
+        first = first_line(error)
         if not Path(source).is_dir():
             raise UserError(
                 f"{what}: the checkpoint takes configuration and tokenizer from '{source}', which is no "

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rpo_bench.errors import UserError
-from rpo_bench.models.backends.protocol import Sampled
+from rpo_bench.models.backends.protocol import SampledResponse
 
 #: Nats per token. Samples of another policy p have a mean of KL(p‖checkpoint) per token, rounding of number
 #: formats next to none (half its variance: 0.0002 in bfloat16).
@@ -19,7 +19,7 @@ ABSOLUTE_TOLERANCE = 0.2
 
 
 @dataclass(frozen=True)
-class Agreement:
+class LogpAgreement:
     """Differences of log-probabilities, backend's minus transformers', over all sampled tokens.
 
     Attributes:
@@ -35,7 +35,9 @@ class Agreement:
     max_abs: float
 
 
-def agreement(sampled: Sequence[Sampled], ours: Sequence[NDArray[np.float32]]) -> Agreement | None:
+def agreement(
+    sampled: Sequence[SampledResponse], ours: Sequence[NDArray[np.float32]]
+) -> LogpAgreement | None:
     """Compares them; None where the backend gave no log-probabilities.
 
     Args:
@@ -47,10 +49,12 @@ def agreement(sampled: Sequence[Sampled], ours: Sequence[NDArray[np.float32]]) -
         return None
     difference = np.concatenate([np.asarray(theirs) - np.asarray(own, np.float64) for theirs, own in pairs])
     absolute = np.abs(difference)
-    return Agreement(len(difference), float(difference.mean()), float(absolute.mean()), float(absolute.max()))
+    return LogpAgreement(
+        len(difference), float(difference.mean()), float(absolute.mean()), float(absolute.max())
+    )
 
 
-def check_agreement(found: Agreement | None, folder: Path) -> None:
+def check_agreement(found: LogpAgreement | None, folder: Path) -> None:
     """Raises UserError where the samples can't come from the checkpoint."""
     if found is None:
         return

@@ -27,7 +27,7 @@ class Request:
 
 
 @dataclass(frozen=True)
-class Sampled:
+class SampledResponse:
     """One response.
 
     Attributes:
@@ -48,7 +48,7 @@ class Sampled:
 class Answer:
     """All responses, in the order of the requests, and what is recorded of the backend that gave them."""
 
-    sampled: tuple[Sampled, ...]
+    sampled: tuple[SampledResponse, ...]
     described: dict[str, Any]
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from rpo_bench.errors import UserError
-from rpo_bench.models.backends.protocol import Answer, Request, Sampled
+from rpo_bench.models.backends.protocol import Answer, Request, SampledResponse
 from rpo_bench.remote.scrubbing import well_formed
 from rpo_bench.remote.urls import Address, api_key
 from rpo_bench.spec.schema import Decoding, ServerSettings
@@ -44,7 +44,7 @@ class CompletionsServer:
         first = self._first(model, requests[0], decoding, end_ids)
         exact = first is not None
 
-        def ask(request: Request) -> Sampled:
+        def ask(request: Request) -> SampledResponse:
             return self._ask(model, request, decoding, end_ids if exact else None)
 
         with ThreadPoolExecutor(self.settings.concurrency) as pool:
@@ -130,7 +130,7 @@ class CompletionsServer:
 
     def _first(
         self, model: str, request: Request, decoding: Decoding, end_ids: Sequence[int]
-    ) -> Sampled | None:
+    ) -> SampledResponse | None:
         """The first request by tokens; None where the server doesn't read them or say which it sampled."""
         import openai
 
@@ -144,7 +144,7 @@ class CompletionsServer:
 
     def _ask(
         self, model: str, request: Request, decoding: Decoding, end_ids: Sequence[int] | None
-    ) -> Sampled:
+    ) -> SampledResponse:
         """One response; with ``end_ids`` by tokens, without by text."""
         import openai
 
@@ -174,7 +174,7 @@ class CompletionsServer:
         except (ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError) as error:
             raise self._failed("an answer that isn't a completion") from error
 
-    def _read(self, choice: dict[str, Any]) -> Sampled:
+    def _read(self, choice: dict[str, Any]) -> SampledResponse:
         """A response; raises ValueError or TypeError for what can't be one."""
         finished = choice.get("finish_reason") == "stop"
         tokens, found = choice.get("token_ids"), choice.get("logprobs")
@@ -183,11 +183,11 @@ class CompletionsServer:
             ids, values = tuple(map(operator.index, tokens)), tuple(map(float, logps))
             if min(ids) < 0 or not all(map(math.isfinite, values)):
                 raise ValueError("token ids below 0, or log-probabilities that aren't numbers")
-            return Sampled(ids, values, None, finished)
+            return SampledResponse(ids, values, None, finished)
         text = choice.get("text") or ""
         if not isinstance(text, str):
             raise TypeError("a text that isn't one")
-        return Sampled(None, None, well_formed(text), finished)
+        return SampledResponse(None, None, well_formed(text), finished)
 
     def _failed(self, what: str, retries: int = 0) -> UserError:
         tried = f", after {retries} retries" if retries else ""

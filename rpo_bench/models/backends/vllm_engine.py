@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from rpo_bench.errors import UserError
-from rpo_bench.models.backends.protocol import Answer, Request, Sampled
+from rpo_bench.models.backends.protocol import Answer, Request, SampledResponse
 from rpo_bench.models.folder import check_adapter_folder, is_adapter
 from rpo_bench.spec.schema import Decoding, VllmSettings
 
@@ -56,7 +56,7 @@ class VllmEngine:
             said = json.loads(reply.read_text())
         ends = set(end_ids)
         sampled = tuple(
-            Sampled(tuple(one["token_ids"]), tuple(one["logps"]), None, one["token_ids"][-1] in ends)
+            SampledResponse(tuple(one["token_ids"]), tuple(one["logps"]), None, one["token_ids"][-1] in ends)
             for one in said["samples"]
         )
         settings = self.settings.model_dump(exclude_defaults=True)

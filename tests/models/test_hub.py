@@ -9,7 +9,7 @@ from rpo_bench.engine.inputs.rewards import check_source, source_content, source
 from rpo_bench.errors import UserError
 from rpo_bench.files.hashing import hash_folder
 from rpo_bench.metrics.toxicity.choose import toxicity_metric
-from rpo_bench.models.fetching import model_folder
+from rpo_bench.models.hub import model_folder
 from rpo_bench.spec.trust import Trust
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from rpo_bench.errors import UserError, did_you_mean
+from rpo_bench.errors import UserError, did_you_mean, first_line
 from rpo_bench.files.plain_data import shown
 from rpo_bench.models.folder import ADAPTER_WEIGHTS, check_adapter_folder
 from rpo_bench.models.quiet import quiet
@@ -51,8 +51,7 @@ def check_adapter_fits(folder: Path, base: Path, trust_remote_code: bool = False
             warnings.simplefilter("ignore")
             wanted = _wanted(folder, base, trust_remote_code)
     except Exception as error:  # peft's words for target modules that aren't there, say
-        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise UserError(_unfit(folder, base, first.partition(". ")[0].rstrip("."))) from error
+        raise UserError(_unfit(folder, base, first_line(error).partition(". ")[0])) from error
     stored = _shapes(weights)
     if not stored.keys() & wanted.keys():
         raise UserError(_unfit(folder, base, f"it has no layer for {min(stored, default='its weights')}"))
@@ -94,7 +93,7 @@ def check_targets(base: Path, targets: Sequence[str], name: str, trust_remote_co
         try:
             get_peft_model(model, LoraConfig(target_modules=list(targets)))
         except ValueError as error:  # a layer of a kind that peft has no adapter for
-            why = str(error).strip().splitlines()[0].partition(". ")[0].rstrip(".")
+            why = first_line(error).partition(". ")[0]
             raise UserError(f"training.lora.target_modules: {name}: {why}.") from error
 
 

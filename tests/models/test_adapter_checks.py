@@ -11,7 +11,7 @@ from peft import LoraConfig, get_peft_model
 from transformers import AutoModelForCausalLM, LlamaForCausalLM
 
 from rpo_bench.errors import UserError
-from rpo_bench.models.adapters import adapter_base, check_adapter_fits
+from rpo_bench.models.adapter_checks import adapter_base, check_adapter_fits
 from rpo_bench.models.hf import HFModel
 from trainers.fitting import with_adapters
 from trainers.settings import Lora
