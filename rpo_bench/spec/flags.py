@@ -194,7 +194,7 @@ SPEC_FLAGS: tuple[SpecFlag, ...] = (
     SpecFlag(
         "evaluation.prompts",
         "--eval-prompts",
-        "test: the held-out ones; tuning: a fifth of the training prompts, which aren't trained on then.",
+        "test: the held-out ones; tuning: those of the task, or a fifth of the training prompts.",
         metavar="WHICH",
     ),
     SpecFlag("evaluation.n_samples", "--n-samples", pinned=True, called="samples per prompt"),
