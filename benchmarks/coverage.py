@@ -11,11 +11,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rpo_bench.analysis.improvement import improvement, improvement_at
 from rpo_bench.analysis.matched import within
 from rpo_bench.stats.aggregates import aggregate_interval, iqm
+from rpo_bench.stats.arrays import Floats
 from rpo_bench.stats.bootstrap import mean_over_prompts
 from rpo_bench.stats.bradley_terry import Games, ratings
 from rpo_bench.stats.compare import method_mean, paired_difference
@@ -29,7 +29,6 @@ from rpo_bench.stats.overoptimisation import overoptimisation
 from rpo_bench.stats.rates import rate_interval
 from rpo_bench.stats.welch import welch_difference
 
-Floats = NDArray[np.float64]
 Kind = Callable[[np.random.Generator, int, int], Interval]
 
 PROMPTS = 40

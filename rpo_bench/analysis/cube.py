@@ -12,10 +12,9 @@ from rpo_bench.analysis.panels import Panel
 from rpo_bench.analysis.scores import PanelScores
 from rpo_bench.files.hashing import hash_json
 from rpo_bench.lm_eval.schema import SCORE
+from rpo_bench.stats.arrays import Floats
 from rpo_bench.stats.bootstrap import RESAMPLES
 from rpo_bench.stats.joint import Joint, Term
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

@@ -4,15 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rpo_bench.analysis.cube import Cube
 from rpo_bench.analysis.items import Item
 from rpo_bench.analysis.panels import Row, settled
+from rpo_bench.stats.arrays import Floats
 from rpo_bench.stats.frontier import frontier_points, interpolate, interpolation_slack
 from rpo_bench.stats.joint import Term
-
-Floats = NDArray[np.float64]
 
 #: The metric whose frontier is taken to be concave, so that straight lines understate it.
 CONCAVE = "reward"

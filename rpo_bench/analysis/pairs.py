@@ -8,10 +8,11 @@ import numpy as np
 from rpo_bench.analysis.cube import Cube
 from rpo_bench.analysis.direction import towards_better
 from rpo_bench.analysis.items import Item
-from rpo_bench.analysis.matched import Floats, Side, at_kl, at_strength
+from rpo_bench.analysis.matched import Side, at_kl, at_strength
 from rpo_bench.analysis.panels import Row
 from rpo_bench.analysis.report import Comparison, Matching
 from rpo_bench.results.schema import MetricValue
+from rpo_bench.stats.arrays import Floats
 from rpo_bench.stats.compare import SEED_LEVELS, mean_of_checkpoints, mean_over_seeds
 from rpo_bench.stats.interval import Interval, empty
 from rpo_bench.stats.joint import Contrast

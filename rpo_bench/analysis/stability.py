@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rpo_bench.analysis.panels import Panel, Row, Series, panels
 from rpo_bench.analysis.scores import PanelScores, read_panel_scores
@@ -15,12 +14,11 @@ from rpo_bench.analysis.sensitivity import Sensitivity, sensitivities
 from rpo_bench.errors import UserError
 from rpo_bench.results.store import StoredRecord, read_results, read_train_log
 from rpo_bench.spec.schema import Frozen
+from rpo_bench.stats.arrays import Floats
 from rpo_bench.stats.bootstrap import mean_over_prompts
 from rpo_bench.stats.interval import Interval
 from rpo_bench.stats.rates import rate_interval
 from rpo_bench.stats.seeding import generator
-
-Floats = NDArray[np.float64]
 
 #: Share of the worst seeds whose mean is reported.
 TAIL = 0.25

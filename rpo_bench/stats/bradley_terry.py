@@ -10,11 +10,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from rpo_bench.stats.arrays import Floats
 from rpo_bench.stats.bootstrap import weight_chunks
 from rpo_bench.stats.interval import Interval, made, point_only
 from rpo_bench.stats.quantiles import percentile_bounds, widening
-
-Floats = NDArray[np.float64]
 
 QUESTION_LEVELS = ("questions",)
 RESAMPLES = 1_000

@@ -4,8 +4,8 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
+from rpo_bench.stats.arrays import Floats
 from rpo_bench.stats.bootstrap import RESAMPLES, mean_over_prompts, weight_chunks
 from rpo_bench.stats.interval import Interval, empty, made, point_only
 from rpo_bench.stats.layout import Spread, contrast_spread
@@ -18,8 +18,8 @@ _ROUNDING = 1e-12  # what equal numbers differ by after summing
 
 
 def paired_difference(
-    first: NDArray[np.float64],
-    second: NDArray[np.float64],
+    first: Floats,
+    second: Floats,
     rng: np.random.Generator,
     *,
     level: float = 0.95,
@@ -38,8 +38,8 @@ def paired_difference(
 
 
 def two_level_bootstrap(
-    scores: Sequence[NDArray[np.float64]], rng: np.random.Generator, resamples: int = RESAMPLES
-) -> NDArray[np.float64]:
+    scores: Sequence[Floats], rng: np.random.Generator, resamples: int = RESAMPLES
+) -> Floats:
     """Bootstrap draws of each method's mean over its training seeds and the prompts.
 
     In every resample the prompts are drawn once, for all methods; the seeds are drawn within each method.
@@ -67,7 +67,7 @@ def two_level_bootstrap(
 
 
 def method_mean(
-    scores: NDArray[np.float64],
+    scores: Floats,
     rng: np.random.Generator,
     *,
     level: float = 0.95,
@@ -100,8 +100,8 @@ def method_mean(
 
 
 def method_difference(
-    first: NDArray[np.float64],
-    second: NDArray[np.float64],
+    first: Floats,
+    second: Floats,
     rng: np.random.Generator,
     *,
     level: float = 0.95,
@@ -119,7 +119,7 @@ def method_difference(
     return _contrast([first, second], np.array([1.0, -1.0]), rng, level, resamples)
 
 
-def mean_over_seeds(values: NDArray[np.float64], *, level: float = 0.95) -> Interval:
+def mean_over_seeds(values: Floats, *, level: float = 0.95) -> Interval:
     """The mean of one number per training seed, (S,), with its t-interval; for corpus-level metrics."""
     scored = values[np.isfinite(values)]
     n = len(scored)
@@ -156,8 +156,8 @@ def mean_of_checkpoints(own: Sequence[Interval], *, level: float = 0.95) -> Inte
 
 
 def _contrast(
-    scores: list[NDArray[np.float64]],
-    signs: NDArray[np.float64],
+    scores: list[Floats],
+    signs: Floats,
     rng: np.random.Generator,
     level: float,
     resamples: int,
@@ -188,7 +188,7 @@ def _contrast(
     )
 
 
-def stretch(spread: Spread, draws: NDArray[np.float64], level: float) -> float:
+def stretch(spread: Spread, draws: Floats, level: float) -> float:
     """The factor that gives a two-level bootstrap interval its right width for few seeds.
 
     The bootstrap understates each method's seed variance by (S_m−1)/S_m, counts the noise of single cells up

@@ -8,9 +8,8 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from rpo_bench.stats.arrays import Floats
 
 _ROUNDING = 1e-9  # points on one straight line bound each other by it
 

@@ -16,14 +16,13 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from rpo_bench.stats.arrays import Floats
 from rpo_bench.stats.bootstrap import PROMPT_LEVELS, RESAMPLES, weight_chunks
 from rpo_bench.stats.compare import SEED_LEVELS, stretch
 from rpo_bench.stats.interval import Interval, empty, made, point_only, rounded
 from rpo_bench.stats.layout import Spread, contrast_spread
 from rpo_bench.stats.power import detectable
 from rpo_bench.stats.quantiles import percentile_bounds
-
-Floats = NDArray[np.float64]
 
 #: By how much a prompt's weight is raised to see its influence.
 _TILT = 1e-5

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import gammaln, logsumexp
 
-Floats = NDArray[np.float64]
+from rpo_bench.stats.arrays import Floats
 
 #: The n of best-of-n, as far as there are samples.
 _BEST_OF = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024)

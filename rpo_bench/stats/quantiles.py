@@ -4,7 +4,8 @@ import math
 from statistics import NormalDist
 
 import numpy as np
-from numpy.typing import NDArray
+
+from rpo_bench.stats.arrays import Floats
 
 
 def normal_quantile(level: float) -> float:
@@ -29,9 +30,7 @@ def widening(n: int, level: float) -> float:
     return math.sqrt(n / (n - 1)) * t_quantile(level, n - 1) / normal_quantile(level)
 
 
-def percentile_bounds(
-    draws: NDArray[np.float64], point: float, level: float, factor: float = 1.0
-) -> tuple[float, float]:
+def percentile_bounds(draws: Floats, point: float, level: float, factor: float = 1.0) -> tuple[float, float]:
     """The central ``level`` of bootstrap draws (B,), each side stretched from ``point`` by ``factor``.
 
     NaN draws (resamples in which nothing was scored) are left out.

@@ -10,9 +10,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from rpo_bench.stats.arrays import Floats
 
 #: Steps over which the running median is taken (centred for trends, trailing for spikes).
 WINDOW = 25

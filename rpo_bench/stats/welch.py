@@ -3,8 +3,8 @@
 import math
 
 import numpy as np
-from numpy.typing import NDArray
 
+from rpo_bench.stats.arrays import Floats
 from rpo_bench.stats.compare import SEED_LEVELS
 from rpo_bench.stats.interval import empty, made, point_only
 from rpo_bench.stats.joint import Contrast, student_p
@@ -12,9 +12,7 @@ from rpo_bench.stats.power import detectable
 from rpo_bench.stats.quantiles import t_quantile
 
 
-def welch_difference(
-    first: NDArray[np.float64], second: NDArray[np.float64], *, level: float = 0.95
-) -> Contrast:
+def welch_difference(first: Floats, second: Floats, *, level: float = 0.95) -> Contrast:
     """mean(first) − mean(second) with Welch's interval (Biometrika 34, 1947).
 
     Args:
