@@ -13,11 +13,9 @@ from rpo_bench.analysis.panels import Row
 from rpo_bench.analysis.report import Comparison, Matching
 from rpo_bench.results.schema import MetricValue
 from rpo_bench.stats.arrays import Floats
-from rpo_bench.stats.compare import SEED_LEVELS, mean_of_checkpoints, mean_over_seeds
-from rpo_bench.stats.interval import Interval, empty
-from rpo_bench.stats.joint import Contrast
-from rpo_bench.stats.rates import PROMPT_LEVELS
-from rpo_bench.stats.welch import welch_difference
+from rpo_bench.stats.contrast import Contrast
+from rpo_bench.stats.interval import PROMPT_LEVELS, SEED_LEVELS, Interval, empty
+from rpo_bench.stats.per_seed import mean_of_checkpoints, mean_over_seeds, welch_difference
 
 #: Scores nearer than this are a tie.
 TIE = 1e-9

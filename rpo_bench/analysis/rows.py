@@ -11,10 +11,10 @@ from rpo_bench.analysis.panels import Panel, Row, Series, panels
 from rpo_bench.analysis.scores import PanelScores, measured, read_panel_scores
 from rpo_bench.results.store import Results
 from rpo_bench.stats.arrays import Floats
-from rpo_bench.stats.compare import mean_of_checkpoints
 from rpo_bench.stats.interval import Interval
 from rpo_bench.stats.joint import Joint, Term
 from rpo_bench.stats.oracle import Oracle, reward_on
+from rpo_bench.stats.per_seed import mean_of_checkpoints
 
 Badge = Literal["reference", "preliminary", "published", "headline"]
 

@@ -19,8 +19,7 @@ from rpo_bench.judge.running import Budget, Plan
 from rpo_bench.results.samples import StoredSample
 from rpo_bench.results.store import SAMPLES_FILE, SCORES_FILE, StoredRecord, read_samples, read_scores
 from rpo_bench.stats.bootstrap import mean_over_prompts
-from rpo_bench.stats.interval import Interval, empty
-from rpo_bench.stats.length_control import QUESTION_LEVELS
+from rpo_bench.stats.interval import QUESTION_LEVELS, Interval, empty
 from rpo_bench.stats.seeding import generator
 from rpo_bench.tasks.stored_prompts import prompts_of
 

@@ -18,9 +18,8 @@ from rpo_bench.judge.games import Game
 from rpo_bench.judge.questions import Outcome, Question, first_won, questions_of
 from rpo_bench.spec.schema import Frozen
 from rpo_bench.stats.bootstrap import mean_over_prompts
-from rpo_bench.stats.interval import Interval, empty
+from rpo_bench.stats.interval import QUESTION_LEVELS, Interval, empty
 from rpo_bench.stats.kappa import cohens_kappa
-from rpo_bench.stats.length_control import QUESTION_LEVELS
 from rpo_bench.stats.rates import rate_interval
 from rpo_bench.stats.seeding import generator
 

@@ -13,8 +13,7 @@ import numpy as np
 
 from rpo_bench.stats.arrays import Floats
 from rpo_bench.stats.bootstrap import RESAMPLES
-from rpo_bench.stats.compare import SEED_LEVELS
-from rpo_bench.stats.interval import Interval, empty, made, point_only
+from rpo_bench.stats.interval import SEED_LEVELS, Interval, empty, made, point_only
 from rpo_bench.stats.quantiles import normal_quantile, percentile_bounds, t_quantile
 
 _ROUNDING = 1e-12  # what equal numbers differ by after summing, relatively

@@ -5,9 +5,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from rpo_bench.stats.arrays import Floats
-from rpo_bench.stats.interval import Interval, empty, made, point_only
+from rpo_bench.stats.interval import PROMPT_LEVELS, Interval, empty, made, point_only
 from rpo_bench.stats.quantiles import percentile_bounds, widening
-from rpo_bench.stats.rates import PROMPT_LEVELS as PROMPT_LEVELS
 from rpo_bench.stats.rates import at_the_edge
 
 RESAMPLES = 10_000

@@ -12,10 +12,9 @@ from numpy.typing import NDArray
 
 from rpo_bench.stats.arrays import Floats
 from rpo_bench.stats.bootstrap import weight_chunks
-from rpo_bench.stats.interval import Interval, made, point_only
+from rpo_bench.stats.interval import QUESTION_LEVELS, Interval, made, point_only
 from rpo_bench.stats.quantiles import percentile_bounds, widening
 
-QUESTION_LEVELS = ("questions",)
 RESAMPLES = 1_000
 
 _STEPS = 60

@@ -10,9 +10,9 @@ import math
 import numpy as np
 
 from rpo_bench.stats.arrays import Floats
-from rpo_bench.stats.interval import Interval, empty, made, point_only
+from rpo_bench.stats.interval import PROMPT_LEVELS, Interval, empty, made, point_only
 from rpo_bench.stats.quantiles import t_quantile
-from rpo_bench.stats.rates import PROMPT_LEVELS, at_the_edge
+from rpo_bench.stats.rates import at_the_edge
 
 _ROUNDING = 1e-12  # what estimates that are equal differ by, relatively
 

@@ -12,10 +12,8 @@ import numpy as np
 
 from rpo_bench.stats.arrays import Floats
 from rpo_bench.stats.bootstrap import RESAMPLES, weight_chunks
-from rpo_bench.stats.interval import Interval, empty, made, point_only
+from rpo_bench.stats.interval import QUESTION_LEVELS, Interval, empty, made, point_only
 from rpo_bench.stats.quantiles import percentile_bounds, widening
-
-QUESTION_LEVELS = ("questions",)
 
 _STEPS = 60
 _SMALL = 1e-3  # holds a slope that the data leave free (questions all won or all lost), and moves no other
