@@ -96,6 +96,12 @@ def furthest(item: Item, cube: Cube) -> Floats:
     return np.asarray(np.mean([curve.kl[:, curve.kl[0].argmax()] for curve in curves], axis=0))
 
 
+def reference_term(cube: Cube, reference: str) -> Term:
+    """The reference policy's reward."""
+    scored = np.isfinite(cube.of(reference, "reward"))
+    return Term("reference", 1.0, cube.mean(reference, "reward")[:, None], scored)
+
+
 def within(kl: Floats, values: Floats, start: Floats, budget: float) -> Floats:
     """Each row's value at a KL budget; beyond its end, the value at its end.
 

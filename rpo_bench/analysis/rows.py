@@ -7,6 +7,7 @@ from typing import Literal
 import numpy as np
 
 from rpo_bench.analysis.cube import panel_joint
+from rpo_bench.analysis.field import badge_of
 from rpo_bench.analysis.panels import Panel, Row, Series, panels
 from rpo_bench.analysis.scores import PanelScores, measured, read_panel_scores
 from rpo_bench.results.store import Results
@@ -83,8 +84,7 @@ class BoardRow:
         """What the number of training seeds allows to claim."""
         if self.strength is None:
             return "reference"
-        n = len(self.seeds)
-        return "preliminary" if n < 5 else "published" if n < 10 else "headline"
+        return badge_of(len(self.seeds))
 
     def point(self, metric: str) -> float | None:
         """A metric's estimate, or None where there is none."""

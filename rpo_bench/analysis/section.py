@@ -10,8 +10,9 @@ from rpo_bench.analysis.items import Item
 from rpo_bench.analysis.pairs import Compared, Match, compare_pair, matches, prompts_apart
 from rpo_bench.analysis.panels import Panel
 from rpo_bench.analysis.protocol_notes import protocol_notes
-from rpo_bench.analysis.reach import Reach, reach, seeds_of, standings
-from rpo_bench.analysis.report import Comparison, PromptGap, Section, Standing
+from rpo_bench.analysis.reach import Reach, reach, seeds_of
+from rpo_bench.analysis.report import Comparison, MethodStanding, PromptGap, Section
+from rpo_bench.analysis.standings import standings
 from rpo_bench.analysis.texts import prompt_texts
 from rpo_bench.errors import UserError, did_you_mean
 from rpo_bench.lm_eval.schema import SCORE
@@ -70,7 +71,7 @@ def compare_panel(
     budgets = budgets if options.at != "strength" and start is not None else ()
     names = chosen_metrics(items, options)
     compared = _with_primary(_pairs(pairs, names, cube, start, budgets, options))
-    ranked: list[Standing] = []
+    ranked: list[MethodStanding] = []
     if budgets and start is not None and cube.has(start, "reward"):
         known = None if isinstance(oracle, str) else oracle
         ranked = standings(trained, cube, start, Reach(at.points, budgets[0]), known, options.level)
