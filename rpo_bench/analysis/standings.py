@@ -8,10 +8,11 @@ import numpy as np
 from rpo_bench.analysis.cube import Cube
 from rpo_bench.analysis.field import badge_of, field_of
 from rpo_bench.analysis.items import Item
-from rpo_bench.analysis.matched import reference_term, seed_curves
+from rpo_bench.analysis.matched import mean_slack, reference_term, seed_curves
 from rpo_bench.analysis.ranking import in_order
 from rpo_bench.analysis.reach import Reach, seeds_of
 from rpo_bench.analysis.report import Badge, MethodStanding
+from rpo_bench.stats.arrays import Bools
 from rpo_bench.stats.frontier import Frontier, area_slack, area_within, frontier_points
 from rpo_bench.stats.joint import Term
 from rpo_bench.stats.oracle import Oracle, reward_on
@@ -63,10 +64,13 @@ def _badge(item: Item, seeds: int) -> Badge:
 def _area_term(item: Item, cube: Cube, reference: str, cap: float) -> Term:
     start = cube.mean(reference, "reward")
     curves = seed_curves(item, cube, "reward")
-    lines = [frontier_points(curve.kl, curve.values, start) for curve in curves]
-    term = cube.term(item.series, [area_within(one, cap) for one in lines], np.ones(len(cube.prompts), bool))
-    first = [Frontier(one.kl[0], one.reward[0]) for one in lines]
-    return replace(term, slack=float(np.mean([area_slack(one, cap) for one in first])) if first else 0.0)
+    areas = [area_within(frontier_points(curve.kl, curve.values, start), cap) for curve in curves]
+    term = cube.term(item.series, areas, np.ones(len(cube.prompts), dtype=bool))
+
+    def of_seed(points: Frontier, apart: Bools) -> float:
+        return area_slack(points, cap, apart)
+
+    return replace(term, slack=mean_slack(curves, float(start[0]), cube, of_seed))
 
 
 def _oracle_term(cube: Cube, oracle: Oracle | None, budget: float) -> Term | None:

@@ -16,7 +16,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from rpo_bench.stats.arrays import Floats
+from rpo_bench.stats.arrays import Bools, Floats
 from rpo_bench.stats.bootstrap import RESAMPLES, weight_chunks
 from rpo_bench.stats.contrast import Contrast, contrast_of
 from rpo_bench.stats.interval import PROMPT_LEVELS, SEED_LEVELS, SOME_SEEDS, empty, point_only
@@ -177,7 +177,7 @@ class Term:
     label: str
     sign: float
     values: Floats
-    scored: NDArray[np.bool_]
+    scored: Bools
     slack: float = 0.0
 
     @property
