@@ -246,10 +246,3 @@ def _without_interval(prompts: int, p: float | None) -> str:
     if prompts == 1:
         return "one prompt: no interval can be had"
     return "the difference is the same everywhere: no interval can be had"
-
-
-def prompts_apart(compared: Compared, prompts: Sequence[str], count: int) -> list[tuple[str, float, float]]:
-    """The prompts on which two items differ most: (prompt, first's score, second's), largest gap first."""
-    gap = np.abs(compared.first - compared.second)
-    order = sorted((i for i in range(len(gap)) if gap[i] > TIE), key=lambda i: (-gap[i], prompts[i]))
-    return [(prompts[i], float(compared.first[i]), float(compared.second[i])) for i in order[:count]]

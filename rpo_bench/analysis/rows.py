@@ -16,6 +16,7 @@ from rpo_bench.stats.interval import Interval
 from rpo_bench.stats.joint import Joint, Term
 from rpo_bench.stats.oracle import Oracle, reward_on
 from rpo_bench.stats.per_seed import mean_of_checkpoints
+from rpo_bench.stats.training_stability import mean_stability
 
 Badge = Literal["reference", "preliminary", "published", "headline"]
 
@@ -150,18 +151,9 @@ def _board_row(panel: Panel, series: Series, row: Row, values: Mapping[str, Valu
         values=values,
         unscored={name: n for name, n in unscored.items() if n},
         train_seconds=float(np.mean([record.cost.train_seconds for record in records])),
-        stability=_mean_stability([record.stability for record in records]),
+        stability=mean_stability(record.stability for record in records),
         command=records[0].command,
     )
-
-
-def _mean_stability(of: Sequence[Mapping[str, float | None]]) -> dict[str, float]:
-    found: dict[str, list[float]] = {}
-    for one in of:
-        for name, value in one.items():
-            if value is not None:
-                found.setdefault(name, []).append(value)
-    return {name: float(np.mean(values)) for name, values in sorted(found.items())}
 
 
 def _values(

@@ -6,7 +6,7 @@ compared between methods; a loss is in its own objective's units and can't.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -60,6 +60,16 @@ def stability(log: Sequence[Mapping[str, Any]], diverged: bool | None = None) ->
         "grad_peak": float(ratios.max()) if ratios.size else None,
         "clipped_share": float(clipped[-1]) if clipped.size else None,
     }
+
+
+def mean_stability(runs: Iterable[Mapping[str, float | None]]) -> dict[str, float]:
+    """Each measure's mean over the runs that have it, by name."""
+    found: dict[str, list[float]] = {}
+    for run in runs:
+        for name, value in run.items():
+            if value is not None:
+                found.setdefault(name, []).append(value)
+    return {name: float(np.mean(values)) for name, values in sorted(found.items())}
 
 
 def dispersion(values: Floats) -> float | None:
