@@ -6,11 +6,9 @@ from typing import Literal
 
 import numpy as np
 
-from rpo_bench.analysis.cube import panel_joint
 from rpo_bench.analysis.field import badge_of
-from rpo_bench.analysis.panels import Panel, Row, Series, panels
-from rpo_bench.analysis.scores import PanelScores, measured, read_panel_scores
-from rpo_bench.results.store import Results
+from rpo_bench.analysis.panels import Panel, Row, Series
+from rpo_bench.analysis.scores import PanelScores, measured
 from rpo_bench.stats.arrays import Floats
 from rpo_bench.stats.interval import Interval
 from rpo_bench.stats.joint import Joint, Term
@@ -90,21 +88,6 @@ class BoardRow:
     def point(self, metric: str) -> float | None:
         """A metric's estimate, or None where there is none."""
         return self.values[metric].interval.point if metric in self.values else None
-
-
-def board_rows(results: Results, oracles: Mapping[tuple[str, str], Oracle] | None = None) -> list[BoardRow]:
-    """The board's rows, panel by panel: the reference policy, then by method and strength.
-
-    Args:
-        results: What :func:`rpo_bench.results.store.read_results` found.
-        oracles: (task, model) → oracle, for the regret.
-    """
-    rows = []
-    for panel in panels(results.records):
-        scores = read_panel_scores(panel)
-        oracle = (oracles or {}).get((panel.spec.task, panel.spec.model))
-        rows += panel_rows(panel, scores, panel_joint(panel, scores), oracle)
-    return rows
 
 
 def panel_rows(panel: Panel, scores: PanelScores, joint: Joint, oracle: Oracle | None) -> list[BoardRow]:

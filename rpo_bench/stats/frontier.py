@@ -25,11 +25,6 @@ class Frontier:
     kl: Floats
     reward: Floats
 
-    @property
-    def end(self) -> float:
-        """The largest KL that the frontier says anything of (of a single frontier)."""
-        return float(self.kl[-1])
-
 
 def frontier_points(kl: Floats, reward: Floats, reference_reward: float | Floats) -> Frontier:
     """A frontier from one point per strength.

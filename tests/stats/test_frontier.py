@@ -35,7 +35,6 @@ def test_a_frontier_starts_at_the_reference_and_is_ordered_by_kl():
     frontier = frontier_points(np.array([2.0, 1.0]), np.array([0.9, 0.5]), reference_reward=0.1)
     assert frontier.kl.tolist() == [0, 1, 2]
     assert frontier.reward.tolist() == [0.1, 0.5, 0.9]
-    assert frontier.end == 2
 
 
 def test_reward_at_kl_interpolates_and_does_not_extrapolate():
