@@ -11,25 +11,24 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rpo_bench.analysis.improvement import improvement, improvement_at
 from rpo_bench.analysis.matched import within
 from rpo_bench.stats.aggregates import aggregate_interval, iqm
+from rpo_bench.stats.arrays import Floats
 from rpo_bench.stats.bootstrap import mean_over_prompts
 from rpo_bench.stats.bradley_terry import Games, ratings
-from rpo_bench.stats.compare import method_mean, paired_difference
+from rpo_bench.stats.contrast import Contrast
 from rpo_bench.stats.frontier import area_within, frontier_points
 from rpo_bench.stats.interval import Interval
 from rpo_bench.stats.jackknife import jackknife_interval
-from rpo_bench.stats.joint import Contrast, Joint, Term
+from rpo_bench.stats.joint import Joint, Term
 from rpo_bench.stats.length_control import length_controlled
 from rpo_bench.stats.multiplicity import holm
 from rpo_bench.stats.overoptimisation import overoptimisation
+from rpo_bench.stats.per_seed import welch_difference
 from rpo_bench.stats.rates import rate_interval
-from rpo_bench.stats.welch import welch_difference
 
-Floats = NDArray[np.float64]
 Kind = Callable[[np.random.Generator, int, int], Interval]
 
 PROMPTS = 40
@@ -70,8 +69,8 @@ def rate(rng: np.random.Generator, seeds: int, resamples: int) -> Interval:
 def pair(rng: np.random.Generator, seeds: int, resamples: int) -> Interval:
     """Two checkpoints on shared prompts."""
     prompts = rng.normal(size=PROMPTS)
-    first, second = (prompts + 0.3 * rng.normal(size=PROMPTS) for _ in range(2))
-    return paired_difference(first, second, rng, resamples=resamples)
+    both = [prompts + 0.3 * rng.normal(size=(1, PROMPTS)) for _ in range(2)]
+    return contrast(rng, both, resamples).interval
 
 
 def method(regime: Regime) -> Kind:
@@ -79,13 +78,13 @@ def method(regime: Regime) -> Kind:
 
     def draw(rng: np.random.Generator, seeds: int, resamples: int) -> Interval:
         scores = regime.scores(rng, seeds, regime.prompt * rng.normal(size=PROMPTS))
-        return method_mean(scores, rng, resamples=resamples)
+        return contrast(rng, [scores], resamples).interval
 
     return draw
 
 
 def difference(regime: Regime) -> Kind:
-    """Two methods, by the joint bootstrap."""
+    """Two methods on shared prompts."""
 
     def draw(rng: np.random.Generator, seeds: int, resamples: int) -> Interval:
         prompts = regime.prompt * rng.normal(size=PROMPTS)
@@ -95,11 +94,11 @@ def difference(regime: Regime) -> Kind:
 
 
 def contrast(rng: np.random.Generator, methods: Sequence[Floats], resamples: int) -> Contrast:
-    """First less second, (S, P) each."""
+    """A method's mean, or the first one's less the second's, by the joint bootstrap; (S, P) each."""
     joint = Joint(int(rng.integers(2**60)), PROMPTS, resamples)
     terms = [
         Term(str(i), sign, joint.means(scores.T), np.ones(PROMPTS, dtype=bool))
-        for i, (sign, scores) in enumerate(zip((1.0, -1.0), methods, strict=True))
+        for i, (sign, scores) in enumerate(zip((1.0, -1.0), methods, strict=False))
     ]
     return joint.contrast(terms)
 

@@ -97,7 +97,7 @@ def gains_of(points: Sequence[Point]) -> list[Gain]:
 
 def interval(values: Sequence[float]) -> str:
     """Mean ± half the width of Student's 95 % interval over seeds."""
-    from rpo_bench.stats.compare import mean_over_seeds
+    from rpo_bench.stats.per_seed import mean_over_seeds
 
     if not len(values) or np.isnan(values).any():
         return "not reached"

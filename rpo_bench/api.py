@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 from rpo_bench.analysis.build import compare as compare_stored
-from rpo_bench.analysis.frame import comparisons_frame
+from rpo_bench.analysis.render import comparisons_frame
 from rpo_bench.analysis.report import Report
 from rpo_bench.analysis.section import Options
 from rpo_bench.errors import UserError, bounded

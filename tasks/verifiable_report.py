@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rpo_bench.data.readers import read_rows
 from rpo_bench.data.row import Prompt
@@ -13,14 +12,13 @@ from rpo_bench.metrics.accuracy import pass_at_k
 from rpo_bench.models.hf import HFModel
 from rpo_bench.models.protocol import Generation
 from rpo_bench.spec.schema import Decoding
+from rpo_bench.stats.arrays import Floats
 from rpo_bench.stats.oracle import default_taus, oracle_curve
 from rpo_bench.tasks.task import Task, known_task
 
 _BUDGETS = (0.25, 0.5, 1.0, 1.5)  # nats
 _GROUP = 8  # responses whose rewards are compared, as by the group-relative methods
 _BATCH = 512
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rpo_bench.analysis.cube import cube_of
 from rpo_bench.analysis.improvement import improvement
@@ -23,12 +22,11 @@ from rpo_bench.stats.aggregates import (
     iqm,
     performance_profile,
 )
+from rpo_bench.stats.arrays import Floats
 from rpo_bench.stats.interval import Interval
 from rpo_bench.stats.oracle import reward_on
 from rpo_bench.stats.seeding import generator
 from rpo_bench.tasks.oracle_files import find_oracle
-
-Floats = NDArray[np.float64]
 
 #: The KL at which methods are compared over tasks, in nats: fixed, so that no method moves it.
 BUDGET = 0.5

@@ -6,16 +6,14 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rpo_bench.analysis.panels import Panel
 from rpo_bench.analysis.scores import PanelScores
 from rpo_bench.files.hashing import hash_json
 from rpo_bench.lm_eval.schema import SCORE
+from rpo_bench.stats.arrays import Bools, Floats
 from rpo_bench.stats.bootstrap import RESAMPLES
 from rpo_bench.stats.joint import Joint, Term
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -61,14 +59,14 @@ class Cube:
         """A checkpoint's scores by prompt, (P,)."""
         return np.asarray(self.scores[:, self.columns[cell, metric]])
 
-    def only(self, cells: Collection[str], metrics: Collection[str], prompts: NDArray[np.bool_]) -> "Cube":
+    def only(self, cells: Collection[str], metrics: Collection[str], prompts: Bools) -> "Cube":
         """The same of some checkpoints and metrics, with scores on some of the prompts (P,) alone."""
         keys = [key for key in self.columns if key[0] in cells and key[1] in metrics]
         scores = self.scores[:, [self.columns[key] for key in keys]]  # (P, C')
         kept = np.where(prompts[:, None], scores, np.nan)
         return Cube(self.prompts, {key: i for i, key in enumerate(keys)}, kept, self.joint, self.unread)
 
-    def term(self, label: str, values: Sequence[Floats], scored: NDArray[np.bool_]) -> Term:
+    def term(self, label: str, values: Sequence[Floats], scored: Bools) -> Term:
         """A method's part of a contrast, from (1 + P + R,) of each seed."""
         empty = np.empty((len(self.means), 0))
         return Term(label, 1.0, np.stack(values, axis=1) if values else empty, scored)

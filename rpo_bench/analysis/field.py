@@ -7,6 +7,7 @@ moves neither the budget nor the rank of anybody else; what has a single trainin
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from typing import Literal
 
 import numpy as np
 
@@ -16,8 +17,8 @@ from rpo_bench.stats.joint import Joint, Term
 from rpo_bench.stats.multiplicity import holm
 from rpo_bench.stats.ranks import rank_intervals
 
-#: Training seeds from which a method is publishable.
-PUBLISHED = 5
+#: Training seeds from which a method is publishable, and from which it carries a headline.
+PUBLISHED, HEADLINE = 5, 10
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,11 @@ def field_of(items: Sequence[Item], seeds: Mapping[str, int]) -> Field:
         added=tuple(item.label for item in several if item.label not in kept),
         single=tuple(item.label for item in items if item not in several),
     )
+
+
+def badge_of(seeds: int) -> Literal["preliminary", "published", "headline"]:
+    """What a number of training seeds allows to claim."""
+    return "preliminary" if seeds < PUBLISHED else "published" if seeds < HEADLINE else "headline"
 
 
 def _trained(item: Item) -> int:

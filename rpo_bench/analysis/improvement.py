@@ -4,15 +4,12 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rpo_bench.stats.aggregates import probability_of_improvement, stratified_draws
-from rpo_bench.stats.compare import SEED_LEVELS
-from rpo_bench.stats.interval import Interval, empty, made, point_only
+from rpo_bench.stats.arrays import Floats
+from rpo_bench.stats.interval import SEED_LEVELS, Interval, empty, made, point_only
 from rpo_bench.stats.joint import Joint, Term
 from rpo_bench.stats.quantiles import normal_quantile, percentile_bounds, t_quantile
-
-Floats = NDArray[np.float64]
 
 RESAMPLES = 5_000
 

@@ -1,18 +1,16 @@
 """Two methods at the same strength, and at the same KL."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rpo_bench.analysis.cube import Cube
 from rpo_bench.analysis.items import Item
 from rpo_bench.analysis.panels import Row, settled
-from rpo_bench.stats.frontier import frontier_points, interpolate, interpolation_slack
+from rpo_bench.stats.arrays import Bools, Floats
+from rpo_bench.stats.frontier import Frontier, frontier_points, interpolate, interpolation_slack, told_apart
 from rpo_bench.stats.joint import Term
-
-Floats = NDArray[np.float64]
 
 #: The metric whose frontier is taken to be concave, so that straight lines understate it.
 CONCAVE = "reward"
@@ -80,14 +78,30 @@ def _at_kl(item: Item, reference: str, cube: Cube, metric: str, budget: float) -
     side = _side(item, cube, values, tables, held)
     if metric != CONCAVE:
         return side
-    slack = _slack(curves, float(start[0]), budget)
+
+    def of_seed(points: Frontier, apart: Bools) -> float:
+        return interpolation_slack(points, budget, apart)
+
+    slack = mean_slack(curves, float(start[0]), cube, of_seed)
     return replace(side, term=replace(side.term, slack=slack), slack=slack)
 
 
-def _slack(curves: Sequence[Curve], start: float, budget: float) -> float:
-    """By how much straight lines may understate a concave frontier at a budget, mean over seeds."""
-    points = [frontier_points(curve.kl[0], curve.values[0], start) for curve in curves]
-    return float(np.mean([interpolation_slack(one, budget) for one in points])) if points else 0.0
+def mean_slack(
+    curves: Sequence[Curve], start: float, cube: Cube, of_seed: Callable[[Frontier, Bools], float]
+) -> float:
+    """By how much straight lines may understate what is read from a concave frontier, mean over seeds.
+
+    Args:
+        curves: Of each seed; none: 0.
+        start: The reference policy's reward.
+        cube: The curves' scores.
+        of_seed: The slack of one seed's points, and of which of them are told apart in KL.
+    """
+    found = []
+    for curve in curves:
+        kl, draws = curve.kl[0], curve.kl[1 + len(cube.prompts) :]
+        found.append(of_seed(frontier_points(kl, curve.values[0], start), told_apart(kl, draws)))
+    return float(np.mean(found)) if found else 0.0
 
 
 def furthest(item: Item, cube: Cube) -> Floats:
@@ -96,6 +110,12 @@ def furthest(item: Item, cube: Cube) -> Floats:
     if not curves:
         return np.empty(0)
     return np.asarray(np.mean([curve.kl[:, curve.kl[0].argmax()] for curve in curves], axis=0))
+
+
+def reference_term(cube: Cube, reference: str) -> Term:
+    """The reference policy's reward."""
+    scored = np.isfinite(cube.of(reference, "reward"))
+    return Term("reference", 1.0, cube.mean(reference, "reward")[:, None], scored)
 
 
 def within(kl: Floats, values: Floats, start: Floats, budget: float) -> Floats:

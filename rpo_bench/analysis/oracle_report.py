@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field
 
 from rpo_bench.spec.schema import Frozen
+from rpo_bench.stats.arrays import Floats
 from rpo_bench.stats.bootstrap import RESAMPLES
 from rpo_bench.stats.interval import Interval
 from rpo_bench.stats.joint import Joint, Term
@@ -18,8 +18,6 @@ from rpo_bench.stats.oracle import (
     oracle_curve,
     reward_on,
 )
-
-Floats = NDArray[np.float64]
 
 
 class OraclePoint(Frozen):

@@ -8,15 +8,14 @@ import numpy as np
 from rpo_bench.analysis.cube import Cube
 from rpo_bench.analysis.direction import towards_better
 from rpo_bench.analysis.items import Item
-from rpo_bench.analysis.matched import Floats, Side, at_kl, at_strength
+from rpo_bench.analysis.matched import Side, at_kl, at_strength
 from rpo_bench.analysis.panels import Row
 from rpo_bench.analysis.report import Comparison, Matching
 from rpo_bench.results.schema import MetricValue
-from rpo_bench.stats.compare import SEED_LEVELS, mean_of_checkpoints, mean_over_seeds
-from rpo_bench.stats.interval import Interval, empty
-from rpo_bench.stats.joint import Contrast
-from rpo_bench.stats.rates import PROMPT_LEVELS
-from rpo_bench.stats.welch import welch_difference
+from rpo_bench.stats.arrays import Floats
+from rpo_bench.stats.contrast import Contrast
+from rpo_bench.stats.interval import PROMPT_LEVELS, SEED_LEVELS, Interval, empty
+from rpo_bench.stats.per_seed import mean_of_checkpoints, mean_over_seeds, welch_difference
 
 #: Scores nearer than this are a tie.
 TIE = 1e-9
@@ -247,10 +246,3 @@ def _without_interval(prompts: int, p: float | None) -> str:
     if prompts == 1:
         return "one prompt: no interval can be had"
     return "the difference is the same everywhere: no interval can be had"
-
-
-def prompts_apart(compared: Compared, prompts: Sequence[str], count: int) -> list[tuple[str, float, float]]:
-    """The prompts on which two items differ most: (prompt, first's score, second's), largest gap first."""
-    gap = np.abs(compared.first - compared.second)
-    order = sorted((i for i in range(len(gap)) if gap[i] > TIE), key=lambda i: (-gap[i], prompts[i]))
-    return [(prompts[i], float(compared.first[i]), float(compared.second[i])) for i in order[:count]]

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rpo_bench.analysis.cube import Cube, cube_of
 from rpo_bench.analysis.panels import Panel, Series, panels, settled
@@ -13,11 +12,10 @@ from rpo_bench.analysis.scores import read_panel_scores
 from rpo_bench.errors import UserError
 from rpo_bench.results.store import read_results
 from rpo_bench.spec.schema import Frozen
+from rpo_bench.stats.arrays import Floats
 from rpo_bench.stats.interval import Interval
 from rpo_bench.stats.joint import Term
 from rpo_bench.stats.overoptimisation import Curve, overoptimisation
-
-Floats = NDArray[np.float64]
 
 KL, PROXY, GOLD = "kl", "proxy_reward", "reward"
 

@@ -1,13 +1,15 @@
-"""Who wins at equal KL: every method's reward at one KL budget, and what the leader's lead is worth."""
+"""Who wins at equal KL: the order of methods at one KL budget, and what the leader's lead is worth."""
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rpo_bench.analysis.cube import Cube, cube_of
-from rpo_bench.analysis.field import Rank, field_of, ranks_in
+from rpo_bench.analysis.field import Field, Rank, field_of, ranks_in
 from rpo_bench.analysis.items import Item
-from rpo_bench.analysis.matched import at_kl, seed_curves
+from rpo_bench.analysis.matched import at_kl, reference_term, seed_curves
 from rpo_bench.analysis.panels import Panel
-from rpo_bench.analysis.reach import Reach, reach, reference_term, seeds_of
+from rpo_bench.analysis.reach import Reach, reach, seeds_of
 from rpo_bench.analysis.scores import PanelScores
 from rpo_bench.stats.interval import Interval
 from rpo_bench.stats.joint import Joint, Term
@@ -109,46 +111,84 @@ def rank(
     far = reach(items, cube, LEVEL, cap, field.baselines)
     if far.budget == 0:
         return None
-    terms = {item.label: at_kl(item, start, cube, "reward", far.budget).term.measured() for item in items}
-    ranks = ranks_in(field, terms, cube.joint, LEVEL)
-    lines = [_Line(item, terms[item.label], ranks[item.label]) for item in items]
-    lines.sort(key=lambda line: (line.ranks is None, -line.reward, line.item.label))
-    leader = next(line for line in lines if line.item.label in field.baselines)
+    placed = in_order(items, cube, start, far.budget, field, LEVEL)
+    leader = next(one for one in placed if one.item.label in field.baselines)
     reference = reference_term(cube, start)
     standings = tuple(
-        _standing(line, leader, line.item.label in field.added, reference, far, cube.joint) for line in lines
+        _standing(one, leader, one.item.label in field.added, reference, far, cube.joint) for one in placed
     )
     return Ranking(far.budget, standings, cube.joint.contrast([reference]).interval)
 
 
 @dataclass(frozen=True)
-class _Line:
-    """A method with its reward at the budget."""
+class Placed:
+    """A method at a KL budget, in its place among others.
+
+    Attributes:
+        term: Its reward there, by the seeds that have one.
+        reward: The same over seeds and prompts.
+        rank: None: it isn't ranked, for it has one seed.
+    """
 
     item: Item
     term: Term
-    ranks: Rank | None
+    reward: Interval
+    rank: Rank | None
 
     @property
-    def reward(self) -> float:
-        """On all data."""
-        return float(self.term.seeds.mean())
+    def seeds(self) -> int:
+        """Training seeds that count."""
+        return len(self.term.seeds)
+
+    @property
+    def ranks(self) -> tuple[int, int] | None:
+        """The best and the worst rank that it may have."""
+        return None if self.rank is None else (self.rank.best, self.rank.worst)
 
 
-def _standing(line: _Line, leader: _Line, added: bool, reference: Term, far: Reach, joint: Joint) -> Standing:
+def in_order(
+    items: Sequence[Item], cube: Cube, reference: str, budget: float, field: Field, level: float
+) -> list[Placed]:
+    """Methods at a KL budget, best first; those with one seed, which aren't ranked, last.
+
+    Args:
+        items: Methods.
+        cube: Their KL and reward, and the reference policy's.
+        reference: The untrained policy's cell.
+        budget: In nats.
+        field: Who is ranked among whom.
+        level: Of the intervals; the chance that no rank of a family is wrong.
+    """
+    terms = {item.label: at_kl(item, reference, cube, "reward", budget).term.measured() for item in items}
+    ranks = ranks_in(field, terms, cube.joint, level)
+    found = [
+        Placed(item, term, cube.joint.contrast([term], level).interval, ranks[item.label])
+        for item, term in zip(items, terms.values(), strict=True)
+    ]
+    return sorted(found, key=_place)
+
+
+def _place(one: Placed) -> tuple[bool, float, str]:
+    reward = one.reward.point
+    return one.rank is None, math.inf if reward is None else -reward, one.item.label
+
+
+def _standing(
+    one: Placed, leader: Placed, added: bool, reference: Term, far: Reach, joint: Joint
+) -> Standing:
     behind = None
-    if line is not leader:
-        behind = joint.contrast([leader.term, line.term.negative()]).interval
-    furthest = far.points[line.item.label]
+    if one is not leader:
+        behind = joint.contrast([leader.term, one.term.negative()]).interval
+    furthest = far.points[one.item.label]
     return Standing(
-        label=line.item.label,
-        reward=joint.contrast([line.term]).interval,
-        gain=joint.contrast([line.term, reference.negative()]).interval,
+        label=one.item.label,
+        reward=one.reward,
+        gain=joint.contrast([one.term, reference.negative()]).interval,
         behind=behind,
-        seeds=len(line.term.seeds),
-        ranks=None if line.ranks is None else (line.ranks.best, line.ranks.worst),
-        of=0 if line.ranks is None else line.ranks.of,
+        seeds=one.seeds,
+        ranks=one.ranks,
+        of=0 if one.rank is None else one.rank.of,
         added=added,
-        lost=line.item.lost,
+        lost=one.item.lost,
         furthest=furthest if furthest < far.budget else None,
     )

@@ -1,11 +1,17 @@
-"""A comparison as CSV, Markdown or LaTeX, and the words that tables share."""
+"""A comparison as CSV, Markdown, LaTeX or a pandas table, and the words that tables share."""
 
+import math
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from rpo_bench.analysis.report import Comparison, Report, Section
 from rpo_bench.files.csv_lines import csv_line
 from rpo_bench.stats.interval import Interval
 from rpo_bench.terminal.visible import visible
+from rpo_bench.wording import DASH, estimate, number
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 HEAD = ("Comparison", "Metric", "At", "Difference", "Adjusted p", "Win/tie/loss", "Verdict")
 
@@ -48,6 +54,13 @@ def as_csv(report: Report) -> str:
 def csv_rows(report: Report) -> list[list[object]]:
     """The values under ``COLUMNS``, a row per comparison."""
     return [_csv_row(section, one) for section in report.sections for one in section.comparisons]
+
+
+def comparisons_frame(report: Report) -> "pd.DataFrame":
+    """One row per comparison, with the columns of ``compare --format csv``."""
+    import pandas as pd
+
+    return pd.DataFrame(csv_rows(report), columns=list(COLUMNS))
 
 
 def _csv_row(section: Section, one: Comparison) -> list[object]:
@@ -156,37 +169,28 @@ def place(one: Comparison) -> str:
 def said(interval: Interval) -> str:
     """An estimate with its interval, to the digits that the interval's width leaves."""
     if interval.point is None:
-        return "–"
+        return DASH
     if interval.low is None or interval.high is None:
-        return f"{_signed(interval.point, 3)} (no interval)"
-    digits = _digits(interval.high - interval.low)
-    ends = f"{_signed(interval.low, digits)}, {_signed(interval.high, digits)}"
-    return f"{_signed(interval.point, digits)} [{ends}]"
+        return f"{number(interval.point)} (no interval)"
+    return estimate(interval, _digits(interval.high - interval.low))
 
 
 def _digits(width: float) -> int:
     """Decimals that show two digits of a width; at least 1, at most 6."""
-    from math import floor, log10
-
-    return min(6, max(1, 1 - floor(log10(width)))) if width > 0 else 3
-
-
-def _signed(value: float, digits: int) -> str:
-    text = f"{value:.{digits}f}"
-    return text.replace("-", "−") if float(text) else text.removeprefix("-")
+    return min(6, max(1, 1 - math.floor(math.log10(width)))) if width > 0 else 3
 
 
 def probability(p: float | None) -> str:
     """A p-value in few digits."""
     if p is None:
-        return "–"
+        return DASH
     return "<0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def ranks_text(ranks: tuple[int, int] | None) -> str:
     """``1–4``, ``16``, or a dash for what isn't ranked."""
     if ranks is None:
-        return "–"
+        return DASH
     best, worst = ranks
     return f"{best}" if best == worst else f"{best}–{worst}"
 

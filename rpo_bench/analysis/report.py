@@ -48,7 +48,7 @@ class Comparison(Frozen):
     notes: tuple[str, ...] = ()
 
 
-class Standing(Frozen):
+class MethodStanding(Frozen):
     """A method at the KL budget."""
 
     label: str
@@ -76,7 +76,7 @@ class Section(Frozen):
     items: tuple[str, ...]
     family: str = Field(description="the declared primary comparisons, in words")
     budgets: tuple[float, ...]
-    standings: tuple[Standing, ...] = ()
+    standings: tuple[MethodStanding, ...] = ()
     comparisons: tuple[Comparison, ...]
     most_different: dict[str, tuple[PromptGap, ...]] = Field(
         default_factory=dict, description="'first vs second' → prompts, largest gap in reward first"

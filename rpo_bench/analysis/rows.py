@@ -6,14 +6,15 @@ from typing import Literal
 
 import numpy as np
 
-from rpo_bench.analysis.cube import panel_joint
-from rpo_bench.analysis.panels import Panel, Row, Series, panels
-from rpo_bench.analysis.scores import PanelScores, measured, read_panel_scores
-from rpo_bench.results.store import Results
-from rpo_bench.stats.compare import mean_of_checkpoints
+from rpo_bench.analysis.field import badge_of
+from rpo_bench.analysis.panels import Panel, Row, Series
+from rpo_bench.analysis.scores import PanelScores, measured
+from rpo_bench.stats.arrays import Floats
 from rpo_bench.stats.interval import Interval
 from rpo_bench.stats.joint import Joint, Term
-from rpo_bench.stats.oracle import Floats, Oracle, reward_on
+from rpo_bench.stats.oracle import Oracle, reward_on
+from rpo_bench.stats.per_seed import mean_of_checkpoints
+from rpo_bench.stats.training_stability import mean_stability
 
 Badge = Literal["reference", "preliminary", "published", "headline"]
 
@@ -82,27 +83,11 @@ class BoardRow:
         """What the number of training seeds allows to claim."""
         if self.strength is None:
             return "reference"
-        n = len(self.seeds)
-        return "preliminary" if n < 5 else "published" if n < 10 else "headline"
+        return badge_of(len(self.seeds))
 
     def point(self, metric: str) -> float | None:
         """A metric's estimate, or None where there is none."""
         return self.values[metric].interval.point if metric in self.values else None
-
-
-def board_rows(results: Results, oracles: Mapping[tuple[str, str], Oracle] | None = None) -> list[BoardRow]:
-    """The board's rows, panel by panel: the reference policy, then by method and strength.
-
-    Args:
-        results: What :func:`rpo_bench.results.store.read_results` found.
-        oracles: (task, model) → oracle, for the regret.
-    """
-    rows = []
-    for panel in panels(results.records):
-        scores = read_panel_scores(panel)
-        oracle = (oracles or {}).get((panel.spec.task, panel.spec.model))
-        rows += panel_rows(panel, scores, panel_joint(panel, scores), oracle)
-    return rows
 
 
 def panel_rows(panel: Panel, scores: PanelScores, joint: Joint, oracle: Oracle | None) -> list[BoardRow]:
@@ -149,18 +134,9 @@ def _board_row(panel: Panel, series: Series, row: Row, values: Mapping[str, Valu
         values=values,
         unscored={name: n for name, n in unscored.items() if n},
         train_seconds=float(np.mean([record.cost.train_seconds for record in records])),
-        stability=_mean_stability([record.stability for record in records]),
+        stability=mean_stability(record.stability for record in records),
         command=records[0].command,
     )
-
-
-def _mean_stability(of: Sequence[Mapping[str, float | None]]) -> dict[str, float]:
-    found: dict[str, list[float]] = {}
-    for one in of:
-        for name, value in one.items():
-            if value is not None:
-                found.setdefault(name, []).append(value)
-    return {name: float(np.mean(values)) for name, values in sorted(found.items())}
 
 
 def _values(

@@ -4,7 +4,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rpo_bench.analysis.panels import Panel, Row
 from rpo_bench.errors import UserError
@@ -12,8 +11,7 @@ from rpo_bench.lm_eval.stored import read_docs
 from rpo_bench.lm_eval.values import by_metric
 from rpo_bench.results.samples import PromptMeans, prompt_means
 from rpo_bench.results.store import SCORES_FILE, StoredRecord, read_scores
-
-Floats = NDArray[np.float64]
+from rpo_bench.stats.arrays import Floats
 
 
 @dataclass(frozen=True)

@@ -7,12 +7,13 @@ from rpo_bench.analysis.cube import Cube
 from rpo_bench.analysis.families import PRIMARY, Family, adjusted
 from rpo_bench.analysis.field import field_of
 from rpo_bench.analysis.items import Item
-from rpo_bench.analysis.pairs import Compared, Match, compare_pair, matches, prompts_apart
+from rpo_bench.analysis.most_different import most_different
+from rpo_bench.analysis.pairs import Compared, Match, compare_pair, matches
 from rpo_bench.analysis.panels import Panel
 from rpo_bench.analysis.protocol_notes import protocol_notes
-from rpo_bench.analysis.reach import Reach, reach, seeds_of, standings
-from rpo_bench.analysis.report import Comparison, PromptGap, Section, Standing
-from rpo_bench.analysis.texts import prompt_texts
+from rpo_bench.analysis.reach import Reach, reach, seeds_of
+from rpo_bench.analysis.report import Comparison, MethodStanding, Section
+from rpo_bench.analysis.standings import standings
 from rpo_bench.errors import UserError, did_you_mean
 from rpo_bench.lm_eval.schema import SCORE
 from rpo_bench.stats.bootstrap import RESAMPLES
@@ -70,7 +71,7 @@ def compare_panel(
     budgets = budgets if options.at != "strength" and start is not None else ()
     names = chosen_metrics(items, options)
     compared = _with_primary(_pairs(pairs, names, cube, start, budgets, options))
-    ranked: list[Standing] = []
+    ranked: list[MethodStanding] = []
     if budgets and start is not None and cube.has(start, "reward"):
         known = None if isinstance(oracle, str) else oracle
         ranked = standings(trained, cube, start, Reach(at.points, budgets[0]), known, options.level)
@@ -84,7 +85,7 @@ def compare_panel(
         budgets=budgets,
         standings=tuple(ranked),
         comparisons=tuple(adjusted([one.comparison for one in compared], options.level)),
-        most_different=_apart(compared, cube, items, options.prompts),
+        most_different=most_different(compared, cube, items, options.prompts),
         notes=_notes(panel, items, cube, start, budgets, oracle, options),
     )
 
@@ -172,27 +173,6 @@ def _with_primary(compared: Sequence[Compared]) -> list[Compared]:
         primary = c.metric == PRIMARY and (c.matched == "kl" if at_kl else True)
         found.append(replace(one, comparison=c.model_copy(update={"primary": primary})))
     return found
-
-
-def _apart(
-    compared: Sequence[Compared], cube: Cube, items: Sequence[Item], count: int
-) -> dict[str, tuple[PromptGap, ...]]:
-    """For every pair the prompts on which their rewards differ most, at its first primary comparison."""
-    chosen: dict[str, list[tuple[str, float, float]]] = {}
-    for one in compared:
-        c = one.comparison
-        if c.primary and len(one.first):
-            chosen.setdefault(f"{c.first} vs {c.second}", prompts_apart(one, cube.prompts, count))
-    wanted = {prompt for gaps in chosen.values() for prompt, _, _ in gaps}
-    records = [stored for item in items for row in item.rows for stored in row.stored]
-    texts = prompt_texts(records, wanted)
-    return {
-        pair: tuple(
-            PromptGap(prompt_id=p, prompt=texts.get(p), first=a, second=b, difference=a - b)
-            for p, a, b in gaps
-        )
-        for pair, gaps in chosen.items()
-    }
 
 
 def _why_no_budget(items: Sequence[Item], cube: Cube) -> str:

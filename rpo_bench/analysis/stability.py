@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rpo_bench.analysis.panels import Panel, Row, Series, panels
 from rpo_bench.analysis.scores import PanelScores, read_panel_scores
@@ -15,12 +14,12 @@ from rpo_bench.analysis.sensitivity import Sensitivity, sensitivities
 from rpo_bench.errors import UserError
 from rpo_bench.results.store import StoredRecord, read_results, read_train_log
 from rpo_bench.spec.schema import Frozen
+from rpo_bench.stats.arrays import Floats
 from rpo_bench.stats.bootstrap import mean_over_prompts
 from rpo_bench.stats.interval import Interval
 from rpo_bench.stats.rates import rate_interval
 from rpo_bench.stats.seeding import generator
-
-Floats = NDArray[np.float64]
+from rpo_bench.stats.training_stability import mean_stability
 
 #: Share of the worst seeds whose mean is reported.
 TAIL = 0.25
@@ -97,6 +96,8 @@ def _row(panel: Panel, series: Series, row: Row, scores: PanelScores, limits: Li
     steps = None if limits.threshold is None else [_arrival(s, limits.threshold) for s in row.stored]
     arrived = None if steps is None else [step for step in steps if step is not None]
     diverged = sum(reasons.values())
+    measures = mean_stability(stored.record.stability for stored in row.stored)
+    measures.pop("diverged", None)  # counted here, by more than a loss that isn't finite
     return MethodStability(
         task=panel.task,
         model=panel.model,
@@ -111,7 +112,7 @@ def _row(panel: Panel, series: Series, row: Row, scores: PanelScores, limits: Li
         reward_worst=worst_mean(rewards),
         steps_to_threshold=float(np.median(arrived)) if arrived else None,
         reached=None if arrived is None else len(arrived),
-        measures=_means([stored.record.stability for stored in row.stored]),
+        measures=measures,
     )
 
 
@@ -177,13 +178,3 @@ def first_step(log: Sequence[Mapping[str, Any]], threshold: float) -> int | None
 def _step(entry: Mapping[str, Any]) -> int:
     step = entry.get("step", 0)
     return int(step) if isinstance(step, int | float) else 0
-
-
-def _means(of: Sequence[Mapping[str, float | None]]) -> dict[str, float]:
-    """Each measure's mean over the seeds that have it; ``diverged`` is counted elsewhere."""
-    found: dict[str, list[float]] = {}
-    for one in of:
-        for name, value in one.items():
-            if value is not None and name != "diverged":
-                found.setdefault(name, []).append(value)
-    return {name: float(np.mean(values)) for name, values in sorted(found.items())}

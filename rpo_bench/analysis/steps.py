@@ -7,9 +7,8 @@ import numpy as np
 
 from rpo_bench.analysis.cube import Cube
 from rpo_bench.analysis.items import Item
-from rpo_bench.analysis.matched import at_kl
+from rpo_bench.analysis.matched import at_kl, reference_term
 from rpo_bench.analysis.panels import Panel, Series, training_key
-from rpo_bench.analysis.reach import reference_term
 from rpo_bench.files.hashing import hash_json
 from rpo_bench.stats.interval import Interval
 

@@ -18,7 +18,7 @@ from rpo_bench.models.protocol import Generation, Model
 from rpo_bench.results.samples import StoredSample
 from rpo_bench.spec.schema import Decoding, EvaluationSpec
 from rpo_bench.spec.trust import Trust
-from rpo_bench.stats.oracle import Floats
+from rpo_bench.stats.arrays import Floats
 from rpo_bench.tasks.oracle_files import (
     oracle_file,
     oracle_identity,

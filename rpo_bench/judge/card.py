@@ -16,8 +16,7 @@ from rpo_bench.judge.questions import Game, Outcome, Question, first_won, questi
 from rpo_bench.judge.storage import FOLDER, IDENTITY_FILE, judge_folders, read_identity
 from rpo_bench.spec.schema import Frozen
 from rpo_bench.stats.bootstrap import mean_over_prompts
-from rpo_bench.stats.interval import Interval, empty
-from rpo_bench.stats.length_control import QUESTION_LEVELS
+from rpo_bench.stats.interval import QUESTION_LEVELS, Interval, empty
 from rpo_bench.stats.rates import rate_interval
 from rpo_bench.stats.seeding import generator
 

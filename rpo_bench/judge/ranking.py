@@ -4,17 +4,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.stats import t
 
 from rpo_bench.judge.pairing import REFERENCE, label_of, measured_alike, method_of
 from rpo_bench.judge.questions import Question
 from rpo_bench.results.store import StoredRecord
+from rpo_bench.stats.arrays import Floats
 from rpo_bench.stats.bootstrap import bootstrap_means, intervals
 from rpo_bench.stats.interval import Interval, empty, made, point_only
 from rpo_bench.stats.seeding import generator
-
-Floats = NDArray[np.float64]
 
 LEVELS = ("prompts",)
 RESAMPLES = 2_000

@@ -9,8 +9,7 @@ from rpo_bench.judge.rating import rate
 from rpo_bench.judge.win_rates import WinRates, rescaled, win_rates
 from rpo_bench.results.schema import MetricValue
 from rpo_bench.results.store import StoredRecord
-from rpo_bench.stats.interval import Interval
-from rpo_bench.stats.length_control import QUESTION_LEVELS
+from rpo_bench.stats.interval import QUESTION_LEVELS, Interval
 
 SFT = "sft"
 WIN_RATE, WIN_RATE_SFT, RATING = "win_rate", "win_rate_sft", "judge_rating"

@@ -6,17 +6,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field
 
 from rpo_bench.errors import UserError
 from rpo_bench.spec.schema import Frozen
+from rpo_bench.stats.arrays import Floats
 from rpo_bench.stats.bootstrap import RESAMPLES, mean_over_prompts
-from rpo_bench.stats.interval import Interval
-from rpo_bench.stats.length_control import QUESTION_LEVELS, length_controlled
+from rpo_bench.stats.interval import QUESTION_LEVELS, Interval
+from rpo_bench.stats.length_control import length_controlled
 from rpo_bench.stats.seeding import generator
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

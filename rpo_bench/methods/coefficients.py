@@ -8,14 +8,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from scipy.stats import norm
 
+from rpo_bench.stats.arrays import Floats
 from trainers.examples import Examples
 from trainers.objective import Batch, Need, OfflineMethod
 from trainers.online import Minibatch, OnlineMethod, Rollouts
-
-Floats = NDArray[np.float64]
 
 REWARDS = (-2.0, -1.5, -1.0, -0.5, 0.0, 0.5, 1.0, 1.5, 2.0)  # standard deviations
 LOG_RATIOS = (-6.0, -4.0, -2.0, -1.0, 0.0, 1.0, 2.0, 4.0, 6.0)  # nats, of the whole response

@@ -4,8 +4,9 @@ from functools import partial
 
 import numpy as np
 
-from rpo_bench.metrics.protocol import SHARE, Floats, Summary
+from rpo_bench.metrics.protocol import SHARE, Summary
 from rpo_bench.metrics.reward import Reward
+from rpo_bench.stats.arrays import Floats
 from rpo_bench.verifier import Verifier
 
 

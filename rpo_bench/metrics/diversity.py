@@ -15,7 +15,6 @@ from rpo_bench.metrics.bleu import leave_one_out_bleu
 from rpo_bench.metrics.protocol import (
     SHARE,
     CorpusMetric,
-    Floats,
     Metric,
     MetricContext,
     PromptMetric,
@@ -24,6 +23,7 @@ from rpo_bench.metrics.protocol import (
     Unscored,
 )
 from rpo_bench.results.samples import StoredSample
+from rpo_bench.stats.arrays import Floats
 
 ONE_SAMPLE = Unscored("one sample per prompt")
 NO_WORDS = Unscored("no words")

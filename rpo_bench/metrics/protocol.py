@@ -6,18 +6,17 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rpo_bench.data.row import Prompt
 from rpo_bench.results.samples import StoredSample
 from rpo_bench.spec.schema import Decoding
+from rpo_bench.stats.arrays import Floats
 from rpo_bench.stats.bootstrap import prompt_means
 from rpo_bench.tasks.task import RewardFunction
 
 if TYPE_CHECKING:
     from rpo_bench.metrics.proxy import Proxy
 
-Floats = NDArray[np.float64]
 Range = tuple[float, float]
 
 SHARE: Range = (0.0, 1.0)

@@ -10,7 +10,6 @@ from rpo_bench.data.row import Prompt
 from rpo_bench.errors import UserError
 from rpo_bench.metrics.protocol import (
     CorpusMetric,
-    Floats,
     Metric,
     MetricContext,
     PromptMetric,
@@ -25,6 +24,7 @@ from rpo_bench.metrics.registry import METRICS
 from rpo_bench.results.samples import ScoreLine, StoredSample, rounded_score
 from rpo_bench.results.schema import MetricValue
 from rpo_bench.spec.schema import Decoding
+from rpo_bench.stats.arrays import Floats
 from rpo_bench.stats.bootstrap import intervals
 from rpo_bench.stats.interval import Interval, empty
 from rpo_bench.stats.jackknife import jackknife_interval

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from rpo_bench.analysis.board import Section
+from rpo_bench.stats.training_stability import mean_stability
 
 #: Measure → what it is; see :mod:`rpo_bench.stats.training_stability`.
 MEASURES = {
@@ -42,13 +43,8 @@ def stability(section: Section) -> Stability:
     rows = []
     for series in section.panel.trained:
         records = [stored.record for row in series.rows for stored in row.stored]
-        found: dict[str, list[float]] = {}
-        for record in records:
-            for name, value in record.stability.items():
-                if value is not None:
-                    found.setdefault(name, []).append(value)
         diverged = sum(record.status == "diverged" for record in records)
-        means = {name: sum(values) / len(values) for name, values in found.items()}
+        means = mean_stability(record.stability for record in records)
         rows.append(MethodStability(series.label, len(records), diverged, means))
     names = {name for row in rows for name in row.measures} - {"diverged"}  # counted beside the runs
     return Stability(tuple(sorted(names)), tuple(rows))

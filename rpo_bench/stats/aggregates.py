@@ -10,14 +10,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from rpo_bench.stats.arrays import Floats
 from rpo_bench.stats.bootstrap import RESAMPLES
-from rpo_bench.stats.compare import SEED_LEVELS
-from rpo_bench.stats.interval import Interval, empty, made, point_only
+from rpo_bench.stats.interval import SEED_LEVELS, Interval, empty, made, point_only
 from rpo_bench.stats.quantiles import normal_quantile, percentile_bounds, t_quantile
-
-Floats = NDArray[np.float64]
 
 _ROUNDING = 1e-12  # what equal numbers differ by after summing, relatively
 

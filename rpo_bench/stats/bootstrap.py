@@ -3,11 +3,10 @@
 from collections.abc import Iterator
 
 import numpy as np
-from numpy.typing import NDArray
 
-from rpo_bench.stats.interval import Interval, empty, made, point_only
+from rpo_bench.stats.arrays import Floats
+from rpo_bench.stats.interval import PROMPT_LEVELS, Interval, empty, made, point_only
 from rpo_bench.stats.quantiles import percentile_bounds, widening
-from rpo_bench.stats.rates import PROMPT_LEVELS as PROMPT_LEVELS
 from rpo_bench.stats.rates import at_the_edge
 
 RESAMPLES = 10_000
@@ -16,7 +15,7 @@ RESAMPLES = 10_000
 _CHUNK = 2**22
 
 
-def weight_chunks(units: int, rng: np.random.Generator, resamples: int) -> Iterator[NDArray[np.float64]]:
+def weight_chunks(units: int, rng: np.random.Generator, resamples: int) -> Iterator[Floats]:
     """Yields how often each unit is drawn in each resample, in chunks (b, units) that fit in memory.
 
     The b of all chunks add up to ``resamples``; every row adds up to ``units``.
@@ -30,9 +29,7 @@ def weight_chunks(units: int, rng: np.random.Generator, resamples: int) -> Itera
         yield counts.reshape(size, units).astype(np.float64)
 
 
-def bootstrap_means(
-    columns: NDArray[np.float64], rng: np.random.Generator, resamples: int = RESAMPLES
-) -> NDArray[np.float64]:
+def bootstrap_means(columns: Floats, rng: np.random.Generator, resamples: int = RESAMPLES) -> Floats:
     """Means of each column under resampled rows; the same rows for all columns.
 
     Args:
@@ -52,16 +49,16 @@ def bootstrap_means(
     return np.concatenate(draws)
 
 
-def prompt_means(values: NDArray[np.float64]) -> NDArray[np.float64]:
+def prompt_means(values: Floats) -> Floats:
     """The mean of each prompt's scored samples; (P, n) with NaN for unscored → (P,), NaN without any."""
     scored = np.isfinite(values)
     with np.errstate(invalid="ignore"):
-        means: NDArray[np.float64] = np.where(scored, values, 0.0).sum(1) / scored.sum(1)
+        means: Floats = np.where(scored, values, 0.0).sum(1) / scored.sum(1)
     return means
 
 
 def mean_over_prompts(
-    values: NDArray[np.float64],
+    values: Floats,
     rng: np.random.Generator,
     *,
     level: float = 0.95,
@@ -82,7 +79,7 @@ def mean_over_prompts(
 
 
 def intervals(
-    columns: NDArray[np.float64],
+    columns: Floats,
     rng: np.random.Generator,
     *,
     level: float = 0.95,
@@ -116,8 +113,8 @@ def intervals(
 
 
 def _interval(
-    scored: NDArray[np.float64],
-    draws: NDArray[np.float64],
+    scored: Floats,
+    draws: Floats,
     level: float,
     resamples: int,
     bounds: tuple[float, float] | None,

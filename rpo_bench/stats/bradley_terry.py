@@ -10,13 +10,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from rpo_bench.stats.arrays import Bools, Floats
 from rpo_bench.stats.bootstrap import weight_chunks
-from rpo_bench.stats.interval import Interval, made, point_only
+from rpo_bench.stats.interval import QUESTION_LEVELS, Interval, made, point_only
 from rpo_bench.stats.quantiles import percentile_bounds, widening
 
-Floats = NDArray[np.float64]
-
-QUESTION_LEVELS = ("questions",)
 RESAMPLES = 1_000
 
 _STEPS = 60
@@ -108,7 +106,7 @@ def _won_share(won: Floats, played: Floats) -> Floats:
     return np.asarray(wins / np.maximum(games, 1))
 
 
-def _linked(games: Games) -> NDArray[np.bool_]:
+def _linked(games: Games) -> Bools:
     """Which players some chain of games links to the anchor; (K,)."""
     found = np.zeros(len(games.players), dtype=bool)
     found[0] = True

@@ -4,13 +4,11 @@ All functions take the last axis as the points of one frontier, so that bootstra
 one call. Nothing is extrapolated: what lies beyond a frontier's last point is NaN.
 """
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from rpo_bench.stats.arrays import Bools, Floats
 
 _ROUNDING = 1e-9  # points on one straight line bound each other by it
 
@@ -26,11 +24,6 @@ class Frontier:
 
     kl: Floats
     reward: Floats
-
-    @property
-    def end(self) -> float:
-        """The largest KL that the frontier says anything of (of a single frontier)."""
-        return float(self.kl[-1])
 
 
 def frontier_points(kl: Floats, reward: Floats, reference_reward: float | Floats) -> Frontier:
@@ -75,16 +68,41 @@ def interpolate(frontier: Frontier, budgets: Floats) -> Floats:
     return np.where(inside, low + share * (high - low), np.nan)
 
 
-def interpolation_slack(frontier: Frontier, budget: float) -> float:
+def told_apart(kl: Floats, draws: Floats, level: float = 0.95) -> Bools:
+    """Which points of a frontier are shown to differ in KL, over the prompts.
+
+    Args:
+        kl: Nats per sequence of T strengths, in any order, (T,).
+        draws: The same on R resamples of the prompts, which all strengths share, (R, T).
+        level: Of the differences: two points are told apart where the one further out is so in all but
+            (1 − level)/2 of the resamples.
+
+    Returns:
+        (T + 1, T + 1), in the order of ``frontier_points``: the reference policy, then by KL.
+    """
+    order = np.argsort(np.maximum(kl, 0.0), kind="stable")
+    points = np.concatenate([np.zeros((len(draws), 1)), np.maximum(draws[:, order], 0.0)], axis=1)
+    further = (points[:, None, :] > points[:, :, None]).mean(0)  # [i, j]: j is further out than i
+    shown = np.triu(further >= 0.5 + level / 2)
+    return np.asarray(shown | shown.T)
+
+
+def interpolation_slack(frontier: Frontier, budget: float, apart: Bools | None = None) -> float:
     """By how much a concave frontier through the points may lie above the straight line at a budget.
 
     A concave curve lies below every line through two of its points on one side of the budget, carried on to
     it. The lowest of these lines bounds it; one that passes below the straight line itself contradicts
     concavity, by noise, and is left out. Before the last point it is taken not to exceed both neighbours.
 
+    Points that aren't told apart in KL make no line: a slope is a ratio, which may be anything where its
+    denominator may be 0 (Fieller, 1954). Two strengths with nearly the same KL would else bound the curve
+    closely or not at all, as the noise of their rewards has it. Such points count as one place: what is told
+    apart from nothing further out is the last point.
+
     Args:
         frontier: a single one, (K,) points.
         budget: nats per sequence.
+        apart: which points are told apart, (K, K), as of ``told_apart``; None: all whose KL differs.
 
     Returns:
         At least 0; 0 at a point and beyond the last one.
@@ -93,30 +111,32 @@ def interpolation_slack(frontier: Frontier, budget: float) -> float:
     right = int(np.searchsorted(kl, budget))  # the first point at or beyond the budget
     if right in (0, len(kl)) or kl[right] == budget:
         return 0.0
+    left = right - 1
+    known = kl[:, None] != kl if apart is None else apart & (kl[:, None] != kl)
     line = float(interpolate(frontier, np.array([budget]))[0])
-    ends = [(other, right - 1) for other in range(right - 1)]
-    ends += [(right, other) for other in range(right + 1, len(kl))]
+    before = [other for other in range(left) if known[other, left]]
+    beyond = [other for other in range(right + 1, len(kl)) if known[right, other]]
     bounds = [
         float(reward[a] + (reward[b] - reward[a]) / (kl[b] - kl[a]) * (budget - kl[a]))
-        for a, b in ends
-        if kl[b] > kl[a]
+        for a, b in [*((other, left) for other in before), *((right, other) for other in beyond)]
     ]
-    if right == len(kl) - 1:
-        bounds.append(float(max(reward[right - 1], reward[right])))
+    if not beyond:
+        bounds.append(float(max(reward[left], reward[right])))
     gaps = [bound - line for bound in bounds]
     return min((max(gap, 0.0) for gap in gaps if gap >= -_ROUNDING * (1.0 + abs(line))), default=0.0)
 
 
-def area_slack(frontier: Frontier, cap: float, budgets: int = 40) -> float:
+def area_slack(frontier: Frontier, cap: float, apart: Bools | None = None, budgets: int = 40) -> float:
     """By how much straight lines may understate ``area_within`` of a single concave frontier.
 
     Args:
         frontier: (K,) points.
         cap: nats per sequence, positive.
+        apart: which points are told apart in KL; see ``interpolation_slack``.
         budgets: how many are averaged over, spread evenly up to the cap.
     """
     middles = (np.arange(budgets) + 0.5) * cap / budgets
-    return float(np.mean([interpolation_slack(frontier, float(budget)) for budget in middles]))
+    return float(np.mean([interpolation_slack(frontier, float(budget), apart) for budget in middles]))
 
 
 def area_to(frontier: Frontier, cap: float) -> Floats:
@@ -142,7 +162,3 @@ def area_within(frontier: Frontier, cap: float) -> Floats:
     end = np.maximum(frontier.kl[..., -1:], cap)
     kl = np.concatenate([frontier.kl, end], axis=-1)
     return area_to(Frontier(kl, np.concatenate([frontier.reward, frontier.reward[..., -1:]], axis=-1)), cap)
-
-
-def _known(value: float) -> float | None:
-    return value if math.isfinite(value) else None

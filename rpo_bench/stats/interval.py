@@ -7,6 +7,13 @@ from rpo_bench.spec.schema import Frozen
 #: Significant digits: fewer than float64 has, so that the order of a sum doesn't show.
 DIGITS = 12
 
+#: The randomness that intervals cover, as ``Interval.levels`` names it.
+PROMPT_LEVELS = ("prompts", "generation")
+SEED_LEVELS = ("training seeds", *PROMPT_LEVELS)
+QUESTION_LEVELS = ("questions",)
+#: Where one of the methods has a single seed.
+SOME_SEEDS = ("training seeds where there are several", *PROMPT_LEVELS)
+
 
 class Interval(Frozen):
     """An estimate with its uncertainty.

@@ -8,16 +8,16 @@ anything.
 import math
 
 import numpy as np
-from numpy.typing import NDArray
 
-from rpo_bench.stats.interval import Interval, empty, made, point_only
+from rpo_bench.stats.arrays import Floats
+from rpo_bench.stats.interval import PROMPT_LEVELS, Interval, empty, made, point_only
 from rpo_bench.stats.quantiles import t_quantile
-from rpo_bench.stats.rates import PROMPT_LEVELS, at_the_edge
+from rpo_bench.stats.rates import at_the_edge
 
 _ROUNDING = 1e-12  # what estimates that are equal differ by, relatively
 
 
-def standard_error(left_out: NDArray[np.float64]) -> float:
+def standard_error(left_out: Floats) -> float:
     """√((P−1)/P · Σ (T_(i) − mean)²) from the estimates without each prompt, (P,) (Tukey 1958)."""
     count = len(left_out)
     return math.sqrt((count - 1) / count * float(np.square(left_out - left_out.mean()).sum()))
@@ -25,7 +25,7 @@ def standard_error(left_out: NDArray[np.float64]) -> float:
 
 def jackknife_interval(
     point: float,
-    left_out: NDArray[np.float64],
+    left_out: Floats,
     *,
     level: float = 0.95,
     bounds: tuple[float, float] | None = None,

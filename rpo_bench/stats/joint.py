@@ -16,32 +16,19 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from rpo_bench.stats.bootstrap import PROMPT_LEVELS, RESAMPLES, weight_chunks
-from rpo_bench.stats.compare import SEED_LEVELS, stretch
-from rpo_bench.stats.interval import Interval, empty, made, point_only, rounded
-from rpo_bench.stats.layout import Spread, contrast_spread
-from rpo_bench.stats.power import detectable
-from rpo_bench.stats.quantiles import percentile_bounds
-
-Floats = NDArray[np.float64]
+from rpo_bench.stats.arrays import Bools, Floats
+from rpo_bench.stats.bootstrap import RESAMPLES, weight_chunks
+from rpo_bench.stats.contrast import Contrast, contrast_of
+from rpo_bench.stats.interval import PROMPT_LEVELS, SEED_LEVELS, SOME_SEEDS, empty, point_only
+from rpo_bench.stats.layout import contrast_spread
 
 #: By how much a prompt's weight is raised to see its influence.
 _TILT = 1e-5
 #: Methods whose resampled seeds are kept.
 _METHODS = 64
 
-_JUMP = 4.0  # times the variance of the resamples: more is no variance but a jump
-
-#: Significant digits: the same numbers on every machine, whatever order it sums in.
-_DIGITS = 9
-
 #: Numbers in a chunk of weights: 16 MiB of float64.
 _CHUNK = 2**21
-
-#: Where one of the methods has a single seed.
-SOME_SEEDS = ("training seeds where there are several", "prompts", "generation")
-
-_ROUNDING = 1e-9  # what equal numbers, and their influences, differ by after summing
 
 
 @dataclass(frozen=True)
@@ -122,7 +109,7 @@ class Joint:
         rng = np.random.default_rng([self.seed, count, *label.encode("utf-8", "surrogatepass")])
         return np.concatenate(list(weight_chunks(count, rng, self.resamples))) / count
 
-    def contrast(self, terms: Sequence["Term"], level: float = 0.95) -> "Contrast":
+    def contrast(self, terms: Sequence["Term"], level: float = 0.95) -> Contrast:
         """A signed sum of methods' means over their seeds, with its uncertainty.
 
         A method's single seed is taken as it is: the interval then covers the seeds of the other methods
@@ -147,7 +134,7 @@ class Joint:
             return Contrast(point_only(point, n, level))
         spread = contrast_spread([self._influence(term) for term in kept], np.array([t.sign for t in kept]))
         draws = self._draws(kept)
-        found = _told(point, _bounded(spread, draws, n), draws, n, _levels(counts), level)
+        found = contrast_of(point, spread, draws, n, _levels(counts), level)
         above = sum(term.sign * term.slack for term in kept if term.sign > 0)
         below = sum(-term.sign * term.slack for term in kept if term.sign < 0)
         return found if above == below == 0 else found.widened(below, above)
@@ -190,7 +177,7 @@ class Term:
     label: str
     sign: float
     values: Floats
-    scored: NDArray[np.bool_]
+    scored: Bools
     slack: float = 0.0
 
     @property
@@ -208,85 +195,8 @@ class Term:
         return self if known.all() else replace(self, values=self.values[:, known])
 
 
-@dataclass(frozen=True)
-class Contrast:
-    """An estimate and what it is worth.
-
-    Attributes:
-        interval: With its levels; without bounds where they can't be had.
-        p: Two-sided, of the hypothesis that it is 0, by Student's t; None where it can't be had.
-        detectable: The true value that would be found at p ≤ 1 − level with a power of 80 %.
-        error: The standard error of the estimate; None where there is none.
-        freedom: Degrees of freedom of that error.
-    """
-
-    interval: Interval
-    p: float | None = None
-    detectable: float | None = None
-    error: float | None = None
-    freedom: float = math.inf
-
-    def widened(self, below: float, above: float) -> "Contrast":
-        """The same where the true value may lie so much below or above the estimate, whatever the sample."""
-        point, low, high = self.interval.point, self.interval.low, self.interval.high
-        if point is None or low is None or high is None or self.error is None or self.detectable is None:
-            return self
-        nearest = min(max(0.0, point - below), point + above)  # to 0
-        ends = {"low": rounded(low - below, _DIGITS), "high": rounded(high + above, _DIGITS)}
-        return replace(
-            self,
-            interval=self.interval.model_copy(update=ends),
-            p=student_p(nearest / self.error, self.freedom),
-            detectable=self.detectable + max(below, above),
-        )
-
-
 def _levels(counts: Sequence[int]) -> tuple[str, ...]:
     """The randomness that an interval covers when methods have so many seeds."""
     if max(counts) == 1:
         return PROMPT_LEVELS
     return SEED_LEVELS if min(counts) > 1 else SOME_SEEDS
-
-
-def _bounded(spread: Spread, draws: Floats, n: int) -> Spread:
-    """The variance by influences, unless the function jumps.
-
-    Where two strengths change places at the end of a frontier, say, its value jumps between them: an
-    infinitesimal weight then seems to move it without bounds. The resamples, which see both values, tell the
-    variance instead, with the few seeds' share made good.
-    """
-    known = draws[np.isfinite(draws)]
-    if n < 2 or len(known) < 2:
-        return spread
-    seen = float(np.var(known)) * n / (n - 1)
-    return spread if spread.variance <= _JUMP * seen or seen == 0.0 else Spread(seen, float(n - 1))
-
-
-def _told(
-    point: float, spread: Spread, draws: Floats, n: int, levels: tuple[str, ...], level: float
-) -> Contrast:
-    scale = max(1.0, abs(point))
-    if spread.variance <= (_ROUNDING * scale) ** 2 or np.isnan(draws).all():
-        # No variation is no certainty, unless the two are one and the same.
-        return Contrast(point_only(point, n, level), p=1.0 if abs(point) <= _ROUNDING else None)
-    low, high = percentile_bounds(draws, point, level, stretch(spread, draws, level))
-    interval = made(
-        (low, point, high),
-        n=n,
-        level=level,
-        method="bootstrap" if levels == PROMPT_LEVELS else "two-level bootstrap",
-        levels=levels,
-        resamples=len(draws),
-        digits=_DIGITS,
-    )
-    error = math.sqrt(spread.variance)
-    p, found = student_p(point / error, spread.freedom), detectable(error, spread.freedom, level=level)
-    return Contrast(interval, p, found, error, spread.freedom)
-
-
-def student_p(statistic: float, freedom: float) -> float:
-    """The two-sided p-value of Student's t."""
-    from scipy.special import ndtr, stdtr
-
-    below = stdtr(freedom, -abs(statistic)) if math.isfinite(freedom) else ndtr(-abs(statistic))
-    return float(2 * below)

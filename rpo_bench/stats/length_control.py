@@ -9,15 +9,11 @@ difficulty of each of its 805 instructions is left out here: it belongs to those
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from rpo_bench.stats.arrays import Floats
 from rpo_bench.stats.bootstrap import RESAMPLES, weight_chunks
-from rpo_bench.stats.interval import Interval, empty, made, point_only
+from rpo_bench.stats.interval import QUESTION_LEVELS, Interval, empty, made, point_only
 from rpo_bench.stats.quantiles import percentile_bounds, widening
-
-Floats = NDArray[np.float64]
-
-QUESTION_LEVELS = ("questions",)
 
 _STEPS = 60
 _SMALL = 1e-3  # holds a slope that the data leave free (questions all won or all lost), and moves no other

@@ -3,9 +3,8 @@
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from rpo_bench.stats.arrays import Floats
 
 
 def holm(p_values: Sequence[float | None]) -> list[float | None]:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import gammaln, logsumexp
 
-Floats = NDArray[np.float64]
+from rpo_bench.stats.arrays import Floats
 
 #: The n of best-of-n, as far as there are samples.
 _BEST_OF = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024)
@@ -48,21 +48,6 @@ class OracleCurve:
         return OracleCurve(self.taus[kept], self.kl[kept], self.reward[kept], self.ess[kept], self.samples)
 
 
-@dataclass(frozen=True)
-class BestOfN:
-    """Best-of-n sampling from the reference: a frontier that needs no training.
-
-    Attributes:
-        n: Samples to choose from; (K,).
-        kl: log n − (n−1)/n, which bounds the KL from above (nats per sequence); (K,).
-        reward: Expected reward of the best; (K,).
-    """
-
-    n: NDArray[np.int64]
-    kl: Floats
-    reward: Floats
-
-
 def oracle_curve(rewards: Floats, taus: Floats) -> OracleCurve:
     """The oracle's KL and reward by self-normalised importance weights.
 
@@ -92,20 +77,6 @@ def default_taus(rewards: Floats, count: int = 60) -> Floats:
     """
     spread = float(np.sqrt(np.mean(np.var(rewards, axis=1)))) or 1.0  # within prompts
     return np.concatenate([[np.inf], spread * np.geomspace(100, 0.01, count - 1)])
-
-
-def best_of_n(rewards: Floats, counts: NDArray[np.int64]) -> BestOfN:
-    """The expected best of n, from N ≥ n samples per prompt without bias.
-
-    Args:
-        rewards: Of N reference samples for each of P prompts, (P, N).
-        counts: The n, each 1 … N; (K,).
-    """
-    size = rewards.shape[1]
-    if counts.min() < 1 or counts.max() > size:
-        raise ValueError(f"best-of-n needs 1 ≤ n ≤ {size}, not {counts.min()} … {counts.max()}")
-    kl = np.log(counts) - (counts - 1) / counts
-    return BestOfN(counts, kl, np.stack([best_of(rewards, int(n)) for n in counts]).mean(1))
 
 
 def best_of(rewards: Floats, n: int) -> Floats:

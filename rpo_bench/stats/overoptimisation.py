@@ -10,14 +10,10 @@ from dataclasses import dataclass
 from statistics import NormalDist
 
 import numpy as np
-from numpy.typing import NDArray
 
-from rpo_bench.stats.compare import SEED_LEVELS
-from rpo_bench.stats.interval import Interval, empty, made, point_only
+from rpo_bench.stats.arrays import Floats
+from rpo_bench.stats.interval import PROMPT_LEVELS, SEED_LEVELS, Interval, empty, made, point_only
 from rpo_bench.stats.quantiles import normal_quantile, widening
-from rpo_bench.stats.rates import PROMPT_LEVELS
-
-Floats = NDArray[np.float64]
 
 _POSITIVE = (0.0, float("inf"))
 

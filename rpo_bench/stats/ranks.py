@@ -1,12 +1,11 @@
 """Ranks with their uncertainty."""
 
 import numpy as np
-from numpy.typing import NDArray
+
+from rpo_bench.stats.arrays import Floats
 
 
-def rank_intervals(
-    differences_p: NDArray[np.float64], points: NDArray[np.float64], *, alpha: float = 0.05
-) -> list[tuple[int, int]]:
+def rank_intervals(differences_p: Floats, points: Floats, *, alpha: float = 0.05) -> list[tuple[int, int]]:
     """Best and worst rank of each of M items that the pairwise tests leave open; 1 is the highest point.
 
     An item ranks below every item that is significantly above it, and above every item that is significantly

@@ -2,10 +2,8 @@
 
 import math
 
-from rpo_bench.stats.interval import Interval, empty, made
+from rpo_bench.stats.interval import PROMPT_LEVELS, Interval, empty, made
 from rpo_bench.stats.quantiles import normal_quantile
-
-PROMPT_LEVELS = ("prompts", "generation")
 
 
 def one_sided_bound(n: int, level: float = 0.95) -> float:

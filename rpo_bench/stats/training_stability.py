@@ -6,13 +6,12 @@ compared between methods; a loss is in its own objective's units and can't.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from rpo_bench.stats.arrays import Floats
 
 #: Steps over which the running median is taken (centred for trends, trailing for spikes).
 WINDOW = 25
@@ -61,6 +60,16 @@ def stability(log: Sequence[Mapping[str, Any]], diverged: bool | None = None) ->
         "grad_peak": float(ratios.max()) if ratios.size else None,
         "clipped_share": float(clipped[-1]) if clipped.size else None,
     }
+
+
+def mean_stability(runs: Iterable[Mapping[str, float | None]]) -> dict[str, float]:
+    """Each measure's mean over the runs that have it, by name."""
+    found: dict[str, list[float]] = {}
+    for run in runs:
+        for name, value in run.items():
+            if value is not None:
+                found.setdefault(name, []).append(value)
+    return {name: float(np.mean(values)) for name, values in sorted(found.items())}
 
 
 def dispersion(values: Floats) -> float | None:

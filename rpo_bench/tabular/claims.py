@@ -7,8 +7,9 @@ from functools import singledispatch
 import numpy as np
 from scipy.special import expit
 
+from rpo_bench.stats.arrays import Floats
 from rpo_bench.tabular.logged import Sampling, cells, log_responses, whole_groups
-from rpo_bench.tabular.world import Floats, World, best_of, tilted
+from rpo_bench.tabular.world import World, best_of, tilted
 from trainers.dpo import DPO
 from trainers.objective import Method, OfflineMethod
 from trainers.online import OnlineMethod

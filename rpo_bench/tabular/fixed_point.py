@@ -10,8 +10,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from rpo_bench.stats.arrays import Floats
 from rpo_bench.tabular.logged import cells
-from rpo_bench.tabular.world import Floats, World, total_variation
+from rpo_bench.tabular.world import World, total_variation
 from trainers.objective import Batch, Need, OfflineMethod
 from trainers.prepare import PreparedRows
 

@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rpo_bench.data.convert import LabelRule, desirable_labels
-from rpo_bench.tabular.world import GRAIN, Floats, World
+from rpo_bench.stats.arrays import Floats
+from rpo_bench.tabular.world import GRAIN, World
 from trainers.examples import Examples
 
 REPEATS = 16  # of every group, where rewards are noisy

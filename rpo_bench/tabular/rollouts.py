@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from rpo_bench.errors import UserError, located
+from rpo_bench.stats.arrays import Floats
 from rpo_bench.tabular.claims import Setting
 from rpo_bench.tabular.contract import Contract
 from rpo_bench.tabular.fixed_point import FixedPoint
@@ -19,7 +20,7 @@ from rpo_bench.tabular.logged import Sampling
 from rpo_bench.tabular.truth import Condition, truth_from
 from rpo_bench.tabular.verdict import verdict_of
 from rpo_bench.tabular.verify import Questions, Verification, own_strengths
-from rpo_bench.tabular.world import Floats, World, make_world, total_variation
+from rpo_bench.tabular.world import World, make_world, total_variation
 from trainers.online import Minibatch, OnlineMethod, Rollouts
 
 ROLLOUTS = 1024  # of each prompt in an iteration, about

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from rpo_bench.stats.arrays import Floats
 
 #: Probabilities are multiples of 1/GRAIN, so that a log of a multiple of GRAIN rows can hold each response
 #: exactly as often as its probability says.

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import brentq, minimize_scalar
 
+from rpo_bench.stats.arrays import Floats
 from rpo_bench.tabular.claims import Claim, Setting
 from rpo_bench.tabular.world import (
-    Floats,
     World,
     best_of,
     best_response,

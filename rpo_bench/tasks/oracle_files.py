@@ -12,7 +12,8 @@ from rpo_bench.files.atomic import atomic_file
 from rpo_bench.files.hashing import hash_json, short_name
 from rpo_bench.files.reading import read_archive
 from rpo_bench.spec.schema import CellSpec
-from rpo_bench.stats.oracle import Floats, Oracle, estimate_oracle
+from rpo_bench.stats.arrays import Floats
+from rpo_bench.stats.oracle import Oracle, estimate_oracle
 from rpo_bench.tasks.task import Task, known_task, task_folders
 
 #: Folder of results in which stored reference samples lie: <results>/<task>/<model>/oracle/<name>.npz.

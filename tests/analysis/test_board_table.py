@@ -7,18 +7,17 @@ from scipy import stats
 from worlds import write_scored
 
 from rpo_bench.analysis.board import make_board
-from rpo_bench.analysis.rows import board_rows
 from rpo_bench.results.store import read_results
 from rpo_bench.site.columns import COLUMNS
 from rpo_bench.stats.oracle import estimate_oracle
 
 
 def rows_of(root, oracles=None):
-    return {(row.method, row.strength): row for row in board_rows(read_results(root), oracles)}
+    return {(row.method, row.strength): row for row in make_board(read_results(root), oracles).rows}
 
 
 def test_a_row_per_method_and_strength_with_the_reference_first(tmp_path):
-    rows = board_rows(read_results(write_world(tmp_path)))
+    rows = make_board(read_results(write_world(tmp_path))).rows
     assert [row.method for row in rows[:2]] == ["reference", "dro"]
     assert len(rows) == 1 + len(SHAPES) * 3
     assert [row.strength for row in rows if row.method == "rpo"] == [0.1, 0.3, 1.0]
@@ -113,7 +112,7 @@ def test_where_scores_are_missing_the_records_values_stand_in(tmp_path):
 def test_the_order_of_the_records_changes_nothing(tmp_path):
     found = read_results(write_world(tmp_path, ["rpo", "kto"]))
     turned = type(found)(found.records[::-1])
-    assert board_rows(found) == board_rows(turned)
+    assert make_board(found).rows == make_board(turned).rows
 
 
 def test_regret_is_the_oracle_s_reward_at_the_same_kl_less_the_row_s(tmp_path):

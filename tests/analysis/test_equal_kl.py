@@ -6,11 +6,14 @@ from results_factory import cell_spec, write_cell, write_world
 from worlds import only_panel, write_points
 
 from rpo_bench.analysis.build import compare
-from rpo_bench.analysis.matched import within
+from rpo_bench.analysis.cube import Cube
+from rpo_bench.analysis.matched import Curve, mean_slack, within
 from rpo_bench.analysis.ranking import rank
 from rpo_bench.analysis.reach import kl_budget
 from rpo_bench.analysis.scores import read_panel_scores
 from rpo_bench.analysis.section import Options
+from rpo_bench.stats.frontier import interpolation_slack
+from rpo_bench.stats.joint import Joint
 
 
 def ranking(root):
@@ -43,6 +46,30 @@ def test_the_reward_lies_on_straight_lines_from_the_reference_and_stays_where_th
     kl, reward = np.array([[3.0, 1.0]]), np.array([[2.0, 1.0]])
     found = [within(kl, reward, np.array([0.0]), budget)[0] for budget in (0.5, 2.0, 9.0)]
     assert found == pytest.approx([0.5, 1.5, 2.0])
+
+
+def test_two_strengths_of_nearly_one_kl_say_nothing_of_what_straight_lines_hide():
+    """KLs 0.717 and 0.721, each ± 0.05 over the prompts: read at 0.71, 0.001 up to the neighbour's 0.451.
+
+    The line through the two would pass below the straight line and be left out: 0.163, by the first line.
+    """
+    rng = np.random.default_rng(0)
+    spread = 0.3 * rng.normal(size=(40, 3))
+    joint = Joint(1, 40, 400)
+    kl = joint.means(np.array([0.55, 0.717, 0.721]) + spread - spread.mean(0))
+    curve = Curve(kl, np.broadcast_to([0.428, 0.451, 0.456], kl.shape), ("a", "b", "c"))
+    cube = Cube(tuple(map(str, range(40))), {}, np.empty((40, 0)), joint, {})
+
+    def slack(use_apart: bool) -> float:
+        return mean_slack(
+            [curve],
+            -0.208,
+            cube,
+            lambda points, apart: interpolation_slack(points, 0.71, apart if use_apart else None),
+        )
+
+    assert slack(True) == pytest.approx(0.001, abs=1e-4)
+    assert slack(False) == pytest.approx(0.163, abs=1e-3)
 
 
 def test_methods_are_ranked_at_one_kl_by_hand_worked_rewards(tmp_path):

@@ -10,6 +10,7 @@ from rpo_bench.stats.frontier import (
     frontier_points,
     interpolate,
     interpolation_slack,
+    told_apart,
 )
 
 
@@ -34,7 +35,6 @@ def test_a_frontier_starts_at_the_reference_and_is_ordered_by_kl():
     frontier = frontier_points(np.array([2.0, 1.0]), np.array([0.9, 0.5]), reference_reward=0.1)
     assert frontier.kl.tolist() == [0, 1, 2]
     assert frontier.reward.tolist() == [0.1, 0.5, 0.9]
-    assert frontier.end == 2
 
 
 def test_reward_at_kl_interpolates_and_does_not_extrapolate():
@@ -121,6 +121,53 @@ def test_a_line_that_contradicts_concavity_bounds_nothing():
     """A dent: neither (0, 0)–(1, 0.1) nor the points beyond say how far the curve may lie above."""
     frontier = frontier_points(np.array([1.0, 2.0, 3.0]), np.array([0.1, 1.0, 3.0]), 0.0)
     assert interpolation_slack(frontier, 1.5) == 0.0
+
+
+def test_points_are_told_apart_where_nearly_all_resamples_order_them_alike():
+    """KLs 0.7 and 0.5 over 40 resamples: 0.5 is above 0 in all, 0.7 above 0.5 in 39 (0.975) or 38 (0.95)."""
+    kl, draws = np.array([0.7, 0.5]), np.tile([0.7, 0.5], (40, 1))
+    draws[0] = 0.5, 0.7
+    everything = ~np.eye(3, dtype=bool)  # the reference, 0.5, 0.7
+    assert (told_apart(kl, draws) == everything).all()
+    draws[1] = 0.6, 0.6
+    found = told_apart(kl, draws)
+    assert not found[1, 2]
+    assert not found[2, 1]
+    assert found[0, 1:].all()
+
+
+@pytest.mark.parametrize("noise", [-0.02, -0.01, 0.0, 0.005, 0.01, 0.02])
+def test_two_strengths_with_nearly_the_same_kl_make_no_line(noise: float):
+    """Through (0, 0), (0.5, 0.5), (0.7, 0.6), (0.71, 0.6 + noise), read at 0.6: the straight line is 0.55.
+
+    The first line carried on is 0.6, and so is the larger neighbour: 0.05. The line through the last two,
+    0.6 − 10 · noise there, makes it 0.05 for noise from −0.02 to 0, 0 for 0.005 (it passes through 0.55),
+    and is thought to contradict concavity for more, so that it says nothing.
+    """
+    rewards = np.array([0.5, 0.6, 0.6 + noise])
+    frontier = frontier_points(np.array([0.5, 0.7, 0.71]), rewards, 0.0)
+    apart = ~np.eye(4, dtype=bool)
+    assert interpolation_slack(frontier, 0.6, apart) == interpolation_slack(frontier, 0.6)
+    assert interpolation_slack(frontier, 0.6) == pytest.approx(0.0 if noise == 0.005 else 0.05)
+    apart[2, 3] = apart[3, 2] = False
+    assert interpolation_slack(frontier, 0.6, apart) == pytest.approx(0.05)
+
+
+@pytest.mark.parametrize("noise", [-0.01, 0.0, 0.003, 0.01])
+def test_what_is_told_apart_from_nothing_further_out_is_the_last_point(noise: float):
+    """KTO at 0.1 and 0.02: read at 0.71 before 0.717 and 0.721, the neighbour's 0.451 is the most.
+
+    From (0.55, 0.428) the straight line is 0.428 + 0.023 · 0.16/0.167 = 0.4500, so 0.001. By the last two
+    points it may be the first line's 0.613 less 0.45, or nothing, as their noise has it.
+    """
+    frontier = frontier_points(
+        np.array([0.55, 0.717, 0.721]), np.array([0.428, 0.451, 0.451 + noise]), -0.208
+    )
+    apart = ~np.eye(4, dtype=bool)
+    apart[2, 3] = apart[3, 2] = False
+    assert interpolation_slack(frontier, 0.71, apart) == pytest.approx(0.451 - 0.4500, abs=1e-4)
+    bare = interpolation_slack(frontier, 0.71)
+    assert bare > 0.14 if noise >= 0.003 else bare < 0.02
 
 
 def test_the_slack_of_an_area_is_its_mean_over_budgets():

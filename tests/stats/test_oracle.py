@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize
 
-from rpo_bench.stats.oracle import best_of_n, default_taus, oracle_curve, reward_on
+from rpo_bench.stats.oracle import best_of, default_taus, estimate_oracle, oracle_curve, reward_on
 
 
 @pytest.fixture
@@ -91,23 +91,21 @@ def test_extreme_strengths_and_equal_rewards_stay_finite():
 
 def test_best_of_n_is_the_mean_over_all_subsets(rng: np.random.Generator):
     rewards = rng.normal(size=(3, 6))
-    curve = best_of_n(rewards, np.array([1, 2, 4, 6]))
-    for n, value in zip((1, 2, 4, 6), curve.reward, strict=True):
+    for n in (1, 2, 4, 6):
         subsets = list(itertools.combinations(range(6), n))
-        brute = np.mean([rewards[:, list(subset)].max(1).mean() for subset in subsets])
-        assert value == pytest.approx(brute)
-    assert curve.kl.tolist() == pytest.approx([0, np.log(2) - 0.5, np.log(4) - 0.75, np.log(6) - 5 / 6])
-    large = best_of_n(rng.normal(size=(2, 4000)), np.array([1, 64, 4000]))
-    assert np.isfinite(large.reward).all()
-    with pytest.raises(ValueError, match="1 ≤ n ≤ 6"):
-        best_of_n(rewards, np.array([7]))
+        brute = np.mean([rewards[:, list(subset)].max(1) for subset in subsets], axis=0)
+        assert best_of(rewards, n) == pytest.approx(brute)
+    assert np.isfinite(best_of(rng.normal(size=(2, 4000)), 64)).all()
 
 
 def test_the_oracle_is_above_best_of_n_at_equal_kl(rng: np.random.Generator):
-    rewards = rng.normal(size=(50, 2000))
-    oracle = oracle_curve(rewards, default_taus(rewards)).trustworthy()
-    sampling = best_of_n(rewards, np.array([2, 4, 8, 16]))
-    assert (np.interp(sampling.kl, oracle.kl, oracle.reward) >= sampling.reward).all()
+    """Best of 2 is at log 2 − ½ nats at most, best of 4 at log 4 − ¾."""
+    found = estimate_oracle(rng.normal(size=(50, 2000)), tuple(map(str, range(50))))
+    assert found.best_of_kl[:2] == pytest.approx([0.0, np.log(2) - 0.5])
+    inside = found.best_of_kl <= found.end
+    assert inside.sum() > 5
+    oracle = np.interp(found.best_of_kl[inside], found.kl.mean(0), found.reward.mean(0))
+    assert (oracle >= found.best_of_reward.mean(0)[inside] - 1e-12).all()
 
 
 def test_interpolation_on_the_oracle_is_by_straight_lines_and_flat_beyond_the_ends():

@@ -13,17 +13,9 @@ import numpy as np
 
 from rpo_bench.data.row import Prompt
 from rpo_bench.errors import UserError, did_you_mean
-from rpo_bench.metrics.protocol import (
-    SHARE,
-    Floats,
-    Metric,
-    MetricContext,
-    SampleMetric,
-    Score,
-    Summary,
-    Unscored,
-)
+from rpo_bench.metrics.protocol import SHARE, Metric, MetricContext, SampleMetric, Score, Summary, Unscored
 from rpo_bench.results.samples import StoredSample
+from rpo_bench.stats.arrays import Floats
 from rpo_bench.stats.bootstrap import prompt_means
 
 EMPTY = Unscored("empty text")
