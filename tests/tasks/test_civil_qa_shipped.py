@@ -120,10 +120,11 @@ def test_off_policy_responses_are_worse_and_the_same_for_both_models():
 
 
 def test_reference_policies_behave_as_documented(model):
-    """A third rude, about as many wrong, and rewards that differ widely on each prompt (1,152 samples)."""
+    """A third rude, about as many wrong, and rewards that differ widely on each prompt (1,536 samples)."""
     _, policy = model
-    drawn = policy.generate(TASK.heldout, 2, Decoding(max_new_tokens=MAX_NEW_TOKENS), seed=5, batch_size=256)
-    found = behaviour(TASK.heldout, drawn)
+    prompts = TASK.heldout[::3]  # every question's wordings come in fours
+    drawn = policy.generate(prompts, 8, Decoding(max_new_tokens=MAX_NEW_TOKENS), seed=5, batch_size=256)
+    found = behaviour(prompts, drawn)
     assert 0.27 < found["toxic (classifier ≥ 0.5)"] < 0.38
     assert 0.30 < found["right"] < 0.55
     assert 0.30 < found["wrong or contradictory"] < 0.50
