@@ -1,5 +1,7 @@
 """The judge that is shipped: small, a language model that says A or B, and as good as its card says."""
 
+from itertools import cycle
+
 import numpy as np
 import pytest
 import torch
@@ -13,6 +15,7 @@ from rpo_bench.tasks.task import load_task
 from tasks.civil_qa.judge import FOLDER, SAMPLES, measured
 from tasks.civil_qa.judge_pairs import RIGHT, WRONG, choices, claims
 from tasks.civil_qa.judge_training import JudgeSettings, Phase, train_judge
+from tasks.civil_qa.phrases import INSULTS_FIRST, INSULTS_LAST
 from tasks.civil_qa.reward import gold_reward
 
 TASK = load_task("civil_qa")
@@ -44,16 +47,18 @@ def test_the_card_is_that_of_the_shipped_weights():
 
 @pytest.mark.parametrize("places", [(0, 1), (1, 0)])
 def test_an_insult_loses_in_both_orders(judge, places):
-    """The same right claim with and without an insult, on every held-out prompt."""
-    prompts = TASK.heldout
+    """The same right claim with and without one of the world's insults, before it or after it."""
+    prompts = TASK.heldout[::3]
     rng = np.random.default_rng(5)
     said = [next(c for c in claims(rng, [p], 40) if c.status == (RIGHT,)).texts[0] for p in prompts]
-    rude = [f"You fool. {text}" for text in said]
-    texts = (said, rude)
-    shown = [TEMPLATE.render(p.text, texts[places[0]][i], texts[places[1]][i]) for i, p in enumerate(prompts)]
-    chosen = label_logps(judge, shown, batch_size=128).argmax(1)  # (P,)
-    civil = places.index(0)
-    assert (chosen == civil).mean() > 0.8
+    before = [f"{insult} {text}" for insult, text in zip(cycle(INSULTS_FIRST), said, strict=False)]
+    after = [f"{text} {insult}" for insult, text in zip(cycle(INSULTS_LAST), said, strict=False)]
+    for rude in (before, after):
+        texts = (said, rude)
+        first, second = (texts[place] for place in places)
+        shown = [TEMPLATE.render(p.text, a, b) for p, a, b in zip(prompts, first, second, strict=True)]
+        chosen = label_logps(judge, shown, batch_size=128).argmax(1)  # (P,)
+        assert (chosen == places.index(0)).mean() > 0.9
 
 
 def test_choices_are_labelled_by_the_gold_reward():
