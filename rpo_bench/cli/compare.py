@@ -46,15 +46,16 @@ class WhatFlags:
         list[str],
         typer.Argument(
             metavar="A B …",
-            help="Folders of results, or methods in --results: rpo, rpo@0.5. The first is compared with each "
-            "other; alone, with the stored baselines; a folder of several methods, by the declared family.",
+            help="Folders of results, or methods in --results: rpo, rpo@0.5. Compares the first with each "
+            "other one; a single argument with the stored baselines; a folder of several methods by the "
+            "declared family.",
         ),
     ]
     results: Annotated[
         list[Path] | None,
         flag(
             "--results",
-            "Where methods are looked up, and what one thing alone is compared with; the stored baselines "
+            "Where to look up methods, and what to compare a single argument with; the stored baselines "
             "by default. May be repeated.",
             "What",
             metavar="DIR",
@@ -66,19 +67,21 @@ class WhatFlags:
 
 @dataclass(frozen=True)
 class HowFlags:
-    """On what, and where."""
+    """Metrics and points of comparison."""
 
     metrics: Annotated[
         str | None,
-        flag("--metrics", "reward,toxicity; or all; by default the usual ones.", "How"),
+        flag("--metrics", "E.g. reward,toxicity, or all; the main metrics by default.", "How"),
     ] = None
-    at: Annotated[At, flag("--at", "At equal KL, at equal strength, or both.", "How")] = At.both
+    at: Annotated[At, flag("--at", "Compare at equal KL, at equal strength, or both.", "How")] = At.both
     kl: Annotated[
         str | None,
-        flag("--kl", "KL budgets in nats: 0.5,1. By default what half of the methods reach.", "How"),
+        flag(
+            "--kl", "KL budgets in nats, e.g. 0.5,1. By default the KL that half of the methods reach.", "How"
+        ),
     ] = None
     level: Annotated[float, flag("--level", "Coverage of the intervals.", "How")] = 0.95
-    resamples: Annotated[int, flag("--resamples", "Of the bootstrap.", "How", min=100)] = 10_000
+    resamples: Annotated[int, flag("--resamples", "Bootstrap resamples.", "How", min=100)] = 10_000
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The flags of data, training, models and runner that verbs share, and what of a spec they change."""
+"""The shared flags of data, training, models and runner, and the spec fields that they set."""
 
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -13,7 +13,7 @@ from rpo_bench.tasks.source import name_files
 
 @dataclass(frozen=True)
 class TrainingFlags:
-    """What is the same for every method."""
+    """Training settings, the same for every method."""
 
     steps: Annotated[int | None, flag("--steps", "Optimiser steps.", "Training", min=1)] = None
     batch_size: Annotated[int | None, flag("--batch-size", "Rows per optimiser step.", "Training", min=2)] = (
@@ -22,21 +22,28 @@ class TrainingFlags:
     micro_batch_size: Annotated[
         int | None,
         flag(
-            "--micro-batch-size", "Rows per forward pass; saves memory, changes nothing.", "Training", min=1
+            "--micro-batch-size",
+            "Rows per forward pass; saves memory, doesn't affect results.",
+            "Training",
+            min=1,
         ),
     ] = None
     learning_rate: Annotated[
         float | None,
-        flag("--learning-rate", "For every method; otherwise the task's or the method's own.", "Training"),
+        flag(
+            "--learning-rate",
+            "Learning rate of every method; by default the task's or the method's own.",
+            "Training",
+        ),
     ] = None
     warmup_steps: Annotated[
-        int | None, flag("--warmup-steps", "Of the learning rate.", "Training", min=0)
+        int | None, flag("--warmup-steps", "Warm-up steps of the learning rate.", "Training", min=0)
     ] = None
     batches: Annotated[
         str | None,
         flag(
             "--batches",
-            "uniform: each a random draw of rows; by_length: sorted by length, as version 0.1 did.",
+            "uniform: random rows; by_length: rows sorted by length, as in version 0.1.",
             "Training",
             metavar="HOW",
         ),
@@ -45,41 +52,41 @@ class TrainingFlags:
         str | None,
         flag(
             "--clipping",
-            "Of gradients: relative to a method's own recent norms, none, or absolute, as version 0.1 did.",
+            "Gradient clipping: relative to a method's own recent norms, none, or absolute (version 0.1).",
             "Training",
             metavar="HOW",
         ),
     ] = None
     max_grad_norm: Annotated[
-        float | None, flag("--max-grad-norm", "The norm of --clipping absolute.", "Training")
+        float | None, flag("--max-grad-norm", "Maximum norm for --clipping absolute.", "Training")
     ] = None
     dtype: Annotated[
-        str | None, flag("--dtype", "auto, float32 or bfloat16.", "Training", metavar="DTYPE")
+        str | None, flag("--dtype", "Number format: auto, float32 or bfloat16.", "Training", metavar="DTYPE")
     ] = None
     lora_rank: Annotated[
         int | None, flag("--lora-rank", "Train low-rank adapters of this rank.", "Training", min=1)
     ] = None
     lora_alpha: Annotated[
-        float | None, flag("--lora-alpha", "Scale of the adapters; with --lora-rank.", "Training")
+        float | None, flag("--lora-alpha", "Scale of the adapters; needs --lora-rank.", "Training")
     ] = None
     probe_every: Annotated[
         int | None, flag("--probe-every", "Steps between probe rewards; 0: never.", "Training", min=0)
     ] = None
     save_every: Annotated[
         int | None,
-        flag("--save-every", "Steps between checkpoints to resume from; 0: none.", "Training", min=0),
+        flag("--save-every", "Steps between checkpoints for resuming; 0: none.", "Training", min=0),
     ] = None
     report_to: Annotated[
         str | None,
-        flag("--report-to", "Also log to tensorboard, wandb or trackio; several by commas.", "Training"),
+        flag("--report-to", "Also log to tensorboard, wandb or trackio, separated by commas.", "Training"),
     ] = None
     wandb: Annotated[bool, flag("--wandb", "The same as --report-to wandb.", "Training", hidden=True)] = False
     train_reward: Annotated[
         str | None,
         flag(
             "--train-reward",
-            "What online methods learn from: gold, proxy, python:FILE:FUNCTION, hf:FOLDER, or a sum such as "
-            "proxy*0.5+gold*0.5.",
+            "Training reward of online methods: gold, proxy, python:FILE:FUNCTION, hf:FOLDER, or a sum "
+            "such as proxy*0.5+gold*0.5.",
             "Training",
         ),
     ] = None
@@ -91,7 +98,7 @@ class TrainingFlags:
             given["report_to"] = f"{given.get('report_to', '')},wandb"
         rank, alpha = given.pop("lora_rank", None), given.pop("lora_alpha", None)
         if alpha is not None and rank is None:
-            raise UserError("--lora-alpha does nothing without --lora-rank: give both.")
+            raise UserError("--lora-alpha needs --lora-rank: give both.")
         if rank is not None:
             given["lora"] = {"rank": rank, "alpha": 2.0 * rank if alpha is None else alpha}
         if "train_reward" in given:
@@ -103,39 +110,40 @@ class TrainingFlags:
 
 @dataclass(frozen=True)
 class ModelFlags:
-    """How base models are used."""
+    """Settings of base models."""
 
     prompt_format: Annotated[
         str | None,
         flag(
             "--prompt-format",
-            "What is written around prompts: none, chat (the tokenizer's template), a .jinja chat template, "
-            "or a text file with {prompt} in it. Models with a chat template have to be told.",
+            "Format of prompts: none, chat (the tokenizer's template), a .jinja chat template, or a text "
+            "file with {prompt} in it. Required for models with a chat template.",
             "Models",
         ),
     ] = None
     system_prompt: Annotated[
-        str | None, flag("--system-prompt", "The system turn of a chat format.", "Models", metavar="TEXT")
+        str | None, flag("--system-prompt", "System message of a chat format.", "Models", metavar="TEXT")
     ] = None
     model_dtype: Annotated[
         str | None,
         flag(
             "--model-dtype",
-            "Weights are loaded in float32 (the default), bfloat16 or float16; full training keeps float32.",
+            "Number format of loaded weights: float32 (default), bfloat16 or float16; full training keeps "
+            "float32.",
             "Models",
             metavar="DTYPE",
         ),
     ] = None
     device_map: Annotated[
         str | None,
-        flag("--device-map", "Spreads a model over devices when it is measured, e.g. auto.", "Models"),
+        flag("--device-map", "Distributes a model over devices when measuring, e.g. auto.", "Models"),
     ] = None
     attn_implementation: Annotated[
-        str | None, flag("--attn-implementation", "eager, sdpa, flash_attention_2 …", "Models")
+        str | None, flag("--attn-implementation", "Attention: eager, sdpa, flash_attention_2 …", "Models")
     ] = None
-    revision: Annotated[
-        str | None, flag("--revision", "Branch, tag or commit of models from the hub.", "Models")
-    ] = None
+    revision: Annotated[str | None, flag("--revision", "Branch, tag or commit of hub models.", "Models")] = (
+        None
+    )
 
     def changes(self) -> dict[str, Any]:
         """The fields of RunSpec that were given."""
@@ -153,55 +161,56 @@ class ModelFlags:
 
 @dataclass(frozen=True)
 class TrustFlags:
-    """What is refused unless asked for."""
+    """Permissions, off by default."""
 
     trust_remote_code: Annotated[
-        bool, flag("--trust-remote-code", "Run code that a model folder brings along.", "Trust")
+        bool, flag("--trust-remote-code", "Allow code from model folders to run.", "Trust")
     ] = False
     allow_pickle: Annotated[
-        bool, flag("--allow-pickle", "Load pickled weights, which can run code.", "Trust")
+        bool, flag("--allow-pickle", "Allow pickled weights, which can run code.", "Trust")
     ] = False
 
 
 @dataclass(frozen=True)
 class RunnerFlags:
-    """Where and how the work is done; none of it changes a result."""
+    """Workers and folders; they don't affect results."""
 
     workers: Annotated[
-        int | None, flag("--workers", "Worker processes; as many as cores by default.", "Runner", min=1)
+        int | None, flag("--workers", "Worker processes; by default one per core.", "Runner", min=1)
     ] = None
     threads: Annotated[int, flag("--threads", "Threads of torch per worker.", "Runner", min=1)] = 1
-    output_path: Annotated[
-        Path | None, flag("--output-path", "Where everything goes.", "Runner", metavar="DIR")
-    ] = None
+    output_path: Annotated[Path | None, flag("--output-path", "Output folder.", "Runner", metavar="DIR")] = (
+        None
+    )
     work_path: Annotated[
         Path | None,
         flag(
             "--work-path",
-            "Where checkpoints and other intermediate work go, <output-path>/work by default; runs that "
-            "share it share what they can.",
+            "Folder for checkpoints and other intermediate files, <output-path>/work by default; runs with "
+            "the same folder reuse them.",
             "Runner",
             metavar="DIR",
         ),
     ] = None
-    quiet: Annotated[bool, flag("--quiet", "No progress.", "Runner")] = False
+    quiet: Annotated[bool, flag("--quiet", "Show no progress.", "Runner")] = False
 
 
 @dataclass(frozen=True)
 class LongFlags:
-    """What becomes of rows and held-out prompts that don't fit the model's context."""
+    """What to do with rows and held-out prompts that don't fit the model's context."""
 
     truncate: Annotated[
         bool,
-        flag("--truncate", "Cut rows and prompts that don't fit the model's context.", "Task and data"),
+        flag("--truncate", "Truncate rows and prompts that don't fit the model's context.", "Task and data"),
     ] = False
-    drop_long: Annotated[bool, flag("--drop-long", "Leave such rows and prompts out.", "Task and data")] = (
-        False
-    )
+    drop_long: Annotated[
+        bool,
+        flag("--drop-long", "Drop rows and prompts that don't fit the model's context.", "Task and data"),
+    ] = False
 
     @property
     def long(self) -> str | None:
-        """The field ``data.long``; None where nothing was said."""
+        """The field ``data.long``; None without either flag."""
         if self.truncate and self.drop_long:
             raise UserError("--truncate and --drop-long exclude each other: give one of them.")
         return "truncate" if self.truncate else "drop" if self.drop_long else None
@@ -209,20 +218,20 @@ class LongFlags:
 
 @dataclass(frozen=True)
 class DataFlags(ColumnFlags, LongFlags):
-    """What is trained on and measured."""
+    """The task and the training data."""
 
     task: Annotated[
         str | None, flag("--task", "A task by name or folder.", "Task and data", aliases=("--tasks",))
     ] = None
     include_path: Annotated[
-        Path | None, flag("--include-path", "A folder of further tasks.", "Task and data", metavar="DIR")
+        Path | None, flag("--include-path", "A folder with more tasks.", "Task and data", metavar="DIR")
     ] = None
     data: Annotated[
         str | None,
         flag(
             "--data",
-            "Train on this file of (prompt, response, reward) rows; without --task some of its prompts are "
-            "held out to measure on.",
+            "Train on this file of (prompt, response, reward) rows; without --task, some of its prompts are "
+            "held out for evaluation.",
             "Task and data",
             metavar="FILE",
         ),
@@ -241,16 +250,16 @@ class DataFlags(ColumnFlags, LongFlags):
     ] = None
     responses_per_prompt: Annotated[
         int | None,
-        flag("--responses-per-prompt", "Keep the first so many of each prompt.", "Task and data", min=1),
+        flag(
+            "--responses-per-prompt", "Use only the first N responses of each prompt.", "Task and data", min=1
+        ),
     ] = None
-    split: Annotated[
-        str | None, flag("--split", "Only the rows of this split of --data.", "Task and data")
-    ] = None
+    split: Annotated[str | None, flag("--split", "Read only this split of --data.", "Task and data")] = None
     test_fraction: Annotated[
-        float | None, flag("--test-fraction", "Share of the prompts of --data held out.", "Task and data")
+        float | None, flag("--test-fraction", "Share of the prompts of --data to hold out.", "Task and data")
     ] = None
     skip_bad_lines: Annotated[
-        bool, flag("--skip-bad-lines", "Leave out rows that can't be used.", "Task and data")
+        bool, flag("--skip-bad-lines", "Skip rows that can't be used.", "Task and data")
     ] = False
 
     def changes(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""From the text of flags to the spec of a run, over a preset and a file."""
+"""Builds the spec of a run from flags, over a preset and a file."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -34,7 +34,7 @@ def build_spec(
     further: Mapping[str, Any] | None = None,
     knobs: KnobFlags | None = None,
 ) -> RunSpec:
-    """The spec that flags over ``layers`` ask for.
+    """The spec from flags over ``layers``.
 
     Args:
         layers: a preset, and a file over it.
@@ -50,7 +50,7 @@ def build_spec(
     """
     decoding = merged(layers).get("evaluation", {}).get("decoding", {})
     if matrix.get("sweep") is not None and training.learning_rate is not None:
-        raise UserError("--sweep and --learning-rate both say which learning rate: give one of them.")
+        raise UserError("--sweep and --learning-rate both set the learning rate: give one of them.")
     if data.task is not None and "," in data.task:
         raise UserError(f"--task {data.task}: one task per run; run the command once for each.")
     changes = {

@@ -22,40 +22,46 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class MatrixFlags:
-    """Which cells."""
+    """The cells to run."""
 
     preset: Annotated[
         str | None,
         flag(
             "--preset",
-            "smoke, quick (the default), standard or a paper's.",
+            "smoke, quick (default), standard or a paper's preset.",
             "What to run",
         ),
     ] = None
     config: Annotated[
         Path | None,
-        flag("--config", "A spec file over the preset; flags go over both.", "What to run", metavar="FILE"),
+        flag(
+            "--config",
+            "A spec file that overrides the preset; flags override both.",
+            "What to run",
+            metavar="FILE",
+        ),
     ] = None
     methods: Annotated[
-        str | None, flag("--methods", 'E.g. "sft,rpo(partition=leave_one_out)".', "What to run")
+        str | None, flag("--methods", 'Methods, e.g. "sft,rpo(partition=leave_one_out)".', "What to run")
     ] = None
     strengths: Annotated[
         str | None,
-        flag("--strengths", '"rpo=0.3,1;kto=0.1", or a plain list for all methods.', "What to run"),
+        flag(
+            "--strengths", 'Strengths, e.g. "rpo=0.3,1;kto=0.1", or one list for all methods.', "What to run"
+        ),
     ] = None
     kl_budgets: Annotated[
         str | None,
-        flag("--kl-budgets", '"0.3,0.5" nats: further strengths are placed near these.', "What to run"),
+        flag("--kl-budgets", 'KLs in nats, e.g. "0.3,0.5": adds strengths near them.', "What to run"),
     ] = None
     placed: Annotated[
         int | None,
-        flag(
-            "--placed", "How many further strengths of a method, at most; 6 by default.", "What to run", min=1
-        ),
+        flag("--placed", "Most strengths to add per method; 6 by default.", "What to run", min=1),
     ] = None
-    seeds: Annotated[str | None, flag("--seeds", '"0,1,2" or "0-4".', "What to run", aliases=("--seed",))] = (
-        None
-    )
+    seeds: Annotated[
+        str | None,
+        flag("--seeds", 'Training seeds, e.g. "0,1,2" or "0-4".', "What to run", aliases=("--seed",)),
+    ] = None
     models: Annotated[
         str | None,
         flag(
@@ -67,17 +73,17 @@ class MatrixFlags:
     ] = None
     sweep: Annotated[
         str | None,
-        flag("--sweep", '"lr=1e-4,2e-4": every cell at each of these learning rates.', "What to run"),
+        flag("--sweep", 'Learning rates for every cell, e.g. "lr=1e-4,2e-4".', "What to run"),
     ] = None
     budgets: Annotated[
         str | None,
-        flag("--budgets", '"1,3,10": every cell at so many times the steps.', "What to run"),
+        flag("--budgets", 'Multiples of the steps for every cell, e.g. "1,3,10".', "What to run"),
     ] = None
     tuned: Annotated[
         Path | None,
         flag(
             "--tuned",
-            "The file of rpo-bench tune: each method at its own learning rate.",
+            "File from rpo-bench tune, with a learning rate for each method.",
             "What to run",
             metavar="FILE",
         ),
@@ -86,16 +92,14 @@ class MatrixFlags:
         bool,
         flag(
             "--dry-run",
-            "Show the plan with an estimate of time and disk; a paper's preset in GPU hours. Write nothing.",
+            "Print the plan and an estimate of time and disk, or of GPU hours for a paper; write nothing.",
             "What to run",
         ),
     ] = False
     gpu: Annotated[
-        str, flag("--gpu", "What --dry-run prices a paper's preset on: a100, h100, h200 …", "What to run")
+        str, flag("--gpu", "GPU for the estimate of a paper's preset: a100, h100, h200 …", "What to run")
     ] = "a100"
-    mfu: Annotated[
-        float, flag("--mfu", "The share of its peak that training is taken to reach.", "What to run")
-    ] = 0.35
+    mfu: Annotated[float, flag("--mfu", "Assumed utilisation of its peak in training.", "What to run")] = 0.35
 
 
 @with_flags
@@ -112,9 +116,9 @@ def train_and_eval(
     trust: TrustFlags,
     knobs: KnobFlags,
 ) -> None:
-    """Trains methods × strengths × seeds, measures every checkpoint, and publishes the board.
+    """Train methods × strengths × seeds, measure every checkpoint, and build the board.
 
-    Run again, it does what is missing and nothing else; stopped at any moment, the same command goes on.
+    Run again, the command does only what is missing. After an interruption the same command continues.
     """
     started_at = time.monotonic()
     from rpo_bench.cli.ending import callbacks_of, finish, run_context_of
@@ -131,7 +135,7 @@ def train_and_eval(
     root = runner.output_path or default_output(spec, matrix.preset, matrix.config)
     run_context = replace(
         run_context_of(root, runner, trust, judge, started_at),
-        harness=harness.asked(),
+        harness=harness.request(),
         include_path=data.include_path,
     )
     if matrix.dry_run:
@@ -154,7 +158,7 @@ def _placing(matrix: MatrixFlags) -> dict[str, Any]:
     """The fields of RunSpec that --kl-budgets and --placed set."""
     if matrix.kl_budgets is None:
         if matrix.placed is not None:
-            raise UserError("--placed is of --kl-budgets: say near which KL, such as --kl-budgets 0.3,0.5.")
+            raise UserError("--placed needs --kl-budgets, such as --kl-budgets 0.3,0.5.")
         return {}
     placed = {} if matrix.placed is None else {"placed": matrix.placed}
     return {"kl_budgets": parse_nats(matrix.kl_budgets), **placed}

@@ -290,7 +290,7 @@ def test_the_command_line_prints_a_list_and_exits_by_it(mine, baselines):
     done = invoke("submit", "check", mine, "--against", baselines)
     assert done.exit_code == 0
     assert "✓ metrics: the metrics are the means of the stored scores" in done.stdout
-    assert done.stdout.strip().endswith("3 results in " + str(mine) + ". It can be sent.")
+    assert done.stdout.strip().endswith("3 results in " + str(mine) + ". Ready to send.")
     (one_of(mine) / "samples.jsonl.gz").unlink()
     done = invoke("submit", "check", mine, "--against", baselines)
     assert done.exit_code == 1
