@@ -1,4 +1,4 @@
-"""What a validation complains of first, as a sentence's part."""
+"""The first error of a validation, as part of a sentence."""
 
 from pydantic import ValidationError
 
@@ -6,7 +6,7 @@ from rpo_bench.files.plain_data import shown_name
 
 
 def first_problem(error: ValidationError) -> str:
-    """``field.name: what is wrong``, without a full stop; the message alone where all of it is wrong."""
+    """``field.name: what is wrong`` without a full stop; only the message if it concerns the whole value."""
     first = error.errors()[0]
     where = ".".join(map(shown_name, first["loc"]))
     what = first["msg"].removeprefix("Value error, ").rstrip(".")
