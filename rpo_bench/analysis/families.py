@@ -65,12 +65,12 @@ def adjusted(comparisons: Sequence[Comparison], level: float) -> list[Comparison
 
 
 def verdict(comparison: Comparison, p: float | None, level: float) -> Verdict:
-    """What may be said of first − second."""
+    """The verdict on first − second."""
     point = comparison.difference.point
     if point is None or p is None:
-        return "can't be told"
+        return "undetermined"
     if comparison.difference.low is None:
-        return "identical" if comparison.p == 1.0 else "can't be told"
+        return "identical" if comparison.p == 1.0 else "undetermined"
     if p > 1 - level + 1e-12:
-        return "not resolved"
+        return "within chance"
     return way(point, comparison.higher_is_better)

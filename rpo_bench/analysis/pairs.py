@@ -202,7 +202,7 @@ def _comparison(first: Item, second: Item, metric: str, value: MetricValue, matc
         adjusted_p=None,
         primary=False,
         detectable=None,
-        verdict="can't be told",
+        verdict="undetermined",
     )
 
 

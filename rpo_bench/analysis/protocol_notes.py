@@ -1,4 +1,4 @@
-"""How the methods of a comparison were trained, where not all were trained alike: sentences for a reader."""
+"""Notes on differences in how the methods of a comparison were trained."""
 
 from collections.abc import Iterator, Sequence
 
@@ -8,13 +8,13 @@ from rpo_bench.wording import listed
 
 _FIRST = (
     "Trained by version 0.1, which sorted batches by length and clipped gradients at a fixed norm: {labels}. "
-    "Both slow and bend methods whose losses have large gradients, so such rows are no fair comparison of "
-    "methods (docs/protocol.md)."
+    "Both hold back methods whose losses have large gradients, so these rows don't compare methods fairly "
+    "(docs/protocol.md)."
 )
 
 
 def protocol_notes(panel: Panel) -> tuple[str, ...]:
-    """Sentences for a reader who compares a panel's methods; none where there is nothing to know."""
+    """Caveats for a reader who compares a panel's methods, a sentence each."""
     trained = [series for series in panel.trained if series.rows[0].spec.data_hash]  # not elsewhere
     return (*_first_protocol(trained), *_tuning(trained), *_data_seen(trained))
 
@@ -26,30 +26,30 @@ def _first_protocol(trained: Sequence[Series]) -> Iterator[str]:
 
 
 def _tuning(trained: Sequence[Series]) -> Iterator[str]:
-    """Over how many configurations each method's learning rate was tuned, where any was."""
+    """The number of configurations that learning rates were tuned over, if any were tuned."""
     found = {series.label: tuned_series(series) for series in trained}
     tuned = sorted({one.configurations for one in found.values() if one is not None})
     if not tuned:
         return
     over = f"{tuned[0]}" if len(tuned) == 1 else f"{tuned[0]}–{tuned[-1]}"
-    yield f"Learning rates tuned over {over} configurations of each method, on prompts of their own."
+    yield f"Learning rates tuned over {over} configurations per method, on separate prompts."
     if rest := [label for label, one in found.items() if one is None]:
         yield f"Not tuned: {listed(rest)}."
 
 
 def _data_seen(trained: Sequence[Series]) -> Iterator[str]:
-    """Which share of the responses each method learnt from, and how often, where methods differ."""
+    """The share of the responses that each method trained on, and how often, where methods differ."""
     methods: dict[str, list[str]] = {}
     for series in trained:
         if (seen := _seen(series)) is not None:
             methods.setdefault(seen, []).append(series.label)
     if len(methods) > 1:
         parts = [f"{listed(labels)} {seen}" for seen, labels in methods.items()]
-        yield f"Methods learnt from different parts of the data: {'; '.join(parts)}."
+        yield f"Methods trained on different parts of the data: {'; '.join(parts)}."
 
 
 def _seen(series: Series) -> str | None:
-    """``from 25 % of the responses, 4.6 times each``; over all strengths and seeds, as a range."""
+    """``on 25 % of the responses, 4.6 times each``; a range over all strengths and seeds."""
     found = [stored.record.seen for row in series.rows for stored in row.stored if stored.record.seen]
     if not found:
         return None
@@ -57,7 +57,7 @@ def _seen(series: Series) -> str | None:
     times = [seen.presentations / seen.rows_used for seen in found if seen.rows_used]
     if not shares or not times:
         return None
-    return f"from {_range(shares, '.0f')} % of the responses, {_range(times, '.1f')} times each"
+    return f"on {_range(shares, '.0f')} % of the responses, {_range(times, '.1f')} times each"
 
 
 def _range(values: list[float], form: str) -> str:

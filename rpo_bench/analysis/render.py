@@ -43,7 +43,7 @@ COLUMNS = (
     "notes",
 )
 
-_MARKS = {"better": "+", "worse": "−", "identical": "=", "can't be told": "?"}
+_MARKS = {"better": "+", "worse": "−", "identical": "=", "undetermined": "?"}
 
 
 def as_csv(report: Report) -> str:
@@ -201,9 +201,9 @@ def mark(one: Comparison) -> str:
 
 
 def worse(report: Report, metric: str) -> tuple[list[Comparison], list[Comparison]]:
-    """The comparisons on a metric that a gate looks at: those shown to be worse, those that can't be told.
+    """The comparisons on a metric that a gate checks: those that are worse, and those undetermined.
 
-    It looks at those at matched KL where there are any for a pair, else at matched strength.
+    For each pair it uses comparisons at matched KL where there are any, else those at matched strength.
     """
     looked: list[Comparison] = []
     for section in report.sections:
@@ -211,7 +211,7 @@ def worse(report: Report, metric: str) -> tuple[list[Comparison], list[Compariso
         at_kl = {(one.first, one.second) for one in of if one.matched == "kl"}
         looked += [one for one in of if one.matched == "kl" or (one.first, one.second) not in at_kl]
     bad = [one for one in looked if one.verdict == "worse"]
-    return bad, [one for one in looked if one.verdict == "can't be told"]
+    return bad, [one for one in looked if one.verdict == "undetermined"]
 
 
 def directed(comparisons: Sequence[Comparison]) -> bool:

@@ -8,7 +8,7 @@ from rpo_bench.spec.schema import Frozen
 from rpo_bench.stats.interval import Interval
 
 Matching = Literal["kl", "strength", "given"]
-Verdict = Literal["better", "worse", "higher", "lower", "not resolved", "identical", "can't be told"]
+Verdict = Literal["better", "worse", "higher", "lower", "within chance", "identical", "undetermined"]
 Badge = Literal["reference", "one seed", "preliminary", "published", "headline"]
 
 FORMAT_VERSION: Literal[1] = 1
@@ -37,7 +37,7 @@ class Comparison(Frozen):
     first_value: Interval
     second_value: Interval
     difference: Interval
-    p: float | None = Field(description="two-sided; None where it can't be had")
+    p: float | None = Field(description="two-sided; None where there is none")
     adjusted_p: float | None = Field(description="over the family: Holm's where primary, else a q-value")
     primary: bool = Field(description="of the declared family")
     detectable: float | None = Field(description="the difference found with a power of 80 % (unadjusted)")
@@ -60,8 +60,7 @@ class MethodStanding(Frozen):
     area: Interval = Field(description="mean gain for budgets spread evenly up to this one")
     regret: Interval | None = Field(description="the oracle's reward at this KL less its own")
     ranks: tuple[int, int] | None = Field(
-        description="best and worst rank that the differences leave open; None: not ranked, for it has one "
-        "training seed"
+        description="range of ranks that the differences allow; None: not ranked, with a single training seed"
     )
     furthest: float = Field(description="KL of its furthest strength")
 

@@ -180,7 +180,7 @@ def _why_no_budget(items: Sequence[Item], cube: Cube) -> str:
     known = sum(any(cube.has(cell, "kl") for cell in cells) for cells in trained)
     if known < min(2, len(trained)):
         return "fewer than two methods have scores of their KL"
-    return "the methods have hardly left the reference policy"
+    return "the methods have barely moved from the reference policy"
 
 
 def _notes(

@@ -1,4 +1,4 @@
-"""The sentence that says who wins at equal KL, and no more than the data allow."""
+"""The sentence that names the best methods at equal KL."""
 
 from dataclasses import dataclass
 
@@ -12,11 +12,11 @@ from rpo_bench.wording import counted, estimate, listed, number
 
 @dataclass(frozen=True)
 class Verdict:
-    """A sentence about the leader, in three parts so that the leader's name can be set apart.
+    """A sentence about the leader, in three parts so that the leader's name can be highlighted.
 
     Attributes:
-        decided: Whether the leader's lead over the next method is shown.
-        notes: What has to be known beside it.
+        decided: Whether the leader's lead over the next method is beyond chance.
+        notes: Caveats, a sentence each.
     """
 
     before: str
@@ -32,7 +32,7 @@ class Verdict:
 
 
 def verdict(panel: Panel, ranking: Ranking | None) -> Verdict:
-    """Says who wins a panel at its KL budget."""
+    """The verdict on a panel at its KL budget."""
     if ranking is None:
         return Verdict(
             f"Nothing can be compared at equal KL: {_obstacle(panel)}.", "", "", False, protocol_notes(panel)
@@ -54,8 +54,8 @@ def verdict(panel: Panel, ranking: Ranking | None) -> Verdict:
         return Verdict(before, leader.label, after, True, _notes(panel, ranking))
     if min(leader.seeds, rival.seeds) == 1:
         after = (
-            f" has the highest reward: {reward}, {lead}. With one training seed the intervals cover the "
-            "prompts alone: another seed may turn the order."
+            f" has the highest reward: {reward}, {lead}. With one training seed the intervals cover only "
+            "the prompts: another seed may reverse the order."
         )
         return Verdict(before, leader.label, after, False, _notes(panel, ranking))
     all_of = "all " if 1 < len(others) == len(equals) else ""
@@ -65,7 +65,7 @@ def verdict(panel: Panel, ranking: Ranking | None) -> Verdict:
 
 
 def _rivals(ranking: Ranking) -> list[Standing]:
-    """Those that the leader is compared with: the other baselines that are ranked; all, where none is."""
+    """The methods that the leader is compared with: the other ranked baselines, or all if none is ranked."""
     leader = ranking.leader
     ranked = [one for one in ranking.standings if (one.ranks is None) == (leader.ranks is None)]
     return [one for one in ranked if one is not leader and not one.added]
@@ -81,7 +81,7 @@ def _obstacle(panel: Panel) -> str:
     if not any(stored.record.metrics for stored in trained):
         return "no checkpoint has a KL and a reward for its samples"
     if not any(map(_rewarded, trained)):
-        return "there is no reward to compare by (rpo-bench score RESULTS --reward … --as reward adds one)"
+        return "there is no reward to compare (rpo-bench score RESULTS --reward … --as reward adds one)"
     if not any(_rewarded(stored) for stored in panel.reference.stored):
         return "the untrained reference policy has no reward"
     kls = [
@@ -89,7 +89,7 @@ def _obstacle(panel: Panel) -> str:
     ]
     if not any(kl is not None and kl > 0 for kl in kls):
         return "no checkpoint has a KL and a reward for its samples"
-    return "most methods have hardly left the reference policy"
+    return "most methods have barely moved from the reference policy"
 
 
 def _rewarded(stored: StoredRecord) -> bool:
@@ -102,7 +102,7 @@ def _over_reference(standing: Standing) -> str:
         return ""
     low, high = standing.gain.low, standing.gain.high
     if low is not None and high is not None and low <= 0 <= high:
-        return " (not shown to differ from the reference policy)"
+        return " (within chance of the reference policy)"
     side = "above" if standing.gain.point > 0 else "below"
     return f" ({number(abs(standing.gain.point))} {side} the reference policy)"
 
@@ -114,44 +114,46 @@ def _difference(standing: Standing) -> str:
 def _notes(panel: Panel, ranking: Ranking) -> tuple[str, ...]:
     notes = [*protocol_notes(panel), *_added(ranking), *_single(ranking)]
     if few := _few_seeds(ranking):
-        notes.append(f"Preliminary: {few}, where five are publishable.")
+        notes.append(f"Preliminary: {few}; a published result needs five.")
     short = [
         f"{one.label} (to {max(one.furthest, 0):.2g})"
         for one in ranking.standings
         if one.furthest is not None
     ]
     if short:
-        notes.append(f"Short of that KL, and compared where they end: {listed(short)}.")
+        notes.append(f"Don't reach that KL and are compared where they end: {listed(short)}.")
     lost = [f"{one.lost} of {one.label}" for one in ranking.standings if one.lost]
     if lost:
-        notes.append(f"Not counted, for they diverged: {listed(lost)}.")
+        notes.append(f"Diverged and not counted: {listed(lost)}.")
     return tuple(notes)
 
 
 def _added(ranking: Ranking) -> list[str]:
-    """What was added to the baselines and leads them, with what its lead is worth."""
-    told = []
+    """The added methods that lead the baselines, each with its lead and whether that is within chance."""
+    notes = []
     for one in ranking.standings:
         if not one.added or one.behind is None or one.behind.point is None or one.behind.point >= 0:
             continue
         lead = negated(one.behind)
         shown = lead.low is not None and lead.low > 0 and "training seeds" in lead.levels
-        worth = "" if shown else ", which is within chance"
-        told.append(f"Added to the baselines, {one.label} earns {estimate(lead)} more than the first{worth}.")
-    return told
+        worth = "" if shown else "; the difference is within chance"
+        notes.append(
+            f"{one.label} was added to the baselines and earns {estimate(lead)} more than their best{worth}."
+        )
+    return notes
 
 
 def _single(ranking: Ranking) -> list[str]:
-    """What isn't ranked beside those that are."""
+    """The methods that aren't ranked, where others are."""
     single = [one for one in ranking.standings if one.ranks is None]
     if not single or len(single) == len(ranking.standings):
         return []
-    told = listed([f"{one.label} ({number(one.reward.point)} here)" for one in single])
-    return [f"Not ranked, with one training seed: {told}."]
+    names = listed([f"{one.label} ({number(one.reward.point)} here)" for one in single])
+    return [f"Not ranked, with one training seed: {names}."]
 
 
 def _few_seeds(ranking: Ranking) -> str:
-    """Who has fewer than five training seeds: ``3 training seeds``, or ``ppo (3 training seeds)``."""
+    """Methods with fewer than five training seeds: ``3 training seeds``, or ``ppo (3 training seeds)``."""
     shown = [one for one in ranking.standings if one.ranks is not None] or ranking.standings
     few = [one for one in shown if one.seeds < 5]
     counts = {one.seeds for one in few}

@@ -17,15 +17,15 @@ def aggregate(
         typer.Argument(help="Folders of results; the stored baselines by default.", metavar="RESULTS"),
     ] = None,
     baseline: Annotated[
-        str, typer.Option("--baseline", help="Whom the probability of improvement is over.")
+        str, typer.Option("--baseline", help="Method that the probability of improvement is over.")
     ] = "sft",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Methods over all tasks and base models that have them: one number each, beside the per-task tables.
+    """Aggregate methods over the tasks and base models that all of them have.
 
-    A score is a training seed's gain in reward at 0.5 nats of KL, as a share of the oracle's gain there: 0 is
-    the reference policy, 1 the oracle. IQM: the mean of the middle half of all scores; P(better): the chance
-    that a run beats one of the baseline's; above: the share of runs that get so far.
+    A score is a training seed's gain in reward at 0.5 nats of KL as a share of the oracle's gain there: 0 is
+    the reference policy, 1 the oracle. IQM is the mean of the middle half of all scores, P(better) the
+    probability that a run beats a run of the baseline, and "Above x" the share of runs with a score above x.
     """
     from rpo_bench.analysis.across import THRESHOLDS, aggregate_report
     from rpo_bench.errors import UserError
@@ -34,7 +34,7 @@ def aggregate(
     baselines = stored_baselines()
     roots = results or ([baselines] if baselines else [])
     if not roots:
-        raise UserError("There are no stored baselines here: name a folder of results.")
+        raise UserError("There are no stored baselines here: give a folder of results.")
     report = aggregate_report(roots, baseline)
     if as_json:
         print_json(report)

@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 
 
 class Architecture(StrEnum):
-    """What kind of model."""
+    """Kind of model."""
 
     decoder = "decoder"
     encoder_decoder = "encoder-decoder"
 
 
 class TokenizerKind(StrEnum):
-    """What kind of tokenizer."""
+    """Kind of tokenizer."""
 
     bpe = "bpe"
     word = "word"
@@ -36,47 +36,53 @@ class TokenizerKind(StrEnum):
 
 @dataclass(frozen=True)
 class ShapeFlags:
-    """What the model is."""
+    """The model's architecture."""
 
     tokenizer: Annotated[
         TokenizerKind,
         flag(
             "--tokenizer",
-            "Byte-level byte pairs, or whole words or single characters for a small closed language.",
+            "Byte-level BPE, or whole words or single characters for a small closed vocabulary.",
             "Shape",
         ),
     ] = TokenizerKind.bpe
     vocab_size: Annotated[
-        int | None, flag("--vocab-size", "Tokens; sized to the data by default.", "Shape", min=8)
+        int | None, flag("--vocab-size", "Vocabulary size; by default sized to the data.", "Shape", min=8)
     ] = None
     hidden_size: Annotated[int, flag("--hidden-size", "Width.", "Shape", min=8)] = 128
-    layers: Annotated[int, flag("--layers", "Of the decoder, and as many of an encoder.", "Shape", min=1)] = 4
+    layers: Annotated[int, flag("--layers", "Decoder layers; an encoder has as many.", "Shape", min=1)] = 4
     heads: Annotated[
-        int | None, flag("--heads", "Attention heads; sized to the width by default.", "Shape", min=1)
+        int | None, flag("--heads", "Attention heads; by default sized to the width.", "Shape", min=1)
     ] = None
     context_length: Annotated[
         int | None,
-        flag("--context-length", "Tokens; by default what the data need, up to 2048.", "Shape", min=8),
+        flag(
+            "--context-length",
+            "Context length in tokens; by default what the data need, up to 2048.",
+            "Shape",
+            min=8,
+        ),
     ] = None
 
 
 @dataclass(frozen=True)
 class PretrainingFlags:
-    """How it is trained."""
+    """Training settings."""
 
     steps: Annotated[int, flag("--steps", "Optimiser steps.", "Training", min=1)] = 2000
-    batch_size: Annotated[int, flag("--batch-size", "Texts per step.", "Training", min=2)] = 32
+    batch_size: Annotated[int, flag("--batch-size", "Texts per optimiser step.", "Training", min=2)] = 32
     learning_rate: Annotated[
-        float | None, flag("--learning-rate", "At its peak; 0.2 / hidden size by default.", "Training")
+        float | None, flag("--learning-rate", "Peak learning rate; 0.2 / hidden size by default.", "Training")
     ] = None
     seed: Annotated[
-        int, flag("--seed", "Of weights, batches and held-out texts.", "Training", min=0, max=MAX_SEED)
+        int, flag("--seed", "Seed of weights, batches and held-out texts.", "Training", min=0, max=MAX_SEED)
     ] = 0
     heldout_fraction: Annotated[
-        float, flag("--heldout-fraction", "Share of the prompts that perplexity is measured on.", "Training")
+        float, flag("--heldout-fraction", "Share of the prompts to measure perplexity on.", "Training")
     ] = 0.05
     threads: Annotated[
-        int, flag("--threads", "Of torch; the weights depend on it in the last bits.", "Training", min=1)
+        int,
+        flag("--threads", "Threads of torch; they change the weights in the last bits.", "Training", min=1),
     ] = 1
 
 
@@ -84,19 +90,21 @@ class PretrainingFlags:
 def base(
     data: Annotated[
         str,
-        typer.Option(help="Rows or preference pairs in any format that `data check` reads, or a .txt file."),
+        typer.Option(
+            help="Rows or preference pairs in any format that `data check` accepts, or a .txt file."
+        ),
     ],
     out: OutputPath,
     shape: ShapeFlags,
     training: PretrainingFlags,
     columns: ColumnFlags,
     arch: Annotated[Architecture, typer.Option(help="Kind of model.")] = Architecture.decoder,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a model folder.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing model folder.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
 ) -> None:
-    """Make a tokenizer and a small language model from a file.
+    """Train a tokenizer and a small language model on a file.
 
-    It imitates every response in the file, good and bad: that makes it the reference policy of these data.
+    The model imitates every response in the file, good and bad: it is the reference policy of these data.
     """
     settings = _settings(arch, shape, training)
     check_target(out, overwrite)
@@ -119,9 +127,9 @@ def _settings(arch: Architecture, shape: ShapeFlags, training: PretrainingFlags)
     from rpo_bench.models.base_shape import BaseSettings
 
     if training.learning_rate is not None and not 0 < training.learning_rate < float("inf"):
-        raise UserError(f"--learning-rate {training.learning_rate:g}: it must be a number above 0.")
+        raise UserError(f"--learning-rate {training.learning_rate:g}: it must be a positive number.")
     if not 0 < training.heldout_fraction < 1:
-        raise UserError(f"--heldout-fraction {training.heldout_fraction:g}: it must lie between 0 and 1.")
+        raise UserError(f"--heldout-fraction {training.heldout_fraction:g}: it must be between 0 and 1.")
     settings = BaseSettings(
         architecture=arch.value,
         tokenizer=shape.tokenizer.value,

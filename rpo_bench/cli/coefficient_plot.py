@@ -1,4 +1,4 @@
-"""Pictures of a gradient coefficient over reward and log-ratio: in the terminal, and as an SVG file."""
+"""Plots of a gradient coefficient over reward and log-ratio: in the terminal, and as an SVG file."""
 
 from typing import TYPE_CHECKING
 
@@ -10,7 +10,7 @@ from rpo_bench.site.svg import tag
 if TYPE_CHECKING:
     from rpo_bench.methods.coefficients import CoefficientMap
 
-# Okabe and Ito's blue and vermilion, by way of white: told apart with any common colour vision.
+# Okabe and Ito's blue to vermilion through white: distinct with any common colour vision.
 _DOWN, _UP = (0, 114, 178), (213, 94, 0)
 _CELL = (58, 26)  # pixels
 _LEFT, _TOP = 70, 64
@@ -70,20 +70,20 @@ def svg_of(title: str, found: "CoefficientMap") -> str:
 
 
 def _axes(found: "CoefficientMap") -> str:
-    """What goes down and what goes across."""
+    """Names of the vertical and the horizontal axis."""
     other = " over the other's" if found.pairs else ""
     return f"reward{other} (down) and log-ratio D{other} (across)"
 
 
 def _number(value: float) -> str:
-    """Three digits with a sign; 0 plainly."""
+    """Three digits with a sign; 0 without one."""
     if abs(value) < 5e-4:
         return "0"
     return f"{value:+.0f}" if abs(value) >= 100 else f"{value:+.3g}"
 
 
 def _colour(value: float, largest: float) -> str:
-    """White at 0, blue for what is pushed down, vermilion for what is pushed up."""
+    """White at 0, blue for negative and vermilion for positive coefficients."""
     share = 0.0 if largest == 0 else min(1.0, abs(value) / largest) ** 0.5 * 0.85
     end = _UP if value > 0 else _DOWN
     return "#" + "".join(f"{round(255 + (channel - 255) * share):02x}" for channel in end)

@@ -1,4 +1,4 @@
-"""``rpo-bench compare``: what a difference is worth."""
+"""``rpo-bench compare``: paired differences between methods, with intervals."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -21,7 +21,7 @@ _PAIRS = 3  # pairs whose prompts are printed
 
 
 class Format(StrEnum):
-    """How it is printed."""
+    """Output format."""
 
     table = "table"
     json = "json"
@@ -31,7 +31,7 @@ class Format(StrEnum):
 
 
 class At(StrEnum):
-    """Where methods are compared."""
+    """Points at which methods are compared."""
 
     both = "both"
     kl = "kl"
@@ -46,15 +46,16 @@ class WhatFlags:
         list[str],
         typer.Argument(
             metavar="A B …",
-            help="Folders of results, or methods in --results: rpo, rpo@0.5. The first is compared with each "
-            "other; alone, with the stored baselines; a folder of several methods, by the declared family.",
+            help="Folders of results, or methods in --results: rpo, rpo@0.5. Compares the first with each "
+            "other one; a single argument with the stored baselines; a folder of several methods by the "
+            "declared family.",
         ),
     ]
     results: Annotated[
         list[Path] | None,
         flag(
             "--results",
-            "Where methods are looked up, and what one thing alone is compared with; the stored baselines "
+            "Where to look up methods, and what to compare a single argument with; the stored baselines "
             "by default. May be repeated.",
             "What",
             metavar="DIR",
@@ -66,35 +67,37 @@ class WhatFlags:
 
 @dataclass(frozen=True)
 class HowFlags:
-    """On what, and where."""
+    """Metrics and points of comparison."""
 
     metrics: Annotated[
         str | None,
-        flag("--metrics", "reward,toxicity; or all; by default the usual ones.", "How"),
+        flag("--metrics", "E.g. reward,toxicity, or all; the main metrics by default.", "How"),
     ] = None
-    at: Annotated[At, flag("--at", "At equal KL, at equal strength, or both.", "How")] = At.both
+    at: Annotated[At, flag("--at", "Compare at equal KL, at equal strength, or both.", "How")] = At.both
     kl: Annotated[
         str | None,
-        flag("--kl", "KL budgets in nats: 0.5,1. By default what half of the methods reach.", "How"),
+        flag(
+            "--kl", "KL budgets in nats, e.g. 0.5,1. By default the KL that half of the methods reach.", "How"
+        ),
     ] = None
     level: Annotated[float, flag("--level", "Coverage of the intervals.", "How")] = 0.95
-    resamples: Annotated[int, flag("--resamples", "Of the bootstrap.", "How", min=100)] = 10_000
+    resamples: Annotated[int, flag("--resamples", "Bootstrap resamples.", "How", min=100)] = 10_000
 
 
 @dataclass(frozen=True)
 class PrintFlags:
     """What is printed, and the exit code."""
 
-    format: Annotated[Format, flag("--format", "How it is printed.", "Output")] = Format.table
+    format: Annotated[Format, flag("--format", "Output format.", "Output")] = Format.table
     prompts: Annotated[
-        int, flag("--prompts", "How many of the prompts that differ most to show.", "Output", min=0)
+        int, flag("--prompts", "Number of prompts to show, largest difference first.", "Output", min=0)
     ] = 3
     fail_if_worse: Annotated[
         list[str] | None,
         flag(
             "--fail-if-worse",
-            "Exit with 1 if the first is shown to be worse on this metric (adjusted p); at equal KL where "
-            "that can be had. May be repeated.",
+            "Exit with 1 if the first is worse on this metric, by adjusted p and at equal KL where possible. "
+            "May be repeated.",
             "Output",
             metavar="METRIC",
         ),
@@ -119,7 +122,7 @@ def _options(what: WhatFlags, how: HowFlags, printing: PrintFlags) -> "Options":
     from rpo_bench.spec.parsing import split_list
 
     if not 0.5 <= how.level < 1:
-        raise UserError(f"--level {how.level:g}: it must lie between 0.5 and 1, such as 0.95.")
+        raise UserError(f"--level {how.level:g}: it must be between 0.5 and 1, such as 0.95.")
     return Options(
         metrics=tuple(split_list(how.metrics or "")),
         budgets=tuple(_budget(text) for text in split_list(how.kl or "")),
@@ -139,7 +142,7 @@ def _budget(text: str) -> float:
     except ValueError:
         value = float("nan")
     if not 0 < value < float("inf"):
-        raise UserError(f"--kl: '{text}' is not a number of nats above 0.")
+        raise UserError(f"--kl: '{text}' is not a positive number of nats.")
     return value
 
 
@@ -167,9 +170,9 @@ def _print_section(section: "Section") -> None:
     _print_comparisons("Other metrics at equal KL; q-values", at_kl)
     rest = [one for one in section.comparisons if not one.primary and one.matched != "kl"]
     shown = rest if len(rest) <= _LONG else [one for one in rest if one.metric == "reward"]
-    _print_comparisons("As given, or at equal strength; q-values", shown)
+    _print_comparisons("At equal strength or as given; q-values", shown)
     if len(shown) < len(rest):
-        console.print(f"  {len(rest) - len(shown)} more, on other metrics, with --format csv.")
+        console.print(f"  --format csv has {len(rest) - len(shown)} more, on other metrics.")
     _print_prompts(section)
     for note in section.notes:
         console.print(f"Note: {note}", soft_wrap=True)
@@ -212,7 +215,7 @@ def _print_comparisons(title: str, comparisons: list["Comparison"]) -> None:
     found = [one.detectable for one in comparisons if one.primary and one.detectable is not None]
     if found:
         console.print(
-            f"  Found with a power of 80 %: differences of {min(found):.2g}"
+            f"  Minimum detectable effect (power 80 %): {min(found):.2g}"
             + (f" to {max(found):.2g}" if max(found) > min(found) else "")
             + ".",
         )
@@ -225,7 +228,11 @@ def _print_prompts(section: "Section") -> None:
             continue
         console.print("")
         rows = [(gap.prompt_id, _short(gap.prompt), gap.first, gap.second, gap.difference) for gap in gaps]
-        print_table(f"Reward differs most: {pair}", ("Prompt", "Text", "First", "Second", "Difference"), rows)
+        print_table(
+            f"Largest differences in reward: {pair}",
+            ("Prompt", "Text", "First", "Second", "Difference"),
+            rows,
+        )
 
 
 def _short(text: str | None, width: int = 60) -> str:
@@ -234,24 +241,24 @@ def _short(text: str | None, width: int = 60) -> str:
 
 
 def _gate(report: "Report", metrics: list[str]) -> int:
-    """1 if the first is shown to be worse on a metric, else 0."""
+    """1 if the first is worse on a metric, else 0."""
     from rpo_bench.analysis.render import directed, worse
 
     code = 0
     for metric in metrics:
         of = [one for section in report.sections for one in section.comparisons if one.metric == metric]
         if not of:
-            raise UserError(f"--fail-if-worse {metric}: it wasn't measured on both sides of any comparison.")
+            raise UserError(f"--fail-if-worse {metric}: no comparison has this metric on both sides.")
         if not directed(of):
-            raise UserError(f"--fail-if-worse {metric}: neither more nor less of it is worse.")
-        bad, untold = worse(report, metric)
+            raise UserError(f"--fail-if-worse {metric}: this metric has no better direction.")
+        bad, undetermined = worse(report, metric)
         for one in bad:
             say(f"Worse: {metric}, {one.first} than {one.second}.")
-        if not bad and untold:
-            one = untold[0]
-            why = "; ".join(one.notes) or "no interval can be had"
+        if not bad and undetermined:
+            one = undetermined[0]
+            why = "; ".join(one.notes) or "there is no interval"
             raise UserError(
-                f"--fail-if-worse {metric}: {one.first} and {one.second} can't be told apart: {why}."
+                f"--fail-if-worse {metric}: {one.first} against {one.second} is undetermined: {why}."
             )
         code = max(code, int(bool(bad)))
     return code

@@ -1,4 +1,4 @@
-"""The two consoles: results go to standard output, everything said on the way to standard error."""
+"""The two consoles: results go to standard output, messages and progress to standard error."""
 
 import json
 import math
@@ -22,18 +22,18 @@ __all__ = [
 
 
 def say(text: str) -> None:
-    """A sentence on standard error, as long as it needs, but for what others' text makes of it."""
+    """Prints a sentence on standard error, unwrapped; long text from outside is shortened."""
     err().print(bounded(text), soft_wrap=True)
 
 
 def say_notes(notes: Iterable[str]) -> None:
-    """What is to be known of what was done, on standard error."""
+    """Prints notes on standard error."""
     for note in notes:
         say(f"Note: {note}")
 
 
 def print_json(value: Any) -> None:
-    """JSON on standard output that says exactly what the value is, and holds no character that isn't seen.
+    """Prints exact JSON on standard output, with invisible characters escaped.
 
     Args:
         value: Plain values, or a pydantic model. A number that isn't finite becomes null.
@@ -44,7 +44,7 @@ def print_json(value: Any) -> None:
 
 
 def print_exact(text: str) -> None:
-    """Text for programs on standard output: exact where a program reads it, spelt out on a terminal."""
+    """Prints text for programs: exact in a pipe; on a terminal invisible characters are spelled out."""
     stream = unguarded(sys.stdout)
     stream.write(visible_lines(text) if stream.isatty() else text)
     stream.flush()
@@ -60,9 +60,9 @@ def finite(value: Any) -> Any:
 
 
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-    """A table on standard output: drawn on a terminal, aligned plain text otherwise.
+    """Prints a table: drawn on a terminal, aligned plain text otherwise.
 
-    Columns whose cells are all numbers are aligned to the right.
+    Columns of numbers are right-aligned.
     """
     console = out()
     cells = [[_text(value) for value in row] for row in rows]
@@ -83,7 +83,7 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]
 
 
 def print_facts(facts: Mapping[str, Any]) -> None:
-    """Names and what they are, one per line, on standard output."""
+    """Prints names and values, one pair per line."""
     console = out()
     cells = [[name, _text(value)] for name, value in facts.items()]
     if not console.is_terminal:

@@ -16,12 +16,12 @@ from rpo_bench.data.readers import OnBad, load_rows, skip_sentence
 from rpo_bench.data.report import DataReport, Lengths, RewardSummary, describe
 from rpo_bench.data.split import split_rows
 
-app = typer.Typer(help="Look at training data before using it.", no_args_is_help=False)
+app = typer.Typer(help="Inspect training data before you use it.", no_args_is_help=False)
 BAR = 40  # characters of the longest bar
 
 
 class Format(StrEnum):
-    """How the report is printed."""
+    """Output format."""
 
     text = "text"
     json = "json"
@@ -29,7 +29,7 @@ class Format(StrEnum):
 
 @app.callback(invoke_without_command=True)
 def data(context: typer.Context) -> None:
-    """Look at training data before using it."""
+    """Inspect training data before you use it."""
     if context.invoked_subcommand is None:
         typer.echo(context.get_help())
 
@@ -42,27 +42,29 @@ def check(
         typer.Argument(
             metavar="FILE",
             help="JSONL, JSON, CSV, TSV or Parquet (text may be gzipped), a saved Hugging Face dataset, or "
-            "hf:NAME of the hub.",
+            "hf:NAME on the hub.",
         ),
     ],
     columns: ColumnFlags,
-    form: Annotated[Format, typer.Option("--format", help="For people or for programs.")] = Format.text,
+    form: Annotated[
+        Format, typer.Option("--format", help="Output format: text for people, json for programs.")
+    ] = Format.text,
     split: Annotated[
-        str | None, typer.Option("--split", help="Only the rows of this split.", metavar="NAME")
+        str | None, typer.Option("--split", help="Read only this split.", metavar="NAME")
     ] = None,
     skip_bad_lines: Annotated[
-        bool, typer.Option("--skip-bad-lines", help="Leave out and count what can't be used.")
+        bool, typer.Option("--skip-bad-lines", help="Skip and count rows that can't be used.")
     ] = False,
 ) -> None:
-    """Say what is in a data set, and warn where a method would degenerate on it.
+    """Describe a data set, and warn where a method would degenerate on it.
 
-    Exits with 2, and the place of the first mistake, when the data can't be used.
+    If the data can't be used, exits with 2 and the location of the first error.
     """
     if form is Format.text:
         err().print(f"Reading {source} …", style="dim")
     on_bad: OnBad = "skip" if skip_bad_lines else "fail"
     loaded = load_rows(source, split=split, on_bad=on_bad, columns=columns.columns)
-    split_rows(loaded.rows, test_fraction=0.2, seed=0)  # raises what training would
+    split_rows(loaded.rows, test_fraction=0.2, seed=0)  # raises the same errors as training
     report = describe(loaded.rows, source, loaded.skipped, loaded.reasons)
     warnings = warnings_of(report, loaded.rows)
     if form is Format.json:
@@ -76,7 +78,7 @@ def check(
 
 
 def print_report(report: DataReport) -> None:
-    """The report for people, on standard output."""
+    """Prints the report as text."""
     console = out()
     splits = ", ".join(f"{name} {count:,}" for name, count in report.splits.items())
     print_facts(
@@ -85,7 +87,7 @@ def print_report(report: DataReport) -> None:
             "prompts": report.prompts,
             "preference pairs": report.pairs,
             "rows by their own split": splits,
-            "records left out": report.skipped,
+            "skipped records": report.skipped,
             "exact duplicates of rows": report.duplicates.rows,
             "responses with several rewards": report.duplicates.conflicting,
             "prompts with all rewards equal": f"{report.constant_prompts:,} (of those with K ≥ 2)",
@@ -94,7 +96,7 @@ def print_report(report: DataReport) -> None:
         }
     )
     bars = [(f"K = {k}", count) for k, count in _few(report.responses_per_prompt).items()]
-    _print_bars(console, "Responses per prompt (K), and how many prompts have so many", bars)
+    _print_bars(console, "Prompts by number of responses (K)", bars)
     _print_rewards(console, report.reward)
     console.print()
     lengths = {
@@ -152,7 +154,7 @@ def _print_bars(console: Console, title: str, bars: list[tuple[str, int]]) -> No
 def _print_warnings(console: Console, warnings: list[DataWarning]) -> None:
     console.print()
     if not warnings:
-        console.print("Nothing to warn of.")
+        console.print("No warnings.")
         return
     console.print(f"{len(warnings)} warning{'s' if len(warnings) > 1 else ''}:", style="bold yellow")
     for warning in warnings:

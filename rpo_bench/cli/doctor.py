@@ -1,4 +1,4 @@
-"""``rpo-bench doctor``: what this machine can do, and what is missing."""
+"""``rpo-bench doctor``: checks what this machine supports and what is missing."""
 
 from pathlib import Path
 from typing import Annotated
@@ -14,12 +14,12 @@ _STYLES = {Status.OK: "green", Status.NOTE: "yellow", Status.MISSING: "bold red"
 
 def doctor(
     output_path: Annotated[
-        Path, typer.Option("--output-path", metavar="DIR", help="Where results would be written.")
+        Path, typer.Option("--output-path", metavar="DIR", help="Folder where results would be written.")
     ] = Path(),
 ) -> None:
-    """Say what this machine can do: versions, devices, disk, and a real answer from the embedded task.
+    """Check this machine: versions, devices, disk, and a generation on the embedded task.
 
-    Exits with 1 when something needed is missing; notes don't count.
+    Exits with 1 if a requirement is missing; notes don't count.
     """
     console = out()
     missing = 0
@@ -29,6 +29,6 @@ def doctor(
         console.print(label, f" {check.name:22}  {check.detail}")
     console.print()
     if missing:
-        console.print(f"{missing} thing{'s' if missing > 1 else ''} missing: see above.", style="bold red")
+        console.print(f"{missing} thing{'s' if missing > 1 else ''} missing; see above.", style="bold red")
         raise typer.Exit(1)
-    console.print("Everything needed is here.")
+    console.print("All requirements are met.")

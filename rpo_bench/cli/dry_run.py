@@ -1,4 +1,4 @@
-"""``train-and-eval --dry-run``: the plan as a table, and what it will take."""
+"""``train-and-eval --dry-run``: the plan as a table, with an estimate of time and disk."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -16,7 +16,7 @@ from rpo_bench.wording import counted
 
 
 def print_plan(plan: Plan, output: Output, scratch: Path, runner: Runner) -> None:
-    """Prints which cells there are, which are done, and an estimate for the others."""
+    """Prints the cells, which of them are done, and an estimate for the rest."""
     workers = runner.workers or available_cores()
     expected = estimate(plan, output, scratch, workers, runner.threads)
     groups: dict[tuple[str, str, int], list[PlannedCell]] = {}
@@ -42,7 +42,7 @@ def print_plan(plan: Plan, output: Output, scratch: Path, runner: Runner) -> Non
     )
     console = out()
     if not expected.cells:
-        console.print("All cells are done; the same command without --dry-run only builds the page.")
+        console.print("All cells are done; without --dry-run the same command only rebuilds the page.")
         return
     console.print(
         f"Estimate: {clock(expected.seconds)} on {counted(workers, 'worker')} and "
@@ -60,7 +60,7 @@ def _basis(paces: Iterable[Pace]) -> str:
 
 
 def _steps(cell: PlannedCell) -> int:
-    """Of the training; 0 where there is none."""
+    """Training steps of a cell; 0 if it isn't trained."""
     return cell.spec.training.steps if cell.trained else 0
 
 

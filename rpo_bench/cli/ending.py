@@ -1,4 +1,4 @@
-"""How a run begins and ends on the terminal: what was done, what failed, the table, where the page is."""
+"""Start and end of a run on the terminal: the summary, failures, the table and the page's path."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -18,7 +18,7 @@ from rpo_bench.wording import counted
 def run_context_of(
     root: Path, runner: RunnerFlags, trust: TrustFlags, judge: JudgingFlags, started_at: float
 ) -> RunContext:
-    """Where a run happens, as flags say; ``started_at`` is ``time.monotonic()`` when the command started."""
+    """The run's context from flags; ``started_at`` is ``time.monotonic()`` when the command started."""
     how = Runner(runner.workers, runner.threads, runner.quiet, started_at)
     output = Output(root, runner.work_path or root / "work")
     return RunContext(output, None, Trust(**vars(trust)), how, judge.judging())
@@ -35,7 +35,7 @@ def callbacks_of(quiet: bool) -> RunCallbacks:
 
 @contextmanager
 def planning(quiet: bool) -> Iterator[None]:
-    """Says on a terminal that the plan is being checked, as long as it takes."""
+    """Shows a status on a terminal while the plan is checked."""
     console = err()
     if quiet or not console.is_terminal:
         yield
@@ -45,7 +45,7 @@ def planning(quiet: bool) -> Iterator[None]:
 
 
 def finish(done: Execution) -> int:
-    """Prints the end of a run; returns the exit code: 0, or 1 when something has no result."""
+    """Prints the summary of a run; returns the exit code: 0, or 1 if a cell has no result."""
     messages, output, report = err(), done.output, done.report
     for line in _harnessed(done.harness):
         messages.print(line, soft_wrap=True)
@@ -63,14 +63,14 @@ def finish(done: Execution) -> int:
 
 
 def say_failures(report: RunReport) -> None:
-    """Says which cells have no result, and why."""
+    """Prints the cells without a result, and why."""
     for line in failure_lines(report.failures, report.lost_cells):
         err().print(line, soft_wrap=True)
-    err().print("The same command tries them again.")
+    err().print("Run the same command again to retry them.")
 
 
 def _harnessed(outcomes: Sequence[Outcome]) -> list[str]:
-    """What came of lm-eval's tasks: how many models were measured, and why others weren't."""
+    """Results of lm-eval's tasks: how many models were measured, and why others failed."""
     done = sum(outcome.status == "done" for outcome in outcomes)
     lines = [f"lm-eval: {counted(done, 'model')} measured."] if done else []
     failed = [outcome for outcome in outcomes if outcome.status == "failed"]
@@ -78,16 +78,18 @@ def _harnessed(outcomes: Sequence[Outcome]) -> list[str]:
 
 
 def _judged(outcome: Outcome) -> str:
-    """What came of letting the task's judge compare the checkpoints."""
+    """Results of the task's judge on the checkpoints."""
     if outcome.status != "done":
-        return f"The judge failed: {outcome.reason} The results stand; the same command tries it again."
+        return (
+            f"The judge failed: {outcome.reason} The results are kept; run the same command again to retry."
+        )
     found = outcome.value
     done = f"{counted(found.changed, 'checkpoint')} judged by {found.judge} in {outcome.busy_seconds:.0f} s"
     return f"{done}: {found.calls:,} calls."
 
 
 def publish(output: Output) -> None:
-    """Builds the page from all results of the folder, and prints the same table."""
+    """Builds the page from all results of the folder and prints its table."""
     from rpo_bench.site.build import build_leaderboard
     from rpo_bench.site.terminal import print_table
 

@@ -1,4 +1,4 @@
-"""``rpo-bench eval``: finished checkpoints, by name; nothing is trained."""
+"""``rpo-bench eval``: measures finished checkpoints; nothing is trained."""
 
 import time
 from dataclasses import dataclass, replace
@@ -15,17 +15,17 @@ from rpo_bench.cli.spec_flags import spec_changes
 
 @dataclass(frozen=True)
 class MeasureFlags:
-    """What is measured, and against what."""
+    """The checkpoints, and what to measure them against."""
 
     checkpoints: Annotated[
         list[Path],
-        typer.Argument(help="Checkpoint folders, as save_pretrained writes them.", metavar="CHECKPOINT…"),
+        typer.Argument(help="Checkpoint folders, as written by save_pretrained.", metavar="CHECKPOINT…"),
     ]
     task: Annotated[
         str | None,
         flag(
             "--task",
-            "A task by name or folder; by default that of the earlier run in --output-path, else civil_qa.",
+            "A task by name or folder; by default the task of the run in --output-path, or civil_qa.",
             "Task",
             aliases=("--tasks",),
         ),
@@ -34,8 +34,8 @@ class MeasureFlags:
         str | None,
         flag(
             "--reference",
-            "The base model that KL is measured against: one of the task's by name, or a folder. By default "
-            "the one that the checkpoint was trained from, or the task's with the same tokenizer.",
+            "The base model to measure KL against: one of the task's by name, or a folder. By default the "
+            "model that the checkpoint was trained from, or the task's model with the same tokenizer.",
             "Task",
         ),
     ] = None
@@ -49,7 +49,7 @@ class MeasureFlags:
         ),
     ] = None
     include_path: Annotated[
-        Path | None, flag("--include-path", "A folder of further tasks.", "Task", metavar="DIR")
+        Path | None, flag("--include-path", "A folder with more tasks.", "Task", metavar="DIR")
     ] = None
 
 
@@ -65,9 +65,9 @@ def eval_(
     runner: RunnerFlags,
     trust: TrustFlags,
 ) -> None:
-    """Measures finished checkpoints as train-and-eval measures its own; nothing is trained.
+    """Measure finished checkpoints as train-and-eval measures its own; nothing is trained.
 
-    Into the output folder of an earlier run they are measured as it was, and join its page.
+    In the output folder of an earlier run they are measured with its settings and added to its page.
     """
     started_at = time.monotonic()
     from rpo_bench.cli.ending import callbacks_of, finish, run_context_of
@@ -80,7 +80,7 @@ def eval_(
     root = runner.output_path or default_evaluation_output(measure.task)
     run_context = replace(
         run_context_of(root, runner, trust, judge, started_at),
-        harness=harness.asked(),
+        harness=harness.request(),
         include_path=measure.include_path,
     )
     changes = spec_changes(measure, evaluation, models, generation, long)

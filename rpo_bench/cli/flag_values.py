@@ -1,4 +1,4 @@
-"""What no flag takes, on any verb: text that isn't any, and numbers that aren't finite."""
+"""Checks of every flag's value, on every verb: invalid text and non-finite numbers."""
 
 from typing import Any
 
@@ -8,13 +8,13 @@ from rpo_bench.files.plain_data import MAX_FLAG, number_problem, text_problem
 
 
 def check_values(command: Any) -> None:
-    """Lets every flag and argument of a command refuse such values before anything is done with them."""
+    """Makes every flag and argument of a command refuse invalid values before the command runs."""
     for parameter in command.params:
         parameter.process_value = _checking(parameter, parameter.process_value)
 
 
 def _checking(parameter: Any, process: Any) -> Any:
-    """``parameter.process_value``, which converts a value, between two looks at it."""
+    """``parameter.process_value``, which converts a value, with a check before and after."""
 
     def process_value(context: Any, value: Any) -> Any:
         problem = next(filter(None, map(_text_problem, _items(value))), None)
@@ -37,14 +37,14 @@ def _text_problem(value: Any) -> str | None:
 
 
 def _number_problem(text: Any, value: Any) -> str | None:
-    """What is wrong with a number; ``text`` is what was written."""
+    """The problem with a number, or None; ``text`` is how it was written."""
     if not isinstance(value, int | float):
         return None
     if isinstance(text, str) and not isinstance(value, bool) and not (text.isascii() and "_" not in text):
-        return "is a number that isn't written in plain digits"
+        return "is a number not written in plain digits"
     return number_problem(value)
 
 
 def _items(value: Any) -> tuple[Any, ...]:
-    """A value, or those of a flag that may be repeated."""
+    """A value, or the values of a repeatable flag."""
     return tuple(value) if isinstance(value, list | tuple) else (value,)

@@ -1,4 +1,4 @@
-"""What all verbs share: lazy import, spellings, environment variables, plug-ins, and how errors end."""
+"""Shared by all verbs: lazy import, spellings, environment variables, plug-ins and error handling."""
 
 import errno
 import importlib
@@ -26,8 +26,8 @@ from rpo_bench.shadows import shadowed_in
 from rpo_bench.terminal.guard import guarded
 
 BUG = "This is a bug in rpo-bench: please report it with the lines above."
-#: Errors of the operating system that the user can mend and we can't.
-_MENDABLE = {
+#: Operating system errors that only the user can fix.
+_USER_FIXABLE = {
     errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOENT, errno.ENOTDIR,
     errno.EISDIR, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENAMETOOLONG,
 }  # fmt: skip
@@ -61,7 +61,7 @@ DeviceOption = Annotated[
     str | None,
     typer.Option(
         "--device",
-        help="Where models run: cpu, cuda, or cuda:N; the GPU if there is one.",
+        help="Device for models: cpu, cuda, or cuda:N; by default the GPU if there is one.",
         callback=use_device,
         envvar="RPO_BENCH_DEVICE",
         show_envvar=False,
@@ -75,27 +75,27 @@ _MODELS = {"--threads", "--trust-remote-code"}
 
 @dataclass(frozen=True)
 class Verb:
-    """Where a verb's function (or typer app) is, and what the list of verbs says of it."""
+    """The location of a verb's function (or typer app), and its summary in the list of verbs."""
 
     target: str  # "module:attribute"
     summary: str
 
 
 class LazyCommand(TyperCommand):
-    """Stands in the list of verbs; the verb's module is imported when its arguments are parsed."""
+    """A placeholder in the list of verbs; the verb's module is imported when its arguments are parsed."""
 
     def __init__(self, name: str, verb: Verb) -> None:
         super().__init__(name, short_help=verb.summary, help=verb.summary)
         self._verb = verb
 
     def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
-        """The context of the real command, which then runs in this one's place."""
+        """The context of the real command, which runs instead of the placeholder."""
         command = load_command(str(self.name), self._verb)
         return command.make_context(info_name, args, parent=parent, **extra)
 
 
 def load_command(name: str, verb: Verb) -> Any:
-    """Imports a verb and equips it: help text, environment variables, ``--plugin``."""
+    """Imports a verb and adds help text, environment variables and ``--plugin``."""
     module, _, attribute = verb.target.partition(":")
     found = getattr(importlib.import_module(module), attribute)
     is_group = isinstance(found, typer.Typer)
@@ -106,14 +106,14 @@ def load_command(name: str, verb: Verb) -> Any:
 
 
 def _single_command(function: Any) -> Any:
-    """A function as a command; its docstring's sections for programmers stay out of the help text."""
+    """A function as a command; the help text omits its docstring's sections for programmers."""
     app = typer.Typer(add_completion=False)
     app.command(help=(inspect.getdoc(function) or "").partition("\n\nArgs:")[0])(function)
     return typer.main.get_command(app)
 
 
 def _equip(command: Any) -> None:
-    """Adds what every verb has, to a command or to all commands of a group."""
+    """Adds the common options to a command or to all commands of a group."""
     for parameter in command.params:
         if isinstance(parameter, TyperOption) and parameter.envvar is None:
             parameter.envvar = environment_variable(parameter.opts)
@@ -128,21 +128,21 @@ def _equip(command: Any) -> None:
 
 
 def _with_plugins(plugin: PluginOption = None) -> None:
-    """Has the option ``--plugin``, for others to take."""
+    """Donor of the option ``--plugin``."""
 
 
 def _with_device(device: DeviceOption = None) -> None:
-    """Has the option ``--device``, for others to take."""
+    """Donor of the option ``--device``."""
 
 
 def environment_variable(flags: Sequence[str]) -> str | None:
-    """RPO_BENCH_OUTPUT_PATH for --output-path; None for an option without a long spelling."""
+    """RPO_BENCH_OUTPUT_PATH for --output-path; None for an option without a long form."""
     long = [flag for flag in flags if flag.startswith("--")]
     return "RPO_BENCH_" + long[0].removeprefix("--").replace("-", "_").upper() if long else None
 
 
 class Frame(TyperGroup):
-    """The group of all verbs, whose every ending is one sentence and an exit code."""
+    """The group of all verbs; every error ends in one sentence and an exit code."""
 
     verbs: dict[str, Verb] = {}  # noqa: RUF012 (each subclass has its own)
 
@@ -160,7 +160,7 @@ class Frame(TyperGroup):
         windows_expand_args: bool = True,
         **extra: Any,
     ) -> Any:
-        """Runs a command line; in standalone mode it ends the process, with a sentence where it must."""
+        """Runs a command line; in standalone mode it ends the process, with a sentence on error."""
         settings = (args, prog_name, complete_var, False, windows_expand_args)
         if not standalone_mode:
             return super().main(*settings, **extra)
@@ -175,35 +175,35 @@ class Frame(TyperGroup):
         except UserError as error:
             _end(str(error), 2)
         except SystemExit as error:
-            if _of_typer(error):  # the reader of a pipe has left
+            if _of_typer(error):  # the reader of a pipe has closed it
                 raise
-            what = "A plug-in, or a function of yours,"
-            _end(f"{what} {exit_call(error)} ({located(error)}): the run was ended by it.", 2)
+            what = "A plug-in or function of yours"
+            _end(f"{what} {exit_call(error)} ({located(error)}), which ended the run.", 2)
         except MemoryError:
-            _end("There is not enough memory for this: lower the batch size or the number of workers.", 2)
+            _end("Out of memory: lower the batch size or the number of workers.", 2)
         except Exception as error:
             _end_of(error)
-        if code == INTERRUPTED:  # what typer makes of Ctrl-C
+        if code == INTERRUPTED:  # typer's form of Ctrl-C
             stop()
         sys.exit(code if isinstance(code, int) else 0)
 
 
 def _of_typer(error: SystemExit) -> bool:
-    """Whether typer or what it prints with ends the process; we don't in here: all others are users' code."""
+    """Whether typer or its printing ended the process; we never do here, so anything else is users' code."""
     frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
     return frames[-1].f_globals.get("__name__", "").partition(".")[0] in ("typer", "click", "rich")
 
 
 def frame_class(verbs: dict[str, Verb]) -> type[Frame]:
-    """The group class that a ``typer.Typer(cls=…)`` needs to have these verbs."""
+    """A group class with these verbs, for ``typer.Typer(cls=…)``."""
     return type("RpoBench", (Frame,), {"verbs": verbs})
 
 
 def _end_of(error: Exception) -> NoReturn:
-    """Ends with the sentence of a usage or system error; anything else is a bug, and shows its traceback."""
+    """Ends with the sentence of a usage or system error; anything else is a bug and shows a traceback."""
     if hasattr(error, "format_message"):
         _end(usage_sentence(error), 2)
-    if isinstance(error, OSError) and error.errno in _MENDABLE:
+    if isinstance(error, OSError) and error.errno in _USER_FIXABLE:
         where = f"{error.filename}: " if error.filename else ""
         _end(f"{where}{error.strerror}.", 2)
     if (shadowed := shadowed_in(error)) is not None:
@@ -213,7 +213,7 @@ def _end_of(error: Exception) -> NoReturn:
 
 
 def usage_sentence(error: Any) -> str:
-    """What is wrong with the command line, as one sentence."""
+    """The problem with the command line, in one sentence."""
     message = " ".join(str(error.format_message()).split())
     context = getattr(error, "ctx", None)
     if context is None:
@@ -221,7 +221,7 @@ def usage_sentence(error: Any) -> str:
     if hasattr(error, "possibilities") and hasattr(error, "option_name"):
         flags = [flag for p in context.command.params for flag in p.opts if flag.startswith("--")]
         hint = did_you_mean(error.option_name, flags)
-        if "Did you mean" not in hint:  # all known ones would fill the screen
+        if "Did you mean" not in hint:  # listing all would fill the screen
             hint = f" See {context.command_path} --help."
         return f"Unknown flag {error.option_name}.{hint}"
     unknown = re.match(r"No such command '(.*?)'", message)
@@ -232,7 +232,7 @@ def usage_sentence(error: Any) -> str:
 
 
 def _from_environment(context: Any, parameter: Any) -> str:
-    """Which variable a wrong value came from, where it wasn't the command line."""
+    """The environment variable that a wrong value came from, if it wasn't the command line."""
     source = context.get_parameter_source(parameter.name) if parameter is not None else None
     if source is None or source.name != "ENVIRONMENT":
         return ""
@@ -244,6 +244,6 @@ def _from_environment(context: Any, parameter: Any) -> str:
 def _end(sentence: str, code: int) -> NoReturn:
     from rpo_bench.remote.urls import without_secrets
 
-    # It may repeat what was given, or what a library says.
+    # It may contain the user's input, or a library's text.
     sys.stderr.write(f"{bounded(without_secrets(sentence))}\n")
     sys.exit(code)

@@ -21,7 +21,7 @@ app = typer.Typer(help="Win rates from pairwise judgements.", no_args_is_help=Tr
 
 
 class Source(StrEnum):
-    """Whose format."""
+    """Formats of external judgements."""
 
     alpaca_eval = "alpaca-eval"
 
@@ -40,24 +40,24 @@ def root() -> None:
 
 @app.command("import")
 def import_(
-    file: Annotated[Path, typer.Argument(help="Judgements made elsewhere, .json or .json.gz.")],
-    source: Annotated[Source, typer.Option("--from", help="Whose format it is.")] = Source.alpaca_eval,
+    file: Annotated[Path, typer.Argument(help="Judgements from another tool, .json or .json.gz.")],
+    source: Annotated[Source, typer.Option("--from", help="Format of the file.")] = Source.alpaca_eval,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     level: Annotated[float, typer.Option("--level", help="Coverage of the intervals.")] = 0.95,
-    resamples: Annotated[int, typer.Option("--resamples", min=100, help="Of the bootstrap.")] = 10_000,
+    resamples: Annotated[int, typer.Option("--resamples", min=100, help="Bootstrap resamples.")] = 10_000,
 ) -> None:
-    """Win rates of judgements made elsewhere: raw, discrete and length-controlled, in percent.
+    """Compute win rates from another tool's judgements: raw, discrete and length-controlled, in percent.
 
-    The length-controlled rate is the win rate at equal length, by a logistic regression on the difference in
-    length. AlpacaEval's own has a further term for the difficulty of each of its instructions, so the two
-    differ.
+    The length-controlled rate is the win rate at equal length, by logistic regression on the length
+    difference. AlpacaEval's own regression also has a term for the difficulty of each instruction, so the
+    two differ.
     """
     from rpo_bench.errors import UserError
     from rpo_bench.judge.alpaca_eval import read_alpaca_eval
     from rpo_bench.judge.win_rates import win_rates
 
     if not 0.5 <= level < 1:
-        raise UserError(f"--level {level:g}: it must lie between 0.5 and 1, such as 0.95.")
+        raise UserError(f"--level {level:g}: it must be between 0.5 and 1, such as 0.95.")
     readers = {Source.alpaca_eval: read_alpaca_eval}
     found = win_rates(readers[source](file), level=level, resamples=resamples)
     if as_json:
@@ -94,5 +94,5 @@ def _rate(value: float | None) -> str:
 
 def _bounds(interval: "Interval") -> str:
     if interval.low is None or interval.high is None:
-        return "no interval can be had"
+        return "no interval"
     return f"[{interval.low:.3f}, {interval.high:.3f}] ({100 * interval.level:g} %)"

@@ -1,4 +1,4 @@
-"""Asking a judge from the command line: what it would take, how far it is, what became of its calls."""
+"""Calls a judge from the command line: the estimate, the progress and a summary of the calls."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -19,16 +19,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class JudgeReplies:
-    """What came of asking a judge.
+    """The replies of a judge.
 
     Attributes:
-        name: The judge's.
-        folder: Where its replies are.
-        account: What became of the calls.
-        plan: What was asked.
-        replies: All that are stored, by key.
-        games: All of the judge's.
-        budget: What tokens cost.
+        name: The judge's name.
+        folder: The folder of its replies.
+        account: Summary of the calls.
+        plan: The planned games.
+        replies: All stored replies, by key.
+        games: All games of the judge.
+        budget: Prices of tokens.
     """
 
     name: str
@@ -41,7 +41,7 @@ class JudgeReplies:
 
 
 def ask(judge: "Judge", pairs: "Sequence[Pair]", output: Path, cost: CostFlags) -> JudgeReplies | None:
-    """Asks a judge what it has no reply to yet, or says what that would take: then it returns None."""
+    """Makes the judge's missing calls; in a dry run prints the estimate and returns None."""
     from rpo_bench.judge.naming import judge_name
     from rpo_bench.judge.running import plan_of, run_judge
     from rpo_bench.judge.storage import judge_folder, load_games, open_store, stored_replies
@@ -53,29 +53,29 @@ def ask(judge: "Judge", pairs: "Sequence[Pair]", output: Path, cost: CostFlags) 
         paid = {key for key, reply in stored_replies(folder).items() if not reply.failed}
         _print_plan(judge, plan, paid, budget, cost)
         return None
-    with open_store(folder, judge.identity) as store, _judging_bar() as told:
-        account = run_judge(judge, plan, store, budget, told)
+    with open_store(folder, judge.identity) as store, _judging_bar() as progress:
+        account = run_judge(judge, plan, store, budget, progress)
         replies = store.replies
     name = judge_name(judge.identity)
     return JudgeReplies(name, folder, account, plan, replies, load_games(folder), budget)
 
 
 def output_of(root: Path) -> Path:
-    """The folder that holds ``judgements``: a run's output, or published results with some of their own."""
+    """The folder that holds ``judgements``: a run's output, or published results with their own."""
     from rpo_bench.judge.storage import FOLDER
 
     published = (root / FOLDER).is_dir()
     return root.resolve().parent if root.resolve().name == "results" and not published else root
 
 
-def made_again(output: Path) -> str:
-    """Where a record's command makes again what lies in an output: below ``runs``, by its name."""
+def reproduced_at(output: Path) -> str:
+    """The folder in which a record's command reproduces an output: its name below ``runs``."""
     return f"runs/{output.resolve().name}"
 
 
 @contextmanager
 def _judging_bar() -> Iterator[Callable[[int, int], None]]:
-    """How far the judge is, on a terminal."""
+    """A progress bar of the judge, on a terminal."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     console = err()
@@ -86,7 +86,7 @@ def _judging_bar() -> Iterator[Callable[[int, int], None]]:
 
 
 def _print_plan(judge: "Judge", plan: "Plan", paid: set[str], budget: "Budget", cost: CostFlags) -> None:
-    """What a run would ask, and what that would cost."""
+    """Prints the calls that a run would make, and their cost."""
     from rpo_bench.judge.running import estimate
 
     calls = plan.open(paid)
@@ -103,47 +103,47 @@ def _print_plan(judge: "Judge", plan: "Plan", paid: set[str], budget: "Budget", 
     if cost.as_json:
         print_json(facts)
         return
-    told = {
+    shown = {
         "games": f"{len(plan.games):,}, of which {facts['identical']:,} are between identical responses",
         "calls to make": f"{len(calls):,} ({facts['stored']:,} have a reply already)",
         "tokens": f"at most about {tokens[0]:,} in and {tokens[1]:,} out",
     }
     if cost.priced:
-        told["cost"] = f"at most about {price:,.4g}; twice that if every reply had to be asked for again"
-    print_facts(told)
+        shown["cost"] = f"at most about {price:,.4g}; twice that if every reply needed a retry"
+    print_facts(shown)
 
 
-def print_account(asked: JudgeReplies, cost: CostFlags) -> None:
-    """What became of a run's calls."""
+def print_account(result: JudgeReplies, cost: CostFlags) -> None:
+    """Prints a summary of a run's calls."""
     from rpo_bench.judge.protocol import parameters_sent
 
-    account, folder = asked.account, asked.folder
+    account, folder = result.account, result.folder
     facts = {name: value for name, value in vars(account).items() if not isinstance(value, Counter)}
     if cost.as_json:
         why = {"unscored": dict(account.unscored), "failed": dict(account.failed)}
-        print_json({**facts, **why, "judge": asked.name, "folder": str(folder)})
+        print_json({**facts, **why, "judge": result.name, "folder": str(folder)})
         return
     unscored, failed = account.unscored.total(), account.failed.total()
-    told = {
-        "judge": asked.name,
+    shown = {
+        "judge": result.name,
         "calls": f"{account.made:,}: {account.scored:,} scored, {unscored:,} unscored, {failed:,} failed",
         "stored before": f"{account.stored:,}",
         "tokens": f"{account.tokens[0]:,} in, {account.tokens[1]:,} out"
         + (f" ({account.estimated:,} replies without usage, estimated)" if account.estimated else ""),
         "time": f"{account.seconds:.1f} s, {account.latency:.2f} s a call; {account.retries:,} requests and "
-        f"{account.second_tries:,} replies were tried again",
+        f"{account.second_tries:,} replies were retried",
         "folder": str(folder),
     }
-    if sent := parameters_sent(asked.replies.values()):
+    if sent := parameters_sent(result.replies.values()):
         forms = (", ".join(f"{k}={v}" for k, v in one.items()) or "no parameters" for one in sent)
-        told["sent"] = "; ".join(forms)
+        shown["sent"] = "; ".join(forms)
     if cost.priced:
-        told["cost"] = f"{account.cost:,.4g}"
-    print_facts(told)
+        shown["cost"] = f"{account.cost:,.4g}"
+    print_facts(shown)
     for what, reasons in (("unscored", account.unscored), ("failed", account.failed)):
         for reason, n in reasons.most_common():
             out().print(f"{n:,} {what}: {reason}", soft_wrap=True)
     if account.stopped:
-        say("Stopped by --judge-max-cost; the same command goes on from here.")
+        say("Stopped by --judge-max-cost; run the same command again to continue.")
     elif failed:
-        say("The same command tries the failed calls again.")
+        say("Run the same command again to retry the failed calls.")

@@ -1,4 +1,4 @@
-"""``rpo-bench judge audit``: how far a judge can be believed."""
+"""``rpo-bench judge audit``: measures the reliability of a judge."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,15 +19,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class AuditFlags:
-    """What the judge is shown."""
+    """The results that the judge is audited on."""
 
     results: Annotated[
-        list[Path], typer.Argument(help="Result folders, or outputs of train-and-eval.", metavar="RESULTS…")
+        list[Path],
+        typer.Argument(help="Folders of results, or outputs of train-and-eval.", metavar="RESULTS…"),
     ]
     pairs: Annotated[
         int,
         flag(
-            "--pairs", "Pairs of responses by two checkpoints; a third as many per sanity row.", "What", min=2
+            "--pairs",
+            "Pairs of responses from two checkpoints; each sanity row has a third as many.",
+            "What",
+            min=2,
         ),
     ] = 300
     include_path: Annotated[
@@ -35,33 +39,38 @@ class AuditFlags:
     ] = None
     output_path: Annotated[
         Path | None,
-        flag("--output-path", "Where judgements/ lies; the run's output by default.", "What", metavar="DIR"),
+        flag(
+            "--output-path",
+            "Folder that contains judgements/; the run's output by default.",
+            "What",
+            metavar="DIR",
+        ),
     ] = None
 
 
 @with_flags
 def audit(what: AuditFlags, who: JudgeFlags, cost: CostFlags, trust: TrustFlags) -> None:
-    """Measure a judge: agreement with gold rewards, flips, preference for place and length, sanity rows.
+    """Audit a judge: agreement with gold rewards, position bias, length bias and sanity rows.
 
-    It is asked about pairs of stored responses in both orders, and about three policies whose worth is known:
-    a constant text, a copy of the prompt, the longer of two samples. What it has replied isn't asked again.
+    The judge compares pairs of stored responses in both orders, and three baselines of known quality: a
+    constant text, a copy of the prompt, and the longer of two samples. Stored replies are reused.
     """
     from rpo_bench.judge.audit import audit_of, audited
     from rpo_bench.judge.card import write_card
 
     shown = audit_of(read_judged(what.results, who, what.include_path), what.pairs, what.include_path)
     judge = who.judge_of(shown.pairs, trust, what.include_path)
-    asked = ask(judge, shown.pairs, what.output_path or output_of(what.results[0]), cost)
-    if asked is None:
+    result = ask(judge, shown.pairs, what.output_path or output_of(what.results[0]), cost)
+    if result is None:
         return
-    card = audited(judge, shown, asked.plan, asked.games, asked.replies, asked.budget)
-    write_card(asked.folder, card)
+    card = audited(judge, shown, result.plan, result.games, result.replies, result.budget)
+    write_card(result.folder, card)
     if cost.as_json:
         print_json(card)
     else:
-        _print(card, asked.folder)
-    if asked.account.failed or asked.account.stopped:
-        say("Calls are missing; the same command makes them.")
+        _print(card, result.folder)
+    if result.account.failed or result.account.stopped:
+        say("Some calls are missing; run the same command again to make them.")
         raise typer.Exit(1)
 
 
@@ -70,21 +79,21 @@ def _print(card: "JudgeCard", folder: Path) -> None:
 
     facts = {
         "judge": card.judge,
-        "asked": f"{card.games:,} games, {card.questions:,} questions with a verdict in both orders",
-        "has a verdict": share_text(card.parse_rate),
+        "games": f"{card.games:,}; {card.questions:,} questions have a verdict in both orders",
+        "returns a verdict": share_text(card.parse_rate),
         "flips": f"{share_text(card.flip_rate)} of the questions",
-        "prefers the first": share_text(card.prefers_first),
-        "prefers the longer": share_text(card.prefers_longer),
+        "prefers the first response": share_text(card.prefers_first),
+        "prefers the longer response": share_text(card.prefers_longer),
     }
     if (of := card.agreement) is not None:
         facts |= {
-            f"agrees with {of.by}": share_text(of.accuracy),
+            f"agreement with {of.by}": share_text(of.accuracy),
             "Cohen's kappa": f"{_kappa(of.kappa)}, without ties {_kappa(of.kappa_without_ties)}",
-            "the longer is better": share_text(of.longer),
+            "the longer response is better": share_text(of.longer),
         }
     for row in card.sanity:
-        told = "" if row.truth is None else f" (in truth {share_text(row.truth)})"
-        facts[f"win rate, {row.name}"] = share_text(row.win_rate) + told
+        truth = "" if row.truth is None else f" (gold reward: {share_text(row.truth)})"
+        facts[f"win rate, {row.name}"] = share_text(row.win_rate) + truth
     usage = card.usage
     seconds = "" if usage.seconds_per_call is None else f", {usage.seconds_per_call:.3f} s each"
     price = "" if usage.cost is None else f", {usage.cost:,.4g} in all"

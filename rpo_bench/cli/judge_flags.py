@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class JudgeLimit(StrEnum):
-    """Under which name a server is told how long a reply may be."""
+    """The server's parameter for the length limit of a reply."""
 
     auto = "auto"
     max_tokens = "max_tokens"
@@ -30,7 +30,7 @@ class JudgeLimit(StrEnum):
 
 
 class JudgeMode(StrEnum):
-    """What is read of a server's answer."""
+    """How the verdict is read from a server's reply."""
 
     verdict = "verdict"
     logprobs = "logprobs"
@@ -38,28 +38,28 @@ class JudgeMode(StrEnum):
 
 @dataclass(frozen=True)
 class WhatFlags:
-    """Which responses are judged."""
+    """The responses to judge."""
 
     results: Annotated[
         list[Path], typer.Argument(help="Folders of results, or outputs of a run.", metavar="RESULTS…")
     ]
     against: Annotated[
         str,
-        flag("--against", "The baseline: reference, a method (sft, sft@8), or all for each pair.", "What"),
+        flag("--against", "The baseline: reference, a method (sft, sft@8), or all for every pair.", "What"),
     ] = "reference"
-    methods: Annotated[str | None, flag("--methods", "Only these are judged: rpo,kto.", "What")] = None
-    samples: Annotated[
-        int, flag("--judge-samples", "Of each prompt, how many are judged.", "What", min=1)
-    ] = 1
-    limit: Annotated[int | None, flag("--limit", "Only the first so many prompts.", "What", min=1)] = None
+    methods: Annotated[str | None, flag("--methods", "Judge only these methods, e.g. rpo,kto.", "What")] = (
+        None
+    )
+    samples: Annotated[int, flag("--judge-samples", "Samples to judge per prompt.", "What", min=1)] = 1
+    limit: Annotated[int | None, flag("--limit", "Judge only the first N prompts.", "What", min=1)] = None
     include_path: Annotated[
-        Path | None, flag("--include-path", "A folder of further tasks.", "What", metavar="DIR")
+        Path | None, flag("--include-path", "A folder with more tasks.", "What", metavar="DIR")
     ] = None
     output_path: Annotated[
         Path | None,
         flag(
             "--output-path",
-            "Where judgements/ lies; the run's output by default.",
+            "Folder that contains judgements/; the run's output by default.",
             "What",
             metavar="DIR",
         ),
@@ -68,52 +68,64 @@ class WhatFlags:
 
 @dataclass(frozen=True)
 class JudgeFlags:
-    """Who judges, and how it is asked."""
+    """The judge and its settings."""
 
     judge: Annotated[
         str,
         flag("--judge", "openai:MODEL, hf:FOLDER, python:FILE:FUNCTION, gold (no LLM) or embedded.", "Judge"),
     ]
     mode: Annotated[
-        JudgeMode, flag("--judge-mode", "Of a server: a verdict in words, or A's and B's log-probs.", "Judge")
+        JudgeMode,
+        flag("--judge-mode", "For a server: a verdict in words, or the log-probs of A and B.", "Judge"),
     ] = JudgeMode.verdict
     template: Annotated[
-        str | None, flag("--judge-template", "A file with {prompt}, {first} and {second}.", "Judge")
+        str | None,
+        flag("--judge-template", "A prompt template with {prompt}, {first} and {second}.", "Judge"),
     ] = None
-    base_url: Annotated[str | None, flag("--judge-base-url", "Of an OpenAI-compatible server.", "Judge")] = (
-        None
-    )
+    base_url: Annotated[
+        str | None, flag("--judge-base-url", "URL of an OpenAI-compatible server.", "Judge")
+    ] = None
     key_env: Annotated[
-        str, flag("--judge-api-key-env", "Name of the environment variable with the key.", "Judge")
+        str, flag("--judge-api-key-env", "Environment variable with the API key.", "Judge")
     ] = "OPENAI_API_KEY"
-    concurrency: Annotated[int, flag("--judge-concurrency", "Calls in flight.", "Judge", min=1, max=1024)] = 8
-    timeout: Annotated[float, flag("--judge-timeout", "Seconds of a request.", "Judge", min=0.01)] = 60.0
+    concurrency: Annotated[int, flag("--judge-concurrency", "Parallel calls.", "Judge", min=1, max=1024)] = 8
+    timeout: Annotated[
+        float, flag("--judge-timeout", "Timeout of a request in seconds.", "Judge", min=0.01)
+    ] = 60.0
     retries: Annotated[
-        int, flag("--judge-retries", "Of a request, on 429, 5xx and time-outs.", "Judge", min=0)
+        int, flag("--judge-retries", "Retries of a request, on 429, 5xx and timeouts.", "Judge", min=0)
     ] = 5
-    max_tokens: Annotated[int, flag("--judge-max-tokens", "Of a reply.", "Judge", min=1)] = 256
+    max_tokens: Annotated[int, flag("--judge-max-tokens", "Longest reply, in tokens.", "Judge", min=1)] = 256
     limit_parameter: Annotated[
         JudgeLimit,
         flag(
-            "--judge-limit-parameter", "How a server is told that; auto: by the name that it takes.", "Judge"
+            "--judge-limit-parameter",
+            "The server's name for that limit; auto: the one that it accepts.",
+            "Judge",
         ),
     ] = JudgeLimit.auto
     temperature: Annotated[
         str,
-        flag("--judge-temperature", "Of a server's model; auto: 0 where it lets us; none: its own.", "Judge"),
+        flag(
+            "--judge-temperature",
+            "Temperature of a server's model; auto: 0 if it allows that; none: its default.",
+            "Judge",
+        ),
     ] = "auto"
-    max_chars: Annotated[int, flag("--judge-max-chars", "Of each text, shown at most.", "Judge", min=100)] = (
-        8_000
+    max_chars: Annotated[
+        int, flag("--judge-max-chars", "Characters of each text to show, at most.", "Judge", min=100)
+    ] = 8_000
+    batch_size: Annotated[int, flag("--judge-batch-size", "Batch size of a local model.", "Judge", min=1)] = (
+        32
     )
-    batch_size: Annotated[int, flag("--judge-batch-size", "Of a local model.", "Judge", min=1)] = 32
 
     @property
     def of_task(self) -> bool:
-        """Whether the judge is one that the task of the results brings."""
+        """Whether the judge is the results' task's own."""
         return self.judge in ("gold", "embedded")
 
     def judge_of(self, pairs: "Sequence[Pair]", trust: TrustFlags, include_path: Path | None) -> "Judge":
-        """The judge that is asked about pairs; those that a task brings are taken from the pairs' tasks."""
+        """The judge of some pairs; a task's own judge comes from the pairs' task."""
         from rpo_bench.judge.registry import make_judge
         from rpo_bench.tasks.task import known_task
 
@@ -122,7 +134,7 @@ class JudgeFlags:
         return make_judge(self.judge, self.options(trust), tasks)
 
     def options(self, trust: TrustFlags) -> "JudgeOptions":
-        """As the engine wants them."""
+        """The options in the engine's form."""
         from rpo_bench.judge.registry import JudgeOptions
         from rpo_bench.spec.trust import Trust
 
@@ -157,31 +169,32 @@ def _temperature(text: str) -> "Temperature":
 
 @dataclass(frozen=True)
 class CostFlags:
-    """What may be spent."""
+    """Prices and limits."""
 
-    price_in: Annotated[float | None, flag("--judge-price-in", "Of a million tokens in.", "Cost", min=0)] = (
-        None
-    )
+    price_in: Annotated[
+        float | None, flag("--judge-price-in", "Price of a million input tokens.", "Cost", min=0)
+    ] = None
     price_out: Annotated[
-        float | None, flag("--judge-price-out", "Of a million tokens out.", "Cost", min=0)
+        float | None, flag("--judge-price-out", "Price of a million output tokens.", "Cost", min=0)
     ] = None
     max_cost: Annotated[
-        float | None, flag("--judge-max-cost", "What this run may spend; needs both prices.", "Cost", min=0)
+        float | None,
+        flag("--judge-max-cost", "Most that this run may spend; needs both prices.", "Cost", min=0),
     ] = None
     dry_run: Annotated[
-        bool, flag("--dry-run", "Say how many calls it would take, and what they cost; call nothing.", "Cost")
+        bool, flag("--dry-run", "Print the number of calls and their cost; call nothing.", "Cost")
     ] = False
     as_json: Annotated[bool, flag("--json", "Print JSON.", "Cost")] = False
 
     def budget(self) -> "Budget":
-        """As the engine wants it; raises UserError for a limit without prices."""
+        """The budget in the engine's form; raises UserError for a limit without prices."""
         from rpo_bench.judge.running import Budget
 
         if self.max_cost is not None and (self.price_in is None or self.price_out is None):
-            raise UserError("--judge-max-cost needs the prices: give --judge-price-in and --judge-price-out.")
+            raise UserError("--judge-max-cost needs prices: give --judge-price-in and --judge-price-out.")
         return Budget(self.price_in or 0.0, self.price_out or 0.0, self.max_cost)
 
     @property
     def priced(self) -> bool:
-        """Whether there is a price to speak of."""
+        """Whether prices were given."""
         return bool(self.price_in or self.price_out)

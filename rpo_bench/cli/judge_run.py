@@ -1,4 +1,4 @@
-"""``rpo-bench judge run`` and ``judge parse``: stored responses compared by a judge."""
+"""``rpo-bench judge run`` and ``judge parse``: a judge compares stored responses."""
 
 import shlex
 from collections import Counter
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rpo_bench.cli.console import print_json, print_table
-from rpo_bench.cli.judge_asking import ask, made_again, output_of, print_account
+from rpo_bench.cli.judge_asking import ask, output_of, print_account, reproduced_at
 from rpo_bench.cli.judge_flags import CostFlags, JudgeFlags, WhatFlags
 from rpo_bench.cli.options import given_flags, with_flags
 from rpo_bench.cli.run_flags import TrustFlags
@@ -24,29 +24,29 @@ if TYPE_CHECKING:
 def run(what: WhatFlags, who: JudgeFlags, cost: CostFlags, trust: TrustFlags) -> None:
     """Judge stored responses against a baseline's, each pair in both orders.
 
-    Every reply is stored as it comes: stopped at any moment, the same command goes on, and what has a reply
-    is never asked again.
+    Every reply is stored as it arrives. After an interruption the same command continues, and no call is
+    made twice.
     """
     from rpo_bench.judge.commands import note_command
     from rpo_bench.judge.storage import write_verdicts
 
     pairs = _pairs(what, who)
     judge = who.judge_of(pairs, trust, what.include_path)
-    asked = ask(judge, pairs, what.output_path or output_of(what.results[0]), cost)
-    if asked is None:
+    result = ask(judge, pairs, what.output_path or output_of(what.results[0]), cost)
+    if result is None:
         return
-    write_verdicts(asked.folder, asked.games)
-    note_command(asked.folder, _command(what, who, trust))
-    print_account(asked, cost)
-    if asked.account.failed or asked.account.stopped:
+    write_verdicts(result.folder, result.games)
+    note_command(result.folder, _command(what, who, trust))
+    print_account(result, cost)
+    if result.account.failed or result.account.stopped:
         raise typer.Exit(1)
 
 
 def parse(
-    results: Annotated[Path, typer.Argument(help="The output of a run that holds judgements.")],
+    results: Annotated[Path, typer.Argument(help="The output of a run with judgements.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Read the stored replies anew, and rewrite their verdicts; no judge is called."""
+    """Parse the stored replies again and rewrite their verdicts; no judge is called."""
     from rpo_bench.judge.storage import FOLDER, write_verdicts
 
     rows = []
@@ -80,9 +80,9 @@ def _pairs(what: WhatFlags, who: JudgeFlags) -> "list[Pair]":
 
 
 def _command(what: WhatFlags, who: JudgeFlags, trust: TrustFlags) -> str:
-    """The command that asks the same of a run in the folder where records say that they are made again."""
+    """The command that repeats this judging on a reproduced run."""
     from rpo_bench.remote.urls import Address
 
     who = replace(who, base_url=None if who.base_url is None else Address(who.base_url))
     flags = given_flags(replace(what, output_path=None), who, trust)
-    return shlex.join(["rpo-bench", "judge", "run", made_again(output_of(what.results[0])), *flags])
+    return shlex.join(["rpo-bench", "judge", "run", reproduced_at(output_of(what.results[0])), *flags])

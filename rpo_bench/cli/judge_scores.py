@@ -1,4 +1,4 @@
-"""``rpo-bench judge scores`` and ``judge ranking``: what stored judgements say of checkpoints."""
+"""``rpo-bench judge scores`` and ``judge ranking``: win rates and rankings from stored judgements."""
 
 import shlex
 from itertools import combinations
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from rpo_bench.cli.console import out, print_json, print_table, say
-from rpo_bench.cli.judge_asking import made_again, output_of
+from rpo_bench.cli.judge_asking import output_of, reproduced_at
 from rpo_bench.cli.stored import read_judges, read_stored, read_whole
 from rpo_bench.errors import UserError
 
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from rpo_bench.results.store import StoredRecord
     from rpo_bench.stats.interval import Interval
 
-Results = Annotated[Path, typer.Argument(help="The output of a run that holds judgements.")]
+Results = Annotated[Path, typer.Argument(help="The output of a run with judgements.")]
 Which = Annotated[
     str | None,
     typer.Option(
         "--judge",
         "--judge-hash",
-        help="Of several judges: a name or hash, as printed, or as run was given it.",
+        help="Which of several judges: a name or hash as printed, or the value of run's --judge.",
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -38,13 +38,13 @@ def scores(
         bool,
         typer.Option(
             "--write",
-            help="Put each judge's into the records, beside others'; the board shows those of --judge.",
+            help="Write every judge's win rates into the records; the board shows those of --judge.",
         ),
     ] = False,
-    matrix: Annotated[bool, typer.Option("--matrix", help="Win rates of each against each.")] = False,
+    matrix: Annotated[bool, typer.Option("--matrix", help="Also print win rates of every pair.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Win rates, raw and at equal length, ratings, and how far judges agree; no judge is called."""
+    """Compute win rates, raw and at equal length, ratings and agreement of judges; no judge is called."""
     from rpo_bench.judge.agreement import win_matrix
     from rpo_bench.judge.scores import metrics_of
 
@@ -52,76 +52,76 @@ def scores(
     judges = _judges(results, which)
     if write and which is not None and len(judges) > 1:
         known = ", ".join(f"--judge {folder}" for folder in judges)
-        raise UserError(f"--judge {which}: it means several judges here; name one: {known}.")
-    told: dict[str, Any] = {}
+        raise UserError(f"--judge {which}: several judges here match; choose one: {known}.")
+    entries: dict[str, Any] = {}
     for folder, (name, questions) in judges.items():
         found = metrics_of(records, questions, name)
-        told[folder] = {"judge": name, "rows": _rows(records, found)}
+        entries[folder] = {"judge": name, "rows": _rows(records, found)}
         if matrix:
-            told[folder]["matrix"] = win_matrix(questions)
+            entries[folder]["matrix"] = win_matrix(questions)
         if write and found:
             _write(results, folder, name, found, which is not None)
-    told_agreement = _agreement(judges)
+    agreement = _agreement(judges)
     if as_json:
-        print_json({"judges": told, "agreement": told_agreement})
+        print_json({"judges": entries, "agreement": agreement})
         return
-    for folder, entry in told.items():
+    for folder, entry in entries.items():
         _print_rows(f"{entry['judge']} (--judge {folder})", entry)
-    if told_agreement:
+    if agreement:
         columns = ("Judge", "Judge", "Questions", "Same", "Kappa", "Without ties")
-        print_table("Agreement", columns, [tuple(_text(v) for v in row.values()) for row in told_agreement])
+        print_table("Agreement", columns, [tuple(_text(v) for v in row.values()) for row in agreement])
 
 
 def _write(
     root: Path, folder: str, name: str, found: "dict[str, dict[str, MetricValue]]", first: bool
 ) -> None:
-    """Puts a judge's win rates into the records as they are now, and says where."""
+    """Writes a judge's win rates into the records, and reports where."""
     from rpo_bench.judge.commands import read_commands
     from rpo_bench.judge.naming import short_name
     from rpo_bench.judge.storage import FOLDER
     from rpo_bench.judge.writing import board_judge, write_metrics
 
-    records, place = read_stored(root).records, made_again(output_of(root))
+    records, place = read_stored(root).records, reproduced_at(output_of(root))
     how: dict[str, Any] | None = None
-    if asked := read_commands(output_of(root) / FOLDER / folder):
+    if earlier := read_commands(output_of(root) / FOLDER / folder):
         which = ["--judge", name.rpartition(" ")[0]] if first else []
         last = shlex.join(["rpo-bench", "judge", "scores", place, *which, "--write"])
-        how = {"flags": {"--output-path": place}, "commands": [*asked, last]}
+        how = {"flags": {"--output-path": place}, "commands": [*earlier, last]}
     changed = write_metrics(records, found, name, first=first, how=how)
     board = board_judge(read_stored(root).records)
     shown = "as win_rate …, which the board shows" if board == name else f"as win_rate@{short_name(name)} …"
     say(f"{name}: {changed} of {len(records)} records changed, {shown}.")
     if board != name:
         say(
-            f"The board shows those of {board}; 'judge scores {root} --judge {folder} --write' puts these in "
-            "their place."
+            f"The board shows those of {board}; 'judge scores {root} --judge {folder} --write' replaces them "
+            "by these."
         )
 
 
 def ranking(results: Results, which: Which = None, as_json: Json = False) -> None:
-    """The ranking of methods by a judge beside the ranking by gold reward, on the same responses."""
+    """Rank methods by a judge and by gold reward, on the same responses."""
     from rpo_bench.judge.default_pairs import stored_rewards
     from rpo_bench.judge.ranking import rankings
 
     records = read_whole(results)
-    told: dict[str, Any] = {}
+    entries: dict[str, Any] = {}
     unranked: list[str] = []
     for folder, (name, questions) in _judges(results, which).items():
         found = rankings(records, questions, stored_rewards(records, questions))
         if not found:
             unranked.append(name)
             continue
-        told[folder] = {"judge": name, "rankings": [_as_json(one) for one in found]}
+        entries[folder] = {"judge": name, "rankings": [_as_json(one) for one in found]}
         if not as_json:
             for one in found:
                 _print_ranking(name, one)
-    few = "judged fewer than two methods against the reference policy, or there are no gold rewards"
-    if not told:
+    few = "it judged fewer than two methods against the reference policy, or there are no gold rewards"
+    if not entries:
         raise UserError(f"{results}: {', '.join(unranked)}: {few}.")
     for name in unranked:
         say(f"Skipped: {name}: {few}.")
     if as_json:
-        print_json(told)
+        print_json(entries)
 
 
 def _judges(root: Path, which: str | None) -> "dict[str, tuple[str, list[Question]]]":

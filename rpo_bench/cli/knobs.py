@@ -1,4 +1,4 @@
-"""Strengths by the names that papers give them: --tau, --beta, --k, --kl-coef beside --strengths."""
+"""Strengths by their names in papers: --tau, --beta, --k, --kl-coef beside --strengths."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,19 +9,19 @@ from rpo_bench.errors import UserError
 from rpo_bench.spec.parsing import parse_numbers
 from rpo_bench.spec.schema import MethodSpec
 
-#: What a flag stands for: the names of strengths. Others call the KL coefficient of online methods β.
+#: Flag → names of strengths. Some papers call the KL coefficient of online methods β.
 _KNOBS = {"tau": ("tau",), "beta": ("beta", "kl_coef"), "k": ("k",), "kl_coef": ("kl_coef",)}
 
 
 @dataclass(frozen=True)
 class KnobFlags:
-    """The strength of those methods that call it so."""
+    """Strengths by name."""
 
-    tau: Annotated[str | None, flag("--tau", "The strength of methods that have τ.", hidden=True)] = None
-    beta: Annotated[str | None, flag("--beta", "The strength of methods that have β.", hidden=True)] = None
-    k: Annotated[str | None, flag("--k", "The strength of SFT.", hidden=True)] = None
+    tau: Annotated[str | None, flag("--tau", "Strengths of methods with τ.", hidden=True)] = None
+    beta: Annotated[str | None, flag("--beta", "Strengths of methods with β.", hidden=True)] = None
+    k: Annotated[str | None, flag("--k", "Strengths of SFT.", hidden=True)] = None
     kl_coef: Annotated[
-        str | None, flag("--kl-coef", "The strength of online methods.", aliases=("--kl-beta",), hidden=True)
+        str | None, flag("--kl-coef", "Strengths of online methods.", aliases=("--kl-beta",), hidden=True)
     ] = None
 
     def strengths(
@@ -30,12 +30,12 @@ class KnobFlags:
         """Strengths by method.
 
         Args:
-            methods: those that run.
-            others: what the general flag gave, which excludes these.
-            flags: its name.
+            methods: the methods of the run.
+            others: strengths from the general flag, which excludes these.
+            flags: the general flag's name.
 
         Raises:
-            UserError: no method has such a strength, or two flags say it.
+            UserError: no method has such a strength, or two flags give it.
         """
         from rpo_bench.methods.registry import resolve_method
 
@@ -48,10 +48,10 @@ class KnobFlags:
             fitting = [label for label, name in names.items() if name in _KNOBS[knob]]
             if not fitting:
                 have = "; ".join(f"that of {label} is {_flag(name)}" for label, name in names.items())
-                raise UserError(f"{_flag(knob)}: no method here has a strength of that name: {have}.")
+                raise UserError(f"{_flag(knob)}: none of the methods has this strength: {have}.")
             for label in fitting:
                 if label in found:
-                    raise UserError(f"--beta and --kl-coef are one for {label}: give one of them.")
+                    raise UserError(f"--beta and --kl-coef mean the same for {label}: give one of them.")
                 found[label] = parse_numbers(text, _flag(knob))
         return found
 

@@ -1,4 +1,4 @@
-"""``rpo-bench leaderboard``: the page from stored results."""
+"""``rpo-bench leaderboard``: builds the page from stored results."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -25,24 +25,26 @@ def leaderboard(
         typer.Option(
             "--output-path",
             metavar="DIR",
-            help="Where the page goes; 'leaderboard' beside the results by default.",
+            help="Folder of the page; 'leaderboard' beside the results by default.",
         ),
     ] = None,
     check: Annotated[
         bool,
         typer.Option(
             "--check",
-            help="Write nothing; fail when the page there isn't what these results give, or one is broken.",
+            help="Write nothing; fail if the page is out of date or a result is broken.",
         ),
     ] = False,
     serve: Annotated[
-        bool, typer.Option("--serve", help="Then show it on this machine's loopback address until Ctrl-C.")
+        bool, typer.Option("--serve", help="Then serve it on this machine's loopback address until Ctrl-C.")
     ] = False,
-    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Of --serve; 0: any.")] = 8000,
+    port: Annotated[
+        int, typer.Option("--port", min=0, max=65535, help="Port of --serve; 0: any free port.")
+    ] = 8000,
 ) -> None:
     """Build the page from stored results, and print its table. Nothing is trained or measured.
 
-    Results that can't be used are named, on the page as well, and the rest go on.
+    Results that can't be used are skipped and listed here and on the page.
     """
     from rpo_bench.api import default_page_folder
     from rpo_bench.site.build import PAGE, build_leaderboard
@@ -50,7 +52,7 @@ def leaderboard(
     from rpo_bench.site.terminal import print_table
 
     if check and serve:
-        raise UserError("--check writes nothing, so there is nothing to --serve: give one of them.")
+        raise UserError("--check builds no page for --serve: give one of them.")
     roots = results or [Path("results")]
     target = output_path or default_page_folder(roots[0])
     if check:
@@ -64,7 +66,7 @@ def leaderboard(
 
 
 def _check(roots: list[Path], target: Path) -> None:
-    """Exits with 1 when the page there isn't the one of these results, or one of them is broken."""
+    """Exits with 1 if the page is out of date or a result is broken."""
     from rpo_bench.site.build import PAGE, CheckFailed, check_leaderboard
     from rpo_bench.site.terminal import print_table
 
@@ -82,7 +84,7 @@ def _serve(server: "ThreadingHTTPServer") -> None:
     """Serves until Ctrl-C."""
     from rpo_bench.site.serve import address
 
-    out().print(f"Open {address(server)} (Ctrl-C ends it).", soft_wrap=True)
+    out().print(f"Open {address(server)} (Ctrl-C to stop).", soft_wrap=True)
     with server:
         try:
             server.serve_forever()

@@ -1,4 +1,4 @@
-"""What the verbs that make a model folder share: where it may go, and a bar while it is trained."""
+"""Shared by the verbs that create a model folder: checks of the target, and a progress bar."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,7 +17,7 @@ OutputPath = Annotated[
     Path,
     typer.Option(
         "--output-path",
-        help="The folder to make.",
+        help="The folder to create.",
         metavar="DIR",
         envvar=["RPO_BENCH_OUTPUT_PATH", "RPO_BENCH_OUT"],
         show_envvar=False,
@@ -26,18 +26,18 @@ OutputPath = Annotated[
 
 
 def check_target(out: Path, overwrite: bool) -> None:
-    """Refuses to replace anything but a model folder that may go."""
+    """Refuses to replace anything but a model folder, and that only with --overwrite."""
     if not out.exists() or (out.is_dir() and not any(out.iterdir())):
         return
     if not (out / "config.json").is_file():
-        raise UserError(f"--output-path {out} exists and is no model folder: choose another.")
+        raise UserError(f"--output-path {out} exists and is not a model folder: choose another.")
     if not overwrite:
-        raise UserError(f"--output-path {out} holds a model already: choose another, or give --overwrite.")
+        raise UserError(f"--output-path {out} already contains a model: choose another, or give --overwrite.")
 
 
 @contextmanager
 def loss_bar(what: str, steps: int, quiet: bool) -> Iterator[Callable[[int, float], None] | None]:
-    """A bar with loss and time left on standard error; nothing where that is no terminal."""
+    """A progress bar with the loss on standard error, if that is a terminal."""
     console = err()
     if quiet or not console.is_terminal:
         yield None
@@ -51,7 +51,7 @@ def loss_bar(what: str, steps: int, quiet: bool) -> Iterator[Callable[[int, floa
 
 
 def advance(bar: "Progress", task: "TaskID", step: int, **shown: Any) -> None:
-    """Moves a bar to a step; the first may be any, and the pace of a run that goes on is its own."""
+    """Moves a bar to a step; a resumed run starts at any step and has its own speed."""
     if step and not bar.tasks[task].completed:
         bar.reset(task, completed=step - 1)
     bar.update(task, completed=step, **shown)

@@ -1,4 +1,4 @@
-"""The flags that say how checkpoints are measured: sampling, metrics, a judge, lm-eval's tasks."""
+"""The flags of measuring: sampling, metrics, a judge, lm-eval's tasks."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class EvaluationFlags:
-    """How checkpoints are measured."""
+    """Evaluation settings."""
 
     eval_prompts: Annotated[str | None, spec_flag("--eval-prompts")] = None
     n_samples: Annotated[int | None, spec_flag("--n-samples")] = None
@@ -31,15 +31,15 @@ class EvaluationFlags:
 
 @dataclass(frozen=True)
 class GenerationFlags:
-    """What samples from checkpoints."""
+    """The generation backend."""
 
     generation_backend: Annotated[str | None, spec_flag("--generation-backend")] = None
     generation_args: Annotated[
         str | None,
         flag(
             "--generation-args",
-            "How it runs: tensor_parallel_size=2,gpu_memory_utilization=0.8 of vllm; "
-            "base_url=http://localhost:8000/v1,model=NAME,concurrency=16 of openai.",
+            "Backend settings: tensor_parallel_size=2,gpu_memory_utilization=0.8 for vllm; "
+            "base_url=http://localhost:8000/v1,model=NAME,concurrency=16 for openai.",
             "Evaluation",
             metavar="NAME=VALUE,…",
         ),
@@ -51,10 +51,10 @@ class GenerationFlags:
             return {}
         backend = self.generation_backend
         if backend is None:
-            raise UserError("--generation-args belongs to --generation-backend: give that too.")
+            raise UserError("--generation-args needs --generation-backend: give both.")
         if backend not in ("vllm", "openai"):
             raise UserError(
-                f"--generation-backend {shown_name(backend)} takes no --generation-args: leave them out."
+                f"--generation-backend {shown_name(backend)} takes no --generation-args: omit them."
             )
         settings = parse_pairs(self.generation_args, "--generation-args")
         known = (VllmSettings if backend == "vllm" else ServerSettings).model_fields
@@ -66,23 +66,24 @@ class GenerationFlags:
 
 @dataclass(frozen=True)
 class JudgingFlags:
-    """Whether checkpoints are compared by a judge; adds to results and changes none."""
+    """Whether a judge compares checkpoints; it adds to results and changes none."""
 
     judge: Annotated[
         str | None,
         flag(
             "--judge",
-            "embedded: the task's own small judge compares every checkpoint with the reference policy and "
-            "the SFT baseline (the default where the task has one); none: nobody does.",
+            "embedded: the task's own small judge compares every checkpoint with the "
+            "reference policy and the SFT baseline (the default if the task has one); none: "
+            "no judge.",
             "Judge",
         ),
     ] = None
     judge_prompts: Annotated[
-        int | None, flag("--judge-prompts", "On how many of the held-out prompts.", "Judge", min=1)
+        int | None, flag("--judge-prompts", "Number of held-out prompts to judge.", "Judge", min=1)
     ] = None
 
     def judging(self) -> "Judging":
-        """What the engine is told."""
+        """The settings in the engine's form."""
         from rpo_bench.engine.judge_run import Judging
 
         default = Judging()
@@ -97,27 +98,28 @@ class HarnessFlags:
         str | None,
         flag(
             "--lm-eval-tasks",
-            "Also run these tasks of lm-eval on base models and checkpoints: the alignment tax.",
+            "Also run these lm-eval tasks on base models and checkpoints, for the alignment tax.",
             "Capability",
         ),
     ] = None
     lm_eval_limit: Annotated[
-        int | None, flag("--lm-eval-limit", "Only the first so many documents of each.", "Capability", min=1)
+        int | None,
+        flag("--lm-eval-limit", "Use only the first N documents of each task.", "Capability", min=1),
     ] = None
     lm_eval_fewshot: Annotated[
         int | None,
-        flag("--lm-eval-fewshot", "Examples in the prompt; the task's own number.", "Capability", min=0),
+        flag(
+            "--lm-eval-fewshot", "Few-shot examples; by default the task's own number.", "Capability", min=0
+        ),
     ] = None
 
     def asked(self) -> "LmEvalRequest | None":
-        """What is asked for; None where nothing is."""
+        """The requested tasks and settings; None without any."""
         from rpo_bench.lm_eval.schema import FLAG, LmEvalRequest
 
         names = split_list(self.lm_eval_tasks or "")
         if not names:
             if self.lm_eval_limit is not None or self.lm_eval_fewshot is not None:
-                raise UserError(
-                    f"--lm-eval-limit and --lm-eval-fewshot do nothing without {FLAG}: give it too."
-                )
+                raise UserError(f"--lm-eval-limit and --lm-eval-fewshot need {FLAG}: give it too.")
             return None
         return LmEvalRequest(tasks=tuple(names), limit=self.lm_eval_limit, num_fewshot=self.lm_eval_fewshot)

@@ -1,4 +1,4 @@
-"""``rpo-bench methods``: what can be compared, and what each method is."""
+"""``rpo-bench methods``: the list of training methods, and the details of one."""
 
 import dataclasses
 import inspect
@@ -21,8 +21,8 @@ COLUMNS = ("method", "data", "prompts", "responses", "gradient coefficient", "st
 def methods(context: typer.Context) -> None:
     """List the training methods, or show one.
 
-    A method's gradient is the sum over its prompts and responses of GC · ∇log π: the columns say which
-    prompts, which responses, and what the gradient coefficient GC is.
+    A method's gradient is the sum over its prompts and responses of GC · ∇log π. The columns show the
+    prompts, the responses, and the gradient coefficient GC.
     """
     if context.invoked_subcommand is not None:
         return
@@ -32,26 +32,29 @@ def methods(context: typer.Context) -> None:
     for name in METHODS:
         try:
             rows.append(_line(name, default_method(name)))
-        except UserError as error:  # a broken package is named, and doesn't take the others with it
+        except UserError as error:  # a broken package is reported and doesn't affect the others
             err().print(str(error), style="yellow")
     print_table("", COLUMNS, rows)
-    out().print("\nrpo-bench methods show NAME tells more of one.", style="dim")
+    out().print("\nrpo-bench methods show NAME prints one in detail.", style="dim")
 
 
 @app.command()
 def show(
     name: Annotated[
-        str, typer.Argument(metavar="NAME", help='As the list has it, or with options: "rpo(tau=0.2)".')
+        str,
+        typer.Argument(metavar="NAME", help='A name from the list, optionally with options: "rpo(tau=0.2)".'),
     ],
     svg: Annotated[
         Path | None,
-        typer.Option("--svg", help="Draw the gradient coefficient into this file too.", metavar="FILE"),
+        typer.Option(
+            "--svg", help="Also write a plot of the gradient coefficient to this SVG file.", metavar="FILE"
+        ),
     ] = None,
 ) -> None:
     """Show a method's equation, options, paper and deviations, and its gradient coefficient."""
     method = _named(name)
     summary, notes, options = _documented(method)
-    scaled = getattr(method, "zscore_rewards", False)  # online methods take them as they come
+    scaled = getattr(method, "zscore_rewards", False)  # online methods use them unscaled
     console = out()
     console.print(f"{name}: {method.title}", style="bold")
     facts = {
@@ -61,7 +64,7 @@ def show(
         "responses": method.axes.responses,
         "gradient coefficient": method.axes.coefficient,
         "data": _needs(method),
-        "rewards": "z-scored over the training rows" if scaled else "as they are",
+        "rewards": "z-scored over the training rows" if scaled else "unscaled",
         "strength": f"{method.strength_name} ({', '.join(f'{s:g}' for s in method.default_strengths)})",
         "learning rate": f"{method.default_learning_rate:g}",
     }
@@ -79,7 +82,7 @@ def show(
 
 
 def _named(text: str) -> Any:
-    """The method that NAME, or NAME(option=value), stands for."""
+    """The method for NAME or NAME(option=value)."""
     from rpo_bench.methods.registry import default_method, resolve_method
     from rpo_bench.spec.parsing import parse_methods
 
@@ -120,7 +123,7 @@ def _needs(method: Any) -> str:
 
 
 def _documented(method: Any) -> tuple[str, list[str], dict[str, str]]:
-    """The docstring's first line, its further paragraphs, and what it and its bases say of each option."""
+    """The docstring's first line, its other paragraphs, and the options' texts, inherited ones included."""
     text, _, _ = (inspect.getdoc(type(method)) or "").partition(_ATTRIBUTES)
     summary, *notes = [" ".join(paragraph.split()) for paragraph in text.split("\n\n")]
     options: dict[str, str] = {}

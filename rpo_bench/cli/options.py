@@ -17,9 +17,9 @@ def flag(name: str, text: str, panel: str | None = None, aliases: tuple[str, ...
 
 
 def with_flags(function: F) -> F:
-    """Lets a command take its flags as frozen dataclasses: each becomes the options that its fields declare.
+    """Lets a command take its flags as frozen dataclasses: each field becomes an option.
 
-    A field's annotation is what typer would want of a parameter: ``Annotated[type, flag(…)]``.
+    A field is annotated like a parameter of typer: ``Annotated[type, flag(…)]``.
     """
     hints = get_type_hints(function, include_extras=True)
     groups = {name: kind for name, kind in hints.items() if hasattr(kind, "__dataclass_fields__")}
@@ -55,13 +55,13 @@ def with_flags(function: F) -> F:
 
 
 def given_flags(*groups: Any) -> list[str]:
-    """The options that give some groups their values; defaults and arguments are left out."""
+    """The options that reproduce the groups' values; without defaults and arguments."""
     found: list[str] = []
     for group in groups:
         hints = get_type_hints(type(group), include_extras=True)
         for field in fields(group):
             option, value = hints[field.name].__metadata__[0], getattr(group, field.name)
             if isinstance(option, typer.models.OptionInfo) and value not in (None, False, field.default):
-                found.append(str(option.default))  # what ``flag`` was given first
+                found.append(str(option.default))  # the first argument of ``flag``
                 found += [] if value is True else [str(value.value if isinstance(value, Enum) else value)]
     return found

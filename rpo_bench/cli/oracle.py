@@ -1,4 +1,4 @@
-"""``rpo-bench oracle``: what the best possible policy would earn at every KL."""
+"""``rpo-bench oracle``: the highest reward that any policy can earn at every KL."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class OracleFlags:
-    """Of what, and from how many samples."""
+    """The task, the model and the number of samples."""
 
     task: Annotated[str, flag("--task", "A task by name or folder.", "What", aliases=("--tasks",))] = (
         "civil_qa"
@@ -26,35 +26,35 @@ class OracleFlags:
         str, flag("--model", "The reference policy: one of the task's by name, or a folder.", "What")
     ] = "decoder"
     reward: Annotated[
-        str | None, flag("--reward", "python:FILE:FUNCTION instead of the task's own.", "What")
+        str | None, flag("--reward", "Gold reward instead of the task's: python:FILE:FUNCTION.", "What")
     ] = None
     include_path: Annotated[
-        Path | None, flag("--include-path", "A folder of further tasks.", "What", metavar="DIR")
+        Path | None, flag("--include-path", "A folder with more tasks.", "What", metavar="DIR")
     ] = None
     samples: Annotated[
         int | None,
-        flag("--samples", "Per prompt; drawn and stored where there aren't as many.", "Samples", min=1),
+        flag("--samples", "Samples per prompt; missing ones are drawn and stored.", "Samples", min=1),
     ] = None
     results: Annotated[
         Path,
         flag(
             "--results",
-            "The results, or output of a run, beside which they are stored; compare looks there.",
+            "The results, or output of a run, beside which samples are stored for compare.",
             "Samples",
             metavar="DIR",
         ),
     ] = Path("results")
-    seed: Annotated[int, flag("--seed", "Of the sampling.", "Samples", min=0, max=MAX_SEED)] = 0
+    seed: Annotated[int, flag("--seed", "Seed of the sampling.", "Samples", min=0, max=MAX_SEED)] = 0
     threads: Annotated[int, flag("--threads", "Threads of torch.", "Samples", min=1)] = 1
     as_json: Annotated[bool, flag("--json", "Print JSON.", "Output")] = False
 
 
 @with_flags
 def oracle(flags: OracleFlags, trust: TrustFlags) -> None:
-    """The optimum of reward − τ·KL at every KL, estimated from samples of the reference policy.
+    """Estimate the optimum of reward − τ·KL at every KL from samples of the reference policy.
 
-    Samples of the reference policy are weighed by exp(reward/τ). The curve ends where fewer than ten of them
-    count on the median prompt.
+    Samples are weighted by exp(reward/τ). The curve ends where the median prompt has fewer than ten effective
+    samples.
     """
     from rpo_bench.analysis.oracle_report import oracle_report
     from rpo_bench.engine.oracle_samples import OracleRequest, reference_rewards
@@ -64,7 +64,7 @@ def oracle(flags: OracleFlags, trust: TrustFlags) -> None:
     from rpo_bench.tasks.task import load_task
 
     task = load_task(GivenTask(flags.task), flags.include_path)
-    asked = OracleRequest(
+    request = OracleRequest(
         flags.model,
         results_folder(flags.results),
         flags.samples,
@@ -76,7 +76,7 @@ def oracle(flags: OracleFlags, trust: TrustFlags) -> None:
 
     torch.set_num_threads(flags.threads)
     with _progress() as progress:
-        found = reference_rewards(task, asked, progress)
+        found = reference_rewards(task, request, progress)
     report = oracle_report(
         found.rewards, found.prompts, task=task.spec.name, model=found.model, source=found.source
     )
@@ -88,7 +88,7 @@ def oracle(flags: OracleFlags, trust: TrustFlags) -> None:
 
 @contextmanager
 def _progress() -> Iterator[Callable[[int, int], None] | None]:
-    """A bar on standard error; nothing where that is no terminal."""
+    """A progress bar on standard error, if that is a terminal."""
     console = err()
     if not console.is_terminal:
         yield None
@@ -109,7 +109,7 @@ def _print(report: "OracleReport") -> None:
         f"({report.source})",
         soft_wrap=True,
     )
-    console.print(f"It can be trusted up to {report.end:.3g} nats.")
+    console.print(f"Reliable up to {report.end:.3g} nats.")
     console.print("")
     rows = [
         (f"{one.kl:.3f}", said(one.reward), said(one.gain), f"{one.effective_samples:.0f}")
@@ -131,4 +131,4 @@ def _print_sizes(report: "OracleReport") -> None:
         (f"{one.kl:.3f}", *("ended" if gap is None else f"{gap:+.4f}" for gap in one.bias))
         for one in report.sizes
     ]
-    print_table(f"What smaller samples say, less what {report.samples} say", head, rows)
+    print_table(f"Estimates from fewer samples minus the estimate from {report.samples}", head, rows)

@@ -1,4 +1,4 @@
-"""``rpo-bench overoptimisation``: where the gold reward turns down while the proxy rises."""
+"""``rpo-bench overoptimisation``: where the gold reward falls while the proxy rises."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -30,11 +30,11 @@ def overoptimisation(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Proxy and gold reward of every method over √KL: where gold peaks, and how far proxy runs ahead.
+    """Compare proxy and gold reward over √KL: where gold peaks, and how far the proxy diverges from it.
 
-    Gains over the reference policy are fitted by d(α − βd), d = √KL, through all strengths and seeds. Peaks
-    in: the share of resamples whose curve turns down before the furthest strength; decline: gold at the peak
-    less gold at the furthest strength; proxy − gold: the gains there.
+    Gains over the reference policy are fitted by d(α − βd), d = √KL, over all strengths and seeds. "Peaks in"
+    is the share of resamples whose curve peaks before the furthest strength, "Decline" is gold at the peak
+    minus gold at the furthest strength, and "Proxy − gold" compares the gains at the furthest strength.
     """
     from rpo_bench.analysis.proxy_gold import proxy_gold_report
     from rpo_bench.errors import UserError
@@ -43,7 +43,7 @@ def overoptimisation(
     baselines = stored_baselines()
     roots = results or ([baselines] if baselines else [])
     if not roots:
-        raise UserError("There are no stored baselines here: name a folder of results.")
+        raise UserError("There are no stored baselines here: give a folder of results.")
     report = proxy_gold_report(roots)
     if as_json:
         print_json(report)

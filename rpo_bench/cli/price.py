@@ -1,4 +1,4 @@
-"""``train-and-eval --dry-run`` of a paper's preset: what it would cost on GPUs, and where it deviates."""
+"""``train-and-eval --dry-run`` of a paper's preset: GPU hours, and deviations from the paper."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,7 +12,7 @@ from rpo_bench.spec.schema import RunSpec
 def print_price(
     spec: RunSpec, layers: Sequence[Mapping[str, Any]], gpu: str, mfu: float, include_path: Path | None
 ) -> bool:
-    """Prices a spec whose preset or config follows a paper; False, and nothing printed, for any other."""
+    """Prices a spec whose preset or config follows a paper; returns False without output for any other."""
     if not any(PAPER in layer for layer in layers):
         return False
     from rpo_bench.engine.plan.paper import paper_of, priced
@@ -30,7 +30,7 @@ def print_price(
         f"Estimate: {_hours(sum(one.hours for one in lines))} GPU hours on one {on.name} at "
         f"{on.mfu:.0%} of its peak in training and {on.decode_mfu:.0%} in sampling, from "
         "parameters and tokens alone; nothing was loaded or fetched. "
-        "Scoring by toxicity, reward models and judges comes on top.",
+        "Scoring by toxicity classifiers, reward models and judges is not included.",
         soft_wrap=True,
     )
     for head, texts in (("The paper", paper.settings), ("Deviations", paper.deviations)):

@@ -1,4 +1,4 @@
-"""``rpo-bench publish``: a run's results, made small enough to be committed."""
+"""``rpo-bench publish``: copies a run's results in a form small enough to commit."""
 
 from pathlib import Path
 from typing import Annotated
@@ -13,7 +13,7 @@ from rpo_bench.errors import UserError
 
 def publish(
     run: Annotated[
-        list[Path], typer.Argument(help="Outputs of train-and-eval, or result folders.", metavar="RUN…")
+        list[Path], typer.Argument(help="Outputs of train-and-eval, or folders of results.", metavar="RUN…")
     ],
     into: Annotated[
         Path,
@@ -21,17 +21,17 @@ def publish(
             "--output-path",
             metavar="DIR",
             help="The folder of published results.",
-            envvar="RPO_BENCH_INTO",  # not that of runs: their folder is what is published
+            envvar="RPO_BENCH_INTO",  # not a run's output folder: that is the source
             show_envvar=False,
         ),
     ] = Path("results"),
     max_mb: Annotated[
-        float, typer.Option("--max-mb", min=0.001, help="Fail when that folder would grow beyond it.")
+        float, typer.Option("--max-mb", min=0.001, help="Fail if the folder would grow larger.")
     ] = 20.0,
 ) -> None:
-    """Copy whole results in the form in which they are published: texts and scores, without token data.
+    """Copy results in their published form: texts and scores, without token data.
 
-    Results that are there already are replaced; broken ones are named and left out, and make it exit with 1.
+    Existing copies are replaced. Broken results are skipped and reported; the command then exits with 1.
     """
     from rpo_bench.files.reading import Unreadable
     from rpo_bench.judge.card import publish_cards
@@ -39,7 +39,7 @@ def publish(
 
     found = read_stored(run)
     if not found.records:
-        raise UserError(f"{', '.join(map(str, run))}: there are no results here that can be used.")
+        raise UserError(f"{', '.join(map(str, run))}: no usable results here.")
     written, left_out = [], len(found.broken)
     for stored in found.records:
         try:

@@ -1,4 +1,4 @@
-"""``rpo-bench reward-model``: a scalar reward model from scored responses or preference pairs."""
+"""``rpo-bench reward-model``: trains a scalar reward model on scored responses or preference pairs."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,60 +22,67 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SourceFlags(ColumnFlags):
-    """What it learns from."""
+    """The training data."""
 
     data: Annotated[
         str | None,
         flag(
-            "--data", "Scored rows or preference pairs, as `data check` reads them.", "Data", metavar="FILE"
+            "--data",
+            "Scored rows or preference pairs in any format that `data check` accepts.",
+            "Data",
+            metavar="FILE",
         ),
     ] = None
     task: Annotated[
-        str | None, flag("--task", "A task by name or folder, for its own training rows.", "Data")
+        str | None, flag("--task", "A task by name or folder: train on its own rows.", "Data")
     ] = None
     include_path: Annotated[
-        Path | None, flag("--include-path", "A folder of further tasks.", "Data", metavar="DIR")
+        Path | None, flag("--include-path", "A folder with more tasks.", "Data", metavar="DIR")
     ] = None
     data_variant: Annotated[str, flag("--data-variant", "Which of the task's data sets.", "Data")] = (
         "on_policy"
     )
-    split: Annotated[str | None, flag("--split", "Only the rows of this split of --data.", "Data")] = None
+    split: Annotated[str | None, flag("--split", "Read only this split of --data.", "Data")] = None
     test_fraction: Annotated[
-        float, flag("--test-fraction", "Share of the prompts that it is measured on.", "Data")
+        float, flag("--test-fraction", "Share of the prompts held out to measure on.", "Data")
     ] = 0.1
-    skip_bad_lines: Annotated[
-        bool, flag("--skip-bad-lines", "Leave out rows that can't be used.", "Data")
-    ] = False
+    skip_bad_lines: Annotated[bool, flag("--skip-bad-lines", "Skip rows that can't be used.", "Data")] = False
 
 
 @dataclass(frozen=True)
 class FittingFlags:
-    """How it is trained."""
+    """Training settings."""
 
     steps: Annotated[int, flag("--steps", "Optimiser steps.", "Training", min=1)] = 300
     batch_size: Annotated[
-        int, flag("--batch-size", "Prompts per step, each with all its responses.", "Training", min=2)
+        int,
+        flag("--batch-size", "Prompts per optimiser step, each with all its responses.", "Training", min=2),
     ] = 16
     micro_batch_size: Annotated[
         int | None,
         flag(
             "--micro-batch-size",
-            "Prompts per forward pass; saves memory, changes nothing.",
+            "Prompts per forward pass; saves memory, doesn't affect results.",
             "Training",
             min=1,
         ),
     ] = None
     learning_rate: Annotated[
-        float | None, flag("--learning-rate", "At its peak; 0.03 / width by default.", "Training")
+        float | None, flag("--learning-rate", "Peak learning rate; 0.03 / width by default.", "Training")
     ] = None
-    warmup_steps: Annotated[int, flag("--warmup-steps", "Of the learning rate.", "Training", min=0)] = 20
-    weight_decay: Annotated[float, flag("--weight-decay", "Of AdamW.", "Training", min=0)] = 0.01
-    dtype: Annotated[str, flag("--dtype", "auto, float32 or bfloat16.", "Training", metavar="DTYPE")] = "auto"
+    warmup_steps: Annotated[
+        int, flag("--warmup-steps", "Warm-up steps of the learning rate.", "Training", min=0)
+    ] = 20
+    weight_decay: Annotated[float, flag("--weight-decay", "Weight decay of AdamW.", "Training", min=0)] = 0.01
+    dtype: Annotated[
+        str, flag("--dtype", "Number format: auto, float32 or bfloat16.", "Training", metavar="DTYPE")
+    ] = "auto"
     seed: Annotated[
-        int, flag("--seed", "Of weights, batches and held-out prompts.", "Training", min=0, max=MAX_SEED)
+        int, flag("--seed", "Seed of weights, batches and held-out prompts.", "Training", min=0, max=MAX_SEED)
     ] = 0
     threads: Annotated[
-        int, flag("--threads", "Of torch; the weights depend on it in the last bits.", "Training", min=1)
+        int,
+        flag("--threads", "Threads of torch; they change the weights in the last bits.", "Training", min=1),
     ] = 1
 
 
@@ -85,13 +92,13 @@ def reward_model(
     out: OutputPath,
     source: SourceFlags,
     fitting: FittingFlags,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a model folder.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing model folder.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
 ) -> None:
     """Train a reward model from scored responses or preference pairs.
 
-    It learns which of two responses to a prompt is the better one (Bradley–Terry), and is measured on
-    held-out prompts.
+    It learns which of two responses to a prompt is better (Bradley–Terry) and is evaluated on held-out
+    prompts.
     """
     _check(source, fitting, out, overwrite)
     data, base = _materials(source, model, fitting.seed)
@@ -111,22 +118,22 @@ def reward_model(
 
 def _check(source: SourceFlags, fitting: FittingFlags, out: Path, overwrite: bool) -> None:
     if (source.data is None) == (source.task is None):
-        raise UserError("Give either --data FILE or --task NAME: that is what the reward model learns from.")
+        raise UserError("Give either --data FILE or --task NAME to train the reward model on.")
     if source.task is not None and source.columns:
         raise UserError(
             f"{flag_of(next(iter(source.columns)))} names a column of a file: give it with --data."
         )
     if not 0 < source.test_fraction < 1:
-        raise UserError(f"--test-fraction {source.test_fraction:g}: it must lie between 0 and 1.")
+        raise UserError(f"--test-fraction {source.test_fraction:g}: it must be between 0 and 1.")
     if fitting.learning_rate is not None and not 0 < fitting.learning_rate < float("inf"):
-        raise UserError(f"--learning-rate {fitting.learning_rate:g}: it must be a number above 0.")
+        raise UserError(f"--learning-rate {fitting.learning_rate:g}: it must be a positive number.")
     if fitting.dtype not in ("auto", "float32", "bfloat16"):
         raise UserError(f"--dtype {fitting.dtype}: choose auto, float32 or bfloat16.")
     check_target(out, overwrite)
 
 
 def _materials(source: SourceFlags, model: str, seed: int) -> "tuple[RewardData, Path]":
-    """The divided rows, and the base model's folder."""
+    """The split rows, and the base model's folder."""
     from rpo_bench.data.split import split_rows
     from rpo_bench.models.reward_training import RewardData
 
@@ -139,7 +146,7 @@ def _materials(source: SourceFlags, model: str, seed: int) -> "tuple[RewardData,
 
 
 def _rows(source: SourceFlags, model: str) -> "tuple[list[Row], str, dict[str, Path]]":
-    """All rows, what they are called, and the task's models."""
+    """All rows, their name, and the task's models."""
     from rpo_bench.data.readers import read_rows
     from rpo_bench.spec.schema import GivenTask
     from rpo_bench.tasks.task import load_task
@@ -164,9 +171,9 @@ def _print(record: "RewardRecord", out: Path) -> None:
         {
             "trained on": f"{record.train_prompts:,} prompts, {record.train_pairs:,} pairs of {record.data}",
             "held-out accuracy": f"{accuracy.point:.3f}{interval} ({measured_on})",
-            "log-loss": f"{held.log_loss:.3f} nats per pair (0.693 knows nothing)",
+            "log-loss": f"{held.log_loss:.3f} nats per pair (random: 0.693)",
             "calibration error": f"{held.calibration_error:.3f}",
             "saved": str(out),
-            "use it by": f"--reward hf:{out} or --train-reward hf:{out}",
+            "use it with": f"--reward hf:{out} or --train-reward hf:{out}",
         }
     )

@@ -14,7 +14,7 @@ from rpo_bench.tasks.source import name_files
 
 @dataclass(frozen=True)
 class TrainingFlags:
-    """What is the same for every method."""
+    """Training settings, the same for every method."""
 
     steps: Annotated[int | None, spec_flag("--steps")] = None
     batch_size: Annotated[int | None, spec_flag("--batch-size")] = None
@@ -37,7 +37,7 @@ class TrainingFlags:
         """What --wandb and the adapters' default scale change."""
         found: dict[str, Any] = {}
         if self.lora_alpha is not None and self.lora_rank is None:
-            raise UserError("--lora-alpha does nothing without --lora-rank: give both.")
+            raise UserError("--lora-alpha needs --lora-rank: give both.")
         if self.lora_rank is not None and self.lora_alpha is None:
             found["lora"] = {"rank": self.lora_rank, "alpha": 2.0 * self.lora_rank}
         if self.wandb:
@@ -47,7 +47,7 @@ class TrainingFlags:
 
 @dataclass(frozen=True)
 class ModelFlags:
-    """How base models are used."""
+    """Settings of base models."""
 
     prompt_format: Annotated[str | None, spec_flag("--prompt-format")] = None
     system_prompt: Annotated[str | None, spec_flag("--system-prompt")] = None
@@ -59,43 +59,43 @@ class ModelFlags:
 
 @dataclass(frozen=True)
 class TrustFlags:
-    """What is refused unless asked for."""
+    """Permissions, off by default."""
 
     trust_remote_code: Annotated[
-        bool, flag("--trust-remote-code", "Run code that a model folder brings along.", "Trust")
+        bool, flag("--trust-remote-code", "Allow code from model folders to run.", "Trust")
     ] = False
     allow_pickle: Annotated[
-        bool, flag("--allow-pickle", "Load pickled weights, which can run code.", "Trust")
+        bool, flag("--allow-pickle", "Allow pickled weights, which can run code.", "Trust")
     ] = False
 
 
 @dataclass(frozen=True)
 class RunnerFlags:
-    """Where and how the work is done; none of it changes a result."""
+    """Workers and folders; they don't affect results."""
 
     workers: Annotated[
-        int | None, flag("--workers", "Worker processes; as many as cores by default.", "Runner", min=1)
+        int | None, flag("--workers", "Worker processes; by default one per core.", "Runner", min=1)
     ] = None
     threads: Annotated[int, flag("--threads", "Threads of torch per worker.", "Runner", min=1)] = 1
-    output_path: Annotated[
-        Path | None, flag("--output-path", "Where everything goes.", "Runner", metavar="DIR")
-    ] = None
+    output_path: Annotated[Path | None, flag("--output-path", "Output folder.", "Runner", metavar="DIR")] = (
+        None
+    )
     work_path: Annotated[
         Path | None,
         flag(
             "--work-path",
-            "Where checkpoints and other intermediate work go, <output-path>/work by default; runs that "
-            "share it share what they can.",
+            "Folder for checkpoints and other intermediate files, <output-path>/work by "
+            "default; runs with the same folder reuse them.",
             "Runner",
             metavar="DIR",
         ),
     ] = None
-    quiet: Annotated[bool, flag("--quiet", "No progress.", "Runner")] = False
+    quiet: Annotated[bool, flag("--quiet", "Show no progress.", "Runner")] = False
 
 
 @dataclass(frozen=True)
 class LongFlags:
-    """What becomes of rows and held-out prompts that don't fit the model's context."""
+    """What to do with rows and held-out prompts that don't fit the model's context."""
 
     truncate: Annotated[bool, spec_flag("--truncate")] = False
     drop_long: Annotated[bool, spec_flag("--drop-long")] = False
@@ -103,11 +103,11 @@ class LongFlags:
 
 @dataclass(frozen=True)
 class DataFlags(ColumnFlags, LongFlags):
-    """What is trained on and measured."""
+    """The task and the training data."""
 
     task: Annotated[str | None, spec_flag("--task")] = None
     include_path: Annotated[
-        Path | None, flag("--include-path", "A folder of further tasks.", "Task and data", metavar="DIR")
+        Path | None, flag("--include-path", "A folder with more tasks.", "Task and data", metavar="DIR")
     ] = None
     data: Annotated[str | None, spec_flag("--data")] = None
     data_files: Annotated[

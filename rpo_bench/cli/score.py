@@ -1,4 +1,4 @@
-"""``rpo-bench score``: metrics added to stored samples; no model is needed."""
+"""``rpo-bench score``: adds metrics to stored samples; no model is needed."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,48 +20,50 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ScoreFlags:
-    """What is measured, of what."""
+    """The results and the metrics."""
 
     results: Annotated[
         list[Path], typer.Argument(help="Folders of results, or outputs of a run.", metavar="RESULTS…")
     ]
     metrics: Annotated[
         str | None,
-        flag("--metrics", "Families by name: diversity,length. All, with plug-ins, by default.", "What"),
+        flag(
+            "--metrics", "Metric families, e.g. diversity,length; by default all, plug-ins included.", "What"
+        ),
     ] = None
     toxicity: Annotated[
         str | None,
         flag(
             "--toxicity",
-            "profanity, detoxify:VARIANT, detoxify:FILE, hate-speech, hf:FOLDER. None by default.",
+            "profanity, detoxify:VARIANT, detoxify:FILE, hate-speech, hf:FOLDER; none by default.",
             "What",
         ),
     ] = None
     bertscore: Annotated[
         str | None,
-        flag("--bertscore", "BERTScore against references, by this model: FOLDER or FOLDER:LAYER.", "What"),
+        flag("--bertscore", "BERTScore against references with this model: FOLDER or FOLDER:LAYER.", "What"),
     ] = None
     reward: Annotated[
-        str | None, flag("--reward", "A further reward: python:FILE:FUNCTION or hf:FOLDER.", "What")
+        str | None, flag("--reward", "Another reward: python:FILE:FUNCTION or hf:FOLDER.", "What")
     ] = None
-    reward_name: Annotated[str, flag("--as", "What results call that reward.", "What")] = "proxy_reward"
+    reward_name: Annotated[str, flag("--as", "Name of that reward in results.", "What")] = "proxy_reward"
     overwrite: Annotated[
-        bool, flag("--overwrite", "Measure again what the results have already.", "What")
+        bool, flag("--overwrite", "Recompute metrics that the results already have.", "What")
     ] = False
     include_path: Annotated[
-        Path | None, flag("--include-path", "A folder of further tasks.", "What", metavar="DIR")
+        Path | None, flag("--include-path", "A folder with more tasks.", "What", metavar="DIR")
     ] = None
 
 
 @with_flags
 def score(flags: ScoreFlags, trust: TrustFlags) -> None:
-    """Add metrics to stored samples, in place. Old records are brought to the present schema."""
+    """Add metrics to stored samples, in place. Old records are upgraded to the current schema."""
     from rpo_bench.metrics.rescore import rescore
 
     found = read_stored(flags.results)
     if not found.records:
         where = ", ".join(map(str, flags.results))
-        raise UserError(f"{where}: there are no results here that can be used.")
+        raise UserError(f"{where}: no usable results here.")
     failed = len(found.broken)
     changed = 0
     for stored in found.records:
@@ -81,7 +83,7 @@ def score(flags: ScoreFlags, trust: TrustFlags) -> None:
 
 
 def _metrics(flags: ScoreFlags, trust: TrustFlags, stored: "StoredRecord") -> "Sequence[Metric]":
-    """The metrics that are asked for, made for how a result's samples were drawn."""
+    """The requested metrics, configured for a result's decoding."""
     from rpo_bench.data.row import Prompt
     from rpo_bench.engine.inputs.rewards import EVAL_FLAG, check_source, source_function, try_call
     from rpo_bench.metrics.protocol import MetricContext
@@ -93,7 +95,7 @@ def _metrics(flags: ScoreFlags, trust: TrustFlags, stored: "StoredRecord") -> "S
     named = split_list(flags.metrics or "")
     for name, given in (("toxicity", flags.toxicity), ("reward", flags.reward)):
         if name in named and given is None:
-            raise UserError(f"--metrics {name}: say which by --{name}.")
+            raise UserError(f"--metrics {name}: choose one with --{name}.")
     context = MetricContext(
         stored.record.spec.evaluation.decoding,
         toxicity=flags.toxicity,

@@ -79,7 +79,7 @@ def build_spec(
     """
     task = changes.get("task")
     if "learning_rates" in changes and value_at(changes, "training.learning_rate") is not None:
-        raise UserError("--sweep and --learning-rate both say which learning rate: give one of them.")
+        raise UserError("--sweep and --learning-rate both set the learning rate: give one of them.")
     if task is not None and "," in task:
         raise UserError(f"--task {task}: one task per run; run the command once for each.")
     changes = with_decoding(changes, merged(layers))

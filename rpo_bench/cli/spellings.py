@@ -1,9 +1,9 @@
-"""Further spellings of flags: what people type who know other tools, understood on every verb."""
+"""Alternative spellings of flags from other tools, accepted by every verb."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
 
-#: Flags that mean the same. A verb that has one of a group understands the others, unless they are its own.
+#: Synonymous flags. A verb with one of a group accepts the others, unless it defines them itself.
 SAME = (
     ("--output-path", "--out", "--output", "--output-dir", "--into"),
     ("--learning-rate", "--lr"),
@@ -17,12 +17,12 @@ SAME = (
     ("--task", "--tasks"),
     ("--lora-rank", "--lora-r"),
 )
-#: What --format is called where nothing but text and JSON is offered.
+#: The name of --format where only text and JSON are offered.
 _PLAIN = ("text", "table")
 
 
 def add_spellings(command: Any) -> None:
-    """Lets a command understand the other spellings of its flags, and --json beside --format json."""
+    """Makes a command accept other spellings of its flags, and --json beside --format json."""
     own = {flag for parameter in command.params for flag in parameter.opts}
     for parameter in command.params:
         others = [flag for group in SAME if set(parameter.opts) & set(group) for flag in group]
@@ -35,7 +35,7 @@ def add_spellings(command: Any) -> None:
 
 
 def _adding(parameter: Any, hidden: Sequence[str]) -> Callable[[Any, Any], None]:
-    """``parameter.add_to_parser``, with spellings that help and messages don't show."""
+    """``parameter.add_to_parser`` with spellings that are hidden in help and messages."""
     add = parameter.add_to_parser
 
     def add_to_parser(parser: Any, context: Any) -> None:
@@ -50,14 +50,14 @@ def _adding(parameter: Any, hidden: Sequence[str]) -> Callable[[Any, Any], None]
 
 
 def _json_of(own: set[str]) -> Callable[[Sequence[str]], list[str]] | None:
-    """How the words of a command line are brought to the one spelling of JSON that the command has."""
+    """The rewriting of a command line's words to the command's own spelling of JSON output."""
     if "--json" in own and "--format" not in own:
         return _as_switch
     return _as_format if "--format" in own and "--json" not in own else None
 
 
 def _as_switch(words: Sequence[str]) -> list[str]:
-    """--json for ``--format json``, nothing for ``--format text``; any other format stays, and is refused."""
+    """--json for ``--format json``, nothing for ``--format text``; others stay, and are refused later."""
     kept: list[str] = []
     rest = list(words)
     while rest:

@@ -1,4 +1,4 @@
-"""``rpo-bench stability``: how steadily methods are optimised."""
+"""``rpo-bench stability``: training stability of methods."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -20,17 +20,18 @@ def stability(
         typer.Argument(help="Folders of results; the stored baselines by default.", metavar="RESULTS"),
     ] = None,
     kl_cap: Annotated[
-        float, typer.Option("--kl-cap", min=0, help="KL in nats over which a checkpoint counts as diverged.")
+        float, typer.Option("--kl-cap", min=0, help="KL in nats above which a checkpoint counts as diverged.")
     ] = 20.0,
     threshold: Annotated[
-        float | None, typer.Option("--threshold", help="Probe reward whose first step is looked for.")
+        float | None,
+        typer.Option("--threshold", help="Report the first step that reaches this probe reward."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """MethodStability over seeds, strengths and learning rates: divergence, spread, drawdowns, sensitivity.
+    """Print stability over seeds, strengths and learning rates: divergence, spread, drawdowns, sensitivity.
 
-    Diverged: the loss stopped being finite, the KL is over the cap, or the reward is shown to be under the
-    reference policy's. Worst quarter: the mean reward of the worst quarter of the seeds.
+    Diverged: the loss stopped being finite, the KL exceeds the cap, or the reward is below the reference
+    policy's beyond chance. Worst quarter: the mean reward of the worst quarter of the seeds.
     """
     from rpo_bench.analysis.stability import Limits, stability_report
     from rpo_bench.errors import UserError
@@ -39,7 +40,7 @@ def stability(
     baselines = stored_baselines()
     roots = results or ([baselines] if baselines else [])
     if not roots:
-        raise UserError("There are no stored baselines here: name a folder of results.")
+        raise UserError("There are no stored baselines here: give a folder of results.")
     report = stability_report(roots, Limits(kl_cap, threshold))
     if as_json:
         print_json(report)
@@ -59,7 +60,7 @@ def _print(report: "StabilityReport") -> None:
         if lines:
             out().print("")
             print_table(
-                "Sensitivity: gain over the reference policy, worst over best",
+                "Sensitivity: worst gain over best gain, relative to the reference policy",
                 ("Method", "Over", "Values", "Worst", "Best", "Ratio"),
                 [
                     (one.method, one.setting, one.values, one.worst, one.best, _number(one.ratio))

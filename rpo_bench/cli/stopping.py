@@ -1,15 +1,15 @@
-"""How a command ends at Ctrl-C, whenever it comes; imports nothing, so that it can be said from the start."""
+"""Ends a command at Ctrl-C; imports nothing, so that it works from the start."""
 
 import signal
 import sys
 from typing import NoReturn
 
-STOPPED = "Stopped. Run the same command again to go on where it was."
+STOPPED = "Stopped. Run the same command again to continue."
 INTERRUPTED = 130
 
 
 def stop() -> NoReturn:
-    """Says that the command was stopped, and ends the process; a second Ctrl-C meanwhile changes nothing."""
+    """Reports that the command was stopped and ends the process; ignores a second Ctrl-C meanwhile."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     sys.stderr.write(f"{STOPPED}\n")
     # CPython kills itself by SIGINT at its end when the interrupt came inside an exec of a string, as

@@ -1,4 +1,4 @@
-"""Stored results as verbs read them: what can't be used is named, and the rest goes on."""
+"""Reads stored results for the verbs; results that can't be used are reported and skipped."""
 
 import os
 from collections.abc import Sequence
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 
 
 def skipped(folder: Path, reason: str) -> None:
-    """Says on standard error which folder is left out, and why."""
-    told = reason.replace(f"{folder}/", "").rstrip(".")
-    say(f"Skipped: {folder}: {told}.")
+    """Reports a skipped folder and the reason on standard error."""
+    text = reason.replace(f"{folder}/", "").rstrip(".")
+    say(f"Skipped: {folder}: {text}.")
 
 
 def read_stored(roots: Path | Sequence[Path]) -> "Results":
-    """All results below some folders; those that can't be used are named on standard error."""
+    """All results below some folders; those that can't be used are reported on standard error."""
     from rpo_bench.results.store import read_results
 
     found = read_results(roots)
@@ -31,19 +31,19 @@ def read_stored(roots: Path | Sequence[Path]) -> "Results":
 
 
 def read_whole(roots: Path | Sequence[Path]) -> "tuple[StoredRecord, ...]":
-    """The records whose samples and scores can be read, where there are any; others are named."""
+    """The records whose samples and scores, if any, can be read; others are reported and skipped."""
     return tuple(filter(_readable, read_stored(roots).records))
 
 
 def read_judged(
     roots: Path | Sequence[Path], who: "JudgeFlags", include_path: Path | None
 ) -> "tuple[StoredRecord, ...]":
-    """The records that a judge can be asked about: with samples that can be read, where they have any.
+    """The records that a judge can compare: those with readable samples.
 
-    Of a task's own judge they must be of a known task: a record's task is a name, never a folder with code.
+    A task's own judge needs a known task: a record names its task, it never points to a folder with code.
 
     Raises:
-        UserError: There are records, and none of them is of a known task.
+        UserError: There are records, but none of a known task.
     """
     from rpo_bench.tasks.task import known_task, task_folders
 
@@ -61,19 +61,19 @@ def read_judged(
 
 
 def read_judges(root: Path) -> "dict[str, tuple[dict[str, Any], list[Game]]]":
-    """Folder → identity and games of every judge that has judged something of an output.
+    """Folder → identity and games of every judge with judgements in an output.
 
-    Those that can't be used are named on standard error.
+    Judgements that can't be used are reported on standard error.
 
     Raises:
-        UserError: There are none.
+        UserError: There are no usable judgements.
     """
     from rpo_bench.cli.judge_asking import output_of
     from rpo_bench.judge.storage import judge_folders, load_games, read_identity
 
     folders = judge_folders(output_of(root))
     if not folders:
-        raise UserError(f"{root}: there are no judgements here; make them by 'rpo-bench judge run'.")
+        raise UserError(f"{root}: there are no judgements here; create them with 'rpo-bench judge run'.")
     found = {}
     for folder in folders:
         try:
@@ -86,7 +86,7 @@ def read_judges(root: Path) -> "dict[str, tuple[dict[str, Any], list[Game]]]":
 
 
 def _readable(stored: "StoredRecord") -> bool:
-    """Whether samples and scores can be read, where there are any; says why not."""
+    """Whether samples and scores, if any, can be read; reports why not."""
     from rpo_bench.results.store import SAMPLES_FILE, SCORES_FILE, read_samples, read_scores
 
     for name, read in ((SAMPLES_FILE, read_samples), (SCORES_FILE, read_scores)):

@@ -1,4 +1,4 @@
-"""``rpo-bench submit``: contributed results, before they are sent."""
+"""``rpo-bench submit``: checks contributed results before they are sent."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,12 +12,12 @@ if TYPE_CHECKING:
 
 _MARKS = {"ok": ("✓", "green"), "warning": ("!", "yellow"), "failed": ("✗", "red")}
 
-app = typer.Typer(help="Look at contributed results before sending them.", no_args_is_help=True)
+app = typer.Typer(help="Check contributed results before you send them.", no_args_is_help=True)
 
 
 @app.callback()
 def root() -> None:
-    """Look at contributed results before sending them."""
+    """Check contributed results before you send them."""
 
 
 @app.command()
@@ -27,12 +27,12 @@ def check(
         Path | None,
         typer.Option("--against", metavar="DIR", help="The published baselines; the stored ones by default."),
     ] = None,
-    max_mb: Annotated[float, typer.Option("--max-mb", min=0.001, help="How large FOLDER may be.")] = 5.0,
+    max_mb: Annotated[float, typer.Option("--max-mb", min=0.001, help="Maximum size of FOLDER.")] = 5.0,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Check whether results can become rows of the board: what holds, what doesn't, and what to do.
+    """Check whether results can become rows of the board, and print what to fix.
 
-    Exits with 1 when something doesn't hold; warnings (!) don't count.
+    Exits with 1 if a check fails; warnings (!) don't count.
     """
     from rpo_bench.results.baselines import stored_baselines
     from rpo_bench.submit.check import check_submission
@@ -61,5 +61,5 @@ def _print(report: "SubmitReport") -> None:
         if one.advice:
             console.print(Text(f"  → {one.advice}", "dim"), soft_wrap=True)
     failed = sum(one.status == "failed" for one in report.checks)
-    ends = "It can be sent." if report.passed else f"{counted(failed, 'check')} failed: mend that first."
+    ends = "Ready to send." if report.passed else f"{counted(failed, 'check')} failed: fix this first."
     console.print(f"\n{counted(report.records, 'result')} in {visible(report.folder)}. {ends}")

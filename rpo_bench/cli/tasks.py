@@ -1,4 +1,4 @@
-"""``rpo-bench tasks``: what is learnt and measured."""
+"""``rpo-bench tasks``: the list of tasks, and the details of one."""
 
 from pathlib import Path
 from typing import Annotated
@@ -14,7 +14,7 @@ from rpo_bench.tasks.task import Task, TaskSpec, known_task, load_task, task_fol
 app = typer.Typer(help="List the tasks, or show one.")
 IncludePath = Annotated[
     Path | None,
-    typer.Option("--include-path", help="A folder of further tasks, each a folder with a task.yaml."),
+    typer.Option("--include-path", help="A folder with more tasks, each a folder with a task.yaml."),
 ]
 
 
@@ -29,16 +29,16 @@ def tasks(context: typer.Context, include_path: IncludePath = None) -> None:
         for t in found
     ]
     print_table("", ("task", "title", "held-out prompts", "training data", "base models"), rows)
-    out().print("\nrpo-bench tasks show NAME tells more of one.", style="dim")
+    out().print("\nrpo-bench tasks show NAME prints one in detail.", style="dim")
 
 
 def _heldout(task: Task) -> str:
-    """How many prompts are held out; a public dataset isn't fetched to be counted."""
+    """Number of held-out prompts; a public dataset isn't downloaded to count them."""
     return f"{len(task.heldout):,}" if task.spec.source is None else task.spec.source.measured_on
 
 
 def variants(spec: TaskSpec) -> list[str]:
-    """The data sets to choose from: "on_policy" is one, however many base models have their own of it."""
+    """The available data sets; "on_policy" counts once, however many base models have their own."""
     if spec.source is not None:
         return [spec.source.dataset]
     return list(dict.fromkeys(key.partition("/")[0] for key in spec.train))
@@ -46,7 +46,7 @@ def variants(spec: TaskSpec) -> list[str]:
 
 @app.command()
 def show(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="A task, or the folder of one.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A task by name or folder.")],
     include_path: IncludePath = None,
 ) -> None:
     """Show a task: its description, data, reward, base models and an example prompt."""
@@ -64,7 +64,7 @@ def show(
 
 
 def _own_data(task: Task) -> dict[str, str]:
-    """Facts on data that come with the task."""
+    """Properties of data included with the task."""
     spec = task.spec
     facts = {
         "identity": task.hash[:16],
@@ -80,7 +80,7 @@ def _counted(prompts: list[Prompt], file: str | None, otherwise: str) -> str:
 
 
 def _dataset(source: DatasetSource) -> dict[str, str]:
-    """Facts on a public dataset, which is not fetched for them."""
+    """Properties of a public dataset, without downloading it."""
     config = f", config '{source.config}'" if source.config else ""
     named = ", ".join(f"{file} ({split})" for split, file in source.data_files.items())
     places = f"{named}; other splits from" if named else "from"

@@ -24,19 +24,25 @@ if TYPE_CHECKING:
     from rpo_bench.spec.schema import RunSpec
     from trainers.settings import FitResult
 
-_LINE_EVERY = 30.0  # seconds between two lines where there is no terminal
+_LINE_EVERY = 30.0  # seconds between two lines without a terminal
 
 
 @dataclass(frozen=True)
 class CheckpointFlags:
-    """Which checkpoint."""
+    """The checkpoint to train."""
 
-    method: Annotated[str, flag("--method", 'E.g. rpo or "rpo(partition=leave_one_out)".', "What to train")]
+    method: Annotated[
+        str, flag("--method", 'A method, e.g. rpo or "rpo(partition=leave_one_out)".', "What to train")
+    ]
     strength: Annotated[
         float | None,
-        flag("--strength", "τ, β or k: where on the method's frontier; its default.", "What to train"),
+        flag(
+            "--strength",
+            "Strength of the method: its τ, β or k; the method's default otherwise.",
+            "What to train",
+        ),
     ] = None
-    seed: Annotated[int, flag("--seed", "Of the batches.", "What to train", min=0, max=MAX_SEED)] = 0
+    seed: Annotated[int, flag("--seed", "Seed of the batches.", "What to train", min=0, max=MAX_SEED)] = 0
     model: Annotated[
         str, flag("--model", "The base model: one of the task's by name, or a folder.", "What to train")
     ] = "decoder"
@@ -44,7 +50,7 @@ class CheckpointFlags:
         str | None,
         flag(
             "--reward",
-            "python:FILE:FUNCTION or hf:FOLDER for the gold reward; else the task's.",
+            "Gold reward instead of the task's: python:FILE:FUNCTION or hf:FOLDER.",
             "What to train",
         ),
     ] = None
@@ -52,24 +58,24 @@ class CheckpointFlags:
         str | None,
         flag(
             "--gen-kwargs",
-            "max_new_tokens=64: how long a response to a probe prompt, or of an online method, may be.",
+            "max_new_tokens=64: length limit of responses to probe prompts and of online methods.",
             "What to train",
         ),
     ] = None
     output_path: Annotated[
-        Path | None, flag("--output-path", "Where the checkpoint goes.", "What to train", metavar="DIR")
+        Path | None, flag("--output-path", "Folder of the checkpoint.", "What to train", metavar="DIR")
     ] = None
     push_to_hub: Annotated[
         str | None,
         flag(
             "--push-to-hub",
-            "Upload the finished checkpoint to this repository of the hub; a new one is private.",
+            "Upload the finished checkpoint to this hub repository; a new one is private.",
             "What to train",
             metavar="OWNER/NAME",
         ),
     ] = None
     threads: Annotated[int, flag("--threads", "Threads of torch.", "What to train", min=1)] = 1
-    quiet: Annotated[bool, flag("--quiet", "No progress.", "What to train")] = False
+    quiet: Annotated[bool, flag("--quiet", "Show no progress.", "What to train")] = False
 
 
 @with_flags
@@ -81,7 +87,7 @@ def train(
     trust: TrustFlags,
     knobs: KnobFlags,
 ) -> None:
-    """Trains one checkpoint; stopped, the same command goes on."""
+    """Train one checkpoint. After an interruption the same command continues."""
     if checkpoint.push_to_hub is not None:
         from rpo_bench.models.push import check_name
 
@@ -96,7 +102,7 @@ def train(
     if len(spec.methods) != 1:
         raise UserError("--method takes one method; train-and-eval runs several.")
     if any(len(values) > 1 for values in spec.strengths.values()):
-        raise UserError("train makes one checkpoint, of one strength; train-and-eval runs several.")
+        raise UserError("train takes one strength; train-and-eval runs several.")
     _train(spec, checkpoint, data, trust)
 
 
@@ -119,7 +125,7 @@ def _train(spec: "RunSpec", flags: CheckpointFlags, data: DataFlags, trust: Trus
         say_notes(plan.warnings)
         result = _fit(root, cell_work(plan, cell, output, flags.threads), flags)
     if result.status == "diverged":
-        say(f"Training diverged: {result.reason}. Its log is {root / 'train_log.jsonl'}.")
+        say(f"Training diverged: {result.reason}. See the log {root / 'train_log.jsonl'}.")
         raise typer.Exit(1)
     out().print(
         f"{root / 'checkpoint'}: {result.steps} steps in {clock(result.seconds)}, "
@@ -134,7 +140,7 @@ def _train(spec: "RunSpec", flags: CheckpointFlags, data: DataFlags, trust: Trus
 
 
 def _fit(root: Path, work: "CellWork", flags: CheckpointFlags) -> "FitResult":
-    """Trains with a bar on a terminal, a line now and then elsewhere."""
+    """Trains with a progress bar on a terminal, and occasional lines elsewhere."""
     import torch
     from rich.progress import Progress as Bar
 
@@ -169,4 +175,4 @@ def _check_same(root: Path, spec: dict[str, Any]) -> None:
         earlier.pop(name, None)
     found = difference(flat(earlier), flat(spec))
     if found is not None:
-        raise UserError(f"{root} holds another checkpoint: {found}. Give another --output-path.")
+        raise UserError(f"{root} belongs to another checkpoint: {found}. Choose another --output-path.")

@@ -22,19 +22,24 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class MatrixFlags:
-    """Which cells."""
+    """The cells to run."""
 
     preset: Annotated[
         str | None,
         flag(
             "--preset",
-            "smoke, quick (the default), standard or a paper's.",
+            "smoke, quick (default), standard or a paper's preset.",
             "What to run",
         ),
     ] = None
     config: Annotated[
         Path | None,
-        flag("--config", "A spec file over the preset; flags go over both.", "What to run", metavar="FILE"),
+        flag(
+            "--config",
+            "A spec file that overrides the preset; flags override both.",
+            "What to run",
+            metavar="FILE",
+        ),
     ] = None
     methods: Annotated[str | None, spec_flag("--methods")] = None
     strengths: Annotated[str | None, spec_flag("--strengths")] = None
@@ -48,7 +53,7 @@ class MatrixFlags:
         Path | None,
         flag(
             "--tuned",
-            "The file of rpo-bench tune: each method at its own learning rate.",
+            "File from rpo-bench tune, with a learning rate for each method.",
             "What to run",
             metavar="FILE",
         ),
@@ -57,16 +62,14 @@ class MatrixFlags:
         bool,
         flag(
             "--dry-run",
-            "Show the plan with an estimate of time and disk; a paper's preset in GPU hours. Write nothing.",
+            "Print the plan and an estimate of time and disk, or of GPU hours for a paper; write nothing.",
             "What to run",
         ),
     ] = False
     gpu: Annotated[
-        str, flag("--gpu", "What --dry-run prices a paper's preset on: a100, h100, h200 …", "What to run")
+        str, flag("--gpu", "GPU for the estimate of a paper's preset: a100, h100, h200 …", "What to run")
     ] = "a100"
-    mfu: Annotated[
-        float, flag("--mfu", "The share of its peak that training is taken to reach.", "What to run")
-    ] = 0.35
+    mfu: Annotated[float, flag("--mfu", "Assumed utilisation of its peak in training.", "What to run")] = 0.35
 
     def further(self) -> dict[str, Any]:
         """The learning rates that --tuned names."""
@@ -93,9 +96,9 @@ def train_and_eval(
     trust: TrustFlags,
     knobs: KnobFlags,
 ) -> None:
-    """Trains methods × strengths × seeds, measures every checkpoint, and publishes the board.
+    """Train methods × strengths × seeds, measure every checkpoint, and build the board.
 
-    Run again, it does what is missing and nothing else; stopped at any moment, the same command goes on.
+    Run again, the command does only what is missing. After an interruption the same command continues.
     """
     started_at = time.monotonic()
     from rpo_bench.cli.ending import callbacks_of, finish, run_context_of

@@ -1,4 +1,4 @@
-"""``rpo-bench tune``: the learning rate of every method, by up to the same number of configurations each."""
+"""``rpo-bench tune``: tunes every method's learning rate with the same budget of configurations."""
 
 import time
 from dataclasses import dataclass, replace
@@ -19,36 +19,45 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TuneFlags:
-    """What is tuned, and how much is tried."""
+    """The methods to tune, and the budget."""
 
     preset: Annotated[
-        str | None, flag("--preset", "Whose steps and methods: quick by default.", "What to tune")
+        str | None, flag("--preset", "Preset of steps and methods; quick by default.", "What to tune")
     ] = None
     config: Annotated[
         Path | None,
-        flag("--config", "A spec file over the preset; flags go over both.", "What to tune", metavar="FILE"),
+        flag(
+            "--config",
+            "A spec file that overrides the preset; flags override both.",
+            "What to tune",
+            metavar="FILE",
+        ),
     ] = None
     methods: Annotated[
         str | None,
-        flag("--methods", 'E.g. "sft,rpo,ppo(inner_epochs=4)"; the preset\'s otherwise.', "What to tune"),
+        flag(
+            "--methods",
+            'Methods, e.g. "sft,rpo,ppo(inner_epochs=4)"; by default the preset\'s.',
+            "What to tune",
+        ),
     ] = None
     models: Annotated[
         str | None,
         flag("--models", "Base models, as in train-and-eval.", "What to tune", aliases=("--model",)),
     ] = None
     seeds: Annotated[
-        str, flag("--seeds", "Of the tuning: one or two.", "What to tune", aliases=("--seed",))
+        str, flag("--seeds", "One or two training seeds.", "What to tune", aliases=("--seed",))
     ] = "0"
     rates: Annotated[
-        int, flag("--rates", "Learning rates of each method, a factor of 3 apart.", "What to tune", min=2)
+        int, flag("--rates", "Learning rates per method, a factor of 3 apart.", "What to tune", min=2)
     ] = 4
     strengths: Annotated[
         int,
-        flag("--strengths-per-rate", "Strengths of each learning rate, at most.", "What to tune", min=2),
+        flag("--strengths-per-rate", "Most strengths per learning rate.", "What to tune", min=2),
     ] = 6
     kl_budgets: Annotated[
         str,
-        flag("--kl-budgets", "KL in nats near which strengths are placed.", "What to tune"),
+        flag("--kl-budgets", "KLs in nats to place strengths near.", "What to tune"),
     ] = "0.3,0.5,0.75"
 
 
@@ -62,7 +71,7 @@ def tune(
     runner: RunnerFlags,
     trust: TrustFlags,
 ) -> None:
-    """Chooses each method's learning rate on prompts that are neither trained nor tested on.
+    """Choose each method's learning rate on prompts used for neither training nor testing.
 
     Every method gets up to the same number of configurations. Run again, it goes on; train-and-eval takes the
     file that it writes with --tuned.
@@ -74,7 +83,7 @@ def tune(
     from rpo_bench.tuning.run import tune as tuned
 
     if evaluation.eval_prompts is not None:
-        raise UserError("tune measures on tuning prompts: leave out --eval-prompts.")
+        raise UserError("tune always measures on tuning prompts: omit --eval-prompts.")
     changes = spec_changes(what, data, training, evaluation, models)
     effort = effort_of(what.rates, what.strengths, changes.pop("kl_budgets"))
     spec = build_spec(layers_of(what.preset, what.config), changes)
@@ -104,5 +113,5 @@ def _finish(done: "Tuning") -> int:
         for one in done.tuned.choices
     ]
     print_table("Tuned", head, rows)
-    out().print(f"{done.file}: give it to train-and-eval with --tuned.", soft_wrap=True)
+    out().print(f"{done.file}: pass it to train-and-eval --tuned.", soft_wrap=True)
     return 0

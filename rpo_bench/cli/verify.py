@@ -1,4 +1,4 @@
-"""``rpo-bench verify``: does an objective find the optimum, where the optimum is known?"""
+"""``rpo-bench verify``: does an objective converge to a known optimum?"""
 
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Format(StrEnum):
-    """How the answers are printed."""
+    """Output format."""
 
     text = "text"
     markdown = "markdown"
@@ -35,32 +35,36 @@ def verify(
     ],
     strengths: Annotated[
         str | None,
-        typer.Option("--strengths", help='"1,0.5", or "rpo=1,0.5;dpo=0.5". Three of its own else.'),
+        typer.Option(
+            "--strengths", help='"1,0.5", or "rpo=1,0.5;dpo=0.5"; by default three of the method\'s own.'
+        ),
     ] = None,
     ks: Annotated[
-        str, typer.Option("--ks", help="Responses to a prompt; K → ∞ is always looked at.")
+        str, typer.Option("--ks", help="Responses per prompt; K → ∞ is always included.")
     ] = "1,2,4,16",
-    seed: Annotated[int, typer.Option("--seed", min=0, max=MAX_SEED, help="Of the world and its data.")] = 0,
+    seed: Annotated[
+        int, typer.Option("--seed", min=0, max=MAX_SEED, help="Seed of the problem and its data.")
+    ] = 0,
     noise: Annotated[
         float | None,
         typer.Option(
             "--noise",
             min=0.0,
-            help="Scale of the Gumbel noise in the rewards that the method sees; 0 by default, 1 for DPO and "
-            "IPO, to which it means Bradley–Terry preferences.",
+            help="Scale of Gumbel noise in the observed rewards; 0 by default, 1 for DPO and IPO, which then "
+            "see Bradley–Terry preferences.",
         ),
     ] = None,
     form: Annotated[
-        Format, typer.Option("--format", help="For people, documents or programs; --json is json.")
+        Format, typer.Option("--format", help="Output format; --json is short for json.")
     ] = Format.text,
     *,
     knobs: KnobFlags,
 ) -> None:
-    """Train methods in a world that fits in a table, and say whether they end at the optimum.
+    """Train methods on a tabular problem, and check whether they converge to the optimum.
 
-    Policies are tables of probabilities over 24 responses to each of 3 prompts, so that the optimum is known.
-    The loss is the method's own; online methods learn from rollouts of the table. Exits with 1 when a
-    method's gradient isn't what it declares.
+    Policies are tables of probabilities over 24 responses to each of 3 prompts, so the optimum is known. The
+    loss is the method's own; online methods learn from rollouts of the table. Exits with 1 if a method's
+    gradient differs from the one that it declares.
     """
     from rpo_bench.spec.parsing import parse_methods
 
@@ -88,7 +92,7 @@ def verify(
 def _kept(
     methods: "list[tuple[MethodSpec, OfflineMethod | OnlineMethod]]", plans: "list[Questions]"
 ) -> "Kept":
-    """Where findings are kept until the command is done; a plug-in's code is part of what is asked."""
+    """The cache of results until the command is done; a plug-in's code is part of its key."""
     from rpo_bench.engine.inputs.choices import source_of
     from rpo_bench.methods import METHODS
     from rpo_bench.tabular.kept import Kept
@@ -116,7 +120,7 @@ def _resolved(spec: "MethodSpec") -> "OfflineMethod | OnlineMethod":
 
 
 def _strengths(specs: "list[MethodSpec]", strengths: str | None, knobs: KnobFlags) -> dict[str, list[float]]:
-    """Strengths by method, as --strengths or the methods' own names of them say."""
+    """Strengths by method, from --strengths or from flags such as --tau."""
     from rpo_bench.spec.parsing import parse_strengths
 
     by_name = {} if strengths is None else parse_strengths(strengths)
@@ -124,10 +128,12 @@ def _strengths(specs: "list[MethodSpec]", strengths: str | None, knobs: KnobFlag
     known = {spec.name for spec in specs} | {"*"}
     for name in by_name:
         if name not in known:
-            raise UserError(f"--strengths names '{name}', which isn't asked for.{did_you_mean(name, known)}")
+            raise UserError(
+                f"--strengths names '{name}', which isn't among the methods.{did_you_mean(name, known)}"
+            )
     for values in by_name.values():
         if min(values) <= 0:
-            raise UserError(f"--strengths: {min(values):g} is no strength: they are positive.")
+            raise UserError(f"--strengths: {min(values):g} is not a strength: strengths are positive.")
     return by_name
 
 
@@ -138,7 +144,7 @@ def _questions(
     seed: int,
     noise: float | None,
 ) -> "list[Questions]":
-    """What each method is asked."""
+    """The conditions of each method."""
     from rpo_bench.tabular.verify import Questions
 
     chosen = [by_name.get(spec.name, by_name.get("*")) for spec in specs]
@@ -150,7 +156,7 @@ def _whole_numbers(text: str) -> tuple[int, ...]:
 
     parts = split_list(text)
     if not parts or not all(part.isdecimal() and 0 < int(part) <= 512 for part in parts):
-        raise UserError(f"--ks '{text}' is not understood; write numbers from 1 to 512, e.g. 1,2,4,16.")
+        raise UserError(f"--ks '{text}' is not a list of numbers from 1 to 512, such as 1,2,4,16.")
     return tuple(map(int, parts))
 
 
@@ -164,16 +170,16 @@ def _verified(
     from rpo_bench.tabular.verify import verify as verified
     from trainers.online import OnlineMethod
 
-    torch.set_num_threads(1)  # the tables are small: more threads wait for each other
+    torch.set_num_threads(1)  # the tables are small: more threads are slower
     with err().status(Text(f"verify {spec.label} …")) as status:
 
-        def told(asked: "Condition") -> None:
-            where = f"{asked.data}, {method.strength_name} {asked.strength:g}, K {asked.k}"
+        def progress(condition: "Condition") -> None:
+            where = f"{condition.data}, {method.strength_name} {condition.strength:g}, K {condition.k}"
             status.update(Text(f"verify {spec.label}: {where} …"))
 
         if isinstance(method, OnlineMethod):
-            return verify_online(spec.label, method, questions, told)
-        return verified(spec.label, method, questions, told)
+            return verify_online(spec.label, method, questions, progress)
+        return verified(spec.label, method, questions, progress)
 
 
 def _show(found: "Verification", form: Format) -> None:

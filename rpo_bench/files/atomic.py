@@ -1,4 +1,4 @@
-"""Files and folders that exist whole or not at all."""
+"""Atomic writes of files and folders."""
 
 import errno
 import fcntl
@@ -21,8 +21,8 @@ _WRITE_ERRORS = {
 def atomic_folder(target: Path) -> Iterator[Path]:
     """Yields a temporary folder beside ``target``, renamed to it when the block ends without an error.
 
-    A killed process leaves only the temporary folder, which the next attempt clears away. Of several writers
-    at once the last one's folder stays, whole.
+    A killed process leaves only the temporary folder, which the next attempt removes. Of concurrent writers
+    the last one wins, with a complete folder.
     """
     with explained(target):
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -41,10 +41,10 @@ def atomic_file(target: Path) -> Iterator[Path]:
 
 @contextmanager
 def one_writer(folder: Path) -> Iterator[None]:
-    """Waits until no other process or thread writes several files of a folder that belong together.
+    """Locks a folder against other processes and threads that write several related files in it.
 
-    The lock is the folder's own, so that none is left behind, and is given back when the process ends,
-    however. A file system without locks keeps nobody out.
+    The lock is on the folder itself, so no lock file is left behind, and the system releases it when the
+    process ends for any reason. On a file system without locks it has no effect.
     """
     with explained(folder):
         folder.mkdir(parents=True, exist_ok=True)
@@ -59,7 +59,7 @@ def one_writer(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def explained(target: Path) -> Iterator[None]:
-    """Turns the operating system's write errors into one sentence that names the path."""
+    """Turns the operating system's write errors into one sentence with the path."""
     try:
         yield
     except UserError:
@@ -73,7 +73,7 @@ def explained(target: Path) -> Iterator[None]:
 
 
 def _system_error(error: Exception) -> int:
-    """The operating system's number of an error, also of those that libraries wrap; 0 for any other."""
+    """The errno of an error, also if a library wraps it; 0 for other errors."""
     if isinstance(error, OSError):
         return error.errno or 0
     wrapped = re.search(r"\(os error (\d+)\)", str(error))  # safetensors and tokenizers

@@ -1,16 +1,16 @@
-"""Lines of CSV that a spreadsheet takes for text and numbers, whatever others named things."""
+"""CSV lines that are safe in spreadsheets: no cell is taken for a formula."""
 
 import re
 from collections.abc import Iterable
 
-#: A spreadsheet takes a cell that begins so for a formula, some in the wide forms too; one of another country
-#: divides cells at semicolons, or at tabs, within quotes that don't begin there as well.
+#: A spreadsheet takes a cell with such a start for a formula, some also in full-width forms. Other locales
+#: split cells at semicolons or tabs, also within quotes that don't begin there.
 _FORMULA = re.compile(r"""((?:^|[;\t\r\n])"*)(?=[=+\-@\t\r\n＝＋－＠])""")
 _QUOTED = re.compile(r"""[",;\t\r\n]""")
 
 
 def csv_line(cells: Iterable[object]) -> str:
-    """Cells as one line with its end; None is empty, and what could be a formula has a ' before it."""
+    """Cells as one line with its end; None is empty, and a possible formula gets a leading '."""
     return ",".join(map(_cell, cells)) + "\n"
 
 

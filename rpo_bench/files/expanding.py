@@ -1,4 +1,4 @@
-"""Bytes of users' files, expanded where they are compressed, as long as that stays in proportion."""
+"""Reads users' files, decompressing gzip within limits."""
 
 import gzip
 import os
@@ -11,12 +11,12 @@ from typing import IO, Protocol, cast
 from rpo_bench.errors import UserError
 from rpo_bench.files.reading import opened
 
-#: A file may be expanded to so many bytes whatever its size; beyond, to so many times its size.
+#: A file may expand to this many bytes whatever its size; beyond that, to a multiple of its size.
 ALWAYS = 16 << 20
 MAX_RATIO = 200
 
 _GZIP = b"\x1f\x8b"
-#: First bytes of archives that aren't read, and what each is.
+#: First bytes of unsupported archives, and their kinds.
 _ARCHIVES = {
     b"PK\x03\x04": "a zip archive",
     b"\xfd7zXZ\x00": "an xz archive",
@@ -24,12 +24,12 @@ _ARCHIVES = {
     b"\x28\xb5\x2f\xfd": "a zstd archive",
     b"7z\xbc\xaf\x27\x1c": "a 7z archive",
 }
-_LINE = 64  # bytes that a line counts for beside its own: what it costs to look at it
+_LINE = 64  # overhead of a line in bytes
 _MAGIC = max(map(len, _ARCHIVES))
 
 
 class Readable(Protocol):
-    """Bytes that are read on and on; both give fewer than ``size`` bytes at the end alone."""
+    """A stream of bytes; both methods return fewer than ``size`` bytes only at the end."""
 
     def read(self, size: int, /) -> bytes:
         """The next bytes, at most ``size``."""
@@ -42,18 +42,18 @@ class Readable(Protocol):
 
 @contextmanager
 def open_expanded(path: Path) -> Iterator[Readable]:
-    """A regular file's bytes, expanded when its first bytes say gzip, whatever its name.
+    """A regular file's bytes, decompressed if its first bytes are gzip's, whatever its name.
 
     Raises:
-        UserError: It can't be opened or is no regular file; it is an archive of another kind, its compression
-            is damaged, or (while it is read) it expands beyond all measure.
+        UserError: It can't be opened or isn't a regular file; it is another kind of archive, its compression
+            is damaged, or (while it is read) it expands beyond the limit.
     """
     with opened(path) as plain:
         start = plain.read(_MAGIC)
         plain.seek(0)
         for magic, kind in _ARCHIVES.items():
             if start.startswith(magic):
-                raise UserError(f"{path} is {kind}: unpack it (of compressed files, gzip alone is read).")
+                raise UserError(f"{path} is {kind}: unpack it (only gzip can be read compressed).")
         try:
             yield _Expanded(path, plain) if start.startswith(_GZIP) else plain
         except (gzip.BadGzipFile, EOFError, zlib.error) as error:
@@ -61,16 +61,16 @@ def open_expanded(path: Path) -> Iterator[Readable]:
 
 
 def check_expansion(path: Path, expanded: int, size: int) -> None:
-    """Raises UserError where a file of ``size`` bytes that gave ``expanded`` ones is a bomb."""
+    """Raises UserError if ``expanded`` bytes from a file of ``size`` bytes indicate a decompression bomb."""
     if expanded > max(ALWAYS, MAX_RATIO * size):
         raise UserError(
-            f"{path} expands to more than {MAX_RATIO} times its {size:,} bytes, as decompression bombs do: "
-            "if it is meant, write it uncompressed."
+            f"{path} expands to more than {MAX_RATIO} times its {size:,} bytes, like a decompression bomb: "
+            "if that is intended, store it uncompressed."
         )
 
 
 class _Expanded:
-    """What a gzipped file holds, as long as that stays in proportion."""
+    """The content of a gzipped file, within the limit."""
 
     def __init__(self, path: Path, packed: IO[bytes]) -> None:
         self._path, self._size, self._given = path, os.fstat(packed.fileno()).st_size, 0

@@ -5,10 +5,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-#: A line of the model cards that we write: they tell of a checkpoint, and are no part of its identity.
+#: A line of the model cards that we write; they describe a checkpoint and aren't part of its identity.
 CARD_MARK = "<!-- model card by rpo-bench -->"
 
-_NAME_BYTES = 200  # file systems take 255, and temporary names have more around them
+_NAME_BYTES = 200  # file systems allow 255, and temporary names are longer
 
 
 def hash_json(value: Any) -> str:
@@ -24,7 +24,7 @@ def hash_file(path: Path) -> str:
 
 
 def short_name(name: str) -> str:
-    """A name that any file system takes: one that is too long is cut, and ends in 8 digits of its hash."""
+    """A name that any file system accepts: a long one is cut and ends in 8 digits of its hash."""
     raw = name.encode()
     if len(raw) <= _NAME_BYTES:
         return name
@@ -34,8 +34,8 @@ def short_name(name: str) -> str:
 def hash_folder(folder: Path) -> str:
     """SHA-256 over the names and bytes of a folder's files (a model's weights, tokenizer and config).
 
-    Hidden files and folders don't count: downloads leave their bookkeeping there. Nor do model cards of our
-    own, which change with every measurement.
+    Hidden files and folders don't count, since downloads leave their metadata there. Nor do our own model
+    cards, which change with every measurement.
     """
     names = sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
     visible = [name for name in names if not any(part.startswith(".") for part in name.split("/"))]

@@ -1,4 +1,4 @@
-"""What no setting can be, through whatever door it comes: endless, huge, or no text."""
+"""Limits of settings from any source: size, depth, numbers and text."""
 
 import math
 import reprlib
@@ -8,15 +8,15 @@ from typing import Any
 from rpo_bench.errors import UserError
 from rpo_bench.remote.urls import without_secrets
 
-#: Bounds of a run's settings as a whole.
+#: Limits of a run's settings as a whole.
 MAX_CHARACTERS = 1_000_000
 MAX_DEPTH = 40
 MAX_ITEMS = 10_000
-#: Characters of what one flag says.
+#: Maximum characters of a flag's value.
 MAX_FLAG = 20_000
-#: Whole numbers lie below it on both sides of 0: they fit into 64 bits.
+#: Whole numbers are below it in absolute value: they fit into 64 bits.
 MAX_WHOLE = 2**63
-#: Seeds are below 2³², which every generator of random numbers takes.
+#: Seeds are below 2³², which every random number generator accepts.
 MAX_SEED = 2**32 - 1
 
 TOO_MANY = f"it holds more than {MAX_ITEMS:,} values"
@@ -25,17 +25,16 @@ _SURROGATES = range(0xD800, 0xE000)
 
 
 def check_plain(value: Any, what: str) -> None:
-    """Refuses what no setting can be; raises UserError that begins with ``what``."""
+    """Raises UserError, beginning with ``what``, for a value that can't be a setting."""
     if (problem := plain_problem(value)) is not None:
         raise UserError(f"{what}: {problem}.")
 
 
 def plain_problem(value: Any) -> str | None:
-    """Why a value can't be a setting, with its place in it; None where it can.
+    """Why a value can't be a setting, and where in it; None if it can.
 
-    Refused are numbers that aren't finite or don't fit into 64 bits, texts that aren't Unicode or hold NUL,
-    and more items or levels than settings have: a few lines of aliases expand to billions, and a value may
-    hold itself.
+    It refuses numbers that aren't finite or don't fit into 64 bits, text that isn't Unicode or contains NUL,
+    and too many items or levels: a few lines of aliases expand to billions, and a value may contain itself.
     """
     for count, (place, depth, item) in enumerate(_walk(value)):
         if count > MAX_ITEMS:
@@ -48,12 +47,12 @@ def plain_problem(value: Any) -> str | None:
 
 
 def values_in(value: Any) -> Iterator[Any]:
-    """Every value in one that has no problem, itself and keys included."""
+    """Every value in a valid one, itself and keys included."""
     return (item for _, _, item in _walk(value))
 
 
 def text_problem(text: str) -> str | None:
-    """Why a text can't be a name or a path; None where it can."""
+    """Why a text can't be a name or a path; None if it can."""
     if "\0" in text:
         return "has the character NUL in it"
     if not text.isascii() and any(ord(character) in _SURROGATES for character in text):
@@ -62,34 +61,34 @@ def text_problem(text: str) -> str | None:
 
 
 def number_problem(value: float) -> str | None:
-    """Why a number can't be a setting; None where it can."""
+    """Why a number can't be a setting; None if it can."""
     if isinstance(value, int):
         return "is a whole number of more than 64 bits" if abs(value) >= MAX_WHOLE else None
     return None if math.isfinite(value) else "isn't a finite number"
 
 
 def shown(value: Any) -> str:
-    """A value as messages show it: short, whatever it is, and addresses without their secrets."""
+    """A value for messages: short, and URLs without secrets."""
     short = reprlib.Repr()
     short.maxstring = short.maxother = 80
     short.maxlevel = 2
     try:
         return without_secrets(short.repr(without_secrets(value) if type(value) is str else value))
-    except Exception:  # a repr of somebody else's, or a number too long to be written
+    except Exception:  # a foreign repr, or a number too long to print
         return f"a {type(value).__name__}"
 
 
-#: Where a value lies: the place of what holds it, and its key or number there.
+#: The place of a value: that of its container, and its key or index there.
 _Place = tuple[Any, object] | None
 
 
 def shown_name(key: object) -> str:
-    """The name of a field as messages show it: bare where it looks like one."""
+    """The name of a field for messages, unquoted if it is a plain name."""
     return key if isinstance(key, str) and len(key) < 80 and key.isprintable() else shown(key)
 
 
 def _walk(value: Any) -> Iterator[tuple[_Place, int, Any]]:
-    """Every value in it with its place and depth; keys come as values."""
+    """Every value in it with its place and depth; keys count as values."""
     pending: list[tuple[_Place, int, Any]] = [(None, 0, value)]
     while pending:
         place, depth, item = pending.pop()

@@ -1,8 +1,8 @@
-"""Files that others wrote, read within bounds: regular files, limited sizes, finite numbers.
+"""Reads untrusted files within limits: regular files, bounded sizes, finite numbers.
 
-A folder of results may be a stranger's, so that anything may lie in the place of a file: a pipe that never
-ends, a device, a few kilobytes that unpack to gigabytes, a number no computer holds. All reads of stored
-results, logs, judgements and metadata go through here, and end with the content or with one sentence.
+A folder of results may come from anyone, so a file may be a pipe that never ends, a device, a few kilobytes
+that unpack to gigabytes, or contain a number too large to represent. All reads of stored results, logs,
+judgements and metadata go through this module and return the content or raise one sentence.
 """
 
 import gzip
@@ -25,23 +25,23 @@ from rpo_bench.files.plain_data import MAX_WHOLE
 
 _MIB = 2**20
 
-#: Bytes of a record, a card, a spec or other metadata.
+#: Maximum bytes of a record, a card, a spec or other metadata.
 SMALL = 32 * _MIB
-#: Bytes of samples, scores or a log, unpacked.
+#: Maximum bytes of samples, scores or a log, unpacked.
 LARGE = 2048 * _MIB
-#: Bytes that any compressed file may unpack to; beyond them the ratio counts.
+#: Bytes that any compressed file may unpack to; beyond that the ratio counts.
 UNPACKED = 128 * _MIB
-#: How many times its size a larger file may unpack to: token data give 5, one text for all prompts 100.
+#: Maximum compression ratio of a larger file: token data reach 5, one text for all prompts 100.
 RATIO = 100
-#: Lines of samples, scores or a log.
+#: Maximum lines of samples, scores or a log.
 LINES = 10_000_000
 
-#: The largest number that is computed with: its cube is finite, and so are sums of cubes.
+#: The largest accepted number: its cube is finite, and so are sums of cubes.
 LARGEST = 1e100
 
 _CHUNK = _MIB
-#: What a number that is refused looks like once all digits are 0 and a + is gone. Text may look so too: it
-#: is merely read twice.
+#: Pattern of a number to refuse, after replacing all digits by 0 and removing +. Text may match too; it is
+#: then only parsed twice.
 _SUSPICIOUS = (24 * b"0", b"e000", b"NaN", b"Infinity")
 _ALIKE = bytes.maketrans(b"123456789E", 9 * b"0" + b"e")
 _KINDS = (
@@ -54,11 +54,11 @@ _KINDS = (
 
 
 class Unreadable(UserError):  # noqa: N818 (it names what was found)
-    """A file can't be used; the sentence names it, and its line where there is one."""
+    """A file can't be used; the sentence has its path, and the line if known."""
 
 
 class Missing(Unreadable):
-    """There is no such file."""
+    """The file doesn't exist."""
 
 
 def read_bytes(file: Path, limit: int | None = None) -> bytes:
@@ -66,11 +66,11 @@ def read_bytes(file: Path, limit: int | None = None) -> bytes:
 
     Args:
         file: The file.
-        limit: Bytes that it may have; None: those of metadata.
+        limit: Maximum bytes; None: the limit of metadata.
 
     Raises:
-        Missing: There is no such file.
-        Unreadable: It can't be read, is no regular file, or has more than ``limit`` bytes.
+        Missing: The file doesn't exist.
+        Unreadable: It can't be read, isn't a regular file, or has more than ``limit`` bytes.
     """
     limit = SMALL if limit is None else limit
     with opened(file) as stream:
@@ -82,12 +82,12 @@ def read_bytes(file: Path, limit: int | None = None) -> bytes:
 
 
 def read_log(file: Path) -> bytes:
-    """All of a log that is appended to, which may be large; raises what ``read_bytes`` does."""
+    """All of an append-only log, which may be large; raises the errors of ``read_bytes``."""
     return read_bytes(file, LARGE)
 
 
 def read_text(file: Path, limit: int | None = None) -> str:
-    """A regular file as UTF-8; raises what ``read_bytes`` does, and Unreadable where it isn't UTF-8."""
+    """A regular file as UTF-8; raises the errors of ``read_bytes``, and Unreadable if it isn't UTF-8."""
     try:
         return read_bytes(file, limit).decode()
     except UnicodeDecodeError as error:
@@ -95,11 +95,11 @@ def read_text(file: Path, limit: int | None = None) -> str:
 
 
 def read_lines(file: Path) -> list[tuple[int, bytes]]:
-    """The non-empty lines of a file with their numbers, unpacked where the name ends in ``.gz``.
+    """The non-empty lines of a file with their numbers, unpacked if the name ends in ``.gz``.
 
     Raises:
-        Missing: There is no such file.
-        Unreadable: It can't be read to its end within the limits of this module.
+        Missing: The file doesn't exist.
+        Unreadable: It can't be read completely within the limits of this module.
     """
     data = _unpacked(file) if file.suffix == ".gz" else read_bytes(file, LARGE)
     if data.count(b"\n") > LINES:
@@ -108,10 +108,10 @@ def read_lines(file: Path) -> list[tuple[int, bytes]]:
 
 
 def unpacked(data: bytes) -> bytes:
-    """What gzip packed, within the limits of this module.
+    """Unpacks gzip data within the limits of this module.
 
     Raises:
-        ValueError: It is damaged, or unpacks to too much; the text says which.
+        ValueError: It is damaged or too large unpacked; the text says which.
     """
     try:
         with gzip.GzipFile(fileobj=io.BytesIO(data)) as stream:
@@ -121,25 +121,25 @@ def unpacked(data: bytes) -> bytes:
 
 
 def read_archive(file: Path) -> bytes:
-    """A ZIP archive of arrays, whose members unpack to a limited size.
+    """A ZIP archive of arrays, with a limit on the unpacked size.
 
     Raises:
-        Missing: There is no such file.
-        Unreadable: It can't be read, or is no such archive.
+        Missing: The file doesn't exist.
+        Unreadable: It can't be read or isn't such an archive.
     """
     data = read_bytes(file, LARGE)
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             size = sum(one.file_size for one in archive.infolist())
     except (zipfile.BadZipFile, ValueError, NotImplementedError) as error:
-        raise Unreadable(f"{file} can't be read: it is no archive of arrays.") from error
+        raise Unreadable(f"{file} can't be read: it isn't an archive of arrays.") from error
     if size > _most(len(data)):
         raise Unreadable(f"{file} can't be read: {_bomb(len(data))}.")
     return data
 
 
 def read_json(file: Path, limit: int | None = None) -> Any:
-    """What a JSON file holds; raises what ``read_bytes`` does, and Unreadable where it isn't JSON."""
+    """The value of a JSON file; raises the errors of ``read_bytes``, and Unreadable if it isn't JSON."""
     data = read_bytes(file, limit)
     try:
         return parse_json(data)
@@ -148,30 +148,30 @@ def read_json(file: Path, limit: int | None = None) -> Any:
 
 
 def parse_json(data: bytes) -> Any:
-    """The value of a JSON text of limited depth, with text that is Unicode and numbers that are finite.
+    """Parses JSON of limited depth with valid Unicode and finite numbers.
 
     Raises:
-        ValueError: It is something else; the text says what.
+        ValueError: It is anything else; the text says what.
     """
     try:
         from_json(data, allow_inf_nan=False)
     except ValueError as error:
-        _python_says(data)  # in clearer words
+        _python_says(data)  # with a clearer message
         raise ValueError(str(error)) from None
     return _python_says(data)
 
 
 def suspicious(data: bytes) -> bool:
-    """Whether JSON may hold a number that is refused, and has to be looked at by ``parse_json``.
+    """Whether JSON may contain a number to refuse, so that ``parse_json`` has to check it.
 
-    Whole numbers beyond 64 bits pass until they have 24 digits: floats have as many after the point.
+    Whole numbers beyond 64 bits pass up to 24 digits, since floats have as many after the point.
     """
     same = data.translate(_ALIKE, b"+")
     return any(mark in same for mark in _SUSPICIOUS)
 
 
 def _python_says(data: bytes) -> Any:
-    """The value by the slower parser, whose complaints are clearer."""
+    """Parses with the slower parser, which has clearer error messages."""
     try:
         return json.loads(data, parse_float=_float, parse_int=_int, parse_constant=_refuse)
     except RecursionError:
@@ -186,7 +186,7 @@ def _float(text: str) -> float:
 
 
 def _int(text: str) -> int:
-    if len(text) > 20 or abs(int(text)) >= MAX_WHOLE:  # Python reads no number of thousands of digits
+    if len(text) > 20 or abs(int(text)) >= MAX_WHOLE:  # Python refuses numbers with thousands of digits
         raise ValueError(f"{_short(text)} is too large a number")
     return int(text)
 
@@ -201,11 +201,11 @@ def _refuse(constant: str) -> NoReturn:
 
 @contextmanager
 def opened(file: Path) -> Iterator[BinaryIO]:
-    """A regular file, opened without waiting for anybody at the other end of it.
+    """Opens a regular file without blocking on a pipe.
 
     Raises:
-        Missing: There is no such file.
-        Unreadable: It can't be read, or is no regular file.
+        Missing: The file doesn't exist.
+        Unreadable: It can't be read or isn't a regular file.
     """
     try:
         _check_regular(file, file.stat().st_mode)  # devices aren't even opened
@@ -236,7 +236,7 @@ def _unpacked(file: Path) -> bytes:
 
 
 def _within(stream: gzip.GzipFile, packed: int) -> bytes:
-    """All that a stream unpacks to, piece by piece, so that a bomb is put down before it goes off."""
+    """Unpacks a stream piece by piece, and stops at a decompression bomb."""
     parts, size = [], 0
     while part := stream.read(_CHUNK):
         parts.append(part)

@@ -1,7 +1,7 @@
-"""YAML of settings (JSON is YAML too), read within bounds.
+"""Reads settings in YAML (JSON is YAML too) within limits.
 
-A user's settings are small: what is larger, deeper or longer than any of them is refused before it is
-expanded, and so is a key that comes twice, of which one would be ignored.
+Settings are small. Anything larger, deeper or longer is refused before it is expanded, and so is a duplicate
+key, of which one value would be ignored.
 """
 
 from pathlib import Path
@@ -21,21 +21,21 @@ from rpo_bench.files.plain_data import (
 )
 from rpo_bench.files.reading import read_bytes
 
-_MAX_DIGITS = 400  # more than any double has; Python itself refuses to read 4,300
-_MAX_MERGED = 300  # keys, or mappings, that ``<<`` brings together
-#: What PyYAML raises beside its own errors: of malformed tags and dates, and of what merges itself.
+_MAX_DIGITS = 400  # more than any double has; Python itself refuses 4,300
+_MAX_MERGED = 300  # keys or mappings merged by ``<<``
+#: Exceptions of PyYAML besides its own: for malformed tags and dates, and for self-merging mappings.
 _NOT_YAML = (ValueError, ArithmeticError, LookupError, TypeError, AttributeError, RecursionError)
 
 
 def read_settings(file: Path, what: str) -> Any:
-    """What a YAML file of settings holds.
+    """The settings in a YAML file.
 
     Args:
         file: its path.
         what: its name in messages: the path, or a flag with it.
 
     Raises:
-        UserError: it can't be read, isn't YAML, has a key twice, or is larger than settings are.
+        UserError: it can't be read, isn't YAML, has a duplicate key, or is too large for settings.
     """
     return parse_yaml(_text(file, what), what)
 
@@ -57,14 +57,16 @@ def parse_yaml(text: str, what: str) -> Any:
 
 def _check_length(text: str, what: str) -> None:
     if len(text) > MAX_CHARACTERS:
-        raise UserError(f"{what}: it is longer than {MAX_CHARACTERS:,} characters: no settings are.")
+        raise UserError(
+            f"{what}: it has more than {MAX_CHARACTERS:,} characters, which is too long for settings."
+        )
 
 
 def _text(file: Path, what: str) -> str:
     """The text of a regular file of settings."""
     raw = read_bytes(file)
     if len(raw) > MAX_CHARACTERS:
-        raise UserError(f"{what}: it is longer than {MAX_CHARACTERS:,} bytes: no settings are.")
+        raise UserError(f"{what}: it has more than {MAX_CHARACTERS:,} bytes, which is too long for settings.")
     if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise UserError(f"{what} is UTF-16 text: save it as UTF-8.")
     try:
@@ -79,19 +81,19 @@ def _text(file: Path, what: str) -> str:
 
 
 class _TooMuchError(yaml.MarkedYAMLError):
-    """YAML, and yet no settings; where it is and why."""
+    """YAML that isn't valid as settings, with the place and the reason."""
 
     def __init__(self, problem: str, place: Any) -> None:
         super().__init__(problem=problem, problem_mark=place.start_mark)
 
 
 class _BoundedLoader(yaml.SafeLoader):
-    """A SafeLoader that stops at the depth of settings, and refuses keys that come twice."""
+    """A SafeLoader that limits depth and refuses duplicate keys."""
 
     _depth = _count = 0
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
-        """A node and all below it, which come by recursion."""
+        """A node and, by recursion, everything below it."""
         self._depth += 1
         self._count += 1
         if self._depth > MAX_DEPTH:
@@ -105,26 +107,26 @@ class _BoundedLoader(yaml.SafeLoader):
         return found
 
     def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
-        """A mapping in which no key comes twice."""
+        """A mapping without duplicate keys."""
         found: yaml.MappingNode = super().compose_mapping_node(anchor)
         seen = set()
         for key, _ in found.value:
             if isinstance(key, yaml.ScalarNode) and key.value in seen:
-                raise _TooMuchError(f"the key {shown(key.value)} comes twice", key)
+                raise _TooMuchError(f"the key {shown(key.value)} occurs twice", key)
             seen.add(key.value if isinstance(key, yaml.ScalarNode) else key)
         return found
 
     def flatten_mapping(self, node: yaml.MappingNode) -> None:
-        """Merges in what ``<<`` names, as far as it stays small: merges of merges grow by themselves."""
+        """Merges the mappings of ``<<`` up to a limit, since nested merges grow exponentially."""
         merges = [value for key, value in node.value if key.tag == "tag:yaml.org,2002:merge"]
         if any(len(value.value) > _MAX_MERGED for value in merges):
-            raise _TooMuchError("it merges more than settings have", node)
+            raise _TooMuchError("its merges are too large", node)
         super().flatten_mapping(node)
         if merges and len(node.value) > _MAX_MERGED:
-            raise _TooMuchError("it merges more than settings have", node)
+            raise _TooMuchError("its merges are too large", node)
 
     def construct_yaml_int(self, node: yaml.ScalarNode) -> int:
-        """A whole number of as many digits as one can have."""
+        """A whole number with a limited number of digits."""
         if len(node.value) > _MAX_DIGITS:
             raise _TooMuchError(f"a number of {len(node.value):,} digits", node)
         return super().construct_yaml_int(node)
@@ -134,6 +136,6 @@ _BoundedLoader.add_constructor("tag:yaml.org,2002:int", _BoundedLoader.construct
 
 
 def _line_of(error: yaml.YAMLError) -> str:
-    """`` line 3``, where it is known."""
+    """`` line 3``, if known."""
     mark = getattr(error, "problem_mark", None)
     return "" if mark is None else f" line {mark.line + 1}"

@@ -1,4 +1,4 @@
-"""Text files, plain or gzipped, as UTF-8 lines that know their number."""
+"""Text files, plain or gzipped, as numbered UTF-8 lines."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from pathlib import Path
 from rpo_bench.errors import UserError
 from rpo_bench.files.expanding import Readable, open_expanded
 
-#: Bytes of a line, and of a text that is wanted whole. Parsing takes several times as much memory.
+#: Maximum bytes of a line, and of a text read whole. Parsing takes several times as much memory.
 MAX_LINE = 32 << 20
 MAX_TEXT = 512 << 20
 
@@ -18,7 +18,7 @@ _CHUNK = 1 << 20
 
 @dataclass(frozen=True)
 class Line:
-    """A line, its end included, or why it can't be used."""
+    """A line including its end, or the reason that it can't be used."""
 
     number: int
     text: str
@@ -32,7 +32,7 @@ def numbered_lines(path: Path, max_bytes: int = MAX_LINE) -> Iterator[Line]:
 
     Args:
         path: The file.
-        max_bytes: A line of more bytes is a problem.
+        max_bytes: A longer line is reported as a problem.
 
     Raises:
         UserError: the file can't be opened, is UTF-16, or its compression is damaged or a bomb.
@@ -57,13 +57,13 @@ def numbered_lines(path: Path, max_bytes: int = MAX_LINE) -> Iterator[Line]:
 
 
 def _pass_over(start: bytes, file: Readable) -> None:
-    """Reads on to the end of a line of which ``start`` was read."""
+    """Reads to the end of a line that begins with ``start``."""
     while start and not start.endswith(b"\n"):
         start = file.readline(_CHUNK)
 
 
 def first_character(path: Path) -> str:
-    """The first byte of a text that is no white space, as a character; "" where there is none."""
+    """The first non-whitespace byte of a text as a character; "" if there is none."""
     with open_expanded(path) as file:
         chunk = file.read(_CHUNK).removeprefix(_UTF8_MARK)
         while chunk and not chunk.strip():
@@ -75,7 +75,7 @@ def whole_text(path: Path, max_bytes: int = MAX_TEXT) -> str:
     """All of a UTF-8 text file.
 
     Raises:
-        UserError: It holds more than ``max_bytes``, or isn't UTF-8; names the line.
+        UserError: It has more than ``max_bytes`` or isn't UTF-8; the message has the line.
     """
     parts, left = [], max_bytes
     for line in numbered_lines(path, max_bytes):
@@ -84,5 +84,5 @@ def whole_text(path: Path, max_bytes: int = MAX_TEXT) -> str:
         parts.append(line.text)
         left -= len(line.text)
         if left < 0:
-            raise UserError(f"{path} holds more than {max_bytes >> 20} MiB of text: divide it.")
+            raise UserError(f"{path} has more than {max_bytes >> 20} MiB of text: split it.")
     return "".join(parts)

@@ -1,4 +1,4 @@
-"""JSON files as models, and what a validation complains of first, as a sentence's part."""
+"""JSON files as models, and the first error of a validation as part of a sentence."""
 
 import json
 import os
@@ -34,7 +34,7 @@ def read_model(file: Path, model: type[M], what: str) -> M | None:
 
 
 def first_problem(error: ValidationError) -> str:
-    """``field.name: what is wrong``, without a full stop; the message alone where all of it is wrong."""
+    """``field.name: what is wrong`` without a full stop; only the message if it concerns the whole value."""
     first = error.errors()[0]
     where = ".".join(map(shown_name, first["loc"]))
     what = first["msg"].removeprefix("Value error, ").rstrip(".")

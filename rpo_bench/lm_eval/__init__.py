@@ -1,1 +1,1 @@
-"""Capability: lm-eval's tasks before and after training, in process, and the alignment tax between them."""
+"""Capability: lm-eval's tasks before and after training, in process, and the alignment tax."""

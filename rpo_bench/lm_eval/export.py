@@ -1,4 +1,4 @@
-"""Results in lm-eval's shape: ``results_….json`` and ``samples_TASK_….jsonl`` in a folder per checkpoint."""
+"""Exports results in lm-eval's format: ``results_….json`` and ``samples_TASK_….jsonl`` per checkpoint."""
 
 import json
 import math
@@ -18,29 +18,29 @@ from rpo_bench.results.samples import ScoreLine, StoredSample, prompt_means
 from rpo_bench.results.schema import MetricValue, Record
 from rpo_bench.results.store import SAMPLES_FILE, SCORES_FILE, StoredRecord, read_samples, read_scores
 
-#: lm-eval's word for a standard error that can't be had.
+#: lm-eval's value for a missing standard error.
 NOT_KNOWN = "N/A"
 
-_DATE = "stored"  # stands where lm-eval writes the time: equal results are equal files
+_DATE = "stored"  # in place of lm-eval's time stamp, so that equal results are equal files
 
 
 @dataclass(frozen=True)
 class Exported:
-    """What was written of one result."""
+    """The exported files of one result."""
 
     folder: Path
     tasks: tuple[str, ...]
 
 
 def export_lm_eval(stored: StoredRecord, into: Path) -> Exported:
-    """Writes a result as ``lm-eval --output_path INTO --log_samples`` would have.
+    """Writes a result in the format of ``lm-eval --output_path INTO --log_samples``.
 
-    RPO-Bench's own measures stand under the task's name, with the filter "none"; those of lm-eval's tasks are
-    lm-eval's own. A standard error is that of the mean over prompts, and "N/A" for what is no such mean.
+    RPO-Bench's own measures are under the task's name, with the filter "none"; those of lm-eval's tasks are
+    unchanged. A standard error is that of the mean over prompts, and "N/A" for other measures.
 
     Args:
         stored: The result.
-        into: Where; a folder ``TASK__MODEL__CELL`` is made there, and replaced if it is there.
+        into: The target; a folder ``TASK__MODEL__CELL`` is created there, replacing an existing one.
 
     Raises:
         UserError: A file of the result can't be read.
@@ -102,7 +102,7 @@ def _results(
 
 
 def _numbers(metrics: dict[str, MetricValue], lines: Sequence[ScoreLine]) -> dict[str, Any]:
-    """``name,none`` and ``name_stderr,none`` of every metric that has a number."""
+    """``name,none`` and ``name_stderr,none`` of every metric with a value."""
     by_prompt = prompt_means(list(lines))
     found: dict[str, Any] = {}
     for name, value in metrics.items():
@@ -117,7 +117,7 @@ def _numbers(metrics: dict[str, MetricValue], lines: Sequence[ScoreLine]) -> dic
 
 
 def _sample_lines(samples: Sequence[StoredSample], lines: Sequence[ScoreLine]) -> Iterator[dict[str, Any]]:
-    """One line per response, as ``--log_samples`` writes them."""
+    """One line per response, in the format of ``--log_samples``."""
     scores = {(line.prompt_id, line.sample): line.scores for line in lines}
     places = {name: place for place, name in enumerate(dict.fromkeys(sample.prompt_id for sample in samples))}
     for sample in samples:

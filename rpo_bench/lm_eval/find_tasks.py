@@ -1,4 +1,4 @@
-"""lm-eval's tasks by name: ours, a user's, and lm-eval's own; checked before anything is trained."""
+"""Finds lm-eval tasks by name: ours, a user's and lm-eval's own; checks them before training."""
 
 import importlib.util
 import logging
@@ -18,20 +18,20 @@ _LIKELIHOOD = ("loglikelihood", "multiple_choice", "loglikelihood_rolling")
 _OWN_DATA = re.compile(
     r"^(custom_dataset:\s*!function|dataset_path:\s*['\"]?(json|csv|text|parquet|arrow)\b)", re.MULTILINE
 )
-_NEW_TOKENS = 256  # what lm-eval lets a model write where a task doesn't say
-_FEW = 10  # documents from which on a gold answer that always stands first is no chance
+_NEW_TOKENS = 256  # lm-eval's default length limit
+_FEW = 10  # from this many documents on, a gold answer that is always first isn't chance
 
 
 @dataclass(frozen=True)
 class Reader:
-    """A model that is to answer the tasks.
+    """A model to run the tasks on.
 
     Attributes:
         name: For messages.
         is_encoder_decoder: Whether prompts go to an encoder.
-        closing: The special token that its tokenizer puts behind a prompt, or None.
-        context: Tokens that it takes; None where positions are relative.
-        response_limit: Tokens that an answer may have by itself, or None.
+        closing: The special token that its tokenizer appends to a prompt, or None.
+        context: Context length in tokens; None where positions are relative.
+        response_limit: Separate token limit of an answer, or None.
     """
 
     name: str
@@ -49,7 +49,7 @@ class Reader:
         context: int | None = None,
         response_limit: int | None = None,
     ) -> "Reader":
-        """The reader that a tokenizer makes."""
+        """The reader for a tokenizer."""
         last = tokenizer("a").input_ids[-1:]
         closing = (
             tokenizer.convert_ids_to_tokens(last)[0]
@@ -62,7 +62,7 @@ class Reader:
 
 @contextmanager
 def quiet_harness() -> Iterator[None]:
-    """Keeps lm-eval's chatter down to errors."""
+    """Limits lm-eval's logging to errors."""
     logger = logging.getLogger("lm_eval")
     level = logger.level
     logger.setLevel(logging.ERROR)
@@ -79,17 +79,17 @@ def check_installed() -> None:
 
 
 def task_roots(include_path: Path | None = None) -> list[Path]:
-    """Where task files of ours and of the user's lie."""
+    """Folders of our task files and the user's."""
     import tasks
 
     return [*map(Path, tasks.__path__), *([include_path] if include_path else [])]
 
 
 def task_manager(names: Sequence[str], include_path: Path | None = None) -> Any:
-    """The manager that knows the tasks; lm-eval's own are indexed, which takes long, only where one is asked.
+    """The manager of the tasks; lm-eval's own are indexed only if one is requested, since that is slow.
 
     Raises:
-        UserError: One is unknown; a task file that is broken is named then, as lm-eval skips it silently.
+        UserError: One is unknown; reports a broken task file, which lm-eval skips silently.
     """
     check_installed()
     from lm_eval.tasks import TaskManager
@@ -104,12 +104,12 @@ def task_manager(names: Sequence[str], include_path: Path | None = None) -> Any:
     for name in names:
         if name not in manager.all_tasks:
             hint = did_you_mean(name, manager.all_tasks)
-            raise UserError(f"{FLAG} {name}: neither here nor in lm-eval is there a task of that name.{hint}")
+            raise UserError(f"{FLAG} {name}: there is no such task, neither here nor in lm-eval.{hint}")
     return manager
 
 
 def _refuse_broken(names: Collection[str], roots: Sequence[Path]) -> None:
-    """Raises UserError for a task whose file can't be read: lm-eval would leave it out without a word."""
+    """Raises UserError for a task whose file can't be read; lm-eval would skip it silently."""
     from lm_eval.tasks._yaml_loader import load_yaml
 
     for file in sorted(file for root in roots for file in root.glob("**/*.yaml")):
@@ -125,7 +125,7 @@ def _refuse_broken(names: Collection[str], roots: Sequence[Path]) -> None:
 
 
 def loaded_tasks(names: Sequence[str], manager: Any) -> dict[str, Any]:
-    """Name → task, with groups and tags taken apart; raises UserError when one can't be loaded."""
+    """Name → task, with groups and tags expanded; raises UserError when one can't be loaded."""
     found: dict[str, Any] = {}
     for name in names:
         with quiet_harness(), hub_at_once([name], manager) as unreachable:
@@ -141,15 +141,15 @@ def _why(error: Exception, unreachable: str | None) -> str:
     if unreachable is None or not isinstance(error, OSError):  # datasets' ConnectionError is one
         return f"lm-eval can't load it: {first_line(error)}"
     return (
-        f"its data come from the hub, which can't be reached ({unreachable}), and no copy of them is on this "
-        "machine: set HF_ENDPOINT to a mirror, copy the cache of a machine that has run it, or take another "
-        "task"
+        f"its data are on the hub, which can't be reached ({unreachable}), and there is no copy on this "
+        "machine: set HF_ENDPOINT to a mirror, copy the cache of a machine that has run it, or choose "
+        "another task"
     )
 
 
 @contextmanager
 def hub_at_once(names: Sequence[str], manager: Any) -> Iterator[str | None]:
-    """Without waiting for a hub out of reach, where a task may want it; yields why it can't be reached."""
+    """Avoids waiting for an unreachable hub where a task may need it; yields why it can't be reached."""
     from rpo_bench.remote.hub import no_waiting
 
     if all(_brings_its_data(name, manager) for name in names):
@@ -160,7 +160,7 @@ def hub_at_once(names: Sequence[str], manager: Any) -> Iterator[str | None]:
 
 
 def _brings_its_data(name: str, manager: Any) -> bool:
-    """Whether a task's own file says that its documents come from a function or from files."""
+    """Whether a task's file takes its documents from a function or from local files."""
     entry = manager.task_index.get(name)
     if entry is None or entry.yaml_path is None:
         return False
@@ -169,10 +169,10 @@ def _brings_its_data(name: str, manager: Any) -> bool:
 
 
 def check_tasks(tasks: dict[str, Any], readers: Sequence[Reader]) -> None:
-    """Checks that tasks and models fit; warns of what lm-eval would score without a word.
+    """Checks that tasks and models fit; warns about tasks that lm-eval scores badly without a warning.
 
     Raises:
-        UserError: A task would measure something else than its name says.
+        UserError: A task would not measure what its name says.
     """
     for name, task in tasks.items():
         _check_choices(name, task)
@@ -187,8 +187,8 @@ def _check_choices(name: str, task: Any) -> None:
     choices = task.config.doc_to_choice
     if isinstance(choices, list) and any("{{" in str(choice) for choice in choices):
         raise UserError(
-            f"{FLAG} {name}: its doc_to_choice is a list with templates in it, and lm-eval takes those as "
-            'they stand, so that every document has the same choices: write one template, "{{[a, b]}}".'
+            f"{FLAG} {name}: its doc_to_choice is a list that contains templates, which lm-eval uses "
+            'literally, so that every document has the same choices: write one template, "{{[a, b]}}".'
         )
 
 
@@ -196,20 +196,20 @@ def _check_reader(name: str, task: Any, reader: Reader) -> None:
     if task.OUTPUT_TYPE == "loglikelihood_rolling" and reader.is_encoder_decoder:
         raise UserError(
             f"{FLAG} {name}: it measures rolling perplexity, which means nothing for an encoder-decoder such "
-            f"as {reader.name}: leave the task or the model out."
+            f"as {reader.name}: drop the task or the model."
         )
     if task.OUTPUT_TYPE in _LIKELIHOOD and not reader.is_encoder_decoder and reader.closing is not None:
         raise UserError(
             f"{FLAG} {name}: it compares likelihoods, for which lm-eval tokenises prompt and answer as one "
-            f"text, but the tokenizer of {reader.name} closes a prompt by '{reader.closing}': choose a task "
-            "that generates."
+            f"text, but the tokenizer of {reader.name} ends a prompt with '{reader.closing}': choose a "
+            "generation task."
         )
 
 
 def _check_room(name: str, task: Any, reader: Reader) -> None:
-    """A decoder-only model's context holds prompt and answer; lm-eval gives up on it with an assertion.
+    """Checks that answers fit; lm-eval would fail with an assertion.
 
-    An encoder-decoder's answer has the decoder's positions for itself.
+    A decoder-only model's context holds prompt and answer, an encoder-decoder's decoder only the answer.
     """
     if task.OUTPUT_TYPE != "generate_until":
         return
@@ -218,12 +218,12 @@ def _check_room(name: str, task: Any, reader: Reader) -> None:
         if reader.response_limit is not None and tokens > reader.response_limit:
             raise UserError(
                 f"{FLAG} {name}: it lets a model write {tokens} tokens, and the decoder of {reader.name} has "
-                f"positions for {reader.response_limit}: leave the task or the model out."
+                f"{reader.response_limit} positions: drop the task or the model."
             )
     elif reader.context is not None and tokens >= reader.context:
         raise UserError(
             f"{FLAG} {name}: it lets a model write {tokens} tokens, which leaves no room for a prompt in the "
-            f"context of {reader.name} ({reader.context} tokens): leave the task or the model out."
+            f"context of {reader.name} ({reader.context} tokens): drop the task or the model."
         )
 
 
@@ -231,14 +231,16 @@ def _warn_of_repeats(name: str, task: Any) -> None:
     repeats = task.config.repeats or 1
     if repeats > 1 and not task.config.filter_list:
         log.warning(
-            "%s asks for %d answers, and without a filter_list lm-eval scores only the first.", name, repeats
+            "%s generates %d answers, but without a filter_list lm-eval scores only the first.", name, repeats
         )
 
 
 def _warn_of_order(name: str, task: Any) -> None:
-    """A gold answer that is always the first wins every tie, and a model that likes "A" wins all."""
+    """Warns about gold answers that are always at the same place: a model that prefers it always wins."""
     if task.OUTPUT_TYPE != "multiple_choice":
         return
     golds = [task.doc_to_target(doc) for doc in task.eval_docs]
     if len(golds) >= _FEW and len({str(gold) for gold in golds}) == 1 and not task.multiple_input:
-        log.warning("%s has its right answer at the same place in every document: shuffle its choices.", name)
+        log.warning(
+            "%s has its right answer at the same position in every document: shuffle its choices.", name
+        )

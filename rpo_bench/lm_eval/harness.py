@@ -1,4 +1,4 @@
-"""lm-eval in this process, on a model that is in memory; everything global is put back afterwards."""
+"""Runs lm-eval in this process on a model in memory, and restores all global state afterwards."""
 
 import copy
 import json
@@ -27,18 +27,22 @@ def run_harness(
     """Runs tasks on a model.
 
     Args:
-        model: A transformers model, decoder-only or encoder-decoder, or one with an adapter on it; its
-            weights, mode and settings stay.
-        tokenizer: Its tokenizer; it is copied, as lm-eval sets its padding.
-        manager: Knows the tasks.
-        asked: Which, and how.
-        prompt_format: What is written around prompts; a chat format reaches lm-eval's prompts as well.
+        model: A transformers model, decoder-only or encoder-decoder, with or without an adapter; its weights,
+            mode and settings don't change.
+        tokenizer: Its tokenizer; copied, since lm-eval sets its padding.
+        manager: The manager of the tasks.
+        asked: The requested tasks and settings.
+        prompt_format: Format of prompts; a chat format also applies to lm-eval's prompts.
     """
     from lm_eval.evaluator import simple_evaluate
     from lm_eval.models.huggingface import HFLM
 
-    tqdm.set_lock(threading.RLock())  # its own is shared by processes, and left behind by a worker's end
-    model = model.get_base_model() if hasattr(model, "get_base_model") else model  # the adapter's layers stay
+    tqdm.set_lock(
+        threading.RLock()
+    )  # its own cache is shared by processes, and stays behind when a worker ends
+    model = (
+        model.get_base_model() if hasattr(model, "get_base_model") else model
+    )  # keeps the adapter's layers
     is_chat = prompt_format is not None and prompt_format.kind == "chat"
     with restored(model), quiet_harness(), hub_at_once(asked.tasks, manager):
         lm = HFLM(
@@ -62,7 +66,7 @@ def run_harness(
 
 
 def _speaking(tokenizer: Any, prompt_format: PromptFormat | None) -> Any:
-    """A copy of the tokenizer whose chat template is the format's, on the day that all prompts are of."""
+    """A copy of the tokenizer with the format's chat template, with the fixed date of all prompts."""
     own = copy.deepcopy(tokenizer)
     if prompt_format is not None and prompt_format.kind == "chat":
         own.chat_template = DATED + (prompt_format.template or own.chat_template)
@@ -70,7 +74,7 @@ def _speaking(tokenizer: Any, prompt_format: PromptFormat | None) -> Any:
 
 
 def measured_of(found: Any) -> Measured:
-    """What is kept of ``simple_evaluate``'s results."""
+    """The parts of ``simple_evaluate``'s results that are stored."""
     samples = {task: [_plain(one) for one in lines] for task, lines in found["samples"].items()}
     parts = {part: {task: _plain(found[part].get(task)) for task in samples} for part in PARTS}
     return Measured(
@@ -81,7 +85,7 @@ def measured_of(found: Any) -> Measured:
 
 
 def _docs(task: str, samples: Sequence[dict[str, Any]]) -> Iterator[DocScore]:
-    """The scores of metrics that give each document a number."""
+    """The scores of metrics with a number per document."""
     for sample in samples:
         suffix = "" if sample["filter"] == "none" else f"@{sample['filter']}"
         for metric in sample["metrics"]:
@@ -97,7 +101,7 @@ def _docs(task: str, samples: Sequence[dict[str, Any]]) -> Iterator[DocScore]:
 
 
 def _plain(value: Any) -> Any:
-    """The value as JSON has it, written as lm-eval writes it."""
+    """The value as JSON, serialised like lm-eval does."""
     from lm_eval.utils import handle_non_serializable
 
     return json.loads(json.dumps(value, default=handle_non_serializable, ensure_ascii=False))
@@ -105,7 +109,7 @@ def _plain(value: Any) -> Any:
 
 @contextmanager
 def restored(model: Any) -> Iterator[None]:
-    """Puts back what lm-eval changes: the global generators, the model's mode and generation settings."""
+    """Restores what lm-eval changes: the global generators, the model's mode and generation settings."""
     python, numpy_state, cpu = random.getstate(), np.random.get_state(), torch.get_rng_state()
     devices = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
     modes = [(module, module.training) for module in model.modules()]

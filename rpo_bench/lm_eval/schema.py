@@ -1,4 +1,4 @@
-"""What is asked of lm-eval, and what is stored of its answers."""
+"""The requests to lm-eval, and its stored results."""
 
 from typing import Any
 
@@ -11,29 +11,29 @@ from rpo_bench.spec.schema import Frozen
 RESULTS_FILE = "lm_eval.json"
 DOCS_FILE = "lm_eval_docs.jsonl.gz"
 
-#: The key of a record's ``extra`` that says which tasks were run, and how.
+#: The key of a record's ``extra`` for the tasks that were run and their settings.
 EXTRA = "lm_eval"
 
-#: What the names of these metrics begin with.
+#: Prefix of these metrics' names.
 SCORE, TAX = "lm_eval/", "alignment_tax/"
 
 FLAG = "--lm-eval-tasks"
 
-#: The parts of lm-eval's results that are kept, each task → what is said of it.
+#: The parts of lm-eval's results that are stored, each a mapping by task.
 PARTS = ("results", "configs", "versions", "n-shot", "higher_is_better", "n-samples")
 
 
 class LmEvalRequest(Frozen):
-    """How tasks are run; the same before and after training."""
+    """Tasks and their settings, the same before and after training."""
 
     tasks: tuple[str, ...] = Field(min_length=1)
-    limit: int | None = Field(None, ge=1, description="only the first so many documents of each")
+    limit: int | None = Field(None, ge=1, description="use only the first N documents of each")
     num_fewshot: int | None = Field(None, ge=0, description="None: the task's own number")
-    batch_size: int = Field(32, ge=1, description="goes to HFLM; simple_evaluate only writes it down")
+    batch_size: int = Field(32, ge=1, description="passed to HFLM; simple_evaluate only records it")
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What a task's numbers depend on besides itself and the model."""
+        """Everything that a task's numbers depend on besides the task and the model."""
         return self.model_dump(mode="json", include={"limit", "num_fewshot", "batch_size"})
 
 
@@ -53,17 +53,17 @@ class DocScore(Frozen):
 
     @property
     def document(self) -> str:
-        """What tells documents apart: two checkpoints are paired on it."""
+        """The identity of a document, on which two checkpoints are paired."""
         return f"{self.task}/{self.doc_id}/{self.doc_hash}"
 
 
 class Measured(Frozen):
-    """What lm-eval found of one checkpoint.
+    """lm-eval's results of one checkpoint.
 
     Attributes:
         parts: lm-eval's results without samples: ``PARTS``.
-        docs: The documents' scores, of metrics that are means over documents.
-        samples: Task → what lm-eval logs of each document.
+        docs: The documents' scores, for metrics that are means over documents.
+        samples: Task → lm-eval's log of each document.
     """
 
     parts: dict[str, dict[str, Any]]

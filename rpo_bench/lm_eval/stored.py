@@ -1,4 +1,4 @@
-"""lm-eval's results of a checkpoint, beside its other results."""
+"""Reads and stores lm-eval's results of a checkpoint, beside its other results."""
 
 import json
 import os
@@ -31,25 +31,25 @@ from rpo_bench.results.updating import updating
 
 
 def read_docs(folder: Path) -> list[DocScore]:
-    """The stored documents' scores; none where lm-eval wasn't run."""
+    """The stored documents' scores; empty if lm-eval wasn't run."""
     file = folder / DOCS_FILE
     return read_json_lines(file, DocScore) if os.path.lexists(file) else []
 
 
 def read_parts(folder: Path) -> dict[str, dict[str, Any]]:
-    """The stored parts of lm-eval's results, empty where it wasn't run; a damaged file raises UserError."""
+    """The stored parts of lm-eval's results; empty if it wasn't run; raises UserError for a damaged file."""
     file = folder / RESULTS_FILE
     if not os.path.lexists(file):
         return {part: {} for part in PARTS}
     found = read_json(file, LARGE)
     parts = {part: found.get(part, {}) for part in PARTS} if isinstance(found, dict) else {}
     if not parts or not all(isinstance(part, dict) for part in parts.values()):
-        raise UserError(f"{file} doesn't hold lm-eval's results: measure the checkpoint again.")
+        raise UserError(f"{file} doesn't contain lm-eval's results: measure the checkpoint again.")
     return parts
 
 
 def missing(record: Record, tasks: Sequence[str], asked: LmEvalRequest) -> list[str]:
-    """The tasks that a record has no numbers of, measured as is asked."""
+    """The requested tasks that a record has no results of with these settings."""
     known = _told_tasks(record)
     return [task for task in tasks if known.get(task, {}).get("settings") != asked.settings]
 
@@ -57,12 +57,12 @@ def missing(record: Record, tasks: Sequence[str], asked: LmEvalRequest) -> list[
 def add_measured(
     stored: StoredRecord, measured: Measured, asked: LmEvalRequest, before: Sequence[DocScore] | None
 ) -> Record:
-    """Writes what lm-eval found into a result; the record that tells of it comes last.
+    """Writes lm-eval's results into a stored result; the record is written last.
 
     Args:
         stored: The result.
-        measured: Of its checkpoint.
-        asked: How.
+        measured: lm-eval's results of its checkpoint.
+        asked: The requested tasks and settings.
         before: The base model's documents; None for the base model itself.
     """
     with updating(stored) as record:
@@ -102,13 +102,13 @@ def _command(command: str, tasks: Sequence[str], asked: LmEvalRequest) -> str:
 
 
 def _of(name: str, tasks: set[str]) -> bool:
-    """Whether a metric is of one of the tasks."""
+    """Whether a metric belongs to one of the tasks."""
     own = next((name.removeprefix(head) for head in (SCORE, TAX) if name.startswith(head)), None)
     return own is not None and own.partition("/")[0] in tasks
 
 
 def _told_tasks(record: Record) -> dict[str, dict[str, Any]]:
-    """The tasks that a record tells of; what isn't one is none."""
+    """The tasks in a record; malformed entries are ignored."""
     known = record.extra.get(EXTRA)
     if not isinstance(known, dict):
         return {}

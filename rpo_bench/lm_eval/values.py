@@ -1,4 +1,4 @@
-"""lm-eval's numbers as metrics of a record, and the alignment tax: what training took away of them."""
+"""lm-eval's numbers as metrics of a record, and the alignment tax: the loss of capability by training."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -13,18 +13,18 @@ from rpo_bench.stats.interval import Interval, point_only
 from rpo_bench.stats.rates import rate_interval
 from rpo_bench.stats.seeding import generator
 
-#: The randomness that these intervals cover: documents alone.
+#: The source of randomness that these intervals cover.
 LEVELS = ("documents",)
 
 
 def harness_metrics(measured: Measured, identity: str) -> Metrics:
     """``lm_eval/TASK/METRIC`` → value.
 
-    Shares of right documents have Wilson's interval, other means the bootstrap's over documents; a number
-    that isn't a mean over documents (corpus BLEU, say) has none.
+    Shares of correct documents have Wilson's interval, other means a bootstrap interval over documents.
+    A number that isn't a mean over documents (such as corpus BLEU) has none.
 
     Args:
-        measured: What lm-eval found.
+        measured: lm-eval's results.
         identity: Seeds the bootstrap.
     """
     scores = by_metric(measured.docs)
@@ -50,9 +50,9 @@ def harness_metrics(measured: Measured, identity: str) -> Metrics:
 def alignment_tax(
     before: Sequence[DocScore], after: Sequence[DocScore], metrics: Mapping[str, MetricValue], identity: str
 ) -> Metrics:
-    """``alignment_tax/TASK/METRIC`` → what a checkpoint lost against its base model; negative for a gain.
+    """``alignment_tax/TASK/METRIC`` → the checkpoint's loss against its base model; negative for a gain.
 
-    Documents are paired: the interval is the bootstrap's over their differences.
+    Documents are paired: the interval is a bootstrap interval over their differences.
 
     Args:
         before: The base model's scores.
@@ -96,7 +96,7 @@ def _mean(values: np.ndarray, identity: str, key: str) -> Interval:
 
 
 def _difference(losses: np.ndarray, identity: str, key: str) -> Interval:
-    """Of paired differences; none where all are equal, since that tells nothing of their spread."""
+    """The interval of paired differences; none if all are equal, which leaves the spread unknown."""
     if len(losses) < 2 or np.ptp(losses) == 0:
         return point_only(float(losses.mean()), len(losses), 0.95)
     return intervals(losses[:, None], generator(identity, key), levels=LEVELS)[0]

@@ -1,10 +1,10 @@
-"""The published baselines that come with the project."""
+"""The published baselines of the project."""
 
 from pathlib import Path
 
 
 def stored_baselines() -> Path | None:
-    """The folder of stored baselines: ``results`` here, or that of the repository; None without either."""
+    """The folder of stored baselines: ``results`` here or in the repository; None without either."""
     import rpo_bench
 
     package = Path(rpo_bench.__file__).parent

@@ -1,4 +1,4 @@
-"""The command that reproduces a record, as further measuring adds to it."""
+"""The command that reproduces a record, updated when more is measured."""
 
 import re
 import shlex
@@ -8,15 +8,15 @@ from typing import Any
 from rpo_bench.results.schema import MetricValue, Record
 from rpo_bench.spec.schema import FIRST_PROTOCOL
 
-JUDGES = "judges"  # under ``extra``: the judges whose win rates a record has, and how they were asked
+JUDGES = "judges"  # under ``extra``: the judges of a record's win rates, and their settings
 _THEN = " && "
 _TRAINED = re.compile(r"against ([\w-]+)@(\S+?)(?:,|$)")  # in the unit of a win rate
 
 
 def with_flags(command: str, values: Mapping[str, object]) -> str:
-    """A command with some flags set: in the place that they have, else at the end; None takes one out.
+    """A command with some flags set, in place or at the end; None removes a flag.
 
-    Of several commands in a row it is the first.
+    Of several commands in a row the first is changed.
     """
     first, then, rest = command.partition(_THEN)
     parts = _parts(first)
@@ -33,12 +33,12 @@ def with_flags(command: str, values: Mapping[str, object]) -> str:
 def judged_command(
     command: str, judges: Mapping[str, Mapping[str, Any]], metrics: Sequence[MetricValue]
 ) -> str:
-    """A record's command with all that its win rates take.
+    """A record's command with everything that its win rates need.
 
     Args:
         command: Trains and measures the checkpoint.
-        judges: As ``extra`` has them: ``flags`` of that command, and ``commands`` that come after it.
-        metrics: Win rates; a trained baseline that they are against is trained as well.
+        judges: From ``extra``: ``flags`` of that command, and ``commands`` to run after it.
+        metrics: Win rates; a trained baseline of theirs is trained as well.
     """
     flags: dict[str, object] = {"--judge": None, "--judge-prompts": None}
     later: list[str] = []
@@ -54,7 +54,7 @@ def judged_command(
 
 
 def told_judges(record: Record) -> dict[str, dict[str, Any]]:
-    """The judges that a record tells of under ``extra``; what isn't one, in a stranger's record, is none."""
+    """The judges in a record's ``extra``; malformed entries of contributed records are ignored."""
     known = record.extra.get(JUDGES)
     if not isinstance(known, dict):
         return {}
@@ -62,7 +62,7 @@ def told_judges(record: Record) -> dict[str, dict[str, Any]]:
 
 
 def _parts(command: str) -> list[str] | None:
-    """The words of a command; None for a text that no shell would take."""
+    """The words of a command; None for text that a shell can't parse."""
     try:
         return shlex.split(command)
     except ValueError:
@@ -70,12 +70,12 @@ def _parts(command: str) -> list[str] | None:
 
 
 def whole(record: Record) -> Record:
-    """A record of an earlier version with all in its command that makes it again today."""
+    """A record of an earlier version whose command reproduces it with the current version."""
     return _judged(_of_its_protocol(record))
 
 
 def _of_its_protocol(record: Record) -> Record:
-    """A record with flags for how its batches were drawn and its gradients clipped, where it lacks them."""
+    """A record with flags for its batches and clipping, added where they are missing."""
     parts = _parts(record.command) or []
     trained = record.spec.strength is not None and parts[1:2] in (["train-and-eval"], ["train"])
     if not trained or not record.spec.training.of_version_0_1 or "--batches" in parts:
@@ -85,9 +85,9 @@ def _of_its_protocol(record: Record) -> Record:
 
 
 def _judged(record: Record) -> Record:
-    """A record with what its win rates take in its command.
+    """A record whose command includes what its win rates need.
 
-    What an earlier version's had of a task's own judge came from a run: one sample of each prompt.
+    In earlier versions the win rates of a task's own judge came from a run, with one sample per prompt.
     """
     judged = [one for name, one in record.metrics.items() if name.startswith("win_rate")]
     if not judged or JUDGES in record.extra or not (judged[0].backend or "").startswith("embedded:"):
@@ -98,9 +98,9 @@ def _judged(record: Record) -> Record:
 
 
 def _with_baseline(command: str, method: str, strength: str) -> str:
-    """A ``train-and-eval`` of one cell that trains a baseline as well; any other command stays."""
+    """A ``train-and-eval`` of one cell that also trains a baseline; other commands are unchanged."""
     parts = _parts(command) or []
-    if parts[1:2] != ["train-and-eval"] or "--preset" in parts:  # a preset has its own methods
+    if parts[1:2] != ["train-and-eval"] or "--preset" in parts:  # a preset lists its own methods
         return command
     flags = ("--methods", "--strengths")
     values = {flag: parts[parts.index(flag) + 1] for flag in flags if flag in parts[:-1]}

@@ -1,4 +1,4 @@
-"""The environment record: where and with what a result was made."""
+"""The environment record: machine, packages and commit of a result."""
 
 import os
 import platform
@@ -30,10 +30,10 @@ _GIT_SECONDS = 5.0
 
 
 def environment(device: str, dtype: str, threads: int) -> Environment:
-    """The record of this process's environment, beside the three things that only the caller knows.
+    """The record of this process's environment, with three values that only the caller knows.
 
     Args:
-        device: Where the model ran, ``cpu`` or ``cuda:0``.
+        device: The model's device, ``cpu`` or ``cuda:0``.
         dtype: The model's data type, ``float32``.
         threads: Threads of one torch operation.
     """
@@ -75,9 +75,9 @@ def checkout_state(root: Path) -> tuple[str | None, bool | None]:
     """The commit and dirty flag of the checkout that ``root``'s copy of the package belongs to.
 
     Returns:
-        ``(None, None)`` when the package isn't one of a checkout's tracked files: a wheel installed in a
-        virtual environment that happens to lie inside somebody's repository has no commit of its own.
-        Dirty means that the code differs from the commit: other files may be as they like.
+        ``(None, None)`` if the package isn't tracked by the checkout: a wheel in a virtual environment inside
+        somebody's repository has no commit of its own. Dirty means that the code differs from the commit;
+        other files don't count.
     """
     if _git(root, "ls-files", "--error-unmatch", "rpo_bench/__init__.py") is None:
         return None, None
@@ -87,7 +87,7 @@ def checkout_state(root: Path) -> tuple[str | None, bool | None]:
 
 
 def _git(root: Path, *arguments: str) -> str | None:
-    """Git's answer, or None when git isn't there or refuses. Takes no lock: workers ask at the same time."""
+    """Git's output, or None if git is missing or fails. Takes no lock, since workers call it concurrently."""
     clean = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
     try:
         done = subprocess.run(
@@ -107,7 +107,7 @@ def _git(root: Path, *arguments: str) -> str | None:
 
 @lru_cache(maxsize=1)
 def _processor() -> str:
-    """The processor's name as the system gives it, else the architecture's."""
+    """The processor's name as the system reports it, else the architecture."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:

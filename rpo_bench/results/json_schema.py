@@ -1,4 +1,4 @@
-"""The committed JSON schema of result.json: ``python -m rpo_bench.results.json_schema`` writes it anew."""
+"""The committed JSON schema of result.json; ``python -m rpo_bench.results.json_schema`` rewrites it."""
 
 import json
 from pathlib import Path
@@ -11,7 +11,7 @@ SCHEMA_FILE = Path(__file__).with_name("record.schema.json")
 
 
 def record_schema() -> dict[str, Any]:
-    """The JSON schema (draft 2020-12) that the record's model implies."""
+    """The JSON schema (draft 2020-12) of the record's model."""
     schema = Record.model_json_schema(mode="validation")
     head = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -21,12 +21,12 @@ def record_schema() -> dict[str, Any]:
 
 
 def schema_text() -> str:
-    """The schema as the bytes that are committed."""
+    """The schema as committed bytes."""
     return json.dumps(record_schema(), indent=2, sort_keys=True, ensure_ascii=False) + "\n"
 
 
 def write_schema(file: Path = SCHEMA_FILE) -> None:
-    """Writes the schema where it is committed."""
+    """Writes the schema to its place in the repository."""
     with atomic_file(file) as temporary:
         temporary.write_text(schema_text(), encoding="utf-8")
 

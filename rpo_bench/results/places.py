@@ -1,11 +1,11 @@
-"""Where files lie on this machine, and how records tell of it: from the working folder, or by name alone."""
+"""Paths on this machine, and their form in records: relative to the working folder, or a name only."""
 
 import os
 import re
 from pathlib import Path
 
-#: An absolute path on this machine, or one from the home folder, in any text. Addresses, shares ("a/b") and
-#: a single slash word ("/v1") are none.
+#: An absolute path on this machine, or one from the home folder, in any text. URLs, relative paths ("a/b")
+#: and a single slash word ("/v1") don't match.
 ABSOLUTE = re.compile(
     r"(?<![\w./<~-])(?:~/|/(?:[\w.+@~-]+/)+|/(?:home|Users|root|mnt|media|tmp|private|scratch|workspace|opt|srv"
     r"|var|data)/)[^\s\"',;:()<>]*|(?<!\w)[A-Za-z]:\\[^\s\"',]*"
@@ -14,17 +14,17 @@ _MOST_UP = 2
 
 
 def from_here(path: Path) -> str:
-    """A path as a command that is run here takes it.
+    """A path as a command run here takes it.
 
-    Relative where it lies below the working folder or near it; a local copy of a hub model is its
-    ``ORG/NAME@COMMIT``; anything else stays absolute.
+    It is relative if it is in or near the working folder, and ``ORG/NAME@COMMIT`` for a local copy of a hub
+    model; any other path stays absolute.
     """
     path = Path(path).expanduser().absolute()
     if path.parent.name == "snapshots" and path.parent.parent.name.startswith("models--"):
         return f"{path.parent.parent.name.removeprefix('models--').replace('--', '/')}@{path.name}"
     try:
         relative = Path(os.path.relpath(path))
-    except (ValueError, OSError):  # another drive, or a working folder that is gone
+    except (ValueError, OSError):  # another drive, or a deleted working folder
         return str(path)
     climbs = relative.parts.count("..")
     shared = len(Path.cwd().parts) - climbs
@@ -32,11 +32,11 @@ def from_here(path: Path) -> str:
 
 
 def told(path: str, name: str) -> str:
-    """A path as a record tells of it: as ``from_here`` has it, or ``name`` where that is absolute."""
+    """A path in a record: the result of ``from_here``, or ``name`` where that is absolute."""
     shown = from_here(Path(path))
     return name if Path(shown).is_absolute() else shown
 
 
 def without_places(text: str) -> str:
-    """The text with the last part of every absolute path in the path's place."""
+    """The text with every absolute path replaced by its last part."""
     return ABSOLUTE.sub(lambda found: re.split(r"[/\\]", found[0].rstrip("/\\"))[-1], text)

@@ -1,4 +1,4 @@
-"""Results made small enough to be committed: all that checking them needs, nothing that only a model does."""
+"""Writes results small enough to commit: everything needed to check them, without token data."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,10 +27,10 @@ from rpo_bench.results.store import (
 )
 from rpo_bench.spec.schema import CellSpec
 
-#: Scores of a sample that follow from its text and its other scores: ``rpo-bench score`` brings them back.
+#: Scores that follow from a sample's text and other scores; ``rpo-bench score`` recomputes them.
 DERIVED = ("proxy_gap", "self_bleu", "self_bleu_within")
 
-#: What a published record says of itself, under ``extra``.
+#: The key of published records under ``extra``.
 PUBLISHED = "published"
 
 _SCORE_DECIMALS = 4
@@ -40,11 +40,11 @@ _FILES = {"samples": SAMPLES_FILE, "scores": SCORES_FILE, "train_log": TRAIN_LOG
 
 @dataclass(frozen=True)
 class Published:
-    """One result as it was written.
+    """A published result.
 
     Attributes:
-        folder: Where it lies.
-        size: Bytes of all its files.
+        folder: Its folder.
+        size: Total size of its files in bytes.
     """
 
     folder: Path
@@ -52,14 +52,14 @@ class Published:
 
 
 def publish(stored: StoredRecord, results: Path) -> Published:
-    """Writes a result as it is published; what lay in its place goes.
+    """Writes a result in its published form, replacing an existing one.
 
-    The metrics stay as they were measured. Samples keep their texts and lose token ids and log-probabilities,
-    scores are rounded to four decimals and lose what follows from the others, the training log is rounded to
-    five digits, and files are told by their names, without their places on this machine.
+    Metrics are unchanged. Samples keep their texts and lose token ids and log-probabilities. Scores are
+    rounded to four decimals and lose those that follow from others. The training log is rounded to five
+    digits. Paths are reduced to file names.
 
     Args:
-        stored: A whole result.
+        stored: A complete result.
         results: The folder of published results.
 
     Raises:
@@ -68,13 +68,13 @@ def publish(stored: StoredRecord, results: Path) -> Published:
     record = stored.record
     if record.environment.git_dirty:
         raise UserError(
-            f"{stored.folder} was made by code with uncommitted changes: nobody could make it again; "
+            f"{stored.folder} comes from code with uncommitted changes, so nobody could reproduce it: "
             "commit, run again, then publish."
         )
     target = record_folder(results, record)
     log = [_rounded(row) for row in read_train_log(stored.folder)]
     with atomic_folder(target) as folder:
-        if (stored.folder / SAMPLES_FILE).is_file():  # a policy that diverged answered nothing
+        if (stored.folder / SAMPLES_FILE).is_file():  # a diverged policy has no samples
             write_json_lines(folder / SAMPLES_FILE, map(_sample, read_samples(stored.folder)))
         if (stored.folder / SCORES_FILE).is_file():
             write_json_lines(folder / SCORES_FILE, map(_scores, read_scores(stored.folder)))
@@ -87,7 +87,7 @@ def publish(stored: StoredRecord, results: Path) -> Published:
 
 
 def _record(record: Record, folder: Path) -> Record:
-    """The record with the hashes of the files that lie beside it now, and those of the originals."""
+    """The record with the hashes of the published files, and those of the originals."""
     here = {name: hash_file(folder / file) for name, file in _FILES.items() if (folder / file).is_file()}
     originals = {name: record.hashes[name] for name in here if name in record.hashes}
     return record.model_copy(
@@ -101,7 +101,7 @@ def _record(record: Record, folder: Path) -> Record:
 
 
 def _spec(spec: CellSpec) -> CellSpec:
-    """The spec without places on this machine, as far as they aren't part of the cell's identity."""
+    """The spec without paths on this machine, unless they are part of the cell's identity."""
     file, reward = spec.data.file, spec.training.reward
     data = spec.data.model_copy(update={"file": None if file is None else without_places(str(file))})
     training = spec.training.model_copy(update={"reward": without_places(reward)})

@@ -1,4 +1,4 @@
-"""What is stored of each sample: its text and tokens, what was said of them, and its scores."""
+"""The stored form of samples: text, tokens, log-probs and scores."""
 
 import math
 from typing import Self
@@ -14,7 +14,7 @@ SCORE_DIGITS = 9
 
 
 class StoredSample(Frozen):
-    """A line of ``samples.jsonl.gz``: one response, with what was said of its very tokens."""
+    """A line of ``samples.jsonl.gz``: one response with its tokens and their log-probs."""
 
     prompt_id: str
     prompt: PromptText
@@ -35,7 +35,7 @@ class StoredSample(Frozen):
 
 
 class ScoreLine(Frozen):
-    """A line of ``scores.jsonl.gz``: a number per sample-level metric, or why there is none."""
+    """A line of ``scores.jsonl.gz``: a number per sample-level metric, or the reason for its absence."""
 
     prompt_id: str
     sample: int = Field(ge=0)
@@ -44,7 +44,7 @@ class ScoreLine(Frozen):
 
 
 def rounded_score(value: float) -> float:
-    """A score as it is stored: nine significant digits."""
+    """A score in stored precision: nine significant digits."""
     return float(f"{value:.{SCORE_DIGITS}g}")
 
 
@@ -53,7 +53,7 @@ PromptMeans = dict[str, dict[str, float]]
 
 
 def prompt_means(lines: list[ScoreLine]) -> PromptMeans:
-    """Every metric's mean over each prompt's samples; a sample without a score counts for nothing."""
+    """Every metric's mean over each prompt's samples; samples without a score don't count."""
     places: dict[str, int] = {}
     at = np.array([places.setdefault(line.prompt_id, len(places)) for line in lines], dtype=np.intp)
     prompts, found = list(places), {}

@@ -1,4 +1,4 @@
-"""The result record: what is written down of one checkpoint, versioned and validated."""
+"""The result record of one checkpoint, versioned and validated."""
 
 from typing import Annotated, Any, Literal
 
@@ -19,13 +19,13 @@ class MetricValue(Frozen):
     interval: Interval
     unit: str = ""
     higher_is_better: bool | None = None
-    backend: str | None = Field(None, description="name and version of what scored it")
+    backend: str | None = Field(None, description="name and version of the scorer")
     scored: int = Field(ge=0, description="samples (of a judge: questions) that have a score")
     unscored: dict[str, int] = Field(default_factory=dict, description="reason → number of samples")
 
 
 class Cost(Frozen):
-    """What the checkpoint took to make and to measure."""
+    """The cost of training and measuring the checkpoint."""
 
     train_seconds: float = 0.0
     train_tokens: int = 0
@@ -36,22 +36,22 @@ class Cost(Frozen):
 
 
 class Seen(Frozen):
-    """What a training learnt from: the same questions of every method, whose answers differ."""
+    """The data that a training used, in the same terms for every method."""
 
     rows: int = Field(ge=0, description="responses in the data, or sampled by an online method")
-    rows_used: int = Field(ge=0, description="distinct ones that some step learnt from")
+    rows_used: int = Field(ge=0, description="distinct ones used by any step")
     prompts: int = Field(ge=0, description="distinct prompts among those")
     presentations: int = Field(ge=0, description="rows of all steps together, repeats counted")
     tokens: int | None = Field(None, ge=0, description="of the responses of all presentations")
-    epochs: float = Field(ge=0, description="presentations over the rows that could come up")
+    epochs: float = Field(ge=0, description="presentations divided by the number of available rows")
     pairs: int | None = Field(
         None, ge=0, description="pairs made of the rows, where a method learns from them"
     )
-    pairs_used: int | None = Field(None, ge=0, description="distinct ones that some step learnt from")
+    pairs_used: int | None = Field(None, ge=0, description="distinct ones used by any step")
 
 
 class Environment(Frozen):
-    """Where and with what it was made."""
+    """The machine and software of a result."""
 
     git_commit: str | None
     git_dirty: bool | None
@@ -84,6 +84,6 @@ class Record(Frozen):
     extra: dict[str, Any] = Field(default_factory=dict)
 
     def point(self, metric: str) -> float | None:
-        """A metric's estimate; None where it wasn't measured or nothing could be scored."""
+        """A metric's estimate; None if it wasn't measured or nothing could be scored."""
         value = self.metrics.get(metric)
         return None if value is None else value.interval.point

@@ -1,4 +1,4 @@
-"""Result folders: written whole, validated when read, and nothing dropped in silence."""
+"""Result folders: written atomically, validated when read, with every unusable folder reported."""
 
 import json
 import os
@@ -28,10 +28,10 @@ TRAIN_LOG_FILE = "train_log.jsonl.gz"
 SPEC_FILE = "spec.yaml"
 
 
-#: Folders of results below it belong to whom the next folder names: ``community/<who>/<task>/…``.
+#: Contributed results are below it, by contributor: ``community/<who>/<task>/…``.
 COMMUNITY = "community"
 
-#: Why a folder of results can't be used.
+#: Kinds of unusable result folders.
 Kind = Literal["damaged", "unfinished", "foreign", "newer", "too old"]
 
 
@@ -45,7 +45,7 @@ class BrokenRecord(Exception):  # noqa: N818 (it names what was found)
 
 @dataclass(frozen=True)
 class StoredRecord:
-    """A record with the folder that its samples, scores and training log lie in.
+    """A record with the folder of its samples, scores and training log.
 
     Attributes:
         contributor: Who contributed it; None for the project's own results.
@@ -58,7 +58,7 @@ class StoredRecord:
 
 @dataclass(frozen=True)
 class Broken:
-    """A folder that should have given a record, and why it didn't."""
+    """A folder without a usable record, and the reason."""
 
     folder: Path
     reason: str
@@ -67,10 +67,10 @@ class Broken:
 
 @dataclass(frozen=True)
 class Duplicate:
-    """A record of a cell that another folder holds as well; the other one is used.
+    """A second record of a cell; the other one is used.
 
     Attributes:
-        differs: Whether the two tell different metrics.
+        differs: Whether the two have different metrics.
     """
 
     folder: Path
@@ -80,10 +80,10 @@ class Duplicate:
 
 @dataclass(frozen=True)
 class Results:
-    """What was found under some result folders; the parts are ordered by path.
+    """The results under some folders; each part is ordered by path.
 
     Attributes:
-        older: Folders of records that were written by an earlier version and brought up to this one.
+        older: Folders of records of an earlier version, upgraded to this one.
     """
 
     records: tuple[StoredRecord, ...]
@@ -93,22 +93,22 @@ class Results:
 
 
 def record_folder(results: Path, record: Record) -> Path:
-    """Where a record belongs: ``<results>/<task>/<model>/<cell name>``."""
+    """The folder of a record: ``<results>/<task>/<model>/<cell name>``."""
     return cell_folder(results, record.spec)
 
 
 def cell_folder(results: Path, spec: CellSpec) -> Path:
-    """Where the record of a cell belongs, whether or not there is one."""
+    """The folder of a cell's record, whether or not it exists."""
     return results / _component(spec.task) / _component(spec.model) / short_name(spec.name)
 
 
 def _component(name: str) -> str:
-    """A name as one folder: a task or model may be given as a path."""
+    """A name as a single folder name, since a task or model may be given as a path."""
     return short_name("".join(c if c.isalnum() or c in "._=-" else "_" for c in name).lstrip(".") or "_")
 
 
 def write_record(folder: Path, record: Record, indent: int | None = 2) -> Path:
-    """Writes ``result.json``, the last file of a result folder; a folder without it is unfinished."""
+    """Writes ``result.json`` as the last file of a result folder; a folder without it is unfinished."""
     file = folder / RECORD_FILE
     try:
         text = record.model_dump_json(indent=indent)
@@ -127,11 +127,9 @@ def read_record(folder: Path) -> Record:
 def _read(folder: Path) -> tuple[Record, bool]:
     """A folder's record, and whether an earlier version wrote it."""
     if folder.name.startswith("."):
-        raise BrokenRecord(
-            "unfinished: the run that was writing it is still going or was stopped", "unfinished"
-        )
+        raise BrokenRecord("unfinished: its run is still in progress or was stopped", "unfinished")
     if linked := _links(folder):
-        raise BrokenRecord(f"{linked[0]} is a link: a result folder holds its files itself")
+        raise BrokenRecord(f"{linked[0]} is a link: a result folder must contain its own files")
     try:
         value = read_json(folder / RECORD_FILE)
     except Missing:
@@ -153,7 +151,7 @@ def _read(folder: Path) -> tuple[Record, bool]:
 
 
 def _links(folder: Path) -> list[str]:
-    """Files that stand elsewhere: a stranger's folder could name private files, which the page would show."""
+    """Links in a folder: a contributed one could link to private files, which the page would show."""
     try:
         with os.scandir(folder) as entries:
             return sorted(entry.name for entry in entries if entry.is_symlink())
@@ -182,11 +180,11 @@ def _first_error(error: ValidationError) -> str:
 def read_results(roots: Path | Sequence[Path]) -> Results:
     """All the records under some folders.
 
-    A cell found more than once counts once: the first, in the order of the roots, then of paths, and the
-    project's own before a contributed one.
+    Of several records of a cell the first one counts, ordered by root and path, with the project's own
+    before contributed ones.
 
     Args:
-        roots: Result folders; an output folder of ``train-and-eval`` stands for its ``results``.
+        roots: Result folders; for an output folder of ``train-and-eval`` its ``results``.
 
     Raises:
         UserError: When a root isn't a folder.
@@ -212,13 +210,13 @@ def read_results(roots: Path | Sequence[Path]) -> Results:
 
 
 def _by_owner(roots: Sequence[Path]) -> list[tuple[Path, str | None]]:
-    """Every folder with its contributor; the project's own come first, and stay where both have a cell."""
+    """Every folder with its contributor; the project's own come first and take precedence."""
     found = [(folder, _contributor(folder, root)) for folder, root in _result_folders(roots)]
     return sorted(found, key=lambda one: one[1] is not None)
 
 
 def _contributor(folder: Path, root: Path) -> str | None:
-    """Who contributed a folder of results, by where it lies below its root."""
+    """The contributor of a folder of results, from its path below the root."""
     parts = folder.relative_to(root).parts
     if COMMUNITY not in parts[:2]:  # in a folder of results, or in the output that holds one
         return None
@@ -227,31 +225,31 @@ def _contributor(folder: Path, root: Path) -> str | None:
 
 
 def _result_folders(roots: Sequence[Path]) -> Iterator[tuple[Path, Path]]:
-    """Every folder that holds a result or part of one, each once, in order, with its root."""
+    """Every folder with a result or part of one, once and in order, with its root."""
     seen: set[Path] = set()
     for root in roots:
         if not root.is_dir():
-            raise UserError(f"{root}: there is no such folder; name the results, or the output, of a run.")
+            raise UserError(f"{root}: there is no such folder; give the results or the output of a run.")
         for path, folders, files in os.walk(root):
             folder = Path(path)
             if "results" in folders and (folder == root or SPEC_FILE in files):
-                folders[:] = ["results"]  # a run's output: its work folder holds no results
+                folders[:] = ["results"]  # a run's output: skip its work folder
             folders.sort()
             if {RECORD_FILE, SAMPLES_FILE, SCORES_FILE}.isdisjoint([*files, *folders]):
                 continue
-            folders.clear()  # a result holds no results
+            folders.clear()  # results aren't nested
             if (resolved := folder.resolve()) not in seen:
                 seen.add(resolved)
                 yield folder, root
 
 
 def read_samples(folder: Path) -> list[StoredSample]:
-    """The stored samples of a result; raises UserError that names file and line of what is wrong."""
+    """The stored samples of a result; raises UserError with the file and line of an error."""
     return read_json_lines(folder / SAMPLES_FILE, StoredSample)
 
 
 def read_scores(folder: Path) -> list[ScoreLine]:
-    """The stored scores of a result; raises UserError that names file and line of what is wrong."""
+    """The stored scores of a result; raises UserError with the file and line of an error."""
     return read_json_lines(folder / SCORES_FILE, ScoreLine)
 
 
@@ -259,7 +257,7 @@ def read_train_log(folder: Path) -> list[dict[str, Any]]:
     """The training log, one object per optimiser step; empty for a policy that wasn't trained.
 
     Raises:
-        UserError: Naming file and line of what is wrong.
+        UserError: With the file and line of an error.
     """
     file = folder / TRAIN_LOG_FILE
     return read_objects(file) if os.path.lexists(file) else []

@@ -1,4 +1,4 @@
-"""Changing a stored record: nobody else changes it meanwhile, and nothing that another added is lost."""
+"""Updates a stored record under a lock, so that concurrent changes aren't lost."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +10,7 @@ from rpo_bench.results.store import BrokenRecord, StoredRecord, read_record
 
 @contextmanager
 def updating(stored: StoredRecord) -> Iterator[Record]:
-    """The record as it is on disk by now; the folder is this writer's alone for as long as the block runs."""
+    """Locks the folder for the block and yields the record as it is on disk now."""
     with one_writer(stored.folder):
         try:
             record = read_record(stored.folder)

@@ -1,8 +1,7 @@
-"""Records of earlier versions, brought up to the present one when they are read.
+"""Upgrades records of earlier versions when they are read.
 
-The schema's version grows when a field changes its name or its meaning; the step from each version to the
-next is then added to ``UPGRADES``, and stays. A new field with a default needs no step: a record without it
-has the default.
+The schema version increases when a field changes its name or meaning. The step from each version to the next
+is then added to ``UPGRADES`` for good. A new field with a default needs no step.
 """
 
 from collections.abc import Callable, Mapping
@@ -15,7 +14,7 @@ from rpo_bench.results.schema import SCHEMA_VERSION
 Raw = dict[str, Any]
 Upgrade = Callable[[Raw], Raw]
 
-#: Version → what makes a record of the next version of one of this. A step leaves its argument as it was.
+#: Version → function that upgrades a record to the next version, without changing its argument.
 UPGRADES: Mapping[int, Upgrade] = MappingProxyType({})
 
 
@@ -24,26 +23,26 @@ class TooOld(Exception):  # noqa: N818 (it names what was found)
 
 
 def upgraded(value: Raw, *, steps: Mapping[int, Upgrade] | None = None, to: int = SCHEMA_VERSION) -> Raw:
-    """A record's JSON object as one of version ``to``.
+    """A record's JSON object, upgraded to version ``to``.
 
     Args:
-        value: As it was read, with its ``schema_version``.
+        value: The object as read, with its ``schema_version``.
         steps: Version → the step to the next; None: ``UPGRADES``.
-        to: The version wanted, not below the record's.
+        to: The target version, not below the record's.
 
     Raises:
-        TooOld: There is no step from one of the versions on the way.
+        TooOld: A step on the way is missing.
     """
     known = UPGRADES if steps is None else steps
     while (version := value["schema_version"]) < to:
         if version not in known:
-            raise TooOld(f"schema version {version} is too old: there is no way from it to {to}")
+            raise TooOld(f"schema version {version} is too old: it can't be upgraded to {to}")
         value = {**known[version](value), "schema_version": version + 1}
     return value
 
 
 def holds_its_hash(value: Raw) -> bool:
-    """Whether ``cell`` is the hash of ``spec`` as it was written, whatever fields specs have today."""
+    """Whether ``cell`` is the hash of ``spec`` as written, independent of the fields of current specs."""
     spec = value.get("spec")
     if not isinstance(spec, dict):
         return False

@@ -1,4 +1,4 @@
-"""The footer: what was read, what was left out, how the numbers were made and with what."""
+"""The footer: records read and left out, how numbers are computed, and the environments."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -13,19 +13,18 @@ from rpo_bench.stats.bootstrap import RESAMPLES
 from rpo_bench.wording import counted, listed, strength_text
 
 _INTERVALS = (
-    f"95 %, by {RESAMPLES:,} resamples of the prompts, shared by all methods, and of the training seeds, "
-    "within each method. Few seeds are widened by Student's t, and with one seed an interval covers the "
-    "prompts alone. Measures of all samples at once, such as distinct-2, and a judge's win rates have "
-    "Student's interval over the seeds together with each checkpoint's own over prompts or questions. No "
-    "correction is made for the number of comparisons, but in the ranks and the p-values of the paired "
-    "differences, by Holm."
+    f"95 % bootstrap intervals with {RESAMPLES:,} resamples of the prompts, shared by all methods, and of "
+    "the training seeds of each method. With few seeds they are widened by Student's t; with one seed they "
+    "cover only the prompts. Corpus-level measures, such as distinct-2, and a judge's win rates combine "
+    "Student's interval over seeds with each checkpoint's own over prompts or questions. Intervals are not "
+    "adjusted for the number of comparisons; ranks and p-values of paired differences are, by Holm."
 )
 _EQUAL_KL = (
-    "A method's reward at a KL lies on the straight lines from the reference policy through its strengths, "
-    "per training seed; mixing two policies does at least as well. The KL is the largest that half of the "
-    "baselines, and two if there are two, reach, so that no reward has a say in it. Baselines are the "
-    "project's own methods with five training seeds (without two such: with several). A method that ends "
-    "before it is compared where it ends."
+    "A method's reward at a KL is interpolated linearly from the reference policy through its strengths, "
+    "per training seed; a mixture of two policies does at least as well. The KL is the largest that half of "
+    "the baselines reach (at least two, if there are two), so rewards don't affect it. Baselines are the "
+    "project's own methods with five training seeds, or with several if fewer than two have five. A method "
+    "that doesn't reach this KL is compared where it ends."
 )
 _PACKAGES = ("torch", "transformers", "numpy")
 
@@ -46,12 +45,12 @@ class About:
 
 
 def about(board: Board, roots: Sequence[Path], remarks: Sequence[str] = ()) -> About:
-    """What the footer says; folders are told relative to the results that they lie in.
+    """The footer of a board.
 
     Args:
         board: What is shown.
-        roots: The folders that the results were read from.
-        remarks: What else there is to say.
+        roots: The folders that the results were read from; shown paths are relative to them.
+        remarks: Further remarks.
     """
     results = board.results
     broken = tuple(Broken(Path(_within(one.folder, roots)), one.reason, one.kind) for one in results.broken)
@@ -60,11 +59,9 @@ def about(board: Board, roots: Sequence[Path], remarks: Sequence[str] = ()) -> A
     counts = [f"{counted(len(records), 'checkpoint')} read, {diverged} of them diverged"]
     counts.append(left_out(broken))
     if results.older:
-        counts.append(
-            f"{counted(len(results.older), 'record')} of an earlier version, brought up to this one"
-        )
+        counts.append(f"{counted(len(results.older), 'record')} of an earlier version, upgraded")
     if results.duplicates:
-        counts.append(f"{counted(len(results.duplicates), 'duplicate')} of the same cells")
+        counts.append(f"{counted(len(results.duplicates), 'duplicate')} of other cells")
     return About(
         records="; ".join(counts) + ".",
         broken=broken,
@@ -78,19 +75,19 @@ def about(board: Board, roots: Sequence[Path], remarks: Sequence[str] = ()) -> A
 _KINDS: tuple[tuple[Kind, str], ...] = (
     ("damaged", "damaged"),
     ("unfinished", "unfinished"),
-    ("foreign", "of another programme"),
+    ("foreign", "of another program"),
     ("newer", "of a newer version"),
-    ("too old", "of a version too old"),
+    ("too old", "of an unsupported version"),
 )
 
 
 def left_out(broken: Sequence[Broken]) -> str:
-    """``3 left out (2 unfinished, 1 damaged)``, or that none is."""
+    """``3 left out (2 unfinished, 1 damaged)`` or ``none left out``."""
     if not broken:
         return "none left out"
     found = Counter(one.kind for one in broken)
-    told = ", ".join(f"{found[kind]} {word}" for kind, word in _KINDS if kind in found)
-    return f"{len(broken)} left out ({told})"
+    kinds = ", ".join(f"{found[kind]} {word}" for kind, word in _KINDS if kind in found)
+    return f"{len(broken)} left out ({kinds})"
 
 
 def _within(folder: Path, roots: Sequence[Path]) -> str:
@@ -103,8 +100,8 @@ def _within(folder: Path, roots: Sequence[Path]) -> str:
 def _remarks(board: Board, roots: Sequence[Path]) -> tuple[str, ...]:
     remarks = [*_contributed(board)]
     remarks += [
-        f"{_within(one.folder, roots)} tells other metrics than {_within(one.kept, roots)} of the same cell; "
-        "the latter is shown."
+        f"{_within(one.folder, roots)} and {_within(one.kept, roots)} have different metrics for the same "
+        "cell; the latter is shown."
         for one in board.results.duplicates
         if one.differs
     ]
@@ -113,7 +110,7 @@ def _remarks(board: Board, roots: Sequence[Path]) -> tuple[str, ...]:
         remarks += [_twins(label, row) for label, row in rows if row.also]
         names = {stored.record.cell: _within(stored.folder, roots) for stored in section.panel.records}
         remarks += [
-            f"{names[cell]}: {reason}; it counts in means over seeds, but not at equal KL."
+            f"{names[cell]}: {reason}; it is included in means over seeds but not at equal KL."
             for cell, reason in sorted(section.unread.items(), key=lambda item: names[item[0]])
         ]
     reasons: Counter[tuple[str, str]] = Counter()
@@ -129,24 +126,24 @@ def _remarks(board: Board, roots: Sequence[Path]) -> tuple[str, ...]:
 
 
 def _twins(label: str, row: Row) -> str:
-    """What was trained at several strengths and came out the same."""
+    """A remark on strengths whose checkpoints are identical."""
     name = row.stored[0].record.strength_name
     others = listed([strength_text(name, strength) for strength in row.also])
     kept = strength_text(name, row.strength)
-    return f"{label}: the checkpoints of {others} are those of {kept}, and are shown once, in its row."
+    return f"{label}: the checkpoints of {others} are identical to those of {kept} and share its row."
 
 
 def _contributed(board: Board) -> list[str]:
-    """Who contributed how much."""
+    """A remark on contributed rows."""
     found = Counter(stored.contributor for stored in board.results.records if stored.contributor is not None)
-    told = [f"{counted(n, 'checkpoint')} by {who}" for who, n in sorted(found.items())]
-    if not told:
+    counts = [f"{counted(n, 'checkpoint')} by {who}" for who, n in sorted(found.items())]
+    if not counts:
         return []
-    return [f"Rows marked 'community' were contributed, and not run again by the project: {', '.join(told)}."]
+    return [f"Rows marked 'community' are contributions that the project did not rerun: {', '.join(counts)}."]
 
 
 def _backends(sections: Sequence[Section]) -> str:
-    """Which backend gave which measure."""
+    """The backend of each measure."""
     found = sorted(
         {
             (value.backend, name)
@@ -159,15 +156,15 @@ def _backends(sections: Sequence[Section]) -> str:
     by_backend: dict[str, list[str]] = {}
     for backend, name in found:
         by_backend.setdefault(backend, []).append(name)
-    told = [f"{backend} ({', '.join(names)})" for backend, names in by_backend.items()]
-    return "; ".join(told) + "." if told else "The records name no backends."
+    parts = [f"{backend} ({', '.join(names)})" for backend, names in by_backend.items()]
+    return "; ".join(parts) + "." if parts else "The records name no backends."
 
 
 def _environments(found: Sequence[Environment]) -> tuple[str, ...]:
-    """Each different environment with its number of checkpoints, the commonest first."""
-    told = Counter(_environment(one) for one in found)
-    ordered = sorted(told.items(), key=lambda item: (-item[1], item[0]))
-    return tuple(f"{text} ({counted(n, 'checkpoint')})" if len(told) > 1 else text for text, n in ordered)
+    """Each distinct environment with its number of checkpoints, most common first."""
+    counts = Counter(_environment(one) for one in found)
+    ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    return tuple(f"{text} ({counted(n, 'checkpoint')})" if len(counts) > 1 else text for text, n in ordered)
 
 
 def _environment(one: Environment) -> str:

@@ -1,4 +1,4 @@
-"""A row's stored samples with their scores, as the sample browser needs them."""
+"""A row's stored samples with their scores, in the form of the sample browser."""
 
 import math
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from rpo_bench.files.json_lines import read_objects
 from rpo_bench.results.publish import DERIVED
 from rpo_bench.results.store import SAMPLES_FILE, SCORES_FILE
 
-#: Scores that say again what the sample or another score says.
+#: Scores that follow from the sample or from another score.
 _LEFT_OUT = frozenset((*DERIVED, "finished_share", "kl_k3"))
 
 _DECIMALS = 4  # as they are published
@@ -27,8 +27,8 @@ class Checkpoint:
     Attributes:
         prompts: Identities of the prompts, sorted.
         samples: How many samples each of them has.
-        texts: Per sample, where its text stands in ``Answers.texts``.
-        unfinished: The samples that were cut off.
+        texts: Per sample, the index of its text in ``Answers.texts``.
+        unfinished: Indices of samples that were cut off.
         scores: Metric → a number per sample, None for unscored.
     """
 
@@ -46,9 +46,9 @@ class Answers:
 
     Attributes:
         prompts: Identity → text.
-        texts: Every different response once.
+        texts: Every distinct response once.
         checkpoints: By training seed.
-        missing: Why the samples of others can't be shown.
+        missing: Reasons for samples that can't be shown.
     """
 
     prompts: dict[str, str]
@@ -58,7 +58,7 @@ class Answers:
 
 
 def read_answers(row: Row) -> Answers:
-    """Reads the samples of all the row's checkpoints; those that can't be read are named."""
+    """Reads the samples of all the row's checkpoints; unreadable ones are listed in ``missing``."""
     answers = Answers({}, [], [], [])
     known: dict[str, int] = {}
     for stored in row.stored:
@@ -68,8 +68,8 @@ def read_answers(row: Row) -> Answers:
         except UserError as error:
             reason = str(error).replace(f"{stored.folder}/", "")
             diverged = stored.record.status == "diverged" and not (stored.folder / SAMPLES_FILE).exists()
-            told = "it diverged and answered nothing." if diverged else reason
-            answers.missing.append(f"Seed {seed}: {told}")
+            text = "it diverged and has no samples." if diverged else reason
+            answers.missing.append(f"Seed {seed}: {text}")
     return answers
 
 
@@ -80,9 +80,9 @@ def _checkpoint(seed: int, folder: Path, answers: Answers, known: dict[str, int]
     keys = [(prompt, sample) for prompt, sample, *_ in found]
     counts: dict[str, int] = {}
     places: list[int] = []
-    for prompt, _, text, _, asked in found:
+    for prompt, _, text, _, prompt_text in found:
         counts[prompt] = counts.get(prompt, 0) + 1
-        answers.prompts.setdefault(prompt, asked)
+        answers.prompts.setdefault(prompt, prompt_text)
         if text not in known:
             known[text] = len(answers.texts)
             answers.texts.append(text)
@@ -101,18 +101,18 @@ def _checkpoint(seed: int, folder: Path, answers: Answers, known: dict[str, int]
 
 
 def _sample(line: Mapping[str, Any], number: int, file: Path) -> tuple[str, int, str, bool, str]:
-    """Prompt, number, text, whether it ended by itself, and what was asked."""
+    """Prompt id, sample number, text, whether it finished, and the prompt's text."""
     prompt, sample, text = line.get("prompt_id"), line.get("sample"), line.get("text")
-    finished, asked = line.get("finished"), line.get("prompt")
-    if not (isinstance(prompt, str) and isinstance(text, str) and isinstance(asked, str)):
-        raise UserError(f"{file}, line {number} is not a sample: it lacks a prompt or a text.")
+    finished, prompt_text = line.get("finished"), line.get("prompt")
+    if not (isinstance(prompt, str) and isinstance(text, str) and isinstance(prompt_text, str)):
+        raise UserError(f"{file}, line {number} is not a sample: the prompt or the text is missing.")
     if not (isinstance(sample, int) and isinstance(finished, bool)):
-        raise UserError(f"{file}, line {number} is not a sample: it lacks a number, or whether it finished.")
-    return prompt, sample, text, finished, asked
+        raise UserError(f"{file}, line {number} is not a sample: 'sample' or 'finished' is missing.")
+    return prompt, sample, text, finished, prompt_text
 
 
 def _scores(folder: Path) -> dict[tuple[str, int], Mapping[str, Any]]:
-    """(prompt, sample) → its scores; none where they can't be read, which the page's footer tells."""
+    """(prompt, sample) → its scores; empty where they can't be read, which the footer reports."""
     try:
         lines = read_objects(folder / SCORES_FILE)
     except UserError:
@@ -127,7 +127,7 @@ def _scores(folder: Path) -> dict[tuple[str, int], Mapping[str, Any]]:
 
 
 def _rounded(values: list[Any]) -> list[float | None]:
-    """Numbers to few decimals, whole ones without any; None for whatever is no finite number."""
+    """Numbers to few decimals, whole numbers without any; None for anything that isn't finite."""
     known = [value if type(value) in (int, float) else math.nan for value in values]
     short = np.round(np.array(known, dtype=np.float64), _DECIMALS) + 0.0  # + 0.0: no minus zero
     found: list[float | None] = short.tolist()

@@ -1,4 +1,4 @@
-"""The page's style sheet and script, and the policy that lets no others count."""
+"""The page's style sheet and script, and the content security policy that blocks any other."""
 
 import base64
 import hashlib
@@ -20,16 +20,16 @@ def style(environment: Environment) -> Markup:
 
 
 def script(environment: Environment) -> Markup:
-    """All parts of the script in one scope of their own."""
+    """All parts of the script, in one scope."""
     parts = [_asset(environment, f"script/{name}.js") for name in _SCRIPTS]
     return Markup('(() => {\n"use strict";\n') + Markup("").join(parts) + Markup("})();\n")
 
 
 def policy(style: str, script: str) -> str:
-    """No style or script counts but the page's own, and the scripts that the latter asks for.
+    """The content security policy: the page's own style and script, and scripts that the latter loads.
 
-    That is what 'strict-dynamic' means. It holds for a page opened from a file too, where browsers don't
-    agree on what 'self' is, and unlike 'self' it refuses every script that the page's text might bring in.
+    'strict-dynamic' does this. Unlike 'self' it also works for a page opened from a file, where browsers
+    disagree on what 'self' is, and it refuses every script that the page's text might inject.
     """
     scripts = f"{_hash(script)} 'strict-dynamic'"
     allowed = {"style-src": _hash(style), "script-src": scripts, "img-src": "data:"}
@@ -42,6 +42,6 @@ def _hash(text: str) -> str:
 
 
 def _asset(environment: Environment, name: str) -> Markup:
-    """Our own style or script, as it is."""
+    """One of our own styles or scripts, verbatim."""
     assert environment.loader is not None
     return Markup(environment.loader.get_source(environment, name)[0])

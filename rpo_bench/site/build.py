@@ -1,4 +1,4 @@
-"""From result folders to the leaderboard's page."""
+"""Builds the leaderboard page from result folders."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,7 +15,7 @@ PAGE = "index.html"
 
 
 class CheckFailed(UserError):  # noqa: N818 (it names what was found)
-    """The page isn't that of its results, or one of them is broken."""
+    """The page is out of date, or a result is broken."""
 
     def __init__(self, sentence: str, board: Board) -> None:
         super().__init__(sentence)
@@ -23,7 +23,7 @@ class CheckFailed(UserError):  # noqa: N818 (it names what was found)
 
 
 def build_leaderboard(results_roots: Sequence[Path], out: Path, *, oracles: Oracles | None = None) -> Board:
-    """Reads results, computes the board and writes ``out/index.html`` and what it loads from ``out/data``.
+    """Reads results, computes the board and writes ``out/index.html`` and its data in ``out/data``.
 
     Args:
         results_roots: Folders of results, or outputs of ``train-and-eval``.
@@ -49,7 +49,7 @@ def _write(board: Board, results_roots: Sequence[Path], out: Path) -> None:
 
 
 def read_board(results_roots: Sequence[Path], *, oracles: Oracles | None = None) -> Board:
-    """The board of some results, without a page; raises UserError when there is nothing to show."""
+    """The board of some results, without the page; raises UserError if there is nothing to show."""
     results = read_results(results_roots)
     if not results.records:
         raise UserError(_nothing(results, results_roots))
@@ -60,8 +60,8 @@ def check_leaderboard(results_roots: Sequence[Path], out: Path, *, oracles: Orac
     """Checks that ``out/index.html`` is the page of these results, and that none of them is broken.
 
     Raises:
-        CheckFailed: Naming what is wrong and what to do. Nothing is written.
-        UserError: There is no result at all.
+        CheckFailed: The page is out of date or a result is broken. Nothing is written.
+        UserError: There are no results.
     """
     board = read_board(results_roots, oracles=oracles)
     if board.results.broken:
@@ -70,16 +70,16 @@ def check_leaderboard(results_roots: Sequence[Path], out: Path, *, oracles: Orac
         raise CheckFailed(f"{first.folder} can't be used: {first.reason}{more}.", board)
     file = out / PAGE
     if not file.is_file():
-        raise CheckFailed(f"{file}: there is no such page; build it without --check.", board)
+        raise CheckFailed(f"{file} doesn't exist: build the page without --check.", board)
     if file.read_bytes() != page(board, results_roots).encode():
-        raise CheckFailed(f"{file} isn't the page of these results: build it again without --check.", board)
+        raise CheckFailed(f"{file} is out of date: rebuild it without --check.", board)
     if (odd := _odd_data(board, out / DATA)) is not None:
-        raise CheckFailed(f"{odd} isn't what these results give: build it again without --check.", board)
+        raise CheckFailed(f"{odd} doesn't match these results: rebuild the page without --check.", board)
     return board
 
 
 def _odd_data(board: Board, folder: Path) -> Path | None:
-    """The first data file that differs, is missing, or belongs to no row."""
+    """The first data file that differs, is missing or belongs to no row."""
     names = set()
     for one in data_files(board):
         names.add(one.name)
@@ -90,14 +90,14 @@ def _odd_data(board: Board, folder: Path) -> Path | None:
 
 
 def _says(there: bytes, text: str) -> bool:
-    """Whether a data file holds this text, or the same value packed otherwise."""
+    """Whether a data file holds this text, or the same value compressed differently."""
     return there == text.encode() or unpacked(there.decode(errors="replace")) == unpacked(text)
 
 
 def _nothing(results: Results, roots: Sequence[Path]) -> str:
     where = ", ".join(str(root) for root in roots)
     if not results.broken:
-        return f"{where}: there are no results here; `rpo-bench train-and-eval` makes some."
+        return f"{where}: there are no results here; `rpo-bench train-and-eval` creates them."
     first = results.broken[0]
     n = len(results.broken)
     return f"{where}: none of {n} results can be used; the first, {first.folder}: {first.reason}."

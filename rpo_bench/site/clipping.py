@@ -1,4 +1,4 @@
-"""Where a line that runs on beyond a picture was last within it."""
+"""The last point of a line inside the plotting area."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -9,7 +9,7 @@ Point = tuple[float, float]
 
 
 def last_within(points: Sequence[Point], frame: Frame) -> Point | None:
-    """The last place, in pixels, at which a line through points lies in the plotting area; None: nowhere."""
+    """The last position, in pixels, of a line through points inside the plotting area, or None."""
     ends = list(pairwise(points)) or [(points[0], points[0])]
     for start, end in reversed(ends):
         share = _leaves(start, end, frame)
@@ -19,7 +19,7 @@ def last_within(points: Sequence[Point], frame: Frame) -> Point | None:
 
 
 def _leaves(start: Point, end: Point, frame: Frame) -> float | None:
-    """The share of the way from start to end at which it leaves the plotting area (Liang and Barsky)."""
+    """The fraction of the segment at which it leaves the plotting area (Liang–Barsky)."""
     (left, right), (bottom, top) = frame.x, frame.y
     first, last = 0.0, 1.0
     for place, way, low, high in (

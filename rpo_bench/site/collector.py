@@ -1,4 +1,4 @@
-"""Building without the garbage collector's rounds, which find nothing in millions of plain values."""
+"""Pauses the garbage collector while a page is built."""
 
 import gc
 from collections.abc import Iterator
@@ -7,10 +7,10 @@ from contextlib import contextmanager
 
 @contextmanager
 def collector_paused() -> Iterator[None]:
-    """Pauses Python's collector of cycles, and leaves it afterwards as it was.
+    """Pauses Python's cyclic garbage collector and restores its state afterwards.
 
-    A build reads a million lines into lists and dictionaries that refer to nothing in a circle. Going through
-    them again and again takes an eighth of its time.
+    A build reads a million lines into lists and dictionaries without reference cycles. Scanning them
+    repeatedly takes an eighth of its time.
     """
     was_on = gc.isenabled()
     gc.disable()

@@ -1,4 +1,4 @@
-"""The columns of the board: what each is called, counted in, and says."""
+"""The columns of the board: title, unit, direction and description."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,11 +13,11 @@ class Column:
 
     Attributes:
         metric: Its name in the record, or "regret".
-        title: The column's head.
-        unit: What it is counted in.
-        better: "higher", "lower", or nothing where neither is.
-        digits: Decimals that are shown.
-        about: What it says, in one sentence.
+        title: The column's heading.
+        unit: Its unit.
+        better: "higher", "lower", or empty where neither is better.
+        digits: Decimals to show.
+        about: Its description, one sentence.
     """
 
     metric: str
@@ -29,7 +29,7 @@ class Column:
 
     @property
     def name(self) -> str:
-        """Its title where its unit doesn't stand beneath it."""
+        """A title that is unique without the unit."""
         return _NAMES.get(self.metric, self.title)
 
 
@@ -38,25 +38,25 @@ _NAMES = {"win_rate_equal_length": "Win rate at equal length"}
 
 COLUMNS = (
     Column("reward", "Reward", "", "higher", 3, "Mean gold reward of the samples, on the task's own scale."),
-    Column("kl", "KL", "nats", "", 3, "KL to the reference policy per response, the mean log-ratio."),
-    Column("regret", "Regret", "", "lower", 3, "The optimal policy's reward at the same KL, less its own."),
+    Column("kl", "KL", "nats", "", 3, "KL to the reference policy per response: the mean log-ratio."),
+    Column("regret", "Regret", "", "lower", 3, "Reward of the optimal policy at the same KL minus its own."),
     Column("toxicity", "Toxicity", "", "lower", 3, "Mean toxicity of the samples, by the named classifier."),
     Column("win_rate", "Win rate", "against reference", "higher", 3,
-           "Share of questions won against the untrained reference policy, by the judge below, asked in both "
-           "orders; 0.5 is no better than it."),
+           "Share of comparisons won against the untrained reference policy, by the judge below, in both "
+           "orders. 0.5 means no better."),
     Column("win_rate_equal_length", "Win rate", "at equal length", "higher", 3,
-           "The same win rate for responses of equal length, by a logistic regression on the difference."),
+           "The same win rate at equal response length, by logistic regression on the length difference."),
     Column("distinct_2", "Distinct-2", "", "higher", 3,
-           "Different word pairs as a share of all word pairs, over a checkpoint's samples."),
+           "Distinct word pairs as a share of all word pairs in a checkpoint's samples."),
     Column("length", "Length", "tokens", "", 1, "Tokens per sample."),
 )  # fmt: skip
 
 
-_OPTIONAL = ("win_rate", "win_rate_equal_length")  # by a judge, where there is one
+_OPTIONAL = ("win_rate", "win_rate_equal_length")  # only with a judge
 
 
 def shown_columns(rows: Sequence[BoardRow]) -> tuple[Column, ...]:
-    """The table's columns: a judge's only where something was judged."""
+    """The table's columns; win rates only where a judge ran."""
     return tuple(
         column
         for column in COLUMNS

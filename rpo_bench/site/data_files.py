@@ -1,9 +1,9 @@
-"""What the page loads on demand: a folder of scripts, for a page opened from a file may load nothing else.
+"""The data that the page loads on demand: scripts, since a page opened from a file can load nothing else.
 
-Every script says ``rpoBench.take(name, packed)``: JSON, deflated and in base 64, which makes it a quarter
-of its size, and nothing that other people's text could break out of. There is one for the prompts of every
-panel, and two for every row of the table: its details, and its samples with their scores. The table as JSON
-is one of them, and lies beside them as a plain file.
+Every script calls ``rpoBench.take(name, packed)`` with deflated JSON in base 64. That is a quarter of the
+size, and no text from outside can break out of it. There is one script for the prompts of every panel, and
+two for every row of the table: its details, and its samples with their scores. The table as JSON is a script
+too, and also a plain file.
 """
 
 import json
@@ -39,7 +39,7 @@ class DataFile:
 
 
 def data_files(board: Board) -> Iterator[DataFile]:
-    """The files of a board's data folder, one after the other: the same board gives the same bytes."""
+    """Yields the files of a board's data folder; the same board gives the same bytes."""
     table = json_text(board)
     yield DataFile(JSON_FILE, table)
     yield _script(_named(table), table)
@@ -48,7 +48,7 @@ def data_files(board: Board) -> Iterator[DataFile]:
 
 
 def json_name(board: Board) -> str:
-    """The script that holds the table as JSON, for a page that may load nothing else."""
+    """The script that holds the table as JSON."""
     return _named(json_text(board))
 
 
@@ -71,12 +71,12 @@ def _of_section(section: Section) -> Iterator[DataFile]:
             yield _script(samples, _samples(answers))
     known = sorted(prompts.items())
     texts = bounded_samples([text for _, text in known], SAMPLES_FILE)
-    told = [{"id": prompt, "text": text} for (prompt, _), text in zip(known, texts, strict=True)]
-    yield _script(name, visible_deeply(told))
+    values = [{"id": prompt, "text": text} for (prompt, _), text in zip(known, texts, strict=True)]
+    yield _script(name, visible_deeply(values))
 
 
 def _panel_key(section: Section) -> str:
-    """A panel's name in files, from what is measured."""
+    """A panel's key in file names, a hash of what is measured."""
     spec = section.panel.spec
     known = [spec.task, spec.task_hash, spec.model, spec.model_hash, spec.evaluation.model_dump(mode="json")]
     return hash_json(known)[:12]
@@ -100,16 +100,16 @@ def _samples(answers: Answers) -> object:
 
 
 def _script(name: str, value: object) -> DataFile:
-    """A script that hands over a value whose texts can be seen."""
+    """A script that passes a value to the page."""
     text = json.dumps(value, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
     packed = b64encode(zlib.compress(text.encode("ascii"), _LEVEL)).decode("ascii")
     return DataFile(f"{name}.js", f'rpoBench.take("{name}","{packed}");\n')
 
 
 def unpacked(text: str) -> str:
-    """What a script hands over, as ``name value`` in JSON; a text that is no such script as it is.
+    """A script's ``name value`` in JSON; other text unchanged.
 
-    Another build of zlib may pack the same value into other bytes.
+    Another build of zlib may compress the same value to other bytes.
     """
     found = _PACKED.fullmatch(text)
     if found is None:

@@ -1,4 +1,4 @@
-"""All that is known of one row of the table, for its card."""
+"""The details of one table row, for its card."""
 
 from collections.abc import Sequence
 from shlex import quote
@@ -18,11 +18,11 @@ def details(
     """A row's card as plain values.
 
     Args:
-        shown: As the table has it.
+        shown: The row as the table shows it.
         row: Its checkpoints.
-        prompts: The script that holds its panel's prompts.
-        samples: The script that holds its samples, where there are any.
-        missing: Why samples are missing.
+        prompts: The script with its panel's prompts.
+        samples: The script with its samples, if there are any.
+        missing: Reasons for missing samples.
     """
     records = [stored.record for stored in row.stored]
     environments = _distinct([record.environment.model_dump(mode="json") for record in records])
@@ -48,7 +48,7 @@ def details(
 
 
 def _compare_words(shown: BoardRow, record: Record) -> dict[str, str] | None:
-    """What ``rpo-bench compare`` calls the row, its task and its model, for a shell; None for odd names."""
+    """The row's name, task and model as shell arguments of ``rpo-bench compare``; None for odd names."""
     name = shown.method
     if shown.strength is not None:
         short = f"{shown.strength:g}"

@@ -1,4 +1,4 @@
-"""The board's rows as CSV, which the page carries, and as JSON, which lies beside it."""
+"""The board's rows as CSV, embedded in the page, and as JSON, a file beside it."""
 
 import json
 from typing import Any
@@ -10,12 +10,12 @@ from rpo_bench.files.csv_lines import csv_line
 from rpo_bench.results.schema import SCHEMA_VERSION
 from rpo_bench.terminal.visible import visible
 
-#: The rows with everything that is known of them, in the data folder.
+#: The rows with all their fields, in the data folder.
 JSON_FILE = "rpo-bench.json"
 
 
 def csv_text(board: Board) -> str:
-    """One line per row, with point, bounds and n of every metric that any row has."""
+    """One line per row with the estimate, bounds and n of every metric that any row has."""
     names = sorted({name for row in board.rows for name in row.values})
     heads = ["task", "model", "architecture", "method", "strength", "seeds", "diverged", "badge", "row"]
     heads += [f"{name}{part}" for name in names for part in ("", "_low", "_high", "_seeds", "_prompts")]
@@ -35,7 +35,7 @@ def _numbers(row: BoardRow, name: str) -> list[float | int | None]:
 
 
 def json_text(board: Board) -> str:
-    """The rows with everything that is known of every estimate."""
+    """The rows with all fields of every estimate."""
     value = {"schema_version": SCHEMA_VERSION, "rows": [_row(row) for row in board.rows]}
     return json.dumps(value, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
 
@@ -68,6 +68,6 @@ def _row(row: BoardRow) -> dict[str, Any]:
 
 
 def data_url(text: str, kind: str) -> str:
-    """A link's target that holds the whole file."""
+    """A data URL with the whole file."""
     packed = quote(text.encode("utf-8", "backslashreplace"), safe="/:;,()[]'=+*!@$")
     return f"data:{kind};charset=utf-8,{packed}"

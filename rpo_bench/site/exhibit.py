@@ -1,4 +1,4 @@
-"""A picture of the evidence with what belongs to it: a sentence that says what it shows, and its numbers."""
+"""A plot of the evidence with its caption and its table of numbers."""
 
 from dataclasses import dataclass
 
@@ -7,16 +7,16 @@ from markupsafe import Markup
 
 @dataclass(frozen=True)
 class Exhibit:
-    """One picture, or a grid of small ones on the same scales.
+    """One plot, or a grid of small plots on the same scales.
 
     Attributes:
         title: Its heading.
-        caption: What it shows, of how many, with which intervals.
-        wide: For screens with room.
-        narrow: For a phone.
-        grid: (method, picture) instead of the two.
-        head: The heads of the table of numbers.
-        rows: Its cells; the first of each is a row's name.
+        caption: What it shows, the sample sizes and the intervals.
+        wide: For wide screens.
+        narrow: For phones.
+        grid: (method, plot) instead of the two.
+        head: Headings of the table of numbers.
+        rows: Its cells; the first of each names the row.
     """
 
     title: str

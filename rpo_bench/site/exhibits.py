@@ -13,12 +13,12 @@ from rpo_bench.site.tuning_plot import tuning_curves
 
 
 def exhibits(section: Section, looks: Mapping[str, Look], name: str) -> tuple[Exhibit, ...]:
-    """What there is to show of a section's evidence.
+    """The exhibits of a section, without those that have no data.
 
     Args:
-        section: Whose.
-        looks: Of every method.
-        name: What the pictures' identities begin with.
+        section: The section.
+        looks: Every method's colour and marker.
+        name: Prefix of the plots' element ids.
     """
     found = (
         proxy_against_gold(section, looks, f"{name}-pg"),

@@ -18,7 +18,7 @@ _TOP = 30.0
 _BOTTOM = 44.0
 _GROUP = 26.0
 
-#: More comparisons than these aren't drawn: the table has them.
+#: Beyond this many comparisons nothing is drawn; the table lists them.
 _MOST = 80
 
 
@@ -80,11 +80,11 @@ def _picture(
     better = sum(one.verdict == "better" for one in shown)
     worse = sum(one.verdict == "worse" for one in shown)
     title = f"Differences in reward at equal KL on {section.panel.task} with {section.panel.model}"
-    told = (
-        f"{len(shown)} paired differences, first less second: {better} shown to be better, {worse} to be "
-        f"worse, {len(shown) - better - worse} not resolved. The table below the picture has the numbers."
+    summary = (
+        f"{len(shown)} paired differences, first minus second: {better} better, {worse} worse, "
+        f"{len(shown) - better - worse} within chance. The table below the plot has the numbers."
     )
-    return figure(frame, title, told, name, body)
+    return figure(frame, title, summary, name, body)
 
 
 def _axis(x: Scale, frame: Frame) -> Markup:
@@ -108,24 +108,24 @@ def _axis(x: Scale, frame: Frame) -> Markup:
 
 def _row(x: Scale, frame: Frame, one: Comparison, look: Look, y: float) -> Markup:
     gap = one.difference
-    resolved = one.verdict in ("better", "worse")
-    parts = [tag("title", _told(one))]
+    decided = one.verdict in ("better", "worse")
+    parts = [tag("title", _hint(one))]
     if gap.low is not None and gap.high is not None:
         parts.append(tag("line", class_="whisker", x1=x(gap.low), x2=x(gap.high), y1=y, y2=y))
     mark = marker(look, x(gap.point or 0.0), y, 4.5)
-    parts.append(mark if resolved else tag("g", mark, class_="open"))
+    parts.append(mark if decided else tag("g", mark, class_="open"))
     pair = f"{visible(one.first)} − {visible(one.second)}"
     label = shortened(pair, int((frame.left - 10) / 6.6))
     parts.append(tag("text", label, class_="pair end", x=frame.left - 10, y=y + 4))
     text = number(gap.point, 2) if frame.width < 500 else f"{number(gap.point)} {bounds(gap)}"
     edge = frame.width if frame.width < 500 else frame.width - 60
-    parts.append(tag("text", text, class_=f"tick end{' strong' if resolved else ''}", x=edge, y=y + 4))
+    parts.append(tag("text", text, class_=f"tick end{' strong' if decided else ''}", x=edge, y=y + 4))
     if frame.width >= 500:
         parts.append(tag("text", probability(one.adjusted_p), class_="tick end", x=frame.width, y=y + 4))
     return tag("g", *parts, class_=f"series {look.colour}")
 
 
-def _told(one: Comparison) -> str:
+def _hint(one: Comparison) -> str:
     return (
         f"{one.first} − {one.second}: {estimate(one.difference)}, adjusted p {probability(one.adjusted_p)}, "
         f"{one.verdict}"
@@ -139,11 +139,12 @@ def _caption(section: Section, shown: Sequence[Comparison]) -> str:
     where = place(shown[0])
     said = declared.words if declared is not None else ""
     caption = (
-        f"Reward of the first less the second’s at {where} ({said}), with unadjusted 95 % "
-        f"intervals over training seeds (n = {span}) and {section.prompts} shared prompts; p is adjusted by "
-        f"Holm over these {len(shown)} comparisons, and a filled mark is one of at most 0.05."
+        f"Reward of the first minus that of the second at {where} ({said}). Bars are unadjusted 95 % "
+        f"intervals over training seeds (n = {span}) and {section.prompts} shared prompts. p is adjusted by "
+        f"Holm over these {len(shown)} comparisons; a filled mark means p ≤ 0.05, an open one a difference "
+        "within chance."
     )
-    return caption if len(shown) <= _MOST else f"{caption} There are too many to draw: the table has them."
+    return caption if len(shown) <= _MOST else f"{caption} There are too many to draw: see the table."
 
 
 def _cells(one: Comparison) -> tuple[str, ...]:

@@ -21,11 +21,11 @@ from rpo_bench.site.svg import (
     path,
     tag,
 )
-from rpo_bench.site.trade_offs import Trade, axes_of, draw_dots, kl_edge, series_told, trade
+from rpo_bench.site.trade_offs import Trade, axes_of, draw_dots, kl_edge, series_summary, trade
 from rpo_bench.stats.oracle import Oracle
 from rpo_bench.wording import estimate, number
 
-_TIED = 8  # so many names are tied to their lines; the ties of more would cover the picture
+_TIED = 8  # up to this many names are connected to their lines; more would cover the plot
 _CLOSE = 1.6  # times the KL at which methods are compared
 
 
@@ -34,9 +34,9 @@ class Curves:
     """The oracle's curves over all prompts.
 
     Attributes:
-        kl: Nats, rising.
+        kl: Nats, ascending.
         reward: At these points.
-        solid: How many of the points rest on enough samples.
+        solid: Number of points with enough effective samples.
         best_of: (n, KL at most, reward) of best-of-n.
     """
 
@@ -64,14 +64,14 @@ def curves(oracle: Oracle) -> Curves:
 def frontier(
     section: Section, looks: Mapping[str, Look], frame: Frame, name: str, reach: float | None = None
 ) -> Markup | None:
-    """The picture; None where no trained checkpoint has both a reward and a KL.
+    """The plot; None where no trained checkpoint has both a reward and a KL.
 
     Args:
         section: What is drawn.
         looks: Series → look.
         frame: Its size.
-        name: Its identity.
-        reach: Where the KL axis ends, nats; without it, beyond the furthest interval.
+        name: Its element id.
+        reach: End of the KL axis in nats; None: beyond the furthest interval.
     """
     found = trade(section, "kl", "reward")
     if found is None:
@@ -86,11 +86,11 @@ def frontier(
     title = f"KL–reward frontier on {section.panel.task} with {section.panel.model}"
     if reach:
         title += f", up to {reach:g} nats"
-    return figure(frame, title, _told(found, section, oracle), name, body)
+    return figure(frame, title, _summary(found, section, oracle), name, body)
 
 
 def close_reach(section: Section) -> float | None:
-    """Where a second picture, of what is crowded in the first, ends; None where it would show no more."""
+    """The end of a second plot that zooms into the crowded part; None where it would show nothing new."""
     found = trade(section, "kl", "reward")
     if found is None or section.ranking is None:
         return None
@@ -99,17 +99,17 @@ def close_reach(section: Section) -> float | None:
 
 
 def _budget(axes: Axes, section: Section) -> Markup:
-    """An upright line at the KL at which the methods are compared."""
+    """A vertical line at the KL at which the methods are compared."""
     if section.ranking is None:
         return Markup("")
     (bottom, top), x = axes.frame.y, axes.x(section.ranking.budget)
     line = tag("line", class_="rule", x1=x, x2=x, y1=bottom, y2=top)
-    told = tag("text", f"{section.ranking.budget:g} nats", class_="tick", x=x + 6, y=bottom - 8)
-    return tag("g", line, told, class_="yardstick")
+    label = tag("text", f"{section.ranking.budget:g} nats", class_="tick", x=x + 6, y=bottom - 8)
+    return tag("g", line, label, class_="yardstick")
 
 
 def _labels(axes: Axes, found: Trade, looks: Mapping[str, Look], oracle: Curves | None) -> Markup:
-    """Names at the ends of lines; beside the picture, by their heights, where they would be too many."""
+    """Names at the ends of lines, or a list beside the plot where there are too many."""
     frame = axes.frame
     letters = int((frame.right - 14) / 7)
     yard = _yardstick_ends(axes, oracle) if oracle else []
@@ -131,7 +131,7 @@ def _labels(axes: Axes, found: Trade, looks: Mapping[str, Look], oracle: Curves 
 
 
 def _yardstick(axes: Axes, oracle: Curves) -> Markup:
-    """The oracle, dotted where few samples stand behind it, and best-of-n."""
+    """The oracle, dotted where it has few effective samples, and best-of-n."""
     line = [(kl, reward) for kl, reward in zip(oracle.kl, oracle.reward, strict=True) if kl < axes.x.high]
     if oracle.kl[-1] > axes.x.high:
         line.append((axes.x.high, oracle.at(axes.x.high)))
@@ -162,7 +162,7 @@ def _yardstick_ends(axes: Axes, oracle: Curves) -> list[EndLabel]:
 
 
 def _ends(axes: Axes, found: Trade, looks: Mapping[str, Look]) -> list[EndLabel]:
-    """A label for every series that can be seen, tied to its furthest mark, or to where its line leaves."""
+    """A label for every visible series, connected to its last mark or to where its line leaves the plot."""
     labels = []
     for name, of in found.dots.items():
         look = looks[name] if name else REFERENCE
@@ -172,9 +172,9 @@ def _ends(axes: Axes, found: Trade, looks: Mapping[str, Look]) -> list[EndLabel]
     return labels
 
 
-def _told(found: Trade, section: Section, oracle: Curves | None) -> str:
-    """What the picture shows, for those who don't see it; the table has the numbers."""
-    parts = [series_told(found)]
+def _summary(found: Trade, section: Section, oracle: Curves | None) -> str:
+    """A description of the plot for screen readers."""
+    parts = [series_summary(found)]
     if section.ranking:
         best, budget = section.ranking.leader, section.ranking.budget
         parts.append(f"At {budget:g} nats {best.label} leads: {estimate(best.reward)}.")

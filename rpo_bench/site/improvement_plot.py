@@ -1,4 +1,4 @@
-"""Who beats whom: the probability that a training run of one method earns more than one of another."""
+"""Probability of improvement: how often a training run of one method earns more than one of another."""
 
 from markupsafe import Markup
 
@@ -11,7 +11,7 @@ from rpo_bench.stats.interval import Interval
 from rpo_bench.terminal.visible import visible
 from rpo_bench.wording import DASH, shortened
 
-#: More methods than these aren't drawn: the table has them.
+#: Beyond this many methods nothing is drawn; the table lists them.
 _MOST = 32
 
 
@@ -25,18 +25,18 @@ def improvement_matrix(section: Section, name: str) -> Exhibit | None:
     wide = Frame(150 + step * n + 60, 90 + step * n, left=150, right=60, top=84, bottom=6)
     narrow = Frame(104 + small * n + 40, 84 + small * n, left=104, right=40, top=78, bottom=6)
     drawn = n <= _MOST
-    told = (
+    runs = (
         f"{min(found.seeds)}" if len(set(found.seeds)) == 1 else f"{min(found.seeds)} to {max(found.seeds)}"
     )
     caption = (
-        f"How likely a training run of the row’s method earns more reward at {section.ranking.budget:g} nats "
-        f"than one of the column’s, in per cent; n = {told} runs each, 95 % bootstrap intervals over runs "
-        "and prompts, without correction; bold, with a dot, where the interval leaves out 50 % or where runs "
-        "that never overlap are too many for chance."
+        "Probability, in per cent, that a training run of the row’s method earns more reward at "
+        f"{section.ranking.budget:g} nats than a run of the column’s method. n = {runs} runs each; 95 % "
+        "bootstrap intervals over runs and prompts, not adjusted. Bold with a dot: the interval excludes "
+        "50 %, or the runs never overlap and are too many for that to be chance."
     )
     return Exhibit(
         title="Probability of improvement",
-        caption=caption if drawn else f"{caption} There are too many methods to draw: the table has them.",
+        caption=caption if drawn else f"{caption} There are too many methods to draw: see the table.",
         wide=_picture(section, found, wide, f"{name}-w") if drawn else None,
         narrow=_picture(section, found, narrow, f"{name}-n") if drawn else None,
         head=("Row over column", "Probability", "95 % interval", "Runs"),
@@ -71,11 +71,11 @@ def _picture(section: Section, found: Wins, frame: Frame, name: str) -> Markup:
         for one, seeds in zip(found.table[0], found.seeds, strict=True)
         if _decided(one, found.seeds[0], seeds) and (one.point or 0.0) > 0.5
     ]
-    told = (
-        f"{n} methods, best first, each a row and a column. {first} is shown to win more often than not "
-        f"against {len(shown)} of the {n - 1} others. The table below the picture has the numbers."
+    summary = (
+        f"{n} methods, best first, each a row and a column. {first} wins more than half of the runs against "
+        f"{len(shown)} of the {n - 1} others, beyond chance. The table below the plot has the numbers."
     )
-    return figure(frame, title, told, name, body)
+    return figure(frame, title, summary, name, body)
 
 
 def _cell(found: Wins, i: int, j: int, x: float, y: float, step: float) -> Markup:
@@ -109,7 +109,7 @@ def _hint(found: Wins, i: int, j: int) -> Markup:
 
 
 def _decided(one: Interval, first: int, second: int) -> bool:
-    """Whether more (or less) often than not is shown; runs that never overlap have no interval."""
+    """Whether the probability differs from 50 % beyond chance; runs that never overlap have no interval."""
     if one.low is not None and one.high is not None:
         return not one.low <= 0.5 <= one.high
     return one.point in (0.0, 1.0) and separated(first, second)

@@ -1,4 +1,4 @@
-"""The judges' cards: how far those can be believed whose win rates the board shows."""
+"""The judges' cards: how reliable the judges behind the win rates are."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -10,22 +10,22 @@ from rpo_bench.judge.card import JudgeCard, read_card
 from rpo_bench.judge.storage import judge_folders
 from rpo_bench.wording import number, share_text
 
-#: Sanity row → what it answers to every question, against the reference policy.
+#: Sanity row → its answers, against the reference policy.
 _SANITY = {
-    "null model": "one and the same refusal to every question",
-    "prompt copy": "the question itself, given back",
-    "longer of two": "of two samples of the reference policy, the longer against the shorter",
+    "null model": "the same refusal for every question",
+    "prompt copy": "the question, repeated",
+    "longer of two": "the longer of two samples of the reference policy against the shorter",
 }
 
 
 @dataclass(frozen=True)
 class ShownCard:
-    """A card as the page tells it.
+    """A card as the page shows it.
 
     Attributes:
         judge: Its name.
-        facts: (what, how much, why it matters).
-        warnings: What to be wary of.
+        facts: (what, value, explanation).
+        warnings: Known weaknesses.
     """
 
     judge: str
@@ -34,10 +34,10 @@ class ShownCard:
 
 
 def judge_cards(roots: Sequence[Path]) -> tuple[list[ShownCard], list[str]]:
-    """The cards beside some results, by name, and a sentence on each that can't be read.
+    """The cards beside some results, by name, and an error for each that can't be read.
 
     Args:
-        roots: Folders of results, or outputs of runs; judgements lie in them or beside them.
+        roots: Folders of results, or outputs of runs; judgements are in them or beside them.
     """
     cards: dict[str, ShownCard] = {}
     problems: list[str] = []
@@ -62,21 +62,21 @@ def _folders(roots: Sequence[Path]) -> Iterator[Path]:
 
 
 def _facts(card: JudgeCard) -> Iterator[tuple[str, str, str]]:
-    yield "asked", f"{card.games:,} games", f"{card.questions:,} questions have a verdict in both orders"
+    yield "games", f"{card.games:,}", f"{card.questions:,} questions with a verdict in both orders"
     if (of := card.agreement) is not None:
         yield (
-            f"agrees with {of.by}",
+            f"agreement with {of.by}",
             share_text(of.accuracy),
-            "of the games with a better response; a coin: 50 %",
+            "of the games where one response is better; chance: 50 %",
         )
         kappa = f"{number(of.kappa)}, without ties {number(of.kappa_without_ties)}"
-        yield "Cohen's κ", kappa, "0: as by chance, 1: always the same"
-        yield "the longer is the better", share_text(of.longer), "what picking the longer one would reach"
-    yield "changes its mind with the order", share_text(card.flip_rate), "of the questions with two winners"
-    yield "prefers what it is shown first", share_text(card.prefers_first), "of the decided games; fair: 50 %"
-    yield "prefers the longer", share_text(card.prefers_longer), "of the decided questions"
-    yield "gives a verdict", share_text(card.parse_rate), "of the games"
+        yield "Cohen's κ", kappa, "0: chance agreement, 1: perfect agreement"
+        yield "the longer response is better", share_text(of.longer), "accuracy of always choosing the longer"
+    yield "flips with the order", share_text(card.flip_rate), "of the questions with a winner in both orders"
+    yield "prefers the first response", share_text(card.prefers_first), "of the decided games; unbiased: 50 %"
+    yield "prefers the longer response", share_text(card.prefers_longer), "of the decided questions"
+    yield "returns a verdict", share_text(card.parse_rate), "of the games"
     for row in card.sanity:
-        told = [_SANITY[row.name]] if row.name in _SANITY else []
-        told += [] if row.truth is None else [f"by the gold reward {share_text(row.truth)}"]
-        yield f"win rate of the {row.name}", share_text(row.win_rate), "; ".join(told)
+        notes = [_SANITY[row.name]] if row.name in _SANITY else []
+        notes += [] if row.truth is None else [f"gold reward: {share_text(row.truth)}"]
+        yield f"win rate of the {row.name}", share_text(row.win_rate), "; ".join(notes)

@@ -1,4 +1,4 @@
-"""How the runs went: what the training logs followed, a line for every strength and seed."""
+"""Learning curves: one logged measure during training, a line for every strength and seed."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from rpo_bench.site.palette import Look
 from rpo_bench.site.svg import Axes, Frame, Scale, figure, padded, path, tag
 from rpo_bench.wording import counted
 
-#: What is followed: the first that a section's logs hold.
+#: Candidate measures; the first that a section's logs contain is plotted.
 FOLLOWED = {
     "probe_reward": "Reward of the probe prompts",
     "probe_kl": "KL on the probe prompts, nats",
@@ -24,7 +24,7 @@ _POINTS = 100
 
 @dataclass(frozen=True)
 class Run:
-    """One training run: (step, value) of what is followed, and whether it diverged."""
+    """One training run: (step, value) of the plotted measure, and whether it diverged."""
 
     points: tuple[tuple[float, float], ...]
     diverged: bool
@@ -35,7 +35,7 @@ class Learning:
     """The runs of a section's methods.
 
     Attributes:
-        about: What is followed.
+        about: The plotted measure.
         runs: Series → its runs, by strength and seed.
         unread: Logs that couldn't be read.
     """
@@ -46,7 +46,7 @@ class Learning:
 
 
 def learning(section: Section) -> Learning | None:
-    """Reads a section's training logs; None where none follows anything."""
+    """Reads a section's training logs; None where no log has a measure to plot."""
     logs, unread = _logs(section.panel.trained)
     for key, about in FOLLOWED.items():
         runs = {
@@ -89,7 +89,7 @@ def _run(stored: StoredRecord, log: _Log, key: str) -> Run:
 def learning_plots(
     section: Section, found: Learning, looks: Mapping[str, Look], frame: Frame, name: str
 ) -> list[tuple[str, Markup]]:
-    """(series, picture) for every method, all on the same scales."""
+    """(series, plot) for every method, all on the same scales."""
     every = [point for of in found.runs.values() for run in of for point in run.points]
     x = Scale(0.0, max(step for step, _ in every) or 1.0, *frame.x)
     y = Scale(*padded([value for _, value in every]), *frame.y)
@@ -99,9 +99,9 @@ def learning_plots(
         lines = [_line(axes, run) for run in of]
         group = tag("g", *lines, class_=f"series runs {looks[label].colour}", data_method=label)
         lost = sum(run.diverged for run in of)
-        told = f"{counted(len(of), 'run')}, {lost} diverged." if lost else f"{counted(len(of), 'run')}."
+        summary = f"{counted(len(of), 'run')}, {lost} diverged." if lost else f"{counted(len(of), 'run')}."
         title = f"{found.about}: {label} on {section.panel.task}"
-        plots.append((label, figure(frame, title, told, f"{name}-{i}", [axes.draw(), group])))
+        plots.append((label, figure(frame, title, summary, f"{name}-{i}", [axes.draw(), group])))
     return plots
 
 

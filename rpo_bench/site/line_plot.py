@@ -1,4 +1,4 @@
-"""A line for each method over a number, such as steps: marks, lines between them, names at their ends."""
+"""A line plot: one line with marks per method over a quantity such as steps."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ from rpo_bench.site.svg import (
 
 _WIDE = Frame(820, 360, left=56, right=190, top=30)
 _NARROW = Frame(380, 300, left=46, right=96, top=30)
-_TIED = 8  # so many names are tied to their lines; more are listed
+_TIED = 8  # up to this many names are connected to their lines; more are listed
 
 
 @dataclass(frozen=True)
@@ -41,17 +41,17 @@ class Line:
 
 @dataclass(frozen=True)
 class Titles:
-    """What a picture says in words.
+    """The texts of a plot.
 
     Attributes:
         title: for screen readers.
-        told: what it shows, for screen readers.
-        x: below the horizontal axis.
-        y: above the vertical one.
+        summary: its description, for screen readers.
+        x: title of the horizontal axis.
+        y: title of the vertical axis.
     """
 
     title: str
-    told: str
+    summary: str
     x: str
     y: str
 
@@ -59,7 +59,7 @@ class Titles:
 def pictures(
     lines: Sequence[Line], looks: Mapping[str, Look], titles: Titles, name: str
 ) -> tuple[Markup, Markup]:
-    """The picture for screens with room, and that for a phone; ``name`` begins their identities."""
+    """The plot for wide screens and the one for phones; ``name`` is the prefix of their element ids."""
     return (
         _picture(lines, looks, titles, _WIDE, f"{name}-w", letters=24),
         _picture(lines, looks, titles, _NARROW, f"{name}-n", letters=10),
@@ -75,7 +75,7 @@ def _picture(
     axes = Axes(frame, x, y, titles.x, titles.y, (6 if frame is _WIDE else 4, 5))
     drawn = [_drawn(axes, line, looks[line.method]) for line in lines]
     names = _names(axes, lines, looks, letters)
-    return figure(frame, titles.title, titles.told, name, [axes.draw(), *drawn, names])
+    return figure(frame, titles.title, titles.summary, name, [axes.draw(), *drawn, names])
 
 
 def _drawn(axes: Axes, line: Line, look: Look) -> Markup:

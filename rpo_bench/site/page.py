@@ -1,4 +1,4 @@
-"""The board as an HTML file, complete in itself; its script loads samples from the folder beside it."""
+"""The board as a self-contained HTML file; its script loads samples from the folder beside it."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -36,18 +36,19 @@ _TRADE_WIDE = Frame(540, 340, left=50, right=12, top=34, bottom=50)
 _TRADE_NARROW = Frame(360, 290, left=46, right=10, top=34, bottom=50)
 _LEARNING = Frame(300, 180, left=40, right=8, top=8, bottom=42)
 _RANKS = (
-    "By the method's reward at the KL of the sentence above, over all strengths: the ranks that all pairwise "
-    "differences over training seeds and prompts leave open, adjusted by Holm. The best group isn't shown to "
-    "earn less than the first, each by its own 95 % interval. One training seed is not ranked. A row that "
-    "was added to the baselines is ranked against them and changes no other row's rank."
+    "Rank of the method by its reward at the KL of the verdict above, over all strengths. The range holds "
+    "every rank consistent with the pairwise differences over training seeds and prompts, adjusted by Holm. "
+    "The best group ties with the leader: each difference is within chance by its own 95 % interval. "
+    "Methods with one training seed are not ranked. A row added to the baselines is ranked against them and "
+    "changes no other rank."
 )
-_COST = "Wall time of training one checkpoint, in seconds; the row's card has tokens, rollouts and memory."
+_COST = "Wall time to train one checkpoint, in seconds. The row's card lists tokens, rollouts and memory."
 _TRADES = (("toxicity", "Toxicity and reward"), ("distinct_2", "Diversity and reward"))
 
 
 @dataclass(frozen=True)
 class Pictures:
-    """A section's pictures; None or empty where there is nothing to draw."""
+    """A section's plots; None or empty where there is nothing to draw."""
 
     budget_oracle: float | None
     ranking_wide: Markup | None
@@ -67,7 +68,7 @@ def page(board: Board, roots: Sequence[Path]) -> str:
 
     Args:
         board: What to show.
-        roots: The folders that the results were read from; paths are told relative to them.
+        roots: The folders that the results were read from; shown paths are relative to them.
     """
     environment = _environment()
     style, script = assets.style(environment), assets.script(environment)
@@ -116,7 +117,7 @@ def _environment() -> Environment:
         number=number,
         bounds=bounds,
         strength=strength_text,
-        told=_told,
+        hint=_hint,
         absent=_absent,
         compared=_compared,
         words=lambda name: name.replace("_", " "),
@@ -128,13 +129,13 @@ def _environment() -> Environment:
 
 
 def _shown(value: object) -> object:
-    """Everything that a template puts out: other people's text loses what can't be seen."""
+    """Makes invisible characters visible in all text from outside that a template prints."""
     foreign = isinstance(value, str | Path) and not isinstance(value, Markup)
     return visible(str(value)) if foreign else value
 
 
 def _strengths(board: Board) -> list[str]:
-    """The strengths to choose from, as they are shown, by name and size."""
+    """The strengths to filter by, as displayed, sorted by name and value."""
     found = {(row.strength_name, row.strength) for row in board.rows if row.strength is not None}
     return [text for name, value in sorted(found) if (text := strength_text(name, value))]
 
@@ -169,14 +170,14 @@ def _pictures(section: Section, methods: Mapping[str, Look], name: str) -> Pictu
 
 
 def _ranking_frames(section: Section) -> tuple[Frame, Frame]:
-    """Of the wide and the narrow picture."""
+    """Frames of the wide and the narrow plot."""
     return ranking_frame(section, 620, 122, 214), ranking_frame(section, 360, 92, 142, tall=True)
 
 
 def _close(
     section: Section, draw: Callable[..., Markup | None], broad: Frame, slim: Frame, name: str
 ) -> tuple[float, Markup, Markup] | None:
-    """The crowded part of the frontier once more: where it ends, wide and narrow."""
+    """A zoom into the crowded part of the frontier: its right end, wide and narrow plot."""
     reach = close_reach(section)
     if reach is None:
         return None
@@ -187,7 +188,7 @@ def _close(
 def _trades(
     section: Section, methods: Mapping[str, Look], name: str
 ) -> tuple[tuple[str, Markup, Markup], ...]:
-    """Title, wide and narrow picture of what the reward costs; without what wasn't measured."""
+    """Title, wide and narrow plot of each measured trade-off against reward."""
     found = []
     for metric, title in _TRADES:
         wide = scatter(section, "reward", metric, methods, _TRADE_WIDE, f"{name}-{metric}-w")
@@ -197,12 +198,12 @@ def _trades(
     return tuple(found)
 
 
-def _told(value: Value, column: Column) -> str:
-    """What a reader who points at a number is told."""
+def _hint(value: Value, column: Column) -> str:
+    """The tooltip of a number."""
     one = value.interval
     parts = [column.about]
     if one.low is None:
-        parts.append("No interval can be had.")
+        parts.append("There is no interval.")
     else:
         parts.append(f"{one.level:.0%} interval over {', '.join(one.levels)}, by {one.method}.")
     if value.backend:
@@ -213,16 +214,16 @@ def _told(value: Value, column: Column) -> str:
 def _absent(column: Column, row: BoardRow) -> str:
     """Why a cell is empty."""
     if row.unmeasured == len(row.seeds):
-        return "Every run diverged: there is nothing to measure."
+        return "Every run diverged, so there is nothing to measure."
     if unscored := row.unscored.get(column.metric):
         return f"{counted(unscored, 'sample')} unscored."
     if column.metric == "regret":
-        return "There is no oracle, or it can't be trusted at so much KL."
+        return "There is no oracle, or it isn't reliable at this KL."
     return "Not measured."
 
 
 def _compared(section: Section) -> str:
-    """What was compared, on what."""
+    """Number of methods, runs and prompts in a section."""
     panel, evaluation = section.panel, section.panel.spec.evaluation
     runs = [stored.record for series in panel.trained for row in series.rows for stored in row.stored]
     seeds = sorted({len(row.seeds) for row in section.rows if row.strength is not None})
@@ -239,7 +240,7 @@ def _compared(section: Section) -> str:
 
 
 def _sampling(decoding: Decoding) -> str:
-    """How the samples were drawn; KL is a statement of the policy itself only under ancestral sampling."""
+    """How the samples were drawn; KL describes the policy itself only under ancestral sampling."""
     if decoding.ancestral:
         return "by ancestral sampling"
     plain = Decoding().model_dump()

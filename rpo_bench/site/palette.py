@@ -1,8 +1,8 @@
 """How a method looks everywhere on the board: one of seven colours and one of seven marker shapes.
 
-The colours are those of Okabe and Ito (2008), which readers with the common colour-vision deficiencies tell
-apart; black and yellow are left out because one or the other vanishes on a light or dark page. Shape
-repeats what colour says. The style sheet holds the colours' values, for light and dark, as ``.c0`` … ``.c6``.
+The colours are those of Okabe and Ito (2008), which readers with common colour-vision deficiencies can
+distinguish. Black and yellow are left out because they vanish on a dark or a light page. Shape is a second
+cue beside colour. The style sheet has the colours' values, for light and dark, as ``.c0`` … ``.c6``.
 """
 
 from collections.abc import Iterable
@@ -20,7 +20,7 @@ class Look:
     shape: str
 
 
-#: The untrained reference policy: neutral, and never mistaken for a method.
+#: The untrained reference policy: neutral, distinct from every method.
 REFERENCE = Look("ref", "ring")
 
 

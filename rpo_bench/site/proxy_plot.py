@@ -1,4 +1,4 @@
-"""Proxy against gold: what the reward that is trained on, and the one that is meant, gain over √KL."""
+"""Proxy against gold: gain in the training reward and in the gold reward over √KL."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -31,9 +31,9 @@ def proxy_against_gold(section: Section, looks: Mapping[str, Look], name: str) -
         title="Proxy against gold reward",
         caption=(
             "Gain over the reference policy in the gold reward (filled, solid) and in the proxy (open, "
-            "dashed) over √KL: marks are strengths, lines d(α − βd) fitted through them with d = √KL; where "
-            "gold turns down before the furthest strength, the upright line is its peak and the band its "
-            f"interval. 95 % intervals over training seeds (n = {span}) and {section.prompts} prompts."
+            "dashed) over √KL. Marks are strengths; lines are fits d(α − βd) with d = √KL. Where gold peaks "
+            "before the furthest strength, the vertical line marks the peak and the band its interval. "
+            f"95 % intervals over training seeds (n = {span}) and {section.prompts} prompts."
         ),
         grid=tuple(
             (one.row.method, _picture(section, one, looks[one.row.method], axes, f"{name}-{i}"))
@@ -45,7 +45,7 @@ def proxy_against_gold(section: Section, looks: Mapping[str, Look], name: str) -
             "Furthest KL",
             "Gold peaks at (nats)",
             "Peaks in",
-            "Decline after it",
+            "Decline after the peak",
             "Proxy − gold at the end",
         ),
         rows=tuple(_cells(one) for one in found),
@@ -70,15 +70,15 @@ def _picture(section: Section, one: Traced, look: Look, axes: Axes, name: str) -
     body.append(tag("g", *lines, *marks, class_=f"series {look.colour}"))
     title = f"Proxy and gold gain of {one.row.method} on {section.panel.task} with {section.panel.model}"
     last = one.points[-1]
-    told = (
-        f"At its furthest, {number(one.row.furthest_kl, 2)} nats, gold gains {estimate(last.gold, 2)} and "
-        f"the proxy {estimate(last.proxy, 2)}; gold peaks at {_peak_text(one)}."
+    summary = (
+        f"At its furthest strength, {number(one.row.furthest_kl, 2)} nats, gold gains "
+        f"{estimate(last.gold, 2)} and the proxy {estimate(last.proxy, 2)}; gold peak: {_peak_text(one)}."
     )
-    return figure(_FRAME, title, told, name, body)
+    return figure(_FRAME, title, summary, name, body)
 
 
 def _peak(one: Traced, axes: Axes) -> list[Markup]:
-    """The upright line at gold's peak and the band of its interval; nothing without a peak."""
+    """The vertical line at gold's peak and the band of its interval; empty without a peak."""
     at = one.row.peak_kl
     if at.point is None:
         return []
@@ -124,7 +124,7 @@ def _cells(one: Traced) -> tuple[str, ...]:
 
 
 def _peak_text(one: Traced) -> str:
-    """``1.15 [0.89, 1.60]``, or that there is none within the strengths that were run."""
+    """``1.15 [0.89, 1.60]``, or a note that gold has no peak within the strengths run."""
     at = one.row.peak_kl
     ends = bounds(at, 2) or (f"[{number(at.low, 2)}, …]" if at.low is not None else "")
     point = "none within its strengths" if at.point is None else number(at.point, 2)

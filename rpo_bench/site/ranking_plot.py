@@ -55,7 +55,7 @@ def ranking(section: Section, looks: Mapping[str, Look], frame: Frame, name: str
 
 
 def rank_text(one: Standing) -> str:
-    """``1–4``, ``16``, or a dash for what isn't ranked."""
+    """``1–4``, ``16``, or a dash for an unranked method."""
     return ranks_text(one.ranks)
 
 
@@ -99,7 +99,7 @@ def _yardsticks(section: Section) -> list[tuple[str, float]]:
 
 
 def budget_oracle(section: Section) -> float | None:
-    """What the oracle earns at the budget; None without an oracle that can be trusted so far."""
+    """The oracle's reward at the budget; None without an oracle that is reliable there."""
     if section.ranking is None or section.oracle is None or section.ranking.budget > section.oracle.end:
         return None
     return curves(section.oracle).at(section.ranking.budget)
@@ -110,5 +110,5 @@ def _yardstick(x: Scale, frame: Frame, label: str, value: float) -> Markup:
     line = tag("line", class_="rule", x1=x(value), x2=x(value), y1=frame.top - 6, y2=bottom)
     side = "start" if x(value) < frame.left + 60 else "end" if x(value) > frame.x[1] - 60 else "middle"
     name = tag("text", label, class_=f"tick {side}", x=x(value), y=frame.top - 14)
-    told = tag("text", number(value, 2), class_=f"tick {side}", x=x(value), y=bottom + 17)
-    return tag("g", line, name, told, class_="yardstick")
+    text = tag("text", number(value, 2), class_=f"tick {side}", x=x(value), y=bottom + 17)
+    return tag("g", line, name, text, class_="yardstick")

@@ -1,4 +1,4 @@
-"""The rank that every row of the table shows: its method's at equal KL."""
+"""The rank in every row of the table: that of its method at equal KL."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from rpo_bench.site.ranking_plot import rank_text
 
 @dataclass(frozen=True)
 class RowRank:
-    """A row's method among those at equal KL: its order, and the ranks that it may have of how many."""
+    """The rank of a row's method at equal KL: its order, its range of ranks, and how many are ranked."""
 
     order: float
     ranks: str
@@ -18,7 +18,7 @@ class RowRank:
 
 
 def row_ranks(board: Board) -> dict[str, RowRank]:
-    """Row's key → its method's rank; without what isn't ranked, or doesn't count at equal KL."""
+    """Row's key → its method's rank; without rows that are unranked or don't count at equal KL."""
     found: dict[str, RowRank] = {}
     for section in board.sections:
         if section.ranking is None:

@@ -1,4 +1,4 @@
-"""Looking at the page through a server on this machine's loopback address."""
+"""Serves the page on this machine's loopback address."""
 
 import errno
 from functools import partial
@@ -8,47 +8,47 @@ from typing import Any
 
 from rpo_bench.errors import UserError
 
-#: Nobody else on the network sees it.
+#: Other machines on the network can't reach it.
 LOOPBACK = "127.0.0.1"
 _OWN_NAMES = (LOOPBACK, "localhost")
 
 
 class _Handler(SimpleHTTPRequestHandler):
-    """Serves files, to whoever asks for this machine by its own name, and says nothing of it."""
+    """Serves files to requests for this machine's own name, without logging."""
 
     def send_head(self) -> Any:
-        """Refuses other sites' names for this address, under which their pages could read ours."""
+        """Refuses other host names for this address (DNS rebinding)."""
         if self.headers.get("Host", "").rpartition(":")[0] not in _OWN_NAMES:
-            self.send_error(403, "Ask for this page by its own address")
+            self.send_error(403, "Open this page at its own address")
             return None
         return super().send_head()
 
     def end_headers(self) -> None:
-        """The page may be built anew while it is looked at."""
+        """Disables caching: the page may be rebuilt while it is open."""
         self.send_header("Cache-Control", "no-store")
         super().end_headers()
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Requests aren't worth a line."""
+        """Logs nothing."""
 
 
 def page_server(folder: Path, port: int) -> ThreadingHTTPServer:
     """A server of a folder's files on the loopback address, not yet serving.
 
     Args:
-        folder: What it serves.
-        port: 0: any that is free.
+        folder: The folder to serve.
+        port: Port number; 0: any free port.
 
     Raises:
-        UserError: The port is taken, or may not be used.
+        UserError: The port is in use or not allowed.
     """
     try:
         return ThreadingHTTPServer((LOOPBACK, port), partial(_Handler, directory=str(folder)))
     except OSError as error:
         why = "is in use" if error.errno == errno.EADDRINUSE else f"can't be used ({error.strerror})"
-        raise UserError(f"Port {port} {why}: name another with --port, or 0 for any that is free.") from error
+        raise UserError(f"Port {port} {why}: choose another with --port, or 0 for any free port.") from error
 
 
 def address(server: ThreadingHTTPServer) -> str:
-    """What to open."""
+    """The URL to open."""
     return f"http://{LOOPBACK}:{server.server_address[1]}/"

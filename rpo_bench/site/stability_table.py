@@ -1,4 +1,4 @@
-"""How steadily the methods train: measures of their logs, averaged over runs."""
+"""Training stability: measures of the training logs, averaged over runs."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,23 +6,23 @@ from dataclasses import dataclass
 from rpo_bench.analysis.board import Section
 from rpo_bench.stats.training_stability import mean_stability
 
-#: Measure → what it is; see :mod:`rpo_bench.stats.training_stability`.
+#: Measure → description; see :mod:`rpo_bench.stats.training_stability`.
 MEASURES = {
     "clipped_share": "Share of steps whose gradient was clipped.",
-    "grad_peak": "The largest gradient norm, before clipping, over the median of the steps before it.",
-    "grad_spike_share": "Share of steps whose gradient norm is over five times the median of those before.",
+    "grad_peak": "Largest gradient norm before clipping, relative to the median of earlier steps.",
+    "grad_spike_share": "Share of steps whose gradient norm exceeds five times the median of earlier steps.",
     "log_ratio_dispersion": "Interquartile range of the mean log-ratio about its running median, nats.",
-    "log_ratio_worst_jump": "Mean of the 5 % largest changes of that log-ratio from step to step, nats.",
+    "log_ratio_worst_jump": "Mean of the 5 % largest step-to-step changes of that log-ratio, nats.",
     "loss_dispersion": "Interquartile range of the loss about its running median, in its own units.",
-    "loss_worst_rise": "Mean of the 5 % largest rises of the loss from step to step, in the same units.",
-    "probe_max_drawdown": "The largest fall of the probe prompts' reward from an earlier peak.",
-    "probe_worst_drop": "Mean of the 5 % largest falls of that reward from one probe to the next.",
+    "loss_worst_rise": "Mean of the 5 % largest step-to-step rises of the loss, in the same units.",
+    "probe_max_drawdown": "Largest drop of the probe prompts' reward from an earlier peak.",
+    "probe_worst_drop": "Mean of the 5 % largest drops of that reward between consecutive probes.",
 }
 
 
 @dataclass(frozen=True)
 class MethodStability:
-    """A method's runs: how many, how many diverged, and the mean of every measure."""
+    """A method's number of runs, number of diverged runs, and mean of every measure."""
 
     label: str
     runs: int
@@ -32,7 +32,7 @@ class MethodStability:
 
 @dataclass(frozen=True)
 class Stability:
-    """A section's methods; ``names`` are the measures that any of them has."""
+    """The methods of a section; ``names`` are the measures that any of them has."""
 
     names: tuple[str, ...]
     rows: tuple[MethodStability, ...]

@@ -1,4 +1,4 @@
-"""What more steps buy: each method's gain at equal KL against the steps and the time of its training."""
+"""Gain over steps: each method's gain at equal KL against its training steps and time."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -19,17 +19,17 @@ def gain_over_steps(section: Section, looks: Mapping[str, Look], name: str) -> E
     lines = [_line(of) for of in found]
     titles = Titles(
         f"Gain over steps on {section.panel.task} with {section.panel.model}",
-        f"{len(lines)} methods; the table below the picture has the numbers.",
+        f"{len(lines)} methods; the table below the plot has the numbers.",
         "log₁₀ of optimiser steps",
         "Gain in reward",
     )
     wide, narrow = pictures(lines, looks, titles, name)
     return Exhibit(
-        title="What more steps buy",
+        title="Gain from more steps",
         caption=(
-            f"Reward over the reference policy’s at {ranking.budget:g} nats, of the same method trained with "
-            "more steps; each number of steps has a frontier of its own. The table has 95 % intervals over "
-            f"training seeds and {section.prompts} prompts, and the seconds that training took."
+            f"Gain over the reference policy’s reward at {ranking.budget:g} nats when the same method trains "
+            "for more steps. Each number of steps has its own frontier. The table has 95 % intervals over "
+            f"training seeds and {section.prompts} prompts, and the training time in seconds."
         ),
         wide=wide,
         narrow=narrow,

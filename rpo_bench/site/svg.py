@@ -1,4 +1,4 @@
-"""The few things that the board's pictures are drawn with: elements, scales, axes, markers, labels."""
+"""The SVG building blocks of the board's plots: elements, scales, axes, markers, labels."""
 
 import math
 from collections.abc import Sequence
@@ -36,10 +36,10 @@ def _rounded(value: float) -> str:
 
 @dataclass(frozen=True)
 class Scale:
-    """Numbers to pixels, linear or by square root (which spreads out what lies near zero).
+    """Maps numbers to pixels, linearly or by square root (which spreads out values near zero).
 
     Attributes:
-        beyond: Whether values beyond the ends are placed beyond them, or held at them.
+        beyond: Whether values beyond the ends are drawn beyond them or clamped.
     """
 
     low: float
@@ -60,7 +60,7 @@ class Scale:
         return math.sqrt(max(value, 0.0)) if self.root else value
 
     def ticks(self, about: int) -> list[float]:
-        """Round numbers within the scale, about so many of them."""
+        """Round numbers within the scale, about ``about`` of them."""
         if not self.root:
             return nice_ticks(self.low, self.high, about)
         apart = abs(self.end - self.start) / (about + 1)
@@ -185,7 +185,7 @@ def key(look: Look) -> Markup:
 
 
 def spread_out(wanted: Sequence[float], gap: float, low: float, high: float) -> list[float]:
-    """Positions near the wanted ones, in their order, at least ``gap`` apart where the room allows."""
+    """Positions near the requested ones, in their order, at least ``gap`` apart where space allows."""
     order = sorted(range(len(wanted)), key=lambda i: (wanted[i], i))
     gap = min(gap, (high - low) / max(len(order) - 1, 1))
     placed = list(wanted)
@@ -202,7 +202,7 @@ def spread_out(wanted: Sequence[float], gap: float, low: float, high: float) -> 
 
 @dataclass(frozen=True)
 class EndLabel:
-    """A label in the right margin, tied to the point where its line ends."""
+    """A label in the right margin, connected to the end of its line."""
 
     text: str
     colour: str
@@ -211,7 +211,7 @@ class EndLabel:
 
 
 def end_labels(labels: Sequence[EndLabel], frame: Frame, letters: int) -> Markup:
-    """Labels beside the plotting area, moved apart and tied to their points by thin lines."""
+    """Labels beside the plotting area, spread apart and connected to their points by thin lines."""
     at = frame.x[1] + 14
     heights = spread_out([label.y for label in labels], 16, frame.top + 4, frame.height - frame.bottom - 4)
     parts = []
@@ -224,7 +224,7 @@ def end_labels(labels: Sequence[EndLabel], frame: Frame, letters: int) -> Markup
 
 @dataclass(frozen=True)
 class ListedLabel:
-    """A label in the right margin that is tied to nothing but its mark."""
+    """A label in the right margin with a mark but no connecting line."""
 
     text: str
     look: Look
@@ -232,7 +232,7 @@ class ListedLabel:
 
 
 def listed_labels(labels: Sequence[ListedLabel], frame: Frame, below: float, letters: int) -> Markup:
-    """Marks with their labels beside the plotting area, one beneath the other, from ``below`` on down."""
+    """Marks with labels beside the plotting area, stacked from ``below`` downwards."""
     at = frame.x[1] + 20
     gap = min(19.0, (frame.y[0] - below) / max(len(labels), 1))
     parts = []
@@ -245,7 +245,7 @@ def listed_labels(labels: Sequence[ListedLabel], frame: Frame, below: float, let
 
 
 def clipped(frame: Frame, parts: Sequence[Markup], margin: float = 9) -> Markup:
-    """What lies in the plotting area, or sticks out of it by no more than a mark does."""
+    """Clips to the plotting area plus the size of a mark."""
     (left, right), (bottom, top) = frame.x, frame.y
     x, y, width, height = left - margin, top - margin, right - left + 2 * margin, bottom - top + 2 * margin
     box = " ".join(map(_rounded, (x, y, width, height)))
@@ -253,7 +253,7 @@ def clipped(frame: Frame, parts: Sequence[Markup], margin: float = 9) -> Markup:
 
 
 def figure(frame: Frame, title: str, description: str, name: str, body: Sequence[Markup]) -> Markup:
-    """A whole picture with the title and description that screen readers tell; ``name`` is its identity."""
+    """A complete plot with a title and a description for screen readers; ``name`` is its element id."""
     heads = (tag("title", title, id=f"{name}-t"), tag("desc", description, id=f"{name}-d"))
     return tag(
         "svg",

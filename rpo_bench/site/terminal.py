@@ -18,7 +18,7 @@ from rpo_bench.terminal.screen import SafeConsole
 from rpo_bench.terminal.visible import visible
 from rpo_bench.wording import DASH, counted, estimate, listed, number, strength_text
 
-_PLAIN_WIDTH = 200  # where nobody says how wide it is
+_PLAIN_WIDTH = 200  # where the width is unknown
 _ARROWS = {"higher": " ↑", "lower": " ↓", "": ""}
 
 
@@ -27,7 +27,7 @@ def print_table(board: Board, console: Console | None = None) -> None:
 
     Args:
         board: What to print.
-        console: Where; standard output by default.
+        console: Where to print; standard output by default.
     """
     screen = console or SafeConsole()
     if not screen.is_terminal and console is None:
@@ -47,16 +47,17 @@ def _print_section(section: Section, screen: Console) -> None:
     screen.print()
     fitted = fitted_table(section.rows, screen.width)
     screen.print(fitted.table)
-    explained = "95 % intervals over training seeds and prompts; ↑ ↓ say which way is better."
+    explained = "95 % intervals over training seeds and prompts; ↑ higher is better, ↓ lower is better."
     if fitted.crowded_out:
-        explained += f" No room for {listed([column.name for column in fitted.crowded_out])}."
+        explained += f" Too wide to show: {listed([column.name for column in fitted.crowded_out])}."
     if fitted.empty:
-        explained += f" Not to be had: {listed([column.name for column in fitted.empty])}."
+        names = listed([column.name for column in fitted.empty])
+        explained += f" Missing: {names}; see rpo-bench score and rpo-bench oracle."
     _say(screen, explained, "dim")
 
 
 def _say(screen: Console, text: str, style: str = "") -> None:
-    """Text of which nothing is taken for markup."""
+    """Prints text literally, without markup."""
     screen.print(Text(visible(text), style), soft_wrap=not screen.is_terminal)
 
 
@@ -66,7 +67,7 @@ def _left_out(board: Board) -> list[str]:
     if broken:
         found.append(f"{counted(len(board.results.records), 'checkpoint')} shown, {left_out(broken)}.")
     if older:
-        found.append(f"{counted(len(older), 'record')} of an earlier version, brought up to this one.")
+        found.append(f"{counted(len(older), 'record')} of an earlier version, upgraded.")
     unread = sum(len(section.unread) for section in board.sections)
     if unread:
         found.append(f"The scores of {counted(unread, 'checkpoint')} can't be read: the page names them.")
@@ -78,8 +79,8 @@ class Fitted:
     """The widest form of a table that fits.
 
     Attributes:
-        crowded_out: Columns that there is no room for.
-        empty: Columns for which no row has a number.
+        crowded_out: Columns that don't fit.
+        empty: Columns without a number in any row.
     """
 
     table: Table
@@ -128,7 +129,7 @@ def _heads(columns: Sequence[Column]) -> list[str]:
 
 
 def _needed(rows: Sequence[BoardRow], columns: Sequence[Column], form: _Form) -> int:
-    """How many characters the table takes: its columns and the spaces between them."""
+    """Width of the table in characters, spaces between columns included."""
     lines = [_heads(columns), *(_cells(row, columns, form) for row in rows)]
     widths = [max(cell_len(line[i]) for line in lines) for i in range(len(lines[0]))]
     return sum(widths) + 3 * (len(widths) - 1)

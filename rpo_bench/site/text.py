@@ -1,4 +1,4 @@
-"""Values of JSON made safe to show."""
+"""Makes JSON values safe to display."""
 
 import math
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ _PLAIN = frozenset((int, float, type(None)))
 
 
 def visible_deeply(value: object) -> object:
-    """Plain values of JSON with every text made visible; lines and tabs stay, and what is no number goes."""
+    """JSON values with invisible characters spelled out; keeps lines and tabs, drops non-finite numbers."""
     if isinstance(value, str):
         return visible_lines(value)
     if isinstance(value, float) and not math.isfinite(value):
@@ -23,5 +23,5 @@ def visible_deeply(value: object) -> object:
 
 
 def _finite_numbers(values: Sequence[Any]) -> bool:
-    """Whether a list holds numbers alone: the long ones do, and need no look at every item."""
+    """Whether a list holds only numbers, a fast path for long lists."""
     return set(map(type, values)) <= _PLAIN and math.isfinite(sum(filter(None, values)))

@@ -1,4 +1,4 @@
-"""One measure against another: every row a mark, every series a line."""
+"""Scatter plots of one measure against another: a mark per row, a line per series."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ _COLUMN = {column.metric: column for column in COLUMNS}
 
 @dataclass(frozen=True)
 class Dot:
-    """A row's place in a picture."""
+    """A row's position in a plot."""
 
     row: BoardRow
     x: Interval
@@ -62,18 +62,18 @@ def _kl(dot: Dot) -> float:
 def scatter(
     section: Section, x: str, y: str, looks: Mapping[str, Look], frame: Frame, name: str
 ) -> Markup | None:
-    """The picture of one measure against another; None where no trained checkpoint has both."""
+    """The plot of one measure against another; None where no trained checkpoint has both."""
     found = trade(section, x, y)
     if found is None:
         return None
     axes = axes_of(found, frame)
     title = f"{found.y.title} against {found.x.title.lower()} on {section.panel.task}"
-    told = f"{series_told(found)} The table has the numbers."
-    return figure(frame, title, told, name, [axes.draw(), *draw_dots(axes, found, looks, 4.0)])
+    summary = f"{series_summary(found)} The table has the numbers."
+    return figure(frame, title, summary, name, [axes.draw(), *draw_dots(axes, found, looks, 4.0)])
 
 
-def series_told(found: Trade) -> str:
-    """Which series a picture shows."""
+def series_summary(found: Trade) -> str:
+    """The series in a plot, for screen readers."""
     series = [name for name in found.dots if name]
     return f"{listed(series)}, a mark for each strength, with 95 % intervals."
 
@@ -82,10 +82,10 @@ def axes_of(found: Trade, frame: Frame, heights: Sequence[float] = (), reach: fl
     """Scales that hold all dots with their intervals, and the given heights.
 
     Args:
-        found: Whose dots.
-        frame: Where.
-        heights: On the vertical axis.
-        reach: Where the KL axis ends instead, nats: the heights of dots beyond it don't count.
+        found: The dots.
+        frame: The plot's frame.
+        heights: Further values on the vertical axis.
+        reach: End of the KL axis in nats, if not at the last dot; heights of dots beyond it don't count.
     """
     dots = [dot for of in found.dots.values() for dot in of if reach is None or dot.at[0] <= reach]
     xs = [value for dot in dots for value in _ends(dot.x)]
@@ -101,7 +101,7 @@ def axes_of(found: Trade, frame: Frame, heights: Sequence[float] = (), reach: fl
 
 
 def _kl_scale(found: Trade, frame: Frame) -> Scale:
-    """From zero to the furthest method; by square root where a few go much further than most."""
+    """From zero to the furthest method; square-root scale where a few go much further than most."""
     trained = [dot for name, of in found.dots.items() if name for dot in of]
     right = kl_edge(found)
     middle = sorted(dot.at[0] for dot in trained)[len(trained) // 2]
@@ -109,7 +109,7 @@ def _kl_scale(found: Trade, frame: Frame) -> Scale:
 
 
 def kl_edge(found: Trade) -> float:
-    """Where the KL axis ends, nats."""
+    """The end of the KL axis in nats."""
     ends = [value for of in found.dots.values() for dot in of for value in _ends(dot.x)]
     return max(ends) * 1.04 if max(ends) > 0 else 1.0
 
@@ -124,7 +124,7 @@ def _ends(one: Interval) -> list[float]:
 
 
 def draw_dots(axes: Axes, found: Trade, looks: Mapping[str, Look], size: float) -> list[Markup]:
-    """Every series: its interval bars, its line, its marks."""
+    """Interval bars, line and marks of every series."""
     groups = []
     for name, of in found.dots.items():
         look = looks[name] if name else REFERENCE
@@ -133,7 +133,7 @@ def draw_dots(axes: Axes, found: Trade, looks: Mapping[str, Look], size: float) 
         if len(at) > 1:
             parts.append(path(at, class_="line"))
         for dot, place in zip(of, at, strict=True):
-            parts.append(tag("g", tag("title", _told(dot, found)), marker(look, *place, size)))
+            parts.append(tag("g", tag("title", _hint(dot, found)), marker(look, *place, size)))
         groups.append(tag("g", *parts, class_=f"series {look.colour}", data_method=of[0].row.method))
     return groups
 
@@ -148,8 +148,8 @@ def _bars(axes: Axes, dot: Dot) -> Markup:
     return Markup("").join(parts)
 
 
-def _told(dot: Dot, found: Trade) -> str:
-    """What a reader who points at a dot is told."""
+def _hint(dot: Dot, found: Trade) -> str:
+    """The tooltip of a dot."""
     strength = strength_text(dot.row.strength_name, dot.row.strength)
     x = f"{found.x.title} {estimate(dot.x, found.x.digits)}"
     y = f"{found.y.title} {estimate(dot.y, found.y.digits)}"

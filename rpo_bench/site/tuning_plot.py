@@ -1,4 +1,4 @@
-"""How much tuning each method needs: its expected best area over the number of learning rates tried."""
+"""Sensitivity to tuning: a method's expected best area over the number of learning rates tried."""
 
 from collections.abc import Mapping
 
@@ -12,8 +12,8 @@ from rpo_bench.wording import number
 
 def tuning_curves(section: Section, looks: Mapping[str, Look], name: str) -> Exhibit | None:
     """The exhibit; None where no record says how its learning rate was tuned."""
-    told = {series.label: tuned_series(series) for series in section.panel.trained}
-    found = {label: one for label, one in told.items() if one is not None and len(one.best_of) > 1}
+    tuned = {series.label: tuned_series(series) for series in section.panel.trained}
+    found = {label: one for label, one in tuned.items() if one is not None and len(one.best_of) > 1}
     if not found:
         return None
     lines = [
@@ -24,7 +24,7 @@ def tuning_curves(section: Section, looks: Mapping[str, Look], name: str) -> Exh
     cap = ", ".join(f"{cap:g}" for cap in caps)
     titles = Titles(
         f"Gain by tuning on {section.panel.task} with {section.panel.model}",
-        f"{len(lines)} methods; the table below the picture has the numbers.",
+        f"{len(lines)} methods; the table below the plot has the numbers.",
         "learning rates tried",
         "Expected best mean gain",
     )
@@ -32,13 +32,13 @@ def tuning_curves(section: Section, looks: Mapping[str, Look], name: str) -> Exh
     return Exhibit(
         title="How much tuning each method needs",
         caption=(
-            "The best of k learning rates, drawn at random from those that were tried: expected mean gain "
-            f"over the reference policy for KL budgets up to {cap} nats, on prompts that are neither trained "
-            "nor tested on. A steep line belongs to a method that is lost without tuning."
+            "The best of k learning rates drawn at random from those tried: expected mean gain over the "
+            f"reference policy for KL budgets up to {cap} nats, on prompts used for neither training nor "
+            "testing. A steep line means that the method depends on tuning."
         ),
         wide=wide,
         narrow=narrow,
-        head=("Method", "Configurations", "Of one", "Of all", "Gained by tuning"),
+        head=("Method", "Configurations", "Best of one", "Best of all", "Gain from tuning"),
         rows=tuple(_cells(label, one) for label, one in found.items()),
     )
 

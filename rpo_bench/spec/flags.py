@@ -86,13 +86,13 @@ class SpecFlag:
 
 
 _COLUMNS: Mapping[ColumnName, str] = {
-    "prompt": "What your data call 'prompt'.",
-    "response": "What they call 'response'.",
-    "reward": "What they call 'reward'.",
-    "chosen": "Of preference pairs: the better response.",
-    "rejected": "Of preference pairs: the other one.",
-    "label": "Desirable or not, in place of a reward.",
-    "messages": "A whole conversation.",
+    "prompt": "Name of your prompt column.",
+    "response": "Name of your response column.",
+    "reward": "Name of your reward column.",
+    "chosen": "Preference pairs: column of the better response.",
+    "rejected": "Preference pairs: column of the worse response.",
+    "label": "Column of binary labels (desirable or not), instead of a reward.",
+    "messages": "Column of whole conversations.",
 }
 
 #: In the order in which a command names them.
@@ -108,89 +108,103 @@ SPEC_FLAGS: tuple[SpecFlag, ...] = (
     SpecFlag(
         "methods",
         "--methods",
-        'E.g. "sft,rpo(partition=leave_one_out)".',
+        'Methods, e.g. "sft,rpo(partition=leave_one_out)".',
         parse=lambda text: [method.model_dump() for method in parse_methods(text)],
     ),
     SpecFlag(
         "strengths",
         "--strengths",
-        '"rpo=0.3,1;kto=0.1", or a plain list for all methods.',
+        'Strengths, e.g. "rpo=0.3,1;kto=0.1", or one list for all methods.',
         parse=parse_strengths,
     ),
     SpecFlag(
         "kl_budgets",
         "--kl-budgets",
-        '"0.3,0.5" nats: further strengths are placed near these.',
+        'KLs in nats, e.g. "0.3,0.5": adds strengths near them.',
         parse=parse_nats,
     ),
-    SpecFlag("placed", "--placed", "How many further strengths of a method, at most; 6 by default."),
-    SpecFlag("seeds", "--seeds", '"0,1,2" or "0-4".', aliases=("--seed",), parse=parse_seeds),
+    SpecFlag("placed", "--placed", "Most strengths to add per method; 6 by default."),
+    SpecFlag(
+        "seeds", "--seeds", 'Training seeds, e.g. "0,1,2" or "0-4".', aliases=("--seed",), parse=parse_seeds
+    ),
     SpecFlag(
         "learning_rates",
         "--sweep",
-        '"lr=1e-4,2e-4": every cell at each of these learning rates.',
+        'Learning rates for every cell, e.g. "lr=1e-4,2e-4".',
         parse=parse_sweep,
     ),
-    SpecFlag("budgets", "--budgets", '"1,3,10": every cell at so many times the steps.', parse=parse_budgets),
+    SpecFlag(
+        "budgets", "--budgets", 'Multiples of the steps for every cell, e.g. "1,3,10".', parse=parse_budgets
+    ),
     SpecFlag(
         "data.file",
         "--data",
-        "Train on this file of (prompt, response, reward) rows; without --task some of its prompts are "
-        "held out to measure on.",
+        "Train on this file of (prompt, response, reward) rows; without --task, some of "
+        "its prompts are held out for evaluation.",
         metavar="FILE",
     ),
     *(
         SpecFlag(f"data.columns.{name}", flag_of(name), text, metavar="NAME")
         for name, text in _COLUMNS.items()
     ),
-    SpecFlag("data.split", "--split", "Only the rows of this split of --data."),
+    SpecFlag("data.split", "--split", "Read only this split of --data."),
     SpecFlag("data.variant", "--data-variant", "Which of the task's own data sets."),
-    SpecFlag("data.responses_per_prompt", "--responses-per-prompt", "Keep the first so many of each prompt."),
-    SpecFlag("data.test_fraction", "--test-fraction", "Share of the prompts of --data held out."),
-    SpecFlag("data.skip_bad", "--skip-bad-lines", "Leave out rows that can't be used.", switch=True),
+    SpecFlag(
+        "data.responses_per_prompt",
+        "--responses-per-prompt",
+        "Use only the first N responses of each prompt.",
+    ),
+    SpecFlag("data.test_fraction", "--test-fraction", "Share of the prompts of --data to hold out."),
+    SpecFlag("data.skip_bad", "--skip-bad-lines", "Skip rows that can't be used.", switch=True),
     SpecFlag(
         "data.long",
         "--truncate",
-        "Cut rows and prompts that don't fit the model's context.",
+        "Truncate rows and prompts that don't fit the model's context.",
         switch="truncate",
     ),
-    SpecFlag("data.long", "--drop-long", "Leave such rows and prompts out.", switch="drop"),
+    SpecFlag(
+        "data.long", "--drop-long", "Drop rows and prompts that don't fit the model's context.", switch="drop"
+    ),
     SpecFlag("training.steps", "--steps", pinned=True),
     SpecFlag("training.batch_size", "--batch-size", pinned=True),
     SpecFlag(
         "training.micro_batch_size",
         "--micro-batch-size",
-        "Rows per forward pass; saves memory, changes nothing.",
+        "Rows per forward pass; saves memory, doesn't affect results.",
     ),
     SpecFlag(
         "training.learning_rate",
         "--learning-rate",
-        "For every method; otherwise the task's or the method's own.",
+        "Learning rate of every method; by default the task's or the method's own.",
     ),
-    SpecFlag("training.warmup_steps", "--warmup-steps", "Of the learning rate.", pinned=True),
-    SpecFlag("training.max_grad_norm", "--max-grad-norm", "The norm of --clipping absolute.", pinned=True),
-    SpecFlag("training.dtype", "--dtype", "auto, float32 or bfloat16.", metavar="DTYPE", pinned=True),
+    SpecFlag("training.warmup_steps", "--warmup-steps", "Warm-up steps of the learning rate.", pinned=True),
+    SpecFlag(
+        "training.max_grad_norm", "--max-grad-norm", "Maximum norm for --clipping absolute.", pinned=True
+    ),
+    SpecFlag(
+        "training.dtype", "--dtype", "Number format: auto, float32 or bfloat16.", metavar="DTYPE", pinned=True
+    ),
     SpecFlag("training.probe_every", "--probe-every", pinned=True),
     SpecFlag(
         "training.save_every",
         "--save-every",
-        "Steps between checkpoints to resume from; 0: none.",
+        "Steps between checkpoints for resuming; 0: none.",
         pinned=True,
     ),
     SpecFlag(
         "training.report_to",
         "--report-to",
-        "Also log to tensorboard, wandb or trackio; several by commas.",
+        "Also log to tensorboard, wandb or trackio, separated by commas.",
         parse=lambda text: list(dict.fromkeys(split_list(text))),
     ),
     SpecFlag(
         "training.reward",
         "--train-reward",
-        "What online methods learn from: gold, proxy, python:FILE:FUNCTION, hf:FOLDER, or a sum such as "
-        "proxy*0.5+gold*0.5.",
+        "Training reward of online methods: gold, proxy, python:FILE:FUNCTION, hf:FOLDER, "
+        "or a sum such as proxy*0.5+gold*0.5.",
     ),
     SpecFlag("training.lora.rank", "--lora-rank", "Train low-rank adapters of this rank.", pinned=True),
-    SpecFlag("training.lora.alpha", "--lora-alpha", "Scale of the adapters; with --lora-rank.", pinned=True),
+    SpecFlag("training.lora.alpha", "--lora-alpha", "Scale of the adapters; needs --lora-rank.", pinned=True),
     SpecFlag(
         "evaluation.prompts",
         "--eval-prompts",
@@ -201,17 +215,19 @@ SPEC_FLAGS: tuple[SpecFlag, ...] = (
     SpecFlag(
         "evaluation.limit",
         "--limit",
-        "Only the first so many held-out prompts.",
+        "Use only the first N held-out prompts.",
         called="number of prompts (--limit)",
     ),
     SpecFlag(
         "evaluation.batch_size",
         "--eval-batch-size",
-        "Sequences sampled at a time.",
+        "Sequences per sampling batch.",
         pinned=True,
         called="generation batch size",
     ),
-    SpecFlag("evaluation.seed", "--eval-seed", "Of the sampling.", pinned=True, called="generation seed"),
+    SpecFlag(
+        "evaluation.seed", "--eval-seed", "Seed of the sampling.", pinned=True, called="generation seed"
+    ),
     SpecFlag(
         "evaluation.toxicity",
         "--toxicity",
@@ -222,7 +238,7 @@ SPEC_FLAGS: tuple[SpecFlag, ...] = (
     SpecFlag(
         "evaluation.reward",
         "--reward",
-        "python:FILE:FUNCTION or hf:FOLDER instead of the task's own.",
+        "Gold reward instead of the task's: python:FILE:FUNCTION or hf:FOLDER.",
         called="reward function",
     ),
     SpecFlag(
@@ -239,34 +255,38 @@ SPEC_FLAGS: tuple[SpecFlag, ...] = (
     SpecFlag(
         "prompt_format",
         "--prompt-format",
-        "What is written around prompts: none, chat (the tokenizer's template), a .jinja chat template, "
-        "or a text file with {prompt} in it. Models with a chat template have to be told.",
+        "Format of prompts: none, chat (the tokenizer's template), a .jinja chat "
+        "template, or a text file with {prompt} in it. Required for models with a chat "
+        "template.",
     ),
-    SpecFlag("system_prompt", "--system-prompt", "The system turn of a chat format.", metavar="TEXT"),
+    SpecFlag("system_prompt", "--system-prompt", "System message of a chat format.", metavar="TEXT"),
     SpecFlag(
         "loading.dtype",
         "--model-dtype",
-        "Weights are loaded in float32 (the default), bfloat16 or float16; full training keeps float32.",
+        "Number format of loaded weights: float32 (default), bfloat16 or float16; full "
+        "training keeps float32.",
         metavar="DTYPE",
     ),
     SpecFlag(
         "loading.device_map",
         "--device-map",
-        "Spreads a model over devices when it is measured, e.g. auto.",
+        "Distributes a model over devices when measuring, e.g. auto.",
     ),
-    SpecFlag("loading.attn_implementation", "--attn-implementation", "eager, sdpa, flash_attention_2 …"),
-    SpecFlag("loading.revision", "--revision", "Branch, tag or commit of models from the hub."),
+    SpecFlag(
+        "loading.attn_implementation", "--attn-implementation", "Attention: eager, sdpa, flash_attention_2 …"
+    ),
+    SpecFlag("loading.revision", "--revision", "Branch, tag or commit of hub models."),
     # Last, as in the commands of the first published records.
     SpecFlag(
         "training.batches",
         "--batches",
-        "uniform: each a random draw of rows; by_length: sorted by length, as version 0.1 did.",
+        "uniform: random rows; by_length: rows sorted by length, as in version 0.1.",
         metavar="HOW",
     ),
     SpecFlag(
         "training.clipping",
         "--clipping",
-        "Of gradients: relative to a method's own recent norms, none, or absolute, as version 0.1 did.",
+        "Gradient clipping: relative to a method's own recent norms, none, or absolute (version 0.1).",
         metavar="HOW",
     ),
 )

@@ -1,1 +1,1 @@
-"""Whether contributed results can become rows of the board."""
+"""Checks whether contributed results can become rows of the board."""

@@ -1,4 +1,4 @@
-"""All that a contributed folder of results has to be."""
+"""The checks of a contributed folder of results."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -13,11 +13,11 @@ from rpo_bench.submit.privacy import privacy
 from rpo_bench.submit.report import Check, SubmitReport, ruled
 from rpo_bench.submit.secrets import secrets
 
-#: Fewer training seeds of a method at a strength are shown, as preliminary.
+#: Rows with fewer training seeds are marked preliminary.
 FEW_SEEDS = 3
-#: MB that one contribution may take of the repository.
+#: Maximum size of a contribution in MB.
 MAX_MB = 5.0
-#: MB that all published results may take, as ``rpo-bench publish`` has it.
+#: Maximum size of all published results in MB, as in ``rpo-bench publish``.
 PUBLISHED_MB = 20.0
 
 
@@ -26,11 +26,11 @@ def check_submission(folder: Path, baselines: Path | None, max_mb: float = MAX_M
 
     Args:
         folder: ``results/community/<who>``, or any folder of results.
-        baselines: The published results, which the contributed ones will stand beside; None: there are none.
-        max_mb: How large the folder may be.
+        baselines: The published results to compare with; None if there are none.
+        max_mb: Maximum size of the folder.
 
     Raises:
-        UserError: There is no such folder, or nothing in it.
+        UserError: The folder doesn't exist or is empty.
     """
     found = read_results(folder)
     if not found.records and not found.broken:
@@ -57,12 +57,12 @@ def check_submission(folder: Path, baselines: Path | None, max_mb: float = MAX_M
 
 
 def _is_published(folder: Path, baselines: Path | None) -> bool:
-    """Whether it is the folder of published results itself, which stands beside no other."""
+    """Whether it is the folder of published results itself."""
     return baselines is not None and folder.resolve() == baselines.resolve()
 
 
 def _published(folder: Path, baselines: Path | None) -> list[StoredRecord]:
-    """The project's own results, without what is being contributed."""
+    """The project's own results, without the contributed ones."""
     if baselines is None:
         return []
     own, kept = folder.resolve(), read_results(baselines).records
@@ -92,15 +92,15 @@ def _layout(records: Sequence[StoredRecord], folder: Path) -> Check:
             wrong.append(f"{place} belongs to {wanted}")
     return ruled(
         "layout",
-        "every result lies at <task>/<model>/<cell>",
-        "results elsewhere than at <task>/<model>/<cell>: {n}",
+        "every result is at <task>/<model>/<cell>",
+        "results not at <task>/<model>/<cell>: {n}",
         wrong,
-        "`rpo-bench publish RUN --output-path FOLDER` puts them in place",
+        "`rpo-bench publish RUN --output-path FOLDER` puts them there",
     )
 
 
 def _comparable(records: Sequence[StoredRecord], published: Sequence[StoredRecord], folder: Path) -> Check:
-    """Each result against the published ones of its task and base model."""
+    """Checks each result against the published ones of its task and base model."""
     places: dict[tuple[str, str], dict[str, StoredRecord]] = defaultdict(dict)
     for one in published:
         places[one.record.spec.task, one.record.spec.model].setdefault(panel_key(one.record), one)
@@ -118,9 +118,9 @@ def _comparable(records: Sequence[StoredRecord], published: Sequence[StoredRecor
         return ruled(
             "comparable",
             "",
-            "nothing is published for this task and base model: it will have a board of its own",
+            "nothing is published for this task and base model: it will get a separate board",
             sorted(alone),
-            "say so in the pull request, and contribute its baselines (reference and sft) as well",
+            "mention it in the pull request, and contribute the baselines (reference and sft) as well",
             "warning",
         )
     return ruled(
@@ -133,14 +133,14 @@ def _comparable(records: Sequence[StoredRecord], published: Sequence[StoredRecor
 
 
 def _new(records: Sequence[StoredRecord], published: Sequence[StoredRecord], folder: Path) -> Check:
-    """A contributed result of a published cell isn't shown."""
+    """Checks that no contributed cell is published already; such a result isn't shown."""
     cells = {one.record.cell for one in published}
     return ruled(
         "new",
-        "none of the cells is published already",
-        "cells that are published already, and won't be shown: {n}",
+        "none of the cells is already published",
+        "cells that are already published and won't be shown: {n}",
         [s.folder.relative_to(folder).as_posix() for s in records if s.record.cell in cells],
-        "leave them out, or tell in the pull request where yours differ",
+        "leave them out, or explain in the pull request how yours differ",
         "warning",
     )
 
@@ -153,8 +153,8 @@ def _provenance(records: Sequence[StoredRecord], folder: Path) -> Iterator[Check
 
     yield ruled(
         "commit",
-        "the records name the git commit and packages that made them",
-        "records that don't say which commit and packages made them: {n}",
+        "the records name their git commit and packages",
+        "records without git commit or packages: {n}",
         where(
             [s for s in records if not s.record.environment.git_commit or not s.record.environment.packages]
         ),
@@ -162,18 +162,18 @@ def _provenance(records: Sequence[StoredRecord], folder: Path) -> Iterator[Check
     )
     yield ruled(
         "clean",
-        "made by committed code",
-        "records made by code with uncommitted changes: {n}",
+        "all results are from committed code",
+        "records from code with uncommitted changes: {n}",
         where([s for s in records if s.record.environment.git_dirty]),
-        "commit, push, and run again: nobody else can make these results",
+        "commit, push, and run again: otherwise nobody else can reproduce these results",
         "warning",
     )
     yield ruled(
         "command",
-        "every record has the command that makes it again",
+        "every record has the command that reproduces it",
         "records without a command: {n}",
         where([s for s in records if not s.record.command.strip()]),
-        "make them with `rpo-bench train-and-eval` or `rpo-bench eval`",
+        "create results with `rpo-bench train-and-eval` or `rpo-bench eval`",
     )
     known = {*METHODS, "reference"}
     methods = [s.record.spec.method for s in records]
@@ -183,7 +183,7 @@ def _provenance(records: Sequence[StoredRecord], folder: Path) -> Iterator[Check
         "all methods come with RPO-Bench",
         "methods that don't come with RPO-Bench: {n}",
         sorted(foreign),
-        "link their code in the pull request, at the commit that was run",
+        "link their code in the pull request, at the commit that you ran",
         "warning",
     )
 
@@ -204,7 +204,7 @@ def _seeds(records: Sequence[StoredRecord]) -> Check:
         f"every method and strength has {FEW_SEEDS} training seeds or more",
         f"rows with fewer than {FEW_SEEDS} training seeds, which will be marked preliminary: {{n}}",
         few,
-        "five seeds are publishable: run more with --seeds",
+        "a published row needs five seeds: run more with --seeds",
         "warning",
     )
 

@@ -1,4 +1,4 @@
-"""Whether the files of a contribution are whole, and its metrics follow from them."""
+"""Checks that a contribution's files are complete and its metrics follow from them."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -19,18 +19,18 @@ from rpo_bench.submit.report import Check, ruled
 
 _FILES = {"samples": SAMPLES_FILE, "scores": SCORES_FILE, "train_log": TRAIN_LOG_FILE}
 
-#: How far a mean may lie from that of its scores: they are published with four decimals.
+#: Tolerance between a mean and its scores, which are published with four decimals.
 TOLERANCE = 5e-5 + 1e-9
-#: How far the KL of a sample may lie from the sum of its tokens' log-ratios.
+#: Tolerance between the KL of a sample and the sum of its tokens' log-ratios.
 KL_TOLERANCE = 1e-3
 
 
 def contents(records: Sequence[StoredRecord], root: Path) -> list[Check]:
-    """The files of every record against its hashes, against each other, and against its metrics.
+    """Checks the files of every record against its hashes, each other, and its metrics.
 
     Args:
-        records: What was contributed.
-        root: What findings are told relative to.
+        records: The contributed records.
+        root: Findings name paths relative to it.
     """
     files, counts, means = [], [], []
     for stored in records:
@@ -49,15 +49,15 @@ def contents(records: Sequence[StoredRecord], root: Path) -> list[Check]:
         ruled(
             "files",
             "samples, scores and training logs are there and match the hashes in their records",
-            "files that are missing, or aren't those of their records: {n}",
+            "files that are missing or don't match their records: {n}",
             files,
-            "copy the result folders whole, with `rpo-bench publish RUN --output-path FOLDER`, and edit "
+            "copy complete result folders with `rpo-bench publish RUN --output-path FOLDER`, and edit "
             "nothing",
         ),
         ruled(
             "samples",
             "every prompt has its samples, and every sample its scores",
-            "results with other samples or scores than they say: {n}",
+            "results whose samples or scores don't match their record: {n}",
             counts,
             "run `rpo-bench eval` or `rpo-bench score` again, then publish",
         ),
@@ -66,13 +66,13 @@ def contents(records: Sequence[StoredRecord], root: Path) -> list[Check]:
             "the metrics are the means of the stored scores",
             "metrics that aren't the means of the stored scores: {n}",
             means,
-            "metrics are never edited: run `rpo-bench score` again, then publish",
+            "don't edit metrics: run `rpo-bench score` again, then publish",
         ),
     ]
 
 
 def _files(stored: StoredRecord) -> Iterator[str]:
-    """What is missing, or has another hash."""
+    """Files that are missing or have a different hash."""
     hashes = stored.record.hashes
     needed = ["samples", "scores"] if stored.record.metrics else []
     if stored.record.spec.strength is not None and not _only_measured(stored):
@@ -84,45 +84,45 @@ def _files(stored: StoredRecord) -> Iterator[str]:
         elif name not in hashes:
             yield f"the record has no hash of {file.name}"
         elif hash_file(file) != hashes[name]:
-            yield f"{file.name} isn't the file that the record was written with"
+            yield f"{file.name} isn't the file that the record describes"
 
 
 def _only_measured(stored: StoredRecord) -> bool:
-    """Whether ``rpo-bench eval`` measured a finished checkpoint, whose training isn't ours to log."""
+    """Whether ``rpo-bench eval`` measured a finished checkpoint, which has no training log."""
     return stored.record.command.startswith("rpo-bench eval ")
 
 
 def _counts(
     stored: StoredRecord, samples: Sequence[StoredSample], scores: Sequence[ScoreLine]
 ) -> Iterator[str]:
-    """Samples against the evaluation's number, scores against samples."""
+    """Checks the number of samples, and the scores against the samples."""
     wanted = stored.record.spec.evaluation.n_samples
     places = [(one.prompt_id, one.sample) for one in samples]
     if len(set(places)) < len(places):
         yield f"{SAMPLES_FILE} has a sample twice"
     prompts = {prompt for prompt, _ in places}
     if len(set(places)) != wanted * len(prompts):
-        yield f"{len(set(places))} samples of {len(prompts)} prompts, where {wanted} of each were asked for"
+        yield f"{len(set(places))} samples of {len(prompts)} prompts, expected {wanted} of each"
     scored = {(one.prompt_id, one.sample) for one in scores}
     if missing := set(places) - scored:
         yield f"{len(missing)} samples have no scores"
     if extra := scored - set(places):
-        yield f"{len(extra)} scores are of no sample"
+        yield f"{len(extra)} scores have no sample"
     for name, metric in stored.record.metrics.items():
         total = metric.scored + sum(metric.unscored.values())
         if of_questions(name, metric):
             if total > len(prompts):
-                yield f"{name} speaks of {total} questions, where there are {len(prompts)} prompts"
+                yield f"{name} counts {total} questions, but there are {len(prompts)} prompts"
                 break
         elif total != len(places):
-            yield f"{name} speaks of {total} samples, where {len(places)} are stored"
+            yield f"{name} counts {total} samples, but {len(places)} are stored"
             break
 
 
 def _means(
     stored: StoredRecord, samples: Sequence[StoredSample], scores: Sequence[ScoreLine]
 ) -> Iterator[str]:
-    """Every metric that is a mean over prompts, computed anew; and KL from the tokens, where they are."""
+    """Recomputes every metric that is a mean over prompts, and KL from the tokens where available."""
     for name, by_prompt in prompt_means(list(scores)).items():
         metric = stored.record.metrics.get(name)
         if metric is None or metric.interval.point is None or not by_prompt:
@@ -132,7 +132,7 @@ def _means(
             yield f"{name} is {mean:.6g} by its scores, and {metric.interval.point:.6g} in the record"
     for name in ("reward", "kl"):
         if name in stored.record.metrics and not any(name in line.scores for line in scores):
-            yield f"{name} has no scores that it follows from"
+            yield f"{name} has no stored scores"
     yield from _token_kl(samples, scores)
 
 

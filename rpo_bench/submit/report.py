@@ -1,4 +1,4 @@
-"""What was checked of a contribution, and what came of it."""
+"""The checks of a contribution and their results."""
 
 from collections.abc import Iterable
 from typing import Literal
@@ -9,17 +9,17 @@ from rpo_bench.spec.schema import Frozen
 
 Status = Literal["ok", "warning", "failed"]
 
-#: As many findings of one check are listed.
+#: Most findings to list for one check.
 MOST = 8
 
 
 class Check(Frozen):
-    """One thing that a contribution has to be."""
+    """One requirement of a contribution."""
 
     name: str
     status: Status
-    said: str = Field(description="what was found, in one sentence")
-    findings: tuple[str, ...] = Field((), description="where it isn't so")
+    said: str = Field(description="the result, in one sentence")
+    findings: tuple[str, ...] = Field((), description="locations that violate it")
     advice: str = Field("", description="what to do")
 
 
@@ -34,22 +34,22 @@ class SubmitReport(Frozen):
     @computed_field  # type: ignore[prop-decorator]
     @property
     def passed(self) -> bool:
-        """Whether nothing failed; warnings don't count."""
+        """Whether no check failed; warnings don't count."""
         return all(check.status != "failed" for check in self.checks)
 
 
 def ruled(
     name: str, good: str, bad: str, findings: Iterable[str], advice: str, otherwise: Status = "failed"
 ) -> Check:
-    """A check that is fine when nothing was found.
+    """A check that passes without findings.
 
     Args:
         name: Its name.
-        good: What is said when nothing was found.
-        bad: What is said otherwise; ``{n}`` is the number of findings.
-        findings: Where it isn't so; a long list is cut.
-        advice: What to do then.
-        otherwise: Its status then.
+        good: The result without findings.
+        bad: The result with findings; ``{n}`` is their number.
+        findings: Locations that violate it; a long list is cut.
+        advice: What to do about findings.
+        otherwise: The status with findings.
     """
     found = tuple(findings)
     if not found:

@@ -1,4 +1,4 @@
-"""Whether any file of a contribution has an address with a password or a token in it, however spelt."""
+"""Checks a contribution's files for URLs with a password or a token, in any encoding."""
 
 import re
 from collections.abc import Iterator
@@ -23,12 +23,12 @@ _SHORTEST = 6  # characters of a token
 
 
 def secrets(folder: Path) -> Check:
-    """Looks through every file of a contribution, packed or not.
+    """Searches every file of a contribution, compressed or not.
 
-    What only the samples have may be a prompt's or a model's own words, and is a warning.
+    A finding in samples only may be a prompt's or a model's own text, and is a warning.
 
     Args:
-        folder: All of what is contributed.
+        folder: The whole contribution.
     """
     found = {file: dict.fromkeys(_said(file)) for file in sorted(folder.rglob("*")) if not file.is_dir()}
     findings = [
@@ -37,30 +37,30 @@ def secrets(folder: Path) -> Check:
     quoted = all(file.name == SAMPLES_FILE for file, said in found.items() if said)
     return ruled(
         "secrets",
-        "no address with a user, a password or a token in any file",
-        "addresses with a user, a password or a token: {n}",
+        "no URL with a user, a password or a token in any file",
+        "URLs with a user, a password or a token: {n}",
         findings,
-        "take them out, and change what was told: it counts as known",
+        "remove them, and change these credentials: they count as public",
         "warning" if quoted else "failed",
     )
 
 
 def _said(file: Path) -> Iterator[str]:
-    """What a file tells; nothing secret is repeated."""
+    """The findings in a file; secrets are not repeated."""
     try:
         data = read_bytes(file, LARGE)
         text = (unpacked(data) if file.suffix == ".gz" else data).decode("utf-8", "replace")
     except (UserError, ValueError) as error:
-        yield f"it can't be looked through ({str(error).replace(str(file), '').strip(' .:')})"
+        yield f"it can't be searched ({str(error).replace(str(file), '').strip(' .:')})"
         return
     for form in unescaped(text):
         for match in _with_users(form):
             if match["user"] not in _HARMLESS and HIDDEN not in match["user"]:
-                yield f"an address with user info, at {match['host']}"
+                yield f"a URL with user info, at {match['host']}"
         for match in _WITH_QUERY.finditer(form) if "?" in form else ():
             tokens = (one for one in query_secrets(match["query"]) if len(one) >= _SHORTEST)
             if any(HIDDEN not in one for one in tokens):
-                yield f"an address with what looks like a token, in its query ?{match['name']}="
+                yield f"a URL with a possible token, in its query ?{match['name']}="
 
 
 def _with_users(text: str) -> Iterator[re.Match[str]]:

@@ -1,1 +1,1 @@
-"""Objectives on a world small enough to write down: policies are tables, so that the optimum is known."""
+"""Objectives on a tabular problem: policies are tables, so the optimum is known exactly."""

@@ -1,4 +1,4 @@
-"""Which policy a method says that it estimates, in a world where that policy can be written down."""
+"""The policy that a method claims to estimate, computed exactly on a tabular problem."""
 
 import dataclasses
 from dataclasses import dataclass
@@ -20,12 +20,12 @@ EXACT_ROWS = 1024  # of the one group that stands for K → ∞: all responses, 
 
 @dataclass(frozen=True)
 class Setting:
-    """What a claim is made about.
+    """The problem and data of a claim.
 
     Attributes:
-        world: the world.
+        world: the tabular problem.
         sampling: how the method's data were logged.
-        rewards: the world's rewards, scaled as the method's were; (X, Y).
+        rewards: the problem's rewards, scaled like the method's; (X, Y).
     """
 
     world: World
@@ -35,7 +35,7 @@ class Setting:
 
 @dataclass(frozen=True)
 class Claim:
-    """The policy that a method is held to.
+    """The policy that a method is checked against.
 
     Attributes:
         text: the policy as a formula.
@@ -52,10 +52,10 @@ class Claim:
 
 @singledispatch
 def claim_of(method: Method, setting: Setting) -> Claim | None:
-    """What ``method`` is held to, or None where it makes no claim.
+    """The claim of ``method``, or None if it makes none.
 
     A method whose strength is called ``tau`` claims π_ref e^{R/τ}, with R the rewards after its own
-    ``transformed``. Others are registered by type, here or in a plug-in::
+    ``transformed``. Other claims are registered by type, here or in a plug-in::
 
         @claim_of.register
         def _(method: MyMethod, setting: Setting) -> Claim: ...
@@ -69,7 +69,7 @@ def claim_of(method: Method, setting: Setting) -> Claim | None:
 
 @claim_of.register
 def _best_of_k(method: SFT, setting: Setting) -> Claim:
-    """Best of k of whoever wrote the data; no optimum of a KL-regularised reward."""
+    """Best of k of the policy that wrote the data; not an optimum of a KL-regularised reward."""
     k = min(method.k, setting.sampling.k)
     writer = setting.world.log_behaviour if setting.sampling.off_policy else setting.world.log_reference
     return Claim("best of k logged responses", best_of(k, writer, setting.world.rewards))
@@ -87,7 +87,7 @@ def _bradley_terry(method: DPO, setting: Setting) -> Claim | None:
     world, noise = setting.world, setting.sampling.noise
     if method.objective == "sigmoid":
         if noise == 0.0:
-            return None  # a preference that never errs has no finite optimum: margins grow for ever
+            return None  # noise-free preferences have no finite optimum: margins grow without bound
         return _tilt("π_ref·e^(r_BT/β)", world.rewards / noise, method.beta, setting)
     gaps = world.rewards[:, :, None] - world.rewards[:, None, :]  # (X, Y, Y)
     wins = expit(gaps / noise) if noise > 0.0 else 0.5 * (1.0 + np.sign(gaps))
@@ -96,9 +96,9 @@ def _bradley_terry(method: DPO, setting: Setting) -> Claim | None:
 
 
 def usual_noise(method: Method) -> float:
-    """The noise of the observed rewards that a method's data are thought to have.
+    """The default noise of the observed rewards for a method.
 
-    Preference losses take their labels from a comparison that may err; regression takes rewards as they are.
+    Preference losses assume noisy comparisons; regression uses the rewards directly.
     """
     return 1.0 if isinstance(method, DPO) else 0.0
 

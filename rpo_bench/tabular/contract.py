@@ -1,4 +1,4 @@
-"""Whether a method keeps the two promises that the trainers build on, at a policy away from the reference."""
+"""Checks the two properties that the trainers rely on, at a policy away from the reference."""
 
 import dataclasses
 from dataclasses import dataclass
@@ -16,11 +16,11 @@ _TOLERANCE = 1e-8
 
 @dataclass(frozen=True)
 class Contract:
-    """How far the method is off its promises; 0 but for rounding.
+    """A method's errors in these properties; 0 up to rounding.
 
     Attributes:
         coefficient_error: largest difference between the declared coefficient and autograd's, relative to
-            the largest coefficient; None where a method declares none as a function (online ones).
+            the largest coefficient; None if a method declares no function for it (online methods).
         split_error: relative difference between the loss and the mean over two parts of the batch.
     """
 
@@ -34,12 +34,12 @@ class Contract:
 
     @property
     def split_holds(self) -> bool:
-        """Whether micro-batches, given the statistic, change nothing."""
+        """Whether micro-batches, given the statistic, don't affect the loss."""
         return self.split_error <= _TOLERANCE
 
 
 def check_contract(method: OfflineMethod, rows: PreparedRows, world: World) -> Contract:
-    """Compares the method's functions with each other on all rows, under a random policy."""
+    """Checks the method's functions against each other on all rows, under a random policy."""
     generator = torch.Generator().manual_seed(0)
     bump = torch.randn(world.rewards.shape, generator=generator, dtype=torch.float64)
     batch = one_batch(method, rows, world, torch.tensor(world.log_reference) + bump)
@@ -64,7 +64,7 @@ def _in_two_parts(method: OfflineMethod, batch: Batch, width: int) -> float:
 
 
 def _take(batch: Batch, rows: Tensor) -> Batch:
-    """Some rows; the statistic, and what only it is made of, stay whole."""
+    """Some rows, with the statistic and its inputs unchanged."""
     whole = {"statistic", "partner_log_ratio"}
     columns = {field.name: getattr(batch, field.name) for field in dataclasses.fields(Batch)}
     taken = {n: v if v is None or n in whole else v[rows] for n, v in columns.items()}

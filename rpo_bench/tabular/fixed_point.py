@@ -1,4 +1,4 @@
-"""Where a method's own loss takes a policy that is a table: full batches, exact gradients, to the end."""
+"""The fixed point of a method's loss for a tabular policy: full batches and exact gradients."""
 
 import dataclasses
 import math
@@ -39,15 +39,15 @@ class FixedPoint:
 
     @property
     def at_rest(self) -> bool:
-        """Whether training came to an end, rather than to the end of its budget."""
+        """Whether training converged within its budget."""
         return self.drift <= AT_REST
 
 
 @dataclass(frozen=True)
 class _Table:
-    """What the tables have to be read at, to make the one big batch: its B rows in the order of units."""
+    """Indices into the tables for one full batch: its B rows in the order of units."""
 
-    batch: Batch  # all that doesn't change
+    batch: Batch  # everything constant
     where: Tensor  # of the row in the flattened (X, Y) table; (B,)
     prompt: Tensor  # (B,)
     partner: Tensor | None  # where the mismatched pair (x_i, y_j) stands; (B,)
@@ -68,12 +68,12 @@ class _Table:
 
 
 def fixed_point(method: OfflineMethod, rows: PreparedRows, world: World) -> FixedPoint:
-    """Trains from π_ref by Adam in float64, round after round, until one changes nothing.
+    """Trains from π_ref by Adam in float64, in rounds, until a round no longer changes the policy.
 
     Args:
-        method: whose ``loss`` is followed; only its gradient counts, so that a stop-gradient is respected.
-        rows: as ``trainers.prepare`` made them from ``log_responses``.
-        world: for π_ref.
+        method: its ``loss`` is minimised; only the gradient counts, so a stop-gradient is respected.
+        rows: prepared by ``trainers.prepare`` from ``log_responses``.
+        world: the tabular problem, for π_ref.
     """
     table = _table(method, rows, world)
     logits = torch.tensor(world.log_reference, requires_grad=True)  # (X, Y)
@@ -93,7 +93,7 @@ def fixed_point(method: OfflineMethod, rows: PreparedRows, world: World) -> Fixe
 
 
 def one_batch(method: OfflineMethod, rows: PreparedRows, world: World, logits: Tensor) -> Batch:
-    """The batch of all rows under the policy softmax(logits), for looking at a method's functions."""
+    """The batch of all rows under the policy softmax(logits), for checks of a method's functions."""
     values = torch.linspace(-0.5, 0.5, len(world.rewards), dtype=torch.float64)
     return _table(method, rows, world).read(method, logits, values)
 
@@ -119,7 +119,7 @@ def _table(method: OfflineMethod, rows: PreparedRows, world: World) -> _Table:
     xs, ys = cells(rows.examples)
     width, units, partner = world.rewards.shape[1], rows.units, None
     if Need.KL_PARTNER in method.needs:
-        # The rows lie prompt by prompt: rolled by one prompt's share, each prompt meets another's response.
+        # Rows are ordered by prompt: rolling by one prompt's rows pairs each prompt with another's response.
         own = units.T.ravel()
         strangers = np.roll(ys[own], len(own) // len(world.rewards))
         partner = torch.as_tensor(xs[own] * width + strangers)
@@ -150,10 +150,10 @@ def _table(method: OfflineMethod, rows: PreparedRows, world: World) -> _Table:
 
 
 def _fewest(rows: PreparedRows, where: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The fewest units in the same proportions: a mean over them is the mean over all.
+    """The fewest units in the same proportions, with the same mean as all units.
 
-    Units are alike when the loss sees no difference between them. If every kind occurs a multiple of m
-    times, one m-th of each is enough, which turns thousands of rows into a few hundred where K is 1 or ∞.
+    Units are of one kind if the loss can't distinguish them. If every kind occurs a multiple of m times, one
+    m-th of each is enough. For K = 1 or ∞ this reduces thousands of rows to a few hundred.
     """
     columns: list[NDArray[Any]] = [where, rows.examples.rewards, rows.lengths]
     columns += [] if rows.examples.desirable is None else [rows.examples.desirable]

@@ -1,4 +1,4 @@
-"""What ``verify`` has found, kept until the command is done: stopped in between, it needn't find it again."""
+"""Caches results of ``verify`` until the command is done, so that an interrupted command can continue."""
 
 import os
 import pickle
@@ -14,23 +14,23 @@ from trainers.whole_files import whole_file
 
 @dataclass(frozen=True)
 class Kept:
-    """Findings of one command, in the user's cache.
+    """Results of one command, in the user's cache.
 
     Attributes:
-        folder: of this command; another command, or other code, has another.
+        folder: of this command; other commands and other code use other folders.
     """
 
     folder: Path
 
     @classmethod
-    def of(cls, asked: list[str]) -> "Kept":
-        """For methods and questions in the form of texts; the code that answers them is part of the key."""
+    def of(cls, request: list[str]) -> "Kept":
+        """The cache for a request, with the code as part of the key."""
         code = [hash_folder(Path(trainers.__path__[0])), hash_folder(Path(rpo_bench.__path__[0]) / "tabular")]
         base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-        return cls(base / "rpo-bench" / "verify" / hash_json([*code, rpo_bench.__version__, *asked])[:24])
+        return cls(base / "rpo-bench" / "verify" / hash_json([*code, rpo_bench.__version__, *request])[:24])
 
     def read(self, number: int) -> Verification | None:
-        """What was found of a method; None where nothing was kept."""
+        """The cached result of a method; None if there is none."""
         try:
             found = pickle.loads((self.folder / str(number)).read_bytes())
         except Exception:  # none, cut short, or of another version of a library
@@ -38,7 +38,7 @@ class Kept:
         return found if isinstance(found, Verification) else None
 
     def write(self, number: int, found: Verification) -> None:
-        """Keeps what was found; a cache that can't be written to keeps nothing."""
+        """Caches a result; does nothing if the cache can't be written."""
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             with whole_file(self.folder / str(number)) as temporary:
@@ -47,6 +47,6 @@ class Kept:
             return
 
     def done(self, count: int) -> None:
-        """The command is done: its next run finds everything anew."""
+        """Clears the cache at the end of the command."""
         for number in range(count):
             (self.folder / str(number)).unlink(missing_ok=True)

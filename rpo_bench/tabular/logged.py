@@ -1,9 +1,8 @@
-"""Logged data of a tabular world: K responses to a prompt, in as many groups as are asked for.
+"""Logged data of a tabular problem: groups of K responses to a prompt.
 
-Every response stands in the log exactly as often as its probability says, and noise runs evenly through its
-quantiles; only which responses share a group is random. What a fixed point on these data differs from the
-optimum by is then the method's own doing, apart from the chance of grouping, which shrinks with the number of
-groups.
+Every response occurs exactly in proportion to its probability, and noise is spaced evenly over its quantiles.
+Only the grouping is random. The distance between a fixed point on these data and the optimum is therefore due
+to the method, apart from the randomness of grouping, which shrinks with the number of groups.
 """
 
 import math
@@ -18,7 +17,7 @@ from rpo_bench.tabular.world import GRAIN, World
 from trainers.examples import Examples
 
 REPEATS = 16  # of every group, where rewards are noisy
-_STRIDE = 5  # of the lattice (i/16, 5i/16 mod 1), whose points lie apart in the square
+_STRIDE = 5  # of the lattice (i/16, 5i/16 mod 1), whose points are well spread over the square
 
 
 @dataclass(frozen=True)
@@ -27,8 +26,8 @@ class Sampling:
 
     Attributes:
         k: responses in a group, and reference samples beside it.
-        groups: how many groups each prompt has: the same prompt asked again, in other words. With noise,
-            that is how many different ones; each is seen REPEATS times.
+        groups: number of groups per prompt. With noise, the number of distinct groups, each of which occurs
+            REPEATS times.
         off_policy: whether μ wrote the responses, rather than π_ref.
         noise: scale of the Gumbel noise (of mean 0) in every observed reward. Comparing two such rewards
             gives Bradley–Terry preferences: P(1 beats 2) = σ((r_1 − r_2)/noise).
@@ -54,14 +53,14 @@ def log_responses(
     *,
     reference_rewards: bool = True,
 ) -> Examples:
-    """The data that a method would be given; the token ids of a row say which prompt and response it is.
+    """The training data of a method; the token ids of a row identify its prompt and response.
 
     Row i has the prompt [x] and the response [y, y, …], as many tokens as the response has. Labels and
-    behaviour log-probs are there whether or not the method asks for them.
+    behaviour log-probs are always included.
 
     Args:
-        world: the world.
-        sampling: how much of it is seen, and how.
+        world: the tabular problem.
+        sampling: how the data are logged.
         seed: of the grouping and of the noise.
         label_rule: what makes a response desirable.
         reference_rewards: whether every group has rewards of K samples of π_ref beside it.

@@ -1,4 +1,4 @@
-"""The answers as a table for people, as Markdown for documents and as plain data for programs."""
+"""The results as a table, as Markdown and as plain data for JSON."""
 
 import dataclasses
 import math
@@ -11,22 +11,22 @@ _DATA: dict[Regime, str] = {"on_policy": "π_ref", "off_policy": "μ", "rollouts
 
 
 def heading(found: Verification) -> str:
-    """What the table below it holds."""
+    """The heading of the table."""
     claim = next((truth.claim for truth in found.truths if truth.claim is not None), None)
     noise = f", rewards with Gumbel noise of scale {found.noise:g}" if found.noise else ""
     if claim is None:
-        return f"{found.method}: reward lost against the optimum of equal KL{noise}"
+        return f"{found.method}: regret against the optimum of equal KL{noise}"
     return f"{found.method}: KL to {claim}, in nats{noise}"
 
 
 def table(found: Verification) -> tuple[list[str], list[list[str]]]:
-    """Columns and rows: who wrote the data and the strength down, K across."""
+    """Columns and rows: the data's policy and the strength by row, K by column."""
     ks = sorted({truth.condition.k for truth in found.truths})
     limits = {truth.condition.k for truth in found.truths if truth.condition.limit}
     columns = ["data from", found.strength_name]
     columns += [f"K = {k}" for k in sorted(found.missing)]
     columns += ["K → ∞" if k in limits else f"K = {k}" for k in ks]
-    columns += ["lost at equal KL", "most like"]
+    columns += ["regret at equal KL", "nearest policy"]
     rows = []
     strengths = list(dict.fromkeys(truth.condition.strength for truth in found.truths))
     for data in found.verdicts:
@@ -41,10 +41,10 @@ def table(found: Verification) -> tuple[list[str], list[list[str]]]:
 
 
 def notes(found: Verification) -> list[str]:
-    """What is to be said below the table: verdicts, what is missing, broken promises."""
+    """The notes below the table: verdicts, missing conditions, violated properties."""
     said = [f"Data from {_DATA[data]}: {verdict.text}." for data, verdict in found.verdicts.items()]
     if any(map(_restless, found.truths)):
-        said.append("→: training comes to no rest there; the number is that of its last step.")
+        said.append("→: training doesn't converge; the number is from its last step.")
     said += [f"K = {k}: {why}" for k, why in sorted(found.missing.items())]
     if not found.contract.coefficient_holds:
         said.append(
@@ -53,7 +53,7 @@ def notes(found: Verification) -> list[str]:
         )
     if not found.contract.split_holds:
         said.append(
-            "BROKEN: the loss is no mean over rows: micro-batches change it by "
+            "BROKEN: the loss is not a mean over rows: micro-batches change it by "
             f"{found.contract.split_error:.2g} of itself."
         )
     return said
@@ -86,7 +86,7 @@ def _line(cells: list[str]) -> str:
 
 
 def _cell(truth: Truth) -> str:
-    """KL to the claim, or regret where there is none; with its noise, where that is worth telling."""
+    """KL to the claim, or regret without one; with its noise if that is not negligible."""
     value = truth.regret if truth.kl is None else truth.kl
     noise = f" ±{truth.noise:.2g}" if truth.kl is not None and truth.noise >= 0.0005 else ""
     return _number(value) + noise + (" →" if _restless(truth) else "")

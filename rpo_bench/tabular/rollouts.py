@@ -1,7 +1,7 @@
-"""Where an online method's own surrogate takes a policy that is a table, on rollouts of that very policy.
+"""The fixed point of an online method's surrogate for a tabular policy, on its own rollouts.
 
-A response is one action. In every iteration each response is sampled as often as its probability says, as far
-as whole rollouts can (systematic sampling); which rollouts share a group is random.
+A response is one action. In every iteration each response is sampled in proportion to its probability, up to
+rounding to whole rollouts (systematic sampling). The grouping of rollouts is random.
 """
 
 import dataclasses
@@ -26,7 +26,7 @@ from trainers.online import Minibatch, OnlineMethod, Rollouts
 ROLLOUTS = 1024  # of each prompt in an iteration, about
 STEPS = 1600  # of the optimiser; an iteration takes one for each inner epoch
 LEARNING_RATE = 0.1  # at first; it falls to zero by a cosine
-_LATE = 0.95  # of the iterations, after which the policy should move no more
+_LATE = 0.95  # of the iterations, after which the policy should no longer move
 _NO_QUESTIONS = Questions()
 _SEEDS = (0, 1)  # two runs, which differ by chance alone
 
@@ -35,15 +35,15 @@ def verify_online(
     label: str,
     method: OnlineMethod,
     questions: Questions = _NO_QUESTIONS,
-    told: Callable[[Condition], None] = lambda condition: None,
+    progress: Callable[[Condition], None] = lambda condition: None,
 ) -> Verification:
     """Trains an online method in the table at each strength.
 
     Args:
-        label: how the result calls it.
+        label: its name in the result.
         method: with any strength.
-        questions: strengths and seed; the rest is about logged data.
-        told: hears of every condition before it is looked at.
+        questions: strengths and seed; the rest applies to logged data.
+        progress: called with every condition before it is run.
 
     Raises:
         UserError: a function of the method fails.
@@ -54,7 +54,7 @@ def verify_online(
     try:
         for strength in questions.strengths or own_strengths(method):
             condition = Condition("rollouts", strength, method.group_size)
-            told(condition)
+            progress(condition)
             chosen = method.with_strength(strength)
             ends = [online_fixed_point(chosen, world, seed) for seed in _SEEDS]
             truths.append(truth_from(chosen, condition, [setting] * len(ends), ends))
@@ -159,7 +159,7 @@ class _Table:
     def minibatch(
         self, rollouts: Rollouts, advantages: Tensor, returns: Tensor | None, xs: Tensor, ys: Tensor
     ) -> Minibatch:
-        """All rollouts with the tables' current numbers."""
+        """All rollouts with the current values of the tables."""
         logps = torch.log_softmax(self.logits, dim=1)[xs, ys][:, None]
         values = self.values[xs][:, None] if self.method.uses_critic else None
         return Minibatch(
@@ -184,7 +184,7 @@ def _split_error(method: OnlineMethod, world: World) -> float:
 
 
 def _take(batch: Minibatch, rows: Tensor) -> Minibatch:
-    """Some rows of a minibatch; the totals stay those of the whole."""
+    """Some rows of a minibatch, with the totals of the whole."""
     return dataclasses.replace(
         batch,
         rollouts=batch.rollouts.take(rows),

@@ -1,4 +1,4 @@
-"""One question to the table: trained on data of this kind, at this strength, where does the method end?"""
+"""One condition: the policy that a method converges to for given data and strength."""
 
 import math
 from collections.abc import Sequence
@@ -21,9 +21,9 @@ Regime = Literal["on_policy", "off_policy", "rollouts"]
 
 #: KL to the claimed policy, in nats, that counts as having reached it.
 TOLERANCE = 2e-3
-#: More noise than this, in nats, and nothing is said.
+#: With more noise than this, in nats, the result is undecided.
 LOUD = 0.05
-#: What stands for a large K where a method picks among the K, so that one group of all is no limit.
+#: The large K for methods that select among the K, for which one group of all responses is not the limit.
 LARGE_K = 32
 _FEWEST_GROUPS = 128
 _MORE_FOR_NOISE = 4
@@ -32,14 +32,14 @@ _MOST_ROWS = 2**15  # of a prompt
 
 @dataclass(frozen=True)
 class Condition:
-    """Which data, how strong, how many responses to a prompt.
+    """The data, the strength and the number of responses per prompt.
 
     Attributes:
-        data: who wrote the responses: π_ref, another policy μ, or the policy in training itself.
+        data: the policy that wrote the responses: π_ref, another policy μ, or the policy in training.
         strength: of the method.
         k: responses in a group.
-        limit: whether the group is the whole of the distribution, each response as often as it is likely:
-            what K → ∞ is.
+        limit: whether the group is the whole distribution, each response in proportion to its probability:
+            the limit K → ∞.
     """
 
     data: Regime
@@ -50,21 +50,21 @@ class Condition:
 
 @dataclass(frozen=True)
 class Truth:
-    """Where a method ended; KL in nats, rewards in the world's units (1 = a standard deviation).
+    """The result of a condition; KL in nats, rewards in standard deviations.
 
     Attributes:
-        condition: the question.
-        claim: the policy that the method is held to; None: none.
+        condition: the condition.
+        claim: the policy that the method claims to converge to, or None.
         kl: KL(π_θ‖claimed); None without a claim.
         reverse_kl: KL(claimed‖π_θ).
-        noise: the share of ``kl`` that the chance of grouping and of noise explains, from two logs.
+        noise: the part of ``kl`` explained by random grouping and noise, from two logs.
         objective_gap: J(claimed) − J(π_θ) of J = E R − τ KL(π‖π_ref), in units of the scaled reward.
         reward: E r under π_θ.
         reference_kl: KL(π_θ‖π_ref).
-        regret: reward that the best policy of equal KL has more.
+        regret: how much more reward the best policy of equal KL has.
         drift: total variation by which the last round of steps still moved the policy.
-        at_rest: whether training came to an end.
-        nearest: the known policy that it resembles most.
+        at_rest: whether training converged.
+        nearest: the nearest known policy.
     """
 
     condition: Condition
@@ -90,14 +90,14 @@ class Truth:
 
 @dataclass(frozen=True)
 class Log:
-    """Data that a method can be trained on, and how they were made."""
+    """Data to train a method on, and how they were generated."""
 
     sampling: Sampling
     examples: Examples
 
 
 def units_per_group(method: OfflineMethod, world: World, k: int) -> float:
-    """How many units (rows or pairs) a group of k gives the method.
+    """The number of units (rows or pairs) from a group of k for the method.
 
     Raises:
         UserError: the method can't learn from groups of k.
@@ -109,7 +109,7 @@ def units_per_group(method: OfflineMethod, world: World, k: int) -> float:
 
 
 def log_of(method: OfflineMethod, world: World, sampling: Sampling, seed: int) -> Log:
-    """Logged data with labels by the method's own rule, where it has one."""
+    """Logged data, labelled by the method's own rule if it has one."""
     rule: LabelRule = getattr(method, "label_rule", "prompt_mean")
     beside = Need.REFERENCE_REWARDS in method.needs
     return Log(sampling, log_responses(world, sampling, seed, rule, reference_rewards=beside))
@@ -118,7 +118,7 @@ def log_of(method: OfflineMethod, world: World, sampling: Sampling, seed: int) -
 def sampling_for(
     method: OfflineMethod, world: World, condition: Condition, noise: float, units: int
 ) -> Sampling:
-    """Enough groups for ``units`` rows or pairs of each prompt; the exact group stands alone."""
+    """Enough groups for ``units`` rows or pairs per prompt; an exact group is the only one."""
     k, off_policy = condition.k, condition.data == "off_policy"
     if condition.limit:
         return Sampling(k, whole_groups(k, k), off_policy, noise)
@@ -130,24 +130,24 @@ def sampling_for(
 
 
 def has_limit(method: OfflineMethod, world: World) -> bool:
-    """Whether one group of all responses is its K → ∞: not where it picks among the K, or pairs them."""
+    """Whether one group of all responses is the limit K → ∞: not if the method selects or pairs responses."""
     return units_per_group(method, world, 16) == 16
 
 
 def prepared(method: OfflineMethod, world: World, log: Log) -> PreparedRows:
-    """The rows as the trainers would prepare them, with π_ref read from the table."""
+    """The rows as the trainers prepare them, with π_ref from the table."""
     check_needs(method, log.examples)
     return prepare_rows(method, log.examples, world.log_reference[cells(log.examples)])
 
 
 def truth_of(method: OfflineMethod, world: World, condition: Condition, logs: Sequence[Log]) -> Truth:
-    """Trains on each of the logs, and measures where that ends.
+    """Trains on each of the logs, and measures the final policy.
 
     Args:
         method: at the condition's strength.
-        world: the world.
-        condition: what the logs are.
-        logs: one, or two that differ by chance alone.
+        world: the tabular problem.
+        condition: the condition of the logs.
+        logs: one, or two that differ only by chance.
     """
     ends: list[FixedPoint] = []
     settings: list[Setting] = []
@@ -161,13 +161,13 @@ def truth_of(method: OfflineMethod, world: World, condition: Condition, logs: Se
 def truth_from(
     method: Method, condition: Condition, settings: Sequence[Setting], ends: Sequence[FixedPoint]
 ) -> Truth:
-    """Measures where training ended.
+    """Measures the final policy.
 
     Args:
         method: at the condition's strength.
-        condition: the question.
-        settings: what the claim is made about, for each end.
-        ends: one, or two that differ by chance alone.
+        condition: the condition.
+        settings: the setting of the claim, for each end.
+        ends: one, or two that differ only by chance.
     """
     found = [_measured(method, setting, end) for setting, end in zip(settings, ends, strict=True)]
     setting = settings[-1]

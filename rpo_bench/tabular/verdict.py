@@ -1,4 +1,4 @@
-"""From the answers of a table to one sentence."""
+"""Summarises the results of all conditions in one sentence."""
 
 import math
 from collections.abc import Sequence
@@ -13,11 +13,11 @@ Kind = Literal["consistent", "in_the_limit", "at_some_k", "not_consistent", "und
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the answers amount to.
+    """The verdict on a method.
 
     Attributes:
-        kind: for machines.
-        text: for people.
+        kind: its category, for programs.
+        text: its sentence, for people.
     """
 
     kind: Kind
@@ -47,12 +47,12 @@ def verdict_of(truths: Sequence[Truth]) -> Verdict:
     worst = max(last, key=lambda truth: truth.kl or 0.0)
     if reached:
         at = ", ".join(map(str, reached))
-        return Verdict("at_some_k", f"consistent at K = {at} alone; at {_k(worst.condition)} {_end(worst)}")
+        return Verdict("at_some_k", f"consistent only at K = {at}; at {_k(worst.condition)} {_end(worst)}")
     return Verdict("not_consistent", f"not consistent: {_end(worst)}")
 
 
 def _wrong(truth: Truth) -> bool:
-    """Whether the answer is off by more than noise can explain."""
+    """Whether the result is off by more than noise explains."""
     return truth.noise <= LOUD and not truth.reached
 
 
@@ -70,13 +70,13 @@ def _k(condition: Condition) -> str:
 
 
 def _end(truth: Truth) -> str:
-    """Where training led, in words."""
+    """The final policy, in words."""
     nearest, near = truth.nearest, truth.nearest.distance <= SAME
     strength = f" at strength {truth.condition.strength:g}"
     if math.isnan(truth.drift):
         return f"the loss stops being finite{strength}"
     if not truth.at_rest:
-        return f"it comes to no rest, moving towards {nearest.name}{strength}"
+        return f"it doesn't converge, moving towards {nearest.name}{strength}"
     if near:
         return f"it converges to {nearest.name}{strength}"
     away = "" if truth.kl is None else f"KL {truth.kl:.2g} from its claim, "

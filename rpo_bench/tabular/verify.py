@@ -1,4 +1,4 @@
-"""Every question at once: a method over K, strengths and on/off-policy data, and a verdict for each."""
+"""Runs all conditions: a method over K, strengths and on/off-policy data, with a verdict for each."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -29,15 +29,15 @@ REGIMES: tuple[Regime, ...] = ("on_policy", "off_policy")
 
 @dataclass(frozen=True)
 class Questions:
-    """What is asked.
+    """The conditions to run.
 
     Attributes:
         strengths: of the method; None: three of its own.
-        ks: responses to a prompt, below EXACT_ROWS; the limit K → ∞ or a large K is added.
-        seed: of the world and of the logs.
-        noise: scale of the Gumbel noise in the rewards; None: none for a method that regresses on them, 1
-            for one that only compares them.
-        units: rows, or pairs, of each prompt that a log has at least.
+        ks: responses per prompt, below EXACT_ROWS; the limit K → ∞ or a large K is added.
+        seed: of the problem and of the logs.
+        noise: scale of the Gumbel noise in the rewards; None: 0 for a method that regresses on them, 1 for
+            one that only compares them.
+        units: minimum number of rows or pairs per prompt in a log.
     """
 
     strengths: tuple[float, ...] | None = None
@@ -49,15 +49,15 @@ class Questions:
 
 @dataclass(frozen=True)
 class Verification:
-    """What is known of a method.
+    """The results of a method.
 
     Attributes:
         method: its name, with options.
-        strength_name: what its strength is called.
-        noise: of the rewards that it was given.
+        strength_name: the name of its strength.
+        noise: of the observed rewards.
         contract: whether its functions agree with each other.
-        truths: the answers.
-        missing: "K = 1" → why there is no answer.
+        truths: the results by condition.
+        missing: "K = 1" → why there is no result.
         verdicts: one for each kind of data.
     """
 
@@ -74,21 +74,21 @@ def verify(
     label: str,
     method: OfflineMethod,
     questions: Questions = Questions(),
-    told: Callable[[Condition], None] = lambda condition: None,
+    progress: Callable[[Condition], None] = lambda condition: None,
 ) -> Verification:
     """Trains ``method`` in the table under every condition.
 
     Args:
-        label: how the result calls it.
+        label: its name in the result.
         method: with any strength.
-        questions: which conditions.
-        told: hears of every condition before it is looked at.
+        questions: the conditions.
+        progress: called with every condition before it is run.
 
     Raises:
         UserError: a function of the method fails, or it can't learn from any K.
     """
     try:
-        return _verify(label, method, questions, told)
+        return _verify(label, method, questions, progress)
     except UserError:
         raise
     except Exception as error:
@@ -102,7 +102,7 @@ def own_strengths(method: Method) -> tuple[float, ...]:
 
 
 def _verify(
-    label: str, method: OfflineMethod, questions: Questions, told: Callable[[Condition], None]
+    label: str, method: OfflineMethod, questions: Questions, progress: Callable[[Condition], None]
 ) -> Verification:
     world = make_world(questions.seed)
     noise = usual_noise(method) if questions.noise is None else questions.noise
@@ -114,7 +114,7 @@ def _verify(
             logs = _logs(method, world, Condition(data, strengths[0], k, limit), noise, questions)
             for strength in strengths:
                 condition = Condition(data, strength, k, limit)
-                told(condition)
+                progress(condition)
                 truths.append(truth_of(method.with_strength(strength), world, condition, logs))
     return Verification(
         method=label,
@@ -130,7 +130,7 @@ def _verify(
 def _columns(
     method: OfflineMethod, world: World, ks: Sequence[int]
 ) -> tuple[list[tuple[int, bool]], dict[int, str]]:
-    """The K that the method can learn from, the largest included, and why not from the others."""
+    """The K that the method can train on, the largest included, and why not on the others."""
     found, missing = [], {}
     for k in sorted(set(ks)):
         try:
@@ -146,7 +146,7 @@ def _columns(
 def _logs(
     method: OfflineMethod, world: World, condition: Condition, noise: float, questions: Questions
 ) -> list[Log]:
-    """Two logs that differ by chance, or the one that leaves nothing to chance."""
+    """Two logs that differ only by chance, or one exact log."""
     sampling = sampling_for(method, world, condition, noise, questions.units)
     number = 1 if condition.limit and noise == 0.0 else 2
     return [log_of(method, world, sampling, questions.seed + 1000 * i) for i in range(number)]

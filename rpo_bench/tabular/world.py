@@ -1,4 +1,4 @@
-"""A world that fits in a table: X prompts, Y responses to each, known policies, rewards and optimum."""
+"""A tabular problem: X prompts, Y responses to each, with known policies, rewards and optimum."""
 
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ GRAIN = 64
 
 @dataclass(frozen=True)
 class World:
-    """X prompts, all as likely, with Y responses each.
+    """X equally likely prompts with Y responses each.
 
     Attributes:
         reference_counts: π_ref(y|x) in units of 1/GRAIN, none zero; (X, Y).
@@ -40,10 +40,10 @@ class World:
 
 
 def make_world(seed: int = 0, prompts: int = 3, responses: int = 24) -> World:
-    """A world drawn from ``seed``.
+    """A random problem from ``seed``.
 
-    Rewards have another mean and spread for each prompt, so that V*(x) differs between them; over all
-    prompts their standard deviation under π_ref is 1. μ is another policy, somewhat better than π_ref.
+    Each prompt has its own mean and spread of rewards, so V*(x) differs between prompts; over all prompts
+    their standard deviation under π_ref is 1. μ is another policy, somewhat better than π_ref.
     """
     rng = np.random.default_rng([seed, 0x7AB1E])
     mean = rng.normal(0.0, 0.7, (prompts, 1))
@@ -107,7 +107,7 @@ def total_variation(p: Floats, q: Floats) -> float:
 
 
 def best_response(rewards: Floats) -> Floats:
-    """log of the policy that always gives the best response; (X, Y)."""
+    """log of the policy that always returns the best response; (X, Y)."""
     best = rewards == rewards.max(axis=1, keepdims=True)
     return np.where(best, 0.0, -np.inf)
 

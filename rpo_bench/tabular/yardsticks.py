@@ -1,4 +1,4 @@
-"""What a policy of the table is like: how far from the best one, and which known policy it resembles."""
+"""Describes a tabular policy: its regret to the best one, and the nearest known policy."""
 
 from dataclasses import dataclass
 
@@ -18,24 +18,24 @@ from rpo_bench.tabular.world import (
     total_variation,
 )
 
-#: Total variation within which a policy is called by the name of a known one.
+#: Total variation within which a policy is identified with a known one.
 SAME = 1e-2
-_LOG_TAU = (-6.0, 9.0)  # where an optimum is looked for: from greedy to indistinguishable from π_ref
+_LOG_TAU = (-6.0, 9.0)  # search range of an optimum: from greedy to indistinguishable from π_ref
 
 
 @dataclass(frozen=True)
 class Resemblance:
-    """A known policy and how far off it is, in total variation."""
+    """A known policy and its distance in total variation."""
 
     name: str
     distance: float
 
 
 def regret_at_equal_kl(world: World, logps: Floats) -> float:
-    """How much more reward the best policy of the same KL to π_ref has, in the world's units.
+    """How much more reward the best policy of the same KL to π_ref has, in the problem's units.
 
-    The best policy of a given mean KL is π_ref e^{r/τ}, one τ for all prompts; beyond the KL of always giving
-    the best response there is nothing more to gain.
+    The best policy of a given mean KL is π_ref e^{r/τ}, with one τ for all prompts. Beyond the KL of always
+    giving the best response the reward can't increase.
     """
     budget, reference = kl(logps, world.log_reference), world.log_reference
 
@@ -53,18 +53,18 @@ def regret_at_equal_kl(world: World, logps: Floats) -> float:
 
 
 def objective(claim: Claim, world: World, logps: Floats) -> float | None:
-    """J = E R − τ KL(π‖π_ref) of what the claim maximises, or None where it maximises no such thing."""
+    """The objective J = E R − τ KL(π‖π_ref) of a claim, or None if it has no such objective."""
     if claim.rewards is None or claim.tau is None:
         return None
     return expectation(logps, claim.rewards) - claim.tau * kl(logps, world.log_reference)
 
 
 def resembles(setting: Setting, claim: Claim | None, logps: Floats, strength: float) -> Resemblance:
-    """The nearest of the policies that objectives are known to end at.
+    """The nearest of the policies that objectives are known to converge to.
 
     Args:
-        setting: the world, and how the data came about.
-        claim: what the method is held to.
+        setting: the problem and its data.
+        claim: the method's claim.
         logps: the policy; (X, Y).
         strength: for the data's own policy tilted by e^{r/τ}.
     """
@@ -89,15 +89,15 @@ def resembles(setting: Setting, claim: Claim | None, logps: Floats, strength: fl
         known["μ among responses above the mean"] = normalised(writer + good)
         known[f"μ·e^(r/{strength:g})"] = tilted(writer, rewards, strength)
     found = [Resemblance(name, total_variation(logps, policy)) for name, policy in known.items()]
-    # The claim is the first: named even where a fitted τ comes a hair nearer.
+    # The claim comes first, so that it is named even if a fitted τ is slightly nearer.
     return min(found, key=lambda one: max(one.distance, SAME))
 
 
 def forward_optimum(base: Floats, rewards: Floats, beta: float) -> Floats:
     """log of the policy that maximises E_π r − β KL(base‖π): β·base/(λ − r), λ such that it sums to 1.
 
-    The gradient of the k3 estimate in a loss is that of the forward KL, not of KL(π‖base): where a method
-    with k3 in its loss (GRPO) ends, when its rewards are not scaled.
+    The gradient of the k3 estimate in a loss is that of the forward KL, not of KL(π‖base). A method with k3
+    in its loss (GRPO) converges to this policy if its rewards are not scaled.
 
     Args:
         base: log-probabilities; (X, Y).

@@ -1,1 +1,1 @@
-"""What is said to users: styles are ours, texts are never commands."""
+"""Safe terminal output: text from outside can't control the terminal."""

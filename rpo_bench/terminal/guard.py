@@ -1,7 +1,7 @@
-"""Standard output and error, guarded: whoever writes to them, a terminal is never commanded by a text.
+"""Guards standard output and error: no text that a process writes can control the terminal.
 
-Our own words go through ``rpo_bench.terminal.screen``, whose styles and bars pass. All else that a process
-says ends here: warnings, logging, tracebacks, what libraries and plug-ins print.
+Our own output goes through ``rpo_bench.terminal.screen``, whose styles and bars pass. This module handles
+everything else: warnings, logging, tracebacks, and output of libraries and plug-ins.
 """
 
 import re
@@ -12,22 +12,22 @@ from typing import Any, TextIO
 
 from rpo_bench.terminal.visible import visible_lines
 
-#: How tqdm draws a bar again and again in its line, and goes to the lines of others.
+#: Control sequences that tqdm uses to redraw bars and to move between their lines.
 _BAR = re.compile(r"\r|(?:\n|\x1b\[A)+$")
 
 
 class GuardedStream:
-    """A text stream on which every character that could command a terminal is spelt out.
+    """A text stream that spells out every character that could control a terminal.
 
     Attributes:
-        rich_proxied_file: The stream behind it; consoles of rich look for it, to write their styles there.
+        rich_proxied_file: The stream behind it; rich's consoles write their styles to it.
     """
 
     def __init__(self, stream: TextIO) -> None:
         self.rich_proxied_file = stream
 
     def write(self, text: str) -> int:
-        """Writes a text; a bar of tqdm may go back to the beginning of its line."""
+        """Writes a text; a tqdm bar may return to the start of its line."""
         kept = ""
         if text[:1] in ("\r", "\n", "\x1b") and _is_bar(sys._getframe(1).f_globals.get("__name__")):
             found = _BAR.match(text)
@@ -36,18 +36,18 @@ class GuardedStream:
         return len(text)
 
     def writelines(self, lines: Iterable[str]) -> None:
-        """Writes texts one after the other."""
+        """Writes several texts."""
         for line in lines:
             self.write(line)
 
     def __getattr__(self, name: str) -> Any:
-        """Everything else is the stream's own."""
+        """Delegates everything else to the stream."""
         return getattr(self.rich_proxied_file, name)
 
 
 @contextmanager
 def guarded() -> Iterator[None]:
-    """Guards standard output and error for as long as the block runs."""
+    """Guards standard output and error within the block."""
     before = sys.stdout, sys.stderr
     guards = [GuardedStream(stream) if _needs_guard(stream) else stream for stream in before]
     sys.stdout, sys.stderr = guards
@@ -61,7 +61,7 @@ def guarded() -> Iterator[None]:
 
 
 def unguarded(stream: Any) -> Any:
-    """The stream behind a guard, and behind what rich puts before it while it draws."""
+    """The stream behind a guard, and behind rich's proxy while it draws."""
     while (inner := getattr(stream, "rich_proxied_file", None)) is not None:
         stream = inner
     return stream

@@ -1,4 +1,4 @@
-"""The console through which all that we say to users goes: styles are ours, texts are never commands."""
+"""The console of all our output to users: only our own styles apply, text can't control the terminal."""
 
 import sys
 from collections.abc import Iterable
@@ -11,15 +11,15 @@ from rich.text import Text
 from rpo_bench.terminal.guard import unguarded
 from rpo_bench.terminal.visible import visible_lines
 
-#: Where nobody says how wide it is, and nothing may be cut.
+#: Width of output that must not be cut, where the width is unknown.
 UNBOUNDED = 10_000
 
 
 class SafeConsole(Console):
-    """A console on which no text is markup, an emoji's name, a link, or a command to the terminal.
+    """A console that never interprets text as markup, emoji names, links or terminal control.
 
-    What can't be seen, or reorders what stands around it, is spelt out: strings before they are laid out,
-    and whatever else is drawn before it is written.
+    It spells out invisible and reordering characters: in strings before layout, and in everything else
+    before it is written.
     """
 
     def __init__(self, *, stderr: bool = False, file: Any = None, **settings: Any) -> None:
@@ -28,18 +28,18 @@ class SafeConsole(Console):
         super().__init__(file=stream, stderr=stderr, **settings)
 
     def render_str(self, text: str, **settings: Any) -> Text:
-        """A string as text, spelt out."""
+        """A string as text, with such characters spelled out."""
         return super().render_str(visible_lines(text), **settings)
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
-        """What is drawn, spelt out; the console's own commands pass."""
+        """Rendered segments, spelled out; the console's own control codes pass."""
         drawn = self._spelt(renderable) if isinstance(renderable, Text) else renderable
         for segment in super().render(drawn, options):
             text = segment.text if segment.control else visible_lines(segment.text)
             yield segment if text == segment.text else Segment(text, segment.style)
 
     def _spelt(self, text: Text) -> Text:
-        """A text spelt out before it is laid out, so that nothing of it is lost at the end of a line."""
+        """Spells out a text before layout, so that nothing is cut at the end of a line."""
         if visible_lines(text.plain) == text.plain:
             return text
         found = text.blank_copy()
@@ -49,7 +49,7 @@ class SafeConsole(Console):
 
 
 def out() -> SafeConsole:
-    """Standard output, for results; plain, and as wide as it needs, when it is not a terminal."""
+    """Standard output, for results; plain and unwrapped when it is not a terminal."""
     return _console(stderr=False)
 
 

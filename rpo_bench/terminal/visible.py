@@ -1,4 +1,4 @@
-"""Other people's text made safe to look at: what can't be seen, or commands a terminal, is spelt out."""
+"""Makes text from outside safe to display: spells out invisible and control characters."""
 
 import re
 
@@ -10,29 +10,29 @@ _RANGES = (
     "\u2060-\u206f\u3164\uffa0\ud800-\udfff\ufeff\ufff0-\ufffb\ufffe\uffff"
     "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
 )
-# What joins or varies letters of emoji, Persian, Mongolian and the scripts of India stays behind those, none
-# of which is ASCII; so do keys such as 1️⃣.
+# Joiners and variation selectors are kept after non-ASCII characters, for emoji, Persian, Mongolian and the
+# scripts of India; so are keycaps such as 1️⃣.
 _JOINERS = "(?<![^\u0000-\u007f\u200c\u200d])[\u200c\u200d\u034f\u180b-\u180d\u180f\ufe00-\ufe0f](?!\u20e3)"
 _UNSEEN = re.compile(f"[{_RANGES}]|{_JOINERS}")
 _UNSEEN_IN_LINES = re.compile(f"(?![\n\t])[{_RANGES}]|{_JOINERS}")
 
 
 def visible(text: str) -> str:
-    """The text in one line, with every character that can't be seen, or reorders others, as ``⟨U+202E⟩``.
+    """The text in one line, with every invisible or reordering character as ``⟨U+202E⟩``.
 
-    What comes back encodes to UTF-8 and reads in the order in which it is stored. Escaping for HTML is
-    the template's work.
+    The result can be encoded in UTF-8 and is displayed in the order in which it is stored. It isn't escaped
+    for HTML; templates do that.
     """
     return text if text.isascii() and text.isprintable() else _UNSEEN.sub(_spelt, text)
 
 
 def visible_lines(text: str) -> str:
-    """As ``visible``, but lines and tabs stay."""
+    """Like ``visible``, but keeps lines and tabs."""
     return text if text.isascii() and text.isprintable() else _UNSEEN_IN_LINES.sub(_spelt, text)
 
 
 def visible_json(text: str) -> str:
-    r"""JSON that says the same, with every such character as ``\u202e``: they stand within strings alone."""
+    r"""Equivalent JSON with every such character as ``\u202e``; they occur only within strings."""
     return _UNSEEN_IN_LINES.sub(_escaped, text)
 
 

@@ -108,8 +108,8 @@ def test_what_was_added_and_leads_is_told_and_one_seed_named(board, tmp_path):
     (section,) = make_board(read_results(root), None, [root]).sections
     assert section.verdict.leader == "sft"
     first, second = section.verdict.notes[:2]
-    assert first.startswith("Added to the baselines, mine earns 0.9")
-    assert first.endswith(" more than the first.")
+    assert first.startswith("mine was added to the baselines and earns 0.9")
+    assert first.endswith(" more than their best.")
     assert second == "Not ranked, with one training seed: loose (−0.650 here)."
 
 
@@ -120,4 +120,4 @@ def test_where_all_have_one_seed_all_are_shown_and_none_is_ranked(tmp_path):
         ("rpo", None, False),
         ("sft", None, False),
     ]
-    assert "With one training seed the intervals cover the prompts alone" in section.verdict.text
+    assert "With one training seed the intervals cover only the prompts" in section.verdict.text

@@ -46,8 +46,8 @@ def test_the_table_names_standings_differences_and_the_detectable_effect(world: 
     assert "rpo − sft" in ended.stdout
     assert "4 (preliminary)" in ended.stdout
     assert "better" in ended.stdout
-    assert "Found with a power of 80 %" in ended.stdout
-    assert "Reward differs most: rpo vs sft" in ended.stdout
+    assert "Minimum detectable effect (power 80 %)" in ended.stdout
+    assert "Largest differences in reward: rpo vs sft" in ended.stdout
 
 
 def test_json_has_both_matchings_with_intervals_and_adjusted_p(world: Path):
@@ -108,7 +108,7 @@ def test_the_gate_fails_on_a_worse_reward_and_passes_on_a_better_one(world: Path
     assert better.exit_code == 0
     neither = invoke("compare", "rpo", "sft", "--results", world, *CHEAP, "--fail-if-worse", "kl")
     assert neither.exit_code == 2
-    assert "neither more nor less of it is worse" in neither.stderr
+    assert "this metric has no better direction" in neither.stderr
 
 
 def test_a_checkpoint_alone_is_compared_with_the_stored_baselines(world: Path, tmp_path: Path):
@@ -172,7 +172,7 @@ def test_other_prompts_are_refused_by_their_hash(tmp_path: Path):
         (["rpoo", "sft"], "Did you mean"),
         (["rpo@7", "sft"], "'rpo' wasn't run at strength 7; there are 0.1, 1"),
         (["rpo", "sft", "--metrics", "rewrad"], "The metric 'rewrad' wasn't measured"),
-        (["rpo", "sft", "--kl", "-1"], "--kl: '-1' is not a number of nats above 0"),
+        (["rpo", "sft", "--kl", "-1"], "--kl: '-1' is not a positive number of nats"),
         (["rpo", "sft", "--level", "95"], "--level 95"),
         (["rpo", "sft", "--model", "encoder"], "There are no results with --model encoder"),
     ],
@@ -219,7 +219,7 @@ def test_a_single_seed_beside_several_is_told_as_that_and_the_reference_has_none
 def test_one_prompt_has_no_interval(tmp_path: Path):
     one = given(tmp_path, [1.0], [0.5], seeds=3)
     assert (one["difference"]["point"], one["difference"]["low"], one["p"]) == (0.5, None, None)
-    assert one["verdict"] == "can't be told"
+    assert one["verdict"] == "undetermined"
     assert "one prompt: no interval can be had" in one["notes"]
 
 
@@ -244,7 +244,7 @@ def test_identical_scores_are_identical_and_a_constant_shift_cannot_be_told(tmp_
     same = given(tmp_path / "same", [1.0, 2.0, 3.0], [1.0, 2.0, 3.0], seeds=2)
     assert (same["verdict"], same["p"], same["ties"]) == ("identical", 1.0, 3)
     shifted = given(tmp_path / "shifted", [2.0, 3.0, 4.0], [1.0, 2.0, 3.0], seeds=2)
-    assert (shifted["verdict"], shifted["difference"]["point"]) == ("can't be told", 1.0)
+    assert (shifted["verdict"], shifted["difference"]["point"]) == ("undetermined", 1.0)
     assert shifted["difference"]["low"] is None
 
 
@@ -258,7 +258,7 @@ def test_a_prompt_that_one_of_them_has_no_score_for_counts_for_neither(tmp_path:
 
 def test_without_any_shared_score_nothing_is_made_up(tmp_path: Path):
     one = given(tmp_path, [1.0, 2.0, None, None], [None, None, 1.0, 2.0], seeds=2)
-    assert (one["difference"]["point"], one["verdict"]) == (None, "can't be told")
+    assert (one["difference"]["point"], one["verdict"]) == (None, "undetermined")
     assert "no prompt has a score of both" in one["notes"]
 
 

@@ -32,7 +32,7 @@ def test_a_known_effect_and_a_known_tie_are_told_apart(tmp_path: Path):
     assert (effect.matched, effect.at, effect.verdict) == ("kl", 1.0, "better")
     assert effect.difference.low < 0.3 < effect.difference.high
     assert effect.wins > 25
-    assert tie.verdict == "not resolved"
+    assert tie.verdict == "within chance"
     assert tie.difference.low < 0 < tie.difference.high
     assert found.standings[0].label == "a"
     assert {one.label: one.ranks for one in found.standings} == {"a": (1, 1), "b": (2, 3), "c": (2, 3)}

@@ -46,8 +46,8 @@ def test_all_rows_of_version_0_1_are_named_at_once(tmp_path):
 def test_which_part_of_the_data_methods_learnt_from_is_told_where_they_differ(tmp_path):
     cells = [(cell_spec(name), {"seen": seen}) for name, seen in (("rpo", ALL), ("dpo", PAIRS), ("kto", ALL))]
     assert notes(tmp_path, *cells) == (
-        "Methods learnt from different parts of the data: dpo from 25 % of the responses, 4.8 times each; "
-        "kto and rpo from 100 % of the responses, 1.2 times each.",
+        "Methods trained on different parts of the data: dpo on 25 % of the responses, 4.8 times each; "
+        "kto and rpo on 100 % of the responses, 1.2 times each.",
     )
 
 
@@ -56,7 +56,7 @@ def test_a_range_over_strengths(tmp_path):
     shares = {k: replaced(ALL, rows_used=100 * k) for k in (1, 2, 8)}
     best = [(cell_spec("sft", k), {"seen": seen}) for k, seen in shares.items()]
     (note,) = notes(tmp_path, *best, (cell_spec("rpo"), {"seen": ALL}))
-    assert "sft from 12–100 % of the responses, 1.2–9.6 times each" in note
+    assert "sft on 12–100 % of the responses, 1.2–9.6 times each" in note
 
 
 def test_records_that_do_not_say_what_they_saw_say_nothing(tmp_path):
@@ -72,7 +72,7 @@ def test_over_how_many_configurations_methods_were_tuned(tmp_path):
     tuned = {"extra": {"tuned": {"file": "f", "configurations": 24}}}
     cells = [(cell_spec("rpo"), tuned), (cell_spec("dro"), tuned), (cell_spec("kto"), {})]
     assert notes(tmp_path, *cells) == (
-        "Learning rates tuned over 24 configurations of each method, on prompts of their own.",
+        "Learning rates tuned over 24 configurations per method, on separate prompts.",
         "Not tuned: kto.",
     )
 

@@ -50,7 +50,7 @@ def test_with_one_seed_nothing_is_claimed(tmp_path):
     assert not found.decided
     assert "a has the highest reward: 9.000 [" in found.text
     assert found.text.endswith(
-        "With one training seed the intervals cover the prompts alone: another seed may turn the order."
+        "With one training seed the intervals cover only the prompts: another seed may reverse the order."
     )
 
 
@@ -67,23 +67,23 @@ def test_worse_than_the_reference_is_said(tmp_path):
 
 def test_no_different_from_the_reference_is_said(tmp_path):
     found = said(write_points(tmp_path, {"a": {0.1: [(1, -0.5), (1, 0.5), (1, 0.1)]}}))
-    assert "(not shown to differ from the reference policy)" in found.text
+    assert "(within chance of the reference policy)" in found.text
 
 
 def test_notes_tell_what_has_to_be_known(tmp_path):
     root = write_points(tmp_path, {**CLEAR, "c": {0.1: [(0.25, 0.1)] * 3}})
     write_cell(root, cell_spec("b", 0.1, 3), status="diverged")
     assert said(root).notes == (
-        "Preliminary: 3 training seeds, where five are publishable.",
-        "Short of that KL, and compared where they end: c (to 0.25).",
-        "Not counted, for they diverged: 1 of b.",
+        "Preliminary: 3 training seeds; a published result needs five.",
+        "Don't reach that KL and are compared where they end: c (to 0.25).",
+        "Diverged and not counted: 1 of b.",
     )
 
 
 def test_who_alone_is_preliminary_is_named(tmp_path):
     five = {name: {0.1: of[0.1] + of[0.1][:2]} for name, of in CLEAR.items()}
     root = write_points(tmp_path, {**five, "c": {0.1: [(1, 0.4), (1, 0.3)]}})
-    assert said(root).notes == ("Preliminary: c (2 training seeds), where five are publishable.",)
+    assert said(root).notes == ("Preliminary: c (2 training seeds); a published result needs five.",)
 
 
 def test_five_seeds_are_not_preliminary(tmp_path):
@@ -94,7 +94,7 @@ def test_five_seeds_are_not_preliminary(tmp_path):
 def test_methods_that_did_not_move_are_not_compared(tmp_path):
     found = said(write_points(tmp_path, {"a": {0.1: [(-0.01, 0.4)] * 3}, "b": {0.1: [(0.2, 0.4)] * 3}}))
     assert found.text == (
-        "Nothing can be compared at equal KL: most methods have hardly left the reference policy."
+        "Nothing can be compared at equal KL: most methods have barely moved from the reference policy."
     )
 
 
@@ -104,7 +104,7 @@ def test_a_kl_that_may_be_zero_is_no_budget(tmp_path):
     write_scored(tmp_path, cell_spec("reference", None), {"kl": [0.0] * 4, "reward": [0.0] * 4})
     for method in ("a", "b"):
         write_scored(tmp_path, cell_spec(method), noise)
-    assert said(tmp_path).text.endswith("most methods have hardly left the reference policy.")
+    assert said(tmp_path).text.endswith("most methods have barely moved from the reference policy.")
 
 
 @pytest.mark.parametrize(
@@ -124,7 +124,7 @@ def test_why_nothing_can_be_compared(tmp_path, cells, reason):
 @pytest.mark.parametrize(
     ("rewarded", "reason"),
     [
-        ((), "there is no reward to compare by (rpo-bench score RESULTS --reward … --as reward adds one)"),
+        ((), "there is no reward to compare (rpo-bench score RESULTS --reward … --as reward adds one)"),
         (("a",), "the untrained reference policy has no reward"),
     ],
 )

@@ -39,7 +39,7 @@ def test_a_folder_that_is_no_model_is_left_alone(rows, tmp_path, monkeypatch, ca
     precious.mkdir()
     (precious / "chapter1.tex").write_text("…")
     assert run(monkeypatch, "--data", rows, "--out", precious, "--overwrite", *SMALL) == 2
-    assert "exists and is no model folder" in capsys.readouterr().err
+    assert "exists and is not a model folder" in capsys.readouterr().err
     assert (precious / "chapter1.tex").exists()
 
 

@@ -142,11 +142,11 @@ class TestEndings:
         ("kind", "sentence", "code"),
         [
             ("user", "The file is empty: give another.", 2),
-            ("ctrl-c", "Stopped. Run the same command again to go on where it was.", 130),
+            ("ctrl-c", "Stopped. Run the same command again to continue.", 130),
             ("disk", "/full/disk: No space left on device.", 2),
             (
                 "memory",
-                "There is not enough memory for this: lower the batch size or the number of workers.",
+                "Out of memory: lower the batch size or the number of workers.",
                 2,
             ),
         ],
@@ -197,7 +197,7 @@ class TestEndings:
         assert process.stderr.readline().startswith("Reading ")
         process.send_signal(signal.SIGINT)
         _, messages = process.communicate(timeout=60)
-        assert messages == "Stopped. Run the same command again to go on where it was.\n"
+        assert messages == "Stopped. Run the same command again to continue.\n"
         assert process.returncode == 130
 
     @pytest.mark.parametrize("printer", ["typer.echo", "rich.console.Console().print"])

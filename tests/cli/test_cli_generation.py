@@ -126,7 +126,7 @@ def test_a_checkpoint_sampled_by_a_server_is_another_cell_of_the_same_panel(arou
 @pytest.mark.parametrize(
     ("flags", "said"),
     [
-        (("--generation-args", "model=x"), "belongs to --generation-backend: give that too."),
+        (("--generation-args", "model=x"), "needs --generation-backend: give both."),
         (("--generation-backend", "hf", "--generation-args", "model=x"), "hf takes no --generation-args"),
         (
             ("--generation-backend", "openai", "--generation-args", "base_ur=x"),

@@ -109,7 +109,7 @@ def test_ctrl_c_is_one_sentence_and_loses_nothing_that_is_done(tasks, tmp_path, 
     os.killpg(process.pid, signal.SIGINT)
     _, errors = process.communicate(timeout=100)
     assert process.returncode == 130
-    assert errors.strip() == "Stopped. Run the same command again to go on where it was."
+    assert errors.strip() == "Stopped. Run the same command again to continue."
     done = {s.folder: (s.folder / "result.json").stat().st_mtime_ns for s in stored(tmp_path / "out", True)}
     assert len(done) == 2
     gate.unlink()

@@ -46,7 +46,7 @@ def test_check_tells_an_old_page_by_its_exit_code(output):
     write_cell(output / "results", cell_spec("dro", 0.3))
     done = invoke("leaderboard", output, "--check")
     assert done.exit_code == 1
-    assert "isn't the page of these results" in done.output
+    assert "is out of date: rebuild it without --check" in done.output
 
 
 def test_a_broken_result_is_named_and_the_rest_go_on(output):
@@ -58,7 +58,7 @@ def test_a_broken_result_is_named_and_the_rest_go_on(output):
 
 
 def spoil(output):
-    """A record cut short, one of another programme, of a newer version, of an earlier one, and a lost one."""
+    """A record cut short, one of another program, of a newer version, of an earlier one, and a lost one."""
     root = output / "results"
     folders = {name: write_cell(root, cell_spec("dro", 0.3, seed)) for seed, name in enumerate(KINDS)}
     files = {name: folder / "result.json" for name, folder in folders.items()}
@@ -78,8 +78,8 @@ def spoil(output):
 
 
 KINDS = ("damaged", "foreign", "newer", "unfinished", "older")
-COUNTED = "4 left out (1 damaged, 1 unfinished, 1 of another programme, 1 of a newer version)"
-AGED = "1 record of an earlier version, brought up to this one"
+COUNTED = "4 left out (1 damaged, 1 unfinished, 1 of another program, 1 of a newer version)"
+AGED = "1 record of an earlier version, upgraded"
 
 
 def test_whatever_is_wrong_is_named_and_counted_and_the_rest_published(output):
@@ -104,7 +104,7 @@ def test_contributed_rows_are_marked_in_the_table_and_told_in_the_footer(output)
     page = (output / "leaderboard" / "index.html").read_text()
     assert "mine (community: ada)" in done.stdout
     assert '<span class="ink">mine (community: ada)</span>' in page
-    assert "not run again by the project: 2 checkpoints by ada." in page.split("<footer>")[1]
+    assert "that the project did not rerun: 2 checkpoints by ada." in page.split("<footer>")[1]
 
 
 def test_check_names_what_is_broken_and_writes_nothing(output):
@@ -124,7 +124,7 @@ def test_a_port_in_use_is_one_sentence_and_nothing_is_built(output):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         done = invoke("leaderboard", output, "--serve", "--port", taken.getsockname()[1])
     assert done.exit_code == 2
-    assert "is in use: name another with --port" in done.output
+    assert "is in use: choose another with --port" in done.output
     assert not (output / "leaderboard").exists()
 
 

@@ -100,7 +100,7 @@ def test_before_and_after_training_with_paired_differences(tasks, tmp_path):
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (("--lm-eval-limit", "3"), "do nothing without --lm-eval-tasks"),
+        (("--lm-eval-limit", "3"), "need --lm-eval-tasks"),
         (("--lm-eval-tasks", "broken"), "broken.yaml can't be read"),
     ],
 )
@@ -114,4 +114,4 @@ def test_what_cannot_be_run_is_said_before_anything_is_trained(tasks, tmp_path, 
 
 def test_export_needs_somewhere_to_write_to(tmp_path):
     done = invoke("export", tmp_path)
-    assert (done.exit_code, "export needs RESULTS and a folder to write to" in done.stderr) == (2, True)
+    assert (done.exit_code, "export needs RESULTS and a target folder" in done.stderr) == (2, True)

@@ -67,7 +67,7 @@ def test_a_task_with_samples_of_its_own_needs_none(task: Path, tmp_path: Path):
     assert (found["samples"], found["source"]) == (128, "the task's reference samples")
     assert found["points"][0]["reward"]["point"] == pytest.approx(rewards.mean(), abs=1e-6)
     table = invoke("oracle", "--task", folder)
-    assert "It can be trusted up to" in table.stdout
+    assert "Reliable up to" in table.stdout
     assert "Best of n" in table.stdout
 
 

@@ -54,12 +54,12 @@ def test_a_task_gives_its_rows_and_models_by_name(tmp_path):
         (["--data", "rows.jsonl", "--task", "civil_qa"], "either --data FILE or --task NAME"),
         (["--data", "nowhere.jsonl"], "there is no such file"),
         (["--task", "civil_kua"], "Did you mean 'civil_qa'?"),
-        (["--data", "rows.jsonl", "--test-fraction", 1], "--test-fraction 1: it must lie between 0 and 1"),
-        (["--data", "rows.jsonl", "--learning-rate", 0], "--learning-rate 0: it must be a number above 0"),
+        (["--data", "rows.jsonl", "--test-fraction", 1], "--test-fraction 1: it must be between 0 and 1"),
+        (["--data", "rows.jsonl", "--learning-rate", 0], "--learning-rate 0: it must be a positive number"),
         (["--data", "rows.jsonl", "--dtype", "float16"], "--dtype float16: choose auto, float32 or bfloat16"),
         (["--data", "rows.jsonl", "--model", "nowhere"], "--model nowhere: there is no such folder"),
-        (["--data", "rows.jsonl", "--out", "base"], "--output-path base holds a model already"),
-        (["--data", "rows.jsonl", "--out", "other"], "--output-path other exists and is no model folder"),
+        (["--data", "rows.jsonl", "--out", "base"], "--output-path base already contains a model"),
+        (["--data", "rows.jsonl", "--out", "other"], "--output-path other exists and is not a model folder"),
     ],
 )
 def test_what_can_not_work_is_one_sentence(tmp_path, monkeypatch, flags, message):

@@ -117,11 +117,11 @@ def test_scores_of_other_samples_are_not_mixed(folder: Path, reward: Path):
 def test_nothing_to_score_is_said(tmp_path: Path):
     ended = invoke("score", tmp_path)
     assert ended.exit_code == 2
-    assert "there are no results here" in ended.stderr
+    assert "no usable results here" in ended.stderr
 
 
 @pytest.mark.parametrize("family", ["reward", "toxicity"])
 def test_a_family_that_needs_to_be_told_by_what_says_so(family: str, folder: Path):
     done = invoke("score", folder, "--metrics", family)
     assert done.exit_code == 2
-    assert done.stderr == f"--metrics {family}: say which by --{family}.\n"
+    assert done.stderr == f"--metrics {family}: choose one with --{family}.\n"

@@ -95,10 +95,13 @@ def test_a_beta_is_the_strength_of_the_methods_that_have_one(tmp_path):
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["--methods", "sft", "--beta", "1"], "--beta: no method here has a strength of that name"),
+        (["--methods", "sft", "--beta", "1"], "--beta: none of the methods has this strength"),
         (["--methods", "dpo", "--beta", "1", "--strengths", "2"], "--strengths and --beta both give"),
         (["--methods", "dpo", "--beta", "much"], "--beta: 'much' is not a number"),
-        (["--methods", "grpo", "--beta", "1", "--kl-coef", "2"], "--beta and --kl-coef are one for grpo"),
+        (
+            ["--methods", "grpo", "--beta", "1", "--kl-coef", "2"],
+            "--beta and --kl-coef mean the same for grpo",
+        ),
     ],
 )
 def test_a_strength_by_a_wrong_name_is_one_sentence(words, sentence, tmp_path):

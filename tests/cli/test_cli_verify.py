@@ -34,9 +34,12 @@ def test_several_methods_with_options_as_json():
     ("args", "sentence"),
     [
         (("rpoo",), "Unknown method 'rpoo'. Did you mean 'rpo'?"),
-        (("rpo", "--ks", "0"), "--ks '0' is not understood; write numbers from 1 to 512, e.g. 1,2,4,16."),
-        (("rpo", "--taus", "sft=1"), "--strengths names 'sft', which isn't asked for. Known: *, rpo."),
-        (("rpo", "--taus", "-1"), "--strengths: -1 is no strength: they are positive."),
+        (("rpo", "--ks", "0"), "--ks '0' is not a list of numbers from 1 to 512, such as 1,2,4,16."),
+        (
+            ("rpo", "--taus", "sft=1"),
+            "--strengths names 'sft', which isn't among the methods. Known: *, rpo.",
+        ),
+        (("rpo", "--taus", "-1"), "--strengths: -1 is not a strength: strengths are positive."),
         (("rpo", "--taus", "rpo=x"), "--strengths: 'x' is not a number."),
         (("sft", "--strengths", "1.5", "--ks", "1"), "sft: k is a whole number, not 1.5."),
     ],

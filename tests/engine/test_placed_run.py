@@ -97,7 +97,7 @@ def test_a_method_whose_strength_an_option_says_keeps_to_it(task, tmp_path):
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (("--placed", "3"), "--placed is of --kl-budgets"),
+        (("--placed", "3"), "--placed needs --kl-budgets"),
         (("--kl-budgets", "0"), "write numbers of nats above 0"),
         (("--kl-budgets", "x"), "'x' is not a number"),
     ],

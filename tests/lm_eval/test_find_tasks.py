@@ -99,13 +99,13 @@ def test_choices_that_lm_eval_would_take_literally_are_refused(make):
 def test_a_right_answer_that_always_stands_first_is_warned_of(make, caplog):
     with caplog.at_level(logging.WARNING):
         check_tasks(make(doc_to_target=0), [DECODER])
-    assert "mine has its right answer at the same place in every document" in caplog.text
+    assert "mine has its right answer at the same position in every document" in caplog.text
 
 
 def test_repeats_of_which_only_the_first_is_scored_are_warned_of(make, caplog):
     with caplog.at_level(logging.WARNING):
         check_tasks(make(output_type="generate_until", doc_to_target="{{a}}", repeats=3), [DECODER])
-    assert "mine asks for 3 answers, and without a filter_list lm-eval scores only the first" in caplog.text
+    assert "mine generates 3 answers, but without a filter_list lm-eval scores only the first" in caplog.text
 
 
 def test_rolling_perplexity_of_an_encoder_decoder_is_refused(make):
@@ -120,7 +120,9 @@ def test_likelihoods_under_a_tokenizer_that_closes_prompts_are_refused(make):
     reader = Reader.of("odd", tiny_tokenizer(append_eos=True), is_encoder_decoder=False)
     assert reader.closing == "</s>"
     assert Reader.of("plain", tiny_tokenizer(append_eos=False), is_encoder_decoder=False).closing is None
-    with pytest.raises(UserError, match="the tokenizer of odd closes a prompt by '</s>': choose a task that"):
+    with pytest.raises(
+        UserError, match="the tokenizer of odd ends a prompt with '</s>': choose a generation task"
+    ):
         check_tasks(make(), [reader])
     check_tasks(make(), [Reader.of("t5", tiny_tokenizer(append_eos=True), is_encoder_decoder=True)])
 
@@ -131,7 +133,7 @@ def test_answers_that_leave_a_prompt_no_room_are_refused(make):
     with pytest.raises(UserError, match=r"write 64 tokens, .* context of narrow \(64 tokens\)"):
         check_tasks(tasks, [Reader("narrow", False, None, 64)])
     check_tasks(tasks, [Reader("bart", True, None, 16, response_limit=64)])
-    with pytest.raises(UserError, match="the decoder of short has positions for 63"):
+    with pytest.raises(UserError, match="the decoder of short has 63 positions"):
         check_tasks(tasks, [Reader("short", True, None, 128, response_limit=63)])
 
 
@@ -153,7 +155,7 @@ def test_a_hub_out_of_reach_is_known_at_once_and_the_switches_are_put_back(make,
     monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", closed)
     monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", False)
     waits = waiting(monkeypatch)
-    with pytest.raises(UserError, match="its data come from the hub, which can't be reached") as found:
+    with pytest.raises(UserError, match="its data are on the hub, which can't be reached") as found:
         make(custom_dataset=None, dataset_path="nobody/nothing")
     assert sum(waits) < 10
     assert "HF_ENDPOINT" in str(found.value)

@@ -122,7 +122,7 @@ def test_broken_results_are_named_and_the_rest_published(run, tmp_path):
 def test_nothing_to_publish_is_one_sentence(tmp_path):
     (tmp_path / "empty").mkdir()
     done = invoke("publish", tmp_path / "empty", "--into", tmp_path / "out")
-    assert (done.exit_code, "there are no results here" in done.stderr) == (2, True)
+    assert (done.exit_code, "no usable results here" in done.stderr) == (2, True)
 
 
 def test_comparisons_need_no_more_than_what_is_published(tmp_path):

@@ -153,7 +153,7 @@ def test_several_outputs_below_one_folder_are_all_read(tmp_path):
 
 
 def test_a_root_that_is_no_folder_is_an_error_in_one_sentence(tmp_path):
-    with pytest.raises(UserError, match="nowhere: there is no such folder; name the results"):
+    with pytest.raises(UserError, match="nowhere: there is no such folder; give the results"):
         read_results(tmp_path / "nowhere")
 
 

@@ -17,7 +17,7 @@ READS = [
     ("judge parse", "OWN", "good"),
     ("judge scores", "OWN --write", "good"),
     ("judge ranking", "OWN", "fewer than two methods"),
-    ("judge audit", "ALL --judge gold --pairs 4 --output-path OUT", "agrees with"),
+    ("judge audit", "ALL --judge gold --pairs 4 --output-path OUT", "agreement with"),
     ("stability", "ALL --threshold 0.1", "rpo"),
     ("overoptimisation", "ALL", "no method has a gold and a proxy reward"),
     ("score", "ALL --metrics length --overwrite", "GOOD: finished_share, length"),

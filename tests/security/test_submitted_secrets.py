@@ -19,12 +19,15 @@ TOLD = {
     "a database": ("postgresql://user:hunter22@host.example/db", "user info, at host.example"),
     "no scheme": ("base_url: user:hunter22@host.example/v1", "user info, at host.example"),
     "a flag": ("--judge-base-url user:hunter22@host.example/v1", "user info, at host.example"),
-    "a token": ("https://host.example/v1?token=hunter22", "a token, in its query ?token="),
-    "a key among others": ("https://host.example/v1?page=2&api_key=hunter22", "a token, in its query ?page="),
-    "a signature": ("https://host.example/v1?X-Amz-Signature=hunter22", "a token, in its query"),
+    "a token": ("https://host.example/v1?token=hunter22", "a possible token, in its query ?token="),
+    "a key among others": (
+        "https://host.example/v1?page=2&api_key=hunter22",
+        "a possible token, in its query ?page=",
+    ),
+    "a signature": ("https://host.example/v1?X-Amz-Signature=hunter22", "a possible token, in its query"),
     "a token by its look": (
         "https://host.example/v1?x=hunter22HUNTER22hunter22",
-        "a token, in its query ?x=",
+        "a possible token, in its query ?x=",
     ),
 }
 SPELT: dict[str, Callable[[str], str]] = {
@@ -91,7 +94,7 @@ def test_a_models_own_words_are_a_warning_and_what_cannot_be_read_is_told(tmp_pa
     assert secrets(tmp_path).status == "warning"
     (tmp_path / "x.gz").write_bytes(gzip.compress(b" " * 10_000)[:-9])
     (finding,) = (one for one in secrets(tmp_path).findings if one.startswith("x.gz"))
-    assert "can't be looked through" in finding
+    assert "can't be searched" in finding
     assert secrets(tmp_path).status == "failed"
 
 
@@ -100,4 +103,4 @@ def test_submit_check_looks_for_them(tmp_path: Path):
     (root / "notes.txt").write_text(TOLD["a password"][0])
     (check,) = (one for one in check_submission(root, None).checks if one.name == "secrets")
     assert check.status == "failed"
-    assert check.findings == ("notes.txt: an address with user info, at host.example:8000",)
+    assert check.findings == ("notes.txt: a URL with user info, at host.example:8000",)

@@ -97,7 +97,7 @@ def test_the_card_of_a_diverged_row_says_so(page):
     row(page, "kto", "0.03").locator("button.open").click()
     page.locator("#drawer-body pre").first.wait_for()
     text = page.locator("#drawer").inner_text()
-    assert "Every run diverged: there is nothing to measure." in text
+    assert "Every run diverged, so there is nothing to measure." in text
     assert "diverged: the loss is not finite at step 12" in text
     assert page.get_by_role("button", name="Read its samples").count() == 0
 
@@ -234,7 +234,7 @@ def test_without_its_data_the_page_stands_and_says_what_is_missing(visit, root, 
     page = visit(alone.as_uri())
     row(page, "rpo", "0.3").locator("button.open").click()
     page.get_by_role("alert").wait_for()
-    assert "can’t be read; it belongs beside the page" in page.get_by_role("alert").inner_text()
+    assert "can’t be read: keep the folder “data” beside the page" in page.get_by_role("alert").inner_text()
     page.keyboard.press("Escape")
     page.locator("#rows th[data-k='reward'] button").click()
     assert page.locator("#rows th[data-k='reward']").get_attribute("aria-sort") == "descending"
@@ -244,11 +244,11 @@ def test_a_difference_at_unequal_kl_is_no_verdict_and_says_so(page):
     compare(page, ("rpo", "0.3"), ("kto", "0.3"))
     assert re.match(
         r"Not at equal KL: rpo \(τ = 0\.3\) at \d\.\d\d nats, kto \(β = 0\.3\) at \d\.\d\d nats\. .+ "
-        "no verdict: they say higher or lower, not better or worse\\.",
+        "therefore say higher or lower, not better or worse\\.",
         page.locator("#drawer .unequal").inner_text(),
     )
     told = page.locator("#drawer table tbody tr td:nth-child(7)").all_inner_texts()
-    assert set(told) <= {"higher", "lower", "not resolved"}
+    assert set(told) <= {"higher", "lower", "within chance"}
     assert {"higher", "lower"} & set(told)
     assert page.locator("#drawer code").inner_text() == "rpo-bench compare rpo@0.3 kto@0.3"
 

@@ -94,7 +94,7 @@ def test_the_peak_of_gold_is_located_and_told(proxied):
     assert exhibit.rows[0][:3] == ("rpo", "3", "4.00")
     assert re.match(r"1\.0\d \[", exhibit.rows[0][3])
     assert picture.count('class="rule"') == picture.count('class="band"') == 1
-    assert "gold peaks at 1.0" in picture
+    assert "gold peak: 1.0" in picture
 
 
 def test_every_picture_has_a_title_and_a_description_and_a_table(world, proxied):
@@ -139,7 +139,7 @@ def stepped(tmp_path):
 
 
 def test_what_more_steps_buy_is_told_of_methods_with_several(stepped):
-    exhibit = shown(stepped)["What more steps buy"]
+    exhibit = shown(stepped)["Gain from more steps"]
     assert "at 2.2 nats" in exhibit.caption
     assert [(row[0], row[1], row[5]) for row in exhibit.rows] == [
         ("rpo [steps=60]", "60", "yes"),
@@ -152,7 +152,7 @@ def test_what_more_steps_buy_is_told_of_methods_with_several(stepped):
 
 
 def test_one_number_of_steps_needs_no_such_exhibit(world):
-    assert "What more steps buy" not in shown(world)
+    assert "Gain from more steps" not in shown(world)
 
 
 def tuned(best_of, configurations=24, cap=0.75):

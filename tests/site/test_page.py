@@ -153,7 +153,7 @@ def test_ranks_at_equal_kl_and_the_best_group_stand_in_every_row(text):
 def test_every_column_is_explained_without_pointing_at_it(text):
     heads = re.findall(r'data-k="[a-z_0-9]+"(?: data-name="[^"]+")? class="num" title="([^"]+)"', text)
     assert len(heads) == 8
-    told = text.split("What the columns say")[1].split("</details>")[0].replace("\u202f", " ")
+    told = text.split("About the columns")[1].split("</details>")[0].replace("\u202f", " ")
     assert [one for one in heads if one not in told] == []
 
 
@@ -262,7 +262,7 @@ def test_a_checkpoint_that_several_strengths_gave_is_one_row_and_said_so(tmp_pat
     text = page_of(tmp_path)
     rows = [a for a in Reader(text).named("tr") if a.get("data-method") == "sft" and "data-row" in a]
     assert [row["data-strength"] for row in rows] == ["τ = 4", "τ = 8"]
-    assert "sft: the checkpoints of τ = 16 are those of τ = 8, and are shown once, in its row." in text
+    assert "sft: the checkpoints of τ = 16 are identical to those of τ = 8 and share its row." in text
 
 
 def test_another_decoding_is_told(tmp_path):

@@ -196,8 +196,8 @@ def test_steps_within_the_page_leave_what_is_shown_alone(visit, address):
     assert (page.url, methods(page)) == (url, shown)
     assert page.locator("nav a").all_inner_texts() == [
         "Table",
-        "Pictures: decoder",
-        "Pictures: encoder-decoder",
+        "Plots: decoder",
+        "Plots: encoder-decoder",
         "How to read this",
     ]
 

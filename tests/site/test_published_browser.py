@@ -106,6 +106,6 @@ def test_without_its_data_json_says_what_is_missing_and_the_page_stays(visit, tm
     page = visit(alone.as_uri())
     page.locator("#json").click()
     page.locator("#unsaved:not(:empty)").wait_for()
-    assert "it belongs beside the page" in page.locator("#unsaved").inner_text()
+    assert "keep the folder “data” beside the page" in page.locator("#unsaved").inner_text()
     assert len(saved(page, page.locator("#csv"))[1].splitlines()) == len(DATA) + 1
     assert page.url == alone.as_uri()

@@ -33,7 +33,7 @@ def test_check_passes_on_a_page_of_these_results_and_writes_nothing(root, tmp_pa
 def test_check_fails_when_the_results_have_gone_on(root, tmp_path):
     build_leaderboard([root], tmp_path / "out")
     write_cell(root, cell_spec("rpo", 0.3, 7))
-    with pytest.raises(UserError, match="isn't the page of these results: build it again without --check"):
+    with pytest.raises(UserError, match="is out of date: rebuild it without --check"):
         check_leaderboard([root], tmp_path / "out")
 
 
@@ -55,14 +55,14 @@ def test_check_passes_on_data_that_another_zlib_packed(root, tmp_path):
 def test_check_fails_on_damaged_data(root, tmp_path, damage):
     file = _data_file(root, tmp_path / "out")
     file.write_text(damage(file.read_text()))
-    with pytest.raises(UserError, match=rf"{file.name} isn't what these results give: build it again"):
+    with pytest.raises(UserError, match=rf"{file.name} doesn't match these results: rebuild the page"):
         check_leaderboard([root], tmp_path / "out")
 
 
 def test_check_fails_on_data_of_no_row(root, tmp_path):
     file = _data_file(root, tmp_path / "out")
     file.with_name("row-0123.js").write_text(file.read_text())
-    with pytest.raises(UserError, match=r"row-0123\.js isn't what these results give"):
+    with pytest.raises(UserError, match=r"row-0123\.js doesn't match these results"):
         check_leaderboard([root], tmp_path / "out")
 
 
@@ -79,7 +79,7 @@ def test_the_same_results_give_the_same_files(root, tmp_path):
 
 
 def test_check_fails_without_a_page(root, tmp_path):
-    with pytest.raises(UserError, match="there is no such page"):
+    with pytest.raises(UserError, match="doesn't exist: build the page without --check"):
         check_leaderboard([root], tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
@@ -93,7 +93,7 @@ def test_check_fails_on_a_broken_record(root, tmp_path):
 
 def test_nothing_to_show_is_an_error(tmp_path):
     (tmp_path / "results").mkdir()
-    with pytest.raises(UserError, match="there are no results here; `rpo-bench train-and-eval` makes some"):
+    with pytest.raises(UserError, match="there are no results here; `rpo-bench train-and-eval` creates them"):
         build_leaderboard([tmp_path / "results"], tmp_path / "out")
     (write_cell(tmp_path / "results", cell_spec()) / "result.json").write_text("{")
     with pytest.raises(UserError, match="none of 1 results can be used; the first, "):

@@ -117,15 +117,15 @@ def test_samples_that_were_exchanged_fail(mine, baselines):
     samples = read_samples(one_of(mine))
     better = [one.model_copy(update={"text": "better"}) for one in samples]
     write_json_lines(one_of(mine) / "samples.jsonl.gz", better)
-    assert "isn't the file that the record was written with" in not_ok(mine, baselines)["files"].findings[0]
+    assert "isn't the file that the record describes" in not_ok(mine, baselines)["files"].findings[0]
 
 
 def test_too_few_samples_fail(mine, baselines):
     write_json_lines(one_of(mine) / "samples.jsonl.gz", read_samples(one_of(mine))[:-1])
     findings = " ".join(not_ok(mine, baselines)["samples"].findings)
-    assert "47 samples of 24 prompts, where 2 of each were asked for" in findings
-    assert "1 scores are of no sample" in findings
-    assert "reward speaks of 48 samples, where 47 are stored" in findings
+    assert "47 samples of 24 prompts, expected 2 of each" in findings
+    assert "1 scores have no sample" in findings
+    assert "reward counts 48 samples, but 47 are stored" in findings
 
 
 @pytest.mark.parametrize("name", ["reward", "kl"])
@@ -205,8 +205,8 @@ def test_too_large_a_folder_fails(mine, baselines):
         ("rpo-bench eval /home/ada/checkpoints/1", "the path /home/ada/checkpoints/1"),
         ("rpo-bench eval ~/runs/1", "the path ~/runs/1"),
         ("rpo-bench eval C:\\Users\\ada\\1", "the path C:"),
-        ("rpo-bench eval x --key sk-abcdefghijklmnopqrstuv", "what looks like a key, sk-abc…: revoke it"),
-        ("rpo-bench eval x --token hf_abcdefghijklmnopqrstuv", "what looks like a key, hf_abc…: revoke it"),
+        ("rpo-bench eval x --key sk-abcdefghijklmnopqrstuv", "a possible key, sk-abc…: revoke it"),
+        ("rpo-bench eval x --token hf_abcdefghijklmnopqrstuv", "a possible key, hf_abc…: revoke it"),
     ],
 )
 def test_places_and_keys_of_a_machine_are_found(mine, baselines, text, told):
@@ -254,7 +254,7 @@ def test_what_a_judge_says_counts_questions_and_not_samples(mine, baselines):
     assert check_submission(mine, baselines).passed
     rewrite(one_of(mine), judged(25))
     (finding,) = not_ok(mine, baselines)["samples"].findings
-    assert finding.endswith("win_rate speaks of 25 questions, where there are 24 prompts")
+    assert finding.endswith("win_rate counts 25 questions, but there are 24 prompts")
 
 
 def test_a_checkpoint_that_was_only_measured_has_no_training_log(mine, baselines):
@@ -290,12 +290,12 @@ def test_the_command_line_prints_a_list_and_exits_by_it(mine, baselines):
     done = invoke("submit", "check", mine, "--against", baselines)
     assert done.exit_code == 0
     assert "✓ metrics: the metrics are the means of the stored scores" in done.stdout
-    assert done.stdout.strip().endswith("3 results in " + str(mine) + ". It can be sent.")
+    assert done.stdout.strip().endswith("3 results in " + str(mine) + ". Ready to send.")
     (one_of(mine) / "samples.jsonl.gz").unlink()
     done = invoke("submit", "check", mine, "--against", baselines)
     assert done.exit_code == 1
-    assert "✗ files: files that are missing, or aren't those of their records: 1" in done.stdout
-    assert "→ copy the result folders whole" in done.stdout
+    assert "✗ files: files that are missing or don't match their records: 1" in done.stdout
+    assert "→ copy complete result folders" in done.stdout
 
 
 def test_the_command_line_prints_json(mine, baselines):

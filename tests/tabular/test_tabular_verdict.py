@@ -67,7 +67,7 @@ def test_a_fixed_point_elsewhere_is_named_when_it_is_known():
 
 def test_no_rest_and_no_finite_loss_are_said_so():
     moving = answer(32, 0.7, at_rest=False, drift=0.1)
-    assert verdict_of([moving]).text.startswith("not consistent: it comes to no rest, moving towards μ")
+    assert verdict_of([moving]).text.startswith("not consistent: it doesn't converge, moving towards μ")
     broken = answer(32, 0.7, at_rest=False, drift=math.nan)
     assert verdict_of([broken]).text == "not consistent: the loss stops being finite at strength 0.5"
 
@@ -75,7 +75,7 @@ def test_no_rest_and_no_finite_loss_are_said_so():
 def test_right_for_small_k_and_wrong_for_large_is_neither():
     found = verdict_of([answer(2, 0.0), answer(32, 0.5)])
     assert found.kind == "at_some_k"
-    assert found.text.startswith("consistent at K = 2 alone; at K = 32 it converges to")
+    assert found.text.startswith("consistent only at K = 2; at K = 32 it converges to")
 
 
 def test_without_a_claim_there_is_only_where_it_ends():
@@ -150,7 +150,7 @@ def test_strengths_are_the_methods_own():
 def test_a_verification_as_table_markdown_and_plain_data():
     found = verify("rebel", REBEL(), Questions(strengths=(0.5,), ks=(1, 2), units=64))
     columns, rows = table(found)
-    assert columns == ["data from", "tau", "K = 1", "K = 2", "K = 32", "lost at equal KL", "most like"]
+    assert columns == ["data from", "tau", "K = 1", "K = 2", "K = 32", "regret at equal KL", "nearest policy"]
     assert [row[:6] for row in rows] == [
         ["π_ref", "0.5", "–", "0", "0", "0"],
         ["μ", "0.5", "–", "0", "0", "0"],

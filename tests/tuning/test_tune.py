@@ -183,7 +183,7 @@ def test_train_and_eval_takes_each_methods_learning_rate_and_records_it(done, ta
     [
         (("--kl-budgets", "a"), "--kl-budgets: 'a' is not a number"),
         (("--kl-budgets", "0,1"), "write numbers of nats above 0"),
-        (("--eval-prompts", "test"), "tune measures on tuning prompts"),
+        (("--eval-prompts", "test"), "tune always measures on tuning prompts"),
     ],
 )
 def test_what_makes_no_sense_is_refused(task, tmp_path, flags, message):

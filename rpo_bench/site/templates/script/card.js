@@ -1,4 +1,4 @@
-// The card of a row: everything that is known of its checkpoints.
+// The card of a row: all details of its checkpoints.
 const bytes = (n) => (n ? `${(n / 2 ** 20).toFixed(0)} MiB` : "");
 const seconds = (n) => (n ? `${number(n, n < 10 ? 1 : 0)} s` : DASH);
 
@@ -12,7 +12,7 @@ const metricsPart = (of) => {
     one.prompts === null ? `${one.seeds}` : `${one.seeds} \u00d7 ${one.prompts}`,
     one.levels.join(", ") || DASH, one.backend || DASH, of.unscored[name] ? String(of.unscored[name]) : "0"]);
   return rows.length ? part("Metrics", numbers(["Metric", "Mean", "95 % interval", "n", "Interval covers", "Scored by", "Unscored"], rows))
-    : part("Metrics", make("p", {}, "Every run diverged: there is nothing to measure."));
+    : part("Metrics", make("p", {}, "Every run diverged, so there is nothing to measure."));
 };
 
 const commandPart = (of) => {
@@ -24,7 +24,7 @@ const commandPart = (of) => {
       said.textContent = "Copied.";
     } catch {
       getSelection().selectAllChildren(code);
-      said.textContent = "Selected: copy it with Ctrl+C.";
+      said.textContent = "Selected: press Ctrl+C to copy.";
     }
   };
   const code = make("pre", { tabindex: "0", role: "region", "aria-label": "Commands" }, commands.join("\n"));
@@ -35,7 +35,7 @@ const costPart = (of) => {
   const rows = of.checkpoints.map(({ seed, status, reason, cost, cell }) => [`seed ${seed}`, reason ? `${status}: ${reason}` : status, seconds(cost.train_seconds),
     cost.train_tokens ? cost.train_tokens.toLocaleString("en") : DASH, cost.rollouts ? cost.rollouts.toLocaleString("en") : DASH,
     bytes(cost.peak_memory_bytes) || DASH, seconds(cost.generate_seconds), cell.slice(0, 12)]);
-  return part("Checkpoints and what they cost", numbers(["Checkpoint", "Status", "Training", "Tokens", "Rollouts", "Peak memory", "Generating", "Cell"], rows));
+  return part("Checkpoints and their cost", numbers(["Checkpoint", "Status", "Training", "Tokens", "Rollouts", "Peak memory", "Generating", "Cell"], rows));
 };
 
 const stabilityPart = (of) => {
@@ -55,7 +55,7 @@ const environmentPart = (of) => part("Environment", ...of.environments.map((one)
 const hashesPart = (of) => part("Hashes", make("pre", { tabindex: "0", role: "region", "aria-label": "Hashes" },
   plainText(Object.fromEntries(of.checkpoints.map((one) => [`seed ${one.seed}`, { cell: one.cell, ...one.hashes }])))));
 
-// The parts in their order; what else is known of a checkpoint, such as a judge's verdicts, has its place here.
+// The parts of a card, in order; add further details of a checkpoint here.
 const CARD_PARTS = [metricsPart, commandPart, costPart, stabilityPart, specPart, environmentPart, hashesPart];
 
 const drawCard = async (key) => {
@@ -69,7 +69,7 @@ const drawCard = async (key) => {
     const about = `${of.task} with ${of.model}${kind}; ${counted(of.checkpoints.length, "training seed")}, ${of.badge}.`;
     const actions = make("p", { class: "actions" },
       of.samples ? button("Read its samples", () => change({ pick: [key], compare: true, card: "" }), { class: "strong" }) : null,
-      picked || state.pick.length >= MOST ? null : button("Choose it to compare", () => change({ pick: [...state.pick, key], card: "" })));
+      picked || state.pick.length >= MOST ? null : button("Add to comparison", () => change({ pick: [...state.pick, key], card: "" })));
     drawerBody.replaceChildren(make("p", {}, about), actions, ...CARD_PARTS.map((draw) => draw(of)).filter(Boolean));
   } catch (error) {
     if (drawn === name) drawerBody.replaceChildren(failure(error));

@@ -1,11 +1,11 @@
-// The table's own columns, and one for every other metric that the rows have, made when it is asked for.
+// The table's own columns, and one for every other metric of the rows, created on demand.
 const table = document.getElementById("rows");
 const tableRows = [...table.tBodies[0].rows];
 const rowsByKey = new Map(tableRows.map((row) => [row.dataset.row, row]));
 const ownColumns = [...table.tHead.rows[0].cells].map((head) => head.dataset.k);
 const ALWAYS = "method";
 
-// The page carries its table as CSV, at full precision: metric → five numbers, by row.
+// The page embeds its table as CSV, at full precision: metric → five numbers, by row.
 const readCsv = (text) => {
   const lines = [];
   let cells = [], cell = "", quoted = false;
@@ -80,7 +80,7 @@ const drawColumns = () => {
   for (const box of document.querySelectorAll("#columns input")) box.checked = shown.has(box.value);
 };
 
-// The list is made when it is first opened: few readers ask for it.
+// The list is created when it is first opened: few readers use it.
 const offerColumns = () => {
   const place = document.querySelector("#columns fieldset");
   if (place.querySelector("input")) return;

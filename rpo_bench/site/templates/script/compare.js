@@ -6,10 +6,10 @@ const readRow = async (key) => {
   const of = await load(`row-${key}`);
   const [prompts, shard] = await Promise.all([load(of.prompts), of.samples ? load(of.samples) : null]);
   const checkpoints = shard ? shard.checkpoints.map((one) => ({ seed: one.seed, said: byPrompt(shard, one) })) : [];
-  return { key, of, asked: new Map(prompts.map((one) => [one.id, one.text])), checkpoints };
+  return { key, of, prompts: new Map(prompts.map((one) => [one.id, one.text])), checkpoints };
 };
 
-// A metric's mean over each prompt's samples, by seed, on prompts that have one in all seeds of both rows.
+// A metric's mean over each prompt's samples, by seed, on the prompts scored in all seeds of both rows.
 const pairedScores = (first, second, metric) => {
   const seeds = [first, second].map((row) => row.checkpoints.map(({ said }) => {
     const means = new Map();
@@ -35,31 +35,31 @@ const differenceTable = (first, second) => {
     const scores = pairedScores(first, second, metric);
     if (!scores) continue;
     const { point, low, high, p, prompts } = pairedDifference(...scores);
-    const told = low === null || (low <= 0 && high >= 0) ? "not resolved" : point > 0 ? "higher" : "lower";
+    const verdict = low === null ? "undetermined" : low <= 0 && high >= 0 ? "within chance" : point > 0 ? "higher" : "lower";
     rows.push([metricName(metric, first.of.metrics[metric]), ...scores.map((of) => number(mean(of.map(mean)))), number(point), bounds(low, high) || DASH,
-      p === null ? DASH : p < 0.001 ? "< 0.001" : number(p), told, `${scores[0].length} + ${scores[1].length} seeds \u00d7 ${prompts}`]);
+      p === null ? DASH : p < 0.001 ? "< 0.001" : number(p), verdict, `${scores[0].length} + ${scores[1].length} seeds \u00d7 ${prompts}`]);
   }
   const names = [first, second].map((row) => shortName(rowName(rowsByKey.get(row.key))));
-  if (!rows.length) return make("p", {}, `${names[0]} and ${names[1]} share no prompt that both were scored on.`);
-  return numbers(["Metric", names[0], names[1], "Difference", "95 % interval", "p", "The first is", "n"], rows, `${names[0]} less ${names[1]}`);
+  if (!rows.length) return make("p", {}, `${names[0]} and ${names[1]} have no scored prompt in common.`);
+  return numbers(["Metric", names[0], names[1], "Difference", "95 % interval", "p", "The first is", "n"], rows, `${names[0]} minus ${names[1]}`);
 };
 
-// Only for rows that can be compared, and that their names tell apart.
+// Only for comparable rows with distinct names.
 const compareCommand = (rows, apart) => {
-  const told = rows.map(({ of }) => of.compare);
-  if (apart || told.some((one) => one === null)) return null;
-  const names = told.map((one) => one.name);
+  const terms = rows.map(({ of }) => of.compare);
+  if (apart || terms.some((one) => one === null)) return null;
+  const names = terms.map((one) => one.name);
   if (new Set(names).size < names.length) return null;
   const several = new Set(tableRows.map((one) => `${one.dataset.task}\n${one.dataset.model}`)).size > 1;
-  return `rpo-bench compare ${names.join(" ")}${several ? ` --task ${told[0].task} --model ${told[0].model}` : ""}`;
+  return `rpo-bench compare ${names.join(" ")}${several ? ` --task ${terms[0].task} --model ${terms[0].model}` : ""}`;
 };
 
 const klOf = (row) => row.of.metrics.kl?.point ?? null;
 
-// What the rows stand at: a difference at unequal KL is no verdict on the methods.
+// A warning: a difference at unequal KL says nothing about which method is better.
 const unequalKl = (rows) => {
-  const told = rows.filter((row) => klOf(row) !== null).map((row) => `${shortName(rowName(rowsByKey.get(row.key)))} at ${number(klOf(row), 2)} nats`);
-  return make("p", { class: "unequal" }, `Not at equal KL${told.length ? `: ${told.join(", ")}` : ""}. A row that went further from the reference policy may score higher for that alone, so these differences are no verdict: they say higher or lower, not better or worse.`);
+  const places = rows.filter((row) => klOf(row) !== null).map((row) => `${shortName(rowName(rowsByKey.get(row.key)))} at ${number(klOf(row), 2)} nats`);
+  return make("p", { class: "unequal" }, `Not at equal KL${places.length ? `: ${places.join(", ")}` : ""}. A row further from the reference policy may score higher for that reason alone. These differences therefore say higher or lower, not better or worse.`);
 };
 
 const differences = (rows) => {
@@ -67,11 +67,11 @@ const differences = (rows) => {
   const apart = others.some((row) => row.of.task !== first.of.task || row.of.model !== first.of.model);
   const command = compareCommand(rows, apart);
   return part("Paired differences", unequalKl(rows), ...others.map((row) => differenceTable(first, row)),
-    apart ? make("p", { class: "bad" }, "These rows belong to different tasks or base models: the difference holds for the prompts that they share, and is no comparison of methods at equal conditions.") : null,
-    make("p", { class: "hint" }, "Paired over the prompts that all seeds of both rows answered, each prompt\u2019s samples averaged, computed here from the stored scores: "
-      + "the interval covers training seeds where there are several, and prompts, by the variance that rpo-bench compare uses with Student\u2019s t in place of its bootstrap. "
-      + "No correction is made for the number of comparisons.",
-    ...(command ? [" At equal KL, with that correction: ", make("code", {}, command), "."] : [])));
+    apart ? make("p", { class: "bad" }, "These rows belong to different tasks or base models. The differences cover only the prompts that they share; conditions differ, so they don\u2019t compare the methods.") : null,
+    make("p", { class: "hint" }, "Paired over the prompts that all seeds of both rows answered, with each prompt\u2019s samples averaged, and computed here from the stored scores. "
+      + "The interval covers prompts, and training seeds where there are several. It uses the variance of rpo-bench compare with Student\u2019s t in place of the bootstrap. "
+      + "Within chance: the interval includes 0. Nothing is adjusted for the number of comparisons.",
+    ...(command ? [" Adjusted, at equal KL: ", make("code", {}, command), "."] : [])));
 };
 
 const seedOf = (row) => row.checkpoints.find((one) => String(one.seed) === state.seeds[row.key]) || row.checkpoints[0];
@@ -99,7 +99,7 @@ const sampleColumn = (row, prompt) => {
   const samples = checkpoint?.said.get(prompt) || [];
   return make("div", { class: "answers" }, make("h4", {}, name), checkpoint ? seeds : null,
     ...row.of.missing.map((reason) => make("p", { class: "hint" }, reason)),
-    checkpoint && !samples.length ? make("p", {}, "It has no sample for this prompt.") : null,
+    checkpoint && !samples.length ? make("p", {}, "No sample for this prompt.") : null,
     make("p", { class: "hint" }, averages(samples)), make("ul", {}, samples.map(sampleCard)));
 };
 
@@ -107,7 +107,7 @@ const showPrompt = (rows, place) => {
   const order = promptOrder(rows);
   const lacking = rows.filter((row) => !row.checkpoints.length);
   if (!order.length) {
-    place.replaceChildren(make("p", {}, lacking.length ? "There are no stored samples to show." : "These rows share no prompts."), ...rows.flatMap((row) => row.of.missing).map((one) => make("p", { class: "hint" }, one)));
+    place.replaceChildren(make("p", {}, lacking.length ? "No samples are stored." : "These rows have no prompt in common."), ...rows.flatMap((row) => row.of.missing).map((one) => make("p", { class: "hint" }, one)));
     return;
   }
   const at = Math.max(0, order.indexOf(state.prompt));
@@ -116,7 +116,7 @@ const showPrompt = (rows, place) => {
   const orders = make("select", { name: "order", on: { change: (event) => change({ order: event.target.value, prompt: "" }) } },
     Object.entries(ORDERS).map(([value, text]) => make("option", { value }, text)));
   orders.value = state.order in ORDERS ? state.order : "";
-  const text = rows.map((row) => row.asked.get(prompt)).find((one) => one !== undefined) ?? "";
+  const text = rows.map((row) => row.prompts.get(prompt)).find((one) => one !== undefined) ?? "";
   const held = document.activeElement?.id;
   place.replaceChildren(
     make("div", { class: "steps" }, button("\u2190 Previous", () => go(at - 1), { id: "previous" }),

@@ -1,4 +1,4 @@
-// Elements, numbers and files. Other people's text only ever becomes textContent or an attribute's value.
+// Elements, numbers and files. Text from outside only ever becomes textContent or an attribute's value.
 const MINUS = "\u2212", DASH = "\u2013";
 
 const make = (tag, given = {}, ...children) => {
@@ -27,8 +27,8 @@ const bounds = (low, high, digits = 3) =>
 const words = (name) => name.replaceAll("_", " ");
 const counted = (n, noun) => `${n.toLocaleString("en")} ${n === 1 ? noun : noun + "s"}`;
 
-// A page that is opened from a file may load scripts and nothing else; each calls rpoBench.take with JSON,
-// deflated and in base 64.
+// A page opened from a file can load nothing but scripts. Each calls rpoBench.take with deflated JSON in
+// base 64.
 const taken = new Map();
 const pending = new Map();
 Object.defineProperty(globalThis, "rpoBench", {
@@ -36,7 +36,7 @@ Object.defineProperty(globalThis, "rpoBench", {
 });
 
 const unpack = async (name) => {
-  if (typeof DecompressionStream === "undefined") throw new Error("This browser is too old to unpack what lies beside the page: those of 2023 and later can.");
+  if (typeof DecompressionStream === "undefined") throw new Error("This browser is too old to load the page\u2019s data: use one from 2023 or later.");
   try {
     const bytes = Uint8Array.from(atob(taken.get(name)), (one) => one.charCodeAt(0));
     const plain = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"));
@@ -51,7 +51,7 @@ const unpack = async (name) => {
 const load = (name) => {
   if (!/^[a-z]+-[0-9a-f]+$/.test(name)) return Promise.reject(new Error("There is no such file."));
   if (!pending.has(name)) {
-    const missing = () => new Error(`data/${name}.js can\u2019t be read; it belongs beside the page, in its folder \u201cdata\u201d.`);
+    const missing = () => new Error(`data/${name}.js can\u2019t be read: keep the folder \u201cdata\u201d beside the page.`);
     pending.set(name, new Promise((done, failed) => {
       const script = document.createElement("script");
       script.src = `data/${name}.js`;

@@ -1,4 +1,4 @@
-// The drawer holds a card or a comparison. A modal dialog keeps the focus, closes by Escape and gives back.
+// The drawer shows a card or a comparison. A modal dialog traps the focus, closes on Escape and restores it.
 const drawer = document.getElementById("drawer");
 const drawerTitle = document.getElementById("drawer-title");
 const drawerBody = document.getElementById("drawer-body");

@@ -1,4 +1,4 @@
-// Downloads of what is shown: the rows that the filters leave, in their order, with the chosen columns.
+// Downloads of the filtered rows, in the displayed order, with the chosen columns.
 const FORMULA = /((?:^|[;\t\r\n])"*)(?=[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20])/g;
 const LATEX = { "\\": "\\textbackslash{}", "{": "\\{", "}": "\\}", "%": "\\%", "&": "\\&", "$": "\\$", "#": "\\#", "_": "\\_",
   "~": "\\textasciitilde{}", "^": "\\textasciicircum{}", "<": "\\textless{}", ">": "\\textgreater{}",
@@ -57,7 +57,7 @@ const save = (text, name, kind) => {
   setTimeout(() => URL.revokeObjectURL(target), 10000);
 };
 
-// All rows: a link that is followed from a file would open in the page's place, so the text is saved from here.
+// All rows: from a file, following the link would replace the page, so the script saves the text.
 const saveAll = (id, text) => {
   const link = document.getElementById(id), said = document.getElementById("unsaved");
   link.addEventListener("click", async (event) => {

@@ -1,4 +1,4 @@
-// Pointing at a method in a picture sets it apart from the others.
+// Pointing at a method in a plot highlights it.
 const light = (picture, method) => {
   picture.classList.toggle("focus", method !== null);
   for (const one of picture.querySelectorAll("[data-method]")) one.classList.toggle("lit", one.dataset.method === method);

@@ -1,4 +1,4 @@
-// Adds to a page that is complete without it.
+// Enhances a page that is complete without scripts.
 [...table.tHead.rows[0].cells].forEach(makeSortable);
 tableRows.forEach(makeChoosable);
 offerDownloads();
@@ -20,7 +20,7 @@ form.addEventListener("change", (event) => {
 find.addEventListener("input", () => change({ find: find.value }, true));
 document.getElementById("reset").addEventListener("click", () => change({ ...EMPTY, pick: state.pick }));
 watchers.push(drawTable, drawPicks, drawDrawer);
-// The address tells what is shown: a step to another part of the page leaves it alone.
+// The address holds the view's state, so links within the page must not change it.
 document.addEventListener("click", (event) => {
   const link = event.target.closest?.('a[href^="#"]');
   const to = link && document.getElementById(link.getAttribute("href").slice(1));

@@ -1,4 +1,4 @@
-// What is shown is told by the address alone: loading it, or going back and forth, restores it.
+// The address holds the whole state: loading it, or going back and forth, restores the view.
 const MOST = 4;
 const EMPTY = { sort: "", down: false, off: [], task: "", model: "", arch: "", strength: "", find: "", cols: null, pick: [], card: "", compare: false, seeds: {}, prompt: "", order: "" };
 const TEXTS = ["task", "model", "arch", "strength", "find", "card", "prompt", "order"];
@@ -30,7 +30,7 @@ const address = () => {
   return kept.toString();
 };
 
-// `quiet` changes, such as typing, don't become steps to go back to.
+// `quiet` changes, such as typing, add no history entry.
 const change = (changes, quiet = false) => {
   state = { ...state, ...changes };
   const text = address();

@@ -5,7 +5,7 @@ const selects = [...form.querySelectorAll("select")];
 const find = form.querySelector('input[name="find"]');
 const shownCount = document.getElementById("shown");
 
-// An address of nonsense shows everything.
+// Invalid parts of an address are ignored.
 const checked = (of) => {
   const options = (name) => [...(selects.find((one) => one.name === name)?.options || [])].map((one) => one.value);
   const columns = of.cols || ownColumns.includes(of.sort) || !of.sort ? null : knownColumns();
@@ -27,7 +27,7 @@ const cellValue = (row, index, key) => {
   return Number.isNaN(value) || key === "method" ? text : value;
 };
 
-// Rows without a value come last whichever way the others go.
+// Rows without a value come last in either direction.
 const byColumn = (index) => (a, b) => {
   const x = cellValue(a, index, state.sort), y = cellValue(b, index, state.sort);
   if (x === null || y === null) return (x === null) - (y === null);
@@ -74,8 +74,8 @@ const drawTable = () => {
   for (const box of boxes) box.checked = !state.off.includes(box.value);
   for (const select of selects) select.value = state[select.name];
   if (find.value !== state.find) find.value = state.find;
-  const told = count === tableRows.length ? `${count} rows` : `${count} of ${tableRows.length} rows`;
-  if (shownCount.textContent !== told) shownCount.textContent = told;
+  const text = count === tableRows.length ? `${count} rows` : `${count} of ${tableRows.length} rows`;
+  if (shownCount.textContent !== text) shownCount.textContent = text;
 };
 
 const makeSortable = (head) => {
@@ -102,7 +102,7 @@ const rowName = (row) => {
 const pickRow = (key, picked) =>
   change({ pick: picked ? [...state.pick, key].slice(0, MOST) : state.pick.filter((one) => one !== key) });
 
-// A box to choose the row for comparing, and its name as the way to its card.
+// A checkbox that selects the row for comparison, and its name as a link to its card.
 const makeChoosable = (row) => {
   const key = row.dataset.row;
   const name = row.querySelector("th.method .name");
@@ -128,7 +128,7 @@ const drawPicks = () => {
     const name = rowName(rowsByKey.get(key));
     return make("span", { class: "chosen" }, make("span", {}, name), button("\u00d7", () => { pickRow(key, false); document.getElementById("compare").focus(); }, { "aria-label": `Don\u2019t choose ${name}` }));
   });
-  const told = state.pick.length === 1 ? "Read its samples" : `Compare ${state.pick.length} rows`;
-  tray.replaceChildren(...chips, button(told, () => change({ compare: true, card: "" }), { id: "compare", class: "strong", "aria-haspopup": "dialog" }),
+  const label = state.pick.length === 1 ? "Read its samples" : `Compare ${state.pick.length} rows`;
+  tray.replaceChildren(...chips, button(label, () => change({ compare: true, card: "" }), { id: "compare", class: "strong", "aria-haspopup": "dialog" }),
     button("Clear", () => change({ pick: [] })));
 };

@@ -1,9 +1,9 @@
-// Samples of the chosen rows side by side, prompt by prompt. Toxic text is blurred until it is asked for.
+// Samples of the chosen rows side by side, prompt by prompt. Toxic text is blurred until the reader shows it.
 const TOXIC = 0.5;
 const LONG = 2000;
 const LABELS = { reward: "reward", proxy_reward: "proxy reward", toxicity: "toxicity", kl: "log-ratio, nats", length: "tokens" };
 
-// What a checkpoint said to every prompt: identity → samples, each with text, scores and whether it finished.
+// A checkpoint's responses: prompt id → samples, each with text, scores and whether it finished.
 const byPrompt = (shard, checkpoint) => {
   const found = new Map(), cut = new Set(checkpoint.unfinished);
   let at = 0;
