@@ -1,4 +1,4 @@
-"""Prompts that settings are chosen by: set aside from the training prompts, never trained or tested on."""
+"""Tuning prompts: a part of the training prompts that is neither trained nor tested on."""
 
 import hashlib
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from rpo_bench.engine.inputs.heldout import written
 from rpo_bench.errors import UserError
 from rpo_bench.tasks.task import Task
 
-#: One of so many training prompts is set aside.
+#: One in this many training prompts is set aside.
 SHARE = 5
 
 
@@ -22,17 +22,16 @@ def for_tuning(
 ) -> tuple[Task, dict[str, TrainingData]]:
     """The task with tuning prompts in place of its held-out ones, and rows of all other prompts.
 
-    Which prompts these are depends on their texts alone: it is the same for all base models, seeds and
-    variants of the data. The task's hash becomes another, so that what is measured here is never mixed with
-    what is measured on the test prompts.
+    The choice depends only on the prompts' texts: all base models, seeds and data variants share it.
+    The task gets another hash, so that these results are never mixed with those on the test prompts.
 
     Args:
-        task: as it is.
+        task: the original task.
         data: its training rows, by base model.
-        work: where the prompts are written for worker processes.
+        work: the folder to which the prompts are written for workers.
 
     Raises:
-        UserError: there are too few prompts to set any aside.
+        UserError: too few prompts to set any aside.
     """
     chosen = {prompt.prompt_id: prompt for one in data.values() for prompt in prompts_of(_aside(one))}
     rest = {name: TrainingData.of(_others(one), one.where) for name, one in data.items()}
@@ -46,7 +45,7 @@ def for_tuning(
 
 
 def is_aside(prompt: str) -> bool:
-    """Whether a prompt is set aside; prompts that differ in spacing, case or Unicode form go together."""
+    """Whether a prompt is set aside; spacing, case and Unicode form are ignored."""
     digest = hashlib.sha256(f"tuning {alike(prompt)}".encode("utf-8", "surrogatepass")).digest()
     return int.from_bytes(digest[:8], "big") % SHARE == 0
 
