@@ -50,7 +50,7 @@ def test_a_judge_that_takes_the_first():
     card = card_of(lambda better, longer, first, rng: "model" if first else "baseline")
     assert card.prefers_first.point == card.flip_rate.point == 1
     assert card.agreement.accuracy.point == 0.5
-    assert says(card, "No better than a coin")
+    assert says(card, "No better than chance")
     assert says(card, "changes its mind with the order")
     assert says(card, "shown first")
 
@@ -61,7 +61,7 @@ def test_a_judge_that_takes_the_longer():
     assert card.prefers_longer.point == 1
     assert card.flip_rate.point == 0
     assert card.agreement.accuracy.point == card.agreement.longer.point == 0.6
-    assert says(card, "Little better than picking the longer one")
+    assert says(card, "Hardly better than picking the longer response")
     assert says(card, "prefers length")
 
 
@@ -94,7 +94,7 @@ def test_without_truth_it_says_so():
     games, _ = games_by(lambda better, longer, first, rng: better)
     card = make_card("planted", {}, games)
     assert card.agreement is None
-    assert says(card, "Nothing to hold it against")
+    assert says(card, "Its accuracy is unknown")
 
 
 def test_it_is_read_back_as_written(tmp_path):
