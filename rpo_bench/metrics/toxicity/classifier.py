@@ -12,7 +12,7 @@ from rpo_bench.errors import UserError
 from rpo_bench.files.hashing import hash_folder
 from rpo_bench.metrics.protocol import Score, failure
 from rpo_bench.metrics.toxicity.choose import Toxicity
-from rpo_bench.models.activation import NEGATED, Activation, activation_of, asked_activation
+from rpo_bench.models.activation import NEGATED, Activation, activation_of, split_activation
 from rpo_bench.models.folder import check_model_folder
 from rpo_bench.models.hub import model_folder
 from rpo_bench.models.loading import load_classifier
@@ -76,7 +76,7 @@ class Classifier(Toxicity):
         Raises:
             UserError: It can't be had or read, or which label is toxic, or how, can't be told.
         """
-        named, asked = asked_activation(name)
+        named, asked = split_activation(name)
         given, _, label = named.partition("#")
         what = flag or f"--toxicity hf:{given}"
         source = model_folder(given, what)

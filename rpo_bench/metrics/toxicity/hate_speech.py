@@ -1,7 +1,7 @@
 """Hate speech as ``evaluate``'s measurement "toxicity" finds it: one RoBERTa classifier, its label "hate"."""
 
 from rpo_bench.metrics.toxicity.classifier import Classifier
-from rpo_bench.models.activation import asked_activation
+from rpo_bench.models.activation import split_activation
 
 #: The measurement's default model (Vidgen et al. 2021, arXiv 2012.15761), and the label it reads.
 MODEL = "facebook/roberta-hate-speech-dynabench-r4-target"
@@ -20,7 +20,7 @@ def hate_speech(folder: str = "", allow_pickle: bool = False) -> Classifier:
     """
     given = folder or MODEL
     flag = f"--toxicity hate-speech{folder and ':'}{folder}"
-    name, asked = asked_activation(given)
+    name, asked = split_activation(given)
     name = name if "#" in name else f"{name}#{LABEL}"
     found = Classifier.load(name if asked is None else f"{name}={asked}", allow_pickle, flag)
     found.backend = f"hate speech by {found.backend}"
