@@ -34,22 +34,22 @@ def _of_truth(card: "JudgeCard") -> Iterator[str]:
         return
     low = of.accuracy.point if of.accuracy.low is None else of.accuracy.low
     if low <= 0.5:
-        yield f"No better than chance: it agrees with {of.by} in {_with(of.accuracy)} of the games."
+        yield f"No better than a coin: it agrees with {of.by} in {_with(of.accuracy)} of the games."
     elif of.longer.point is not None and low <= of.longer.point:
         yield (
-            f"Hardly better than picking the longer response: it agrees with {of.by} in "
-            f"{_with(of.accuracy)} of the games, and the longer one is better in {_percent(of.longer.point)}."
+            f"Little better than picking the longer one: it agrees with {of.by} in "
+            f"{_with(of.accuracy)} of the games, and the longer response is better in {_percent(of.longer.point)}."
         )
 
 
 def _of_place(card: "JudgeCard") -> Iterator[str]:
     if card.flip_rate.point is not None and card.flip_rate.point > _FLIPS:
-        yield f"Its verdict depends on the order in {_with(card.flip_rate)} of the questions."
+        yield f"It changes its mind with the order in {_with(card.flip_rate)} of the questions."
     point = card.prefers_first.point
     if point is not None and abs(point - 0.5) > _PLACE and _apart(card.prefers_first, 0.5):
         place = "first" if point > 0.5 else "second"
         share = point if point > 0.5 else 1 - point
-        yield f"It prefers the {place} response shown, which wins {_percent(share)} of the decided games."
+        yield f"It prefers what it is shown {place}: that wins {_percent(share)} of the decided games."
 
 
 def _of_length(card: "JudgeCard") -> Iterator[str]:

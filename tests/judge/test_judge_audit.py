@@ -76,8 +76,7 @@ def test_a_judge_that_knows_the_truth(output, judge):
 def test_the_longer_and_the_first_are_warned_of(output, judge):
     ended = invoke("judge", "audit", output, "--judge", judge("longer"), "--pairs", "60")
     assert (
-        "Hardly better than picking the longer response" in ended.output
-        or "No better than chance" in ended.output
+        "Little better than picking the longer one" in ended.output or "No better than a coin" in ended.output
     )
     ended = invoke("judge", "audit", output, "--judge", judge("first"), "--pairs", "60")
     assert "prefers what it is shown first" in ended.output

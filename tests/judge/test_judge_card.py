@@ -50,7 +50,7 @@ def test_a_judge_that_takes_the_first():
     card = card_of(lambda better, longer, first, rng: "model" if first else "baseline")
     assert card.prefers_first.point == card.flip_rate.point == 1
     assert card.agreement.accuracy.point == 0.5
-    assert says(card, "No better than chance")
+    assert says(card, "No better than a coin")
     assert says(card, "changes its mind with the order")
     assert says(card, "shown first")
 
@@ -61,7 +61,7 @@ def test_a_judge_that_takes_the_longer():
     assert card.prefers_longer.point == 1
     assert card.flip_rate.point == 0
     assert card.agreement.accuracy.point == card.agreement.longer.point == 0.6
-    assert says(card, "Hardly better than picking the longer response")
+    assert says(card, "Little better than picking the longer one")
     assert says(card, "prefers length")
 
 

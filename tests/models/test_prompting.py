@@ -103,7 +103,7 @@ def test_the_hash_is_of_template_and_system_prompt():
             "llama",
             "chats",
             None,
-            "--prompt-format chats: No such file or directory; choose none, chat, or a file",
+            "--prompt-format chats: No such file or directory; choose none, chat, or a template file",
         ),
     ],
 )
