@@ -38,7 +38,8 @@ def _of_truth(card: "JudgeCard") -> Iterator[str]:
     elif of.longer.point is not None and low <= of.longer.point:
         yield (
             f"Little better than picking the longer one: it agrees with {of.by} in "
-            f"{_with(of.accuracy)} of the games, and the longer response is better in {_percent(of.longer.point)}."
+            f"{_with(of.accuracy)} of the games, and the longer response is better in "
+            f"{_percent(of.longer.point)}."
         )
 
 
