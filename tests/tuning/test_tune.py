@@ -199,7 +199,7 @@ def test_a_learning_rate_that_is_none_is_refused(done, rate, tmp_path):
     file = tmp_path / "tuned.json"
     text = (out / "tuned.json").read_text()
     file.write_text(re.sub(r'"learning_rate":[^,]*', f'"learning_rate":{rate}', text))
-    with pytest.raises(UserError, match="is no file of rpo-bench tune"):
+    with pytest.raises(UserError, match="isn't a file of rpo-bench tune"):
         read_tuned(file)
 
 
@@ -207,7 +207,7 @@ def test_a_file_that_is_none_is_named(task, tmp_path):
     (tmp_path / "tuned.json").write_text('{"task": 1}')
     found = invoke("train-and-eval", "--task", task, "--tuned", tmp_path / "tuned.json", "--dry-run")
     assert found.exit_code == 2
-    assert "is no file of rpo-bench tune" in found.stderr.replace("\n", " ")
+    assert "isn't a file of rpo-bench tune" in found.stderr.replace("\n", " ")
 
 
 @pytest.mark.parametrize("flags", [("--lr", "1e-3"), ("--sweep", "lr=1e-3,1e-2")])
@@ -249,7 +249,7 @@ def test_nothing_is_begun_without_a_reward(tmp_path):
     given = ("tune", "--data", rows, "--models", base, "--methods", "sft", *FEW, "--output-path")
     found = invoke(*given, tmp_path / "out")
     assert found.exit_code == 2
-    assert "There is no reward to tune by" in found.stderr.replace("\n", " ")
+    assert "Tuning needs a reward" in found.stderr.replace("\n", " ")
     assert not (tmp_path / "out").exists()
 
 
