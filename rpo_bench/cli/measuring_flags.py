@@ -113,7 +113,7 @@ class HarnessFlags:
         ),
     ] = None
 
-    def asked(self) -> "LmEvalRequest | None":
+    def request(self) -> "LmEvalRequest | None":
         """The requested tasks and settings; None without any."""
         from rpo_bench.lm_eval.schema import FLAG, LmEvalRequest
 

@@ -114,7 +114,7 @@ def train_and_eval(
     root = runner.output_path or default_output(spec, matrix.preset, matrix.config)
     run_context = replace(
         run_context_of(root, runner, trust, judge, started_at),
-        harness=harness.asked(),
+        harness=harness.request(),
         include_path=data.include_path,
     )
     if matrix.dry_run:

@@ -1,1 +1,1 @@
-"""The row, its readers, its validators and the pure converters to what each method needs."""
+"""Training rows: reading, validating, reporting, splitting and converting them."""

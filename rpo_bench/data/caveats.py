@@ -1,4 +1,4 @@
-"""Where a data set would make a method degenerate, in plain sentences."""
+"""Warnings about data on which methods degenerate, in plain sentences."""
 
 import re
 from collections import Counter
@@ -10,22 +10,22 @@ from rpo_bench.data.row import Row
 
 FEW_PROMPTS = 100
 FEW_VALUES = 5
-FAR_OUT = 8.0  # standard deviations: such a row weighs 64 times a usual one in a squared loss
-#: Special tokens as tokenizers in use write them; which are one model's own is known when a run is planned.
+FAR_OUT = 8.0  # standard deviations; such a row has 64 times the usual weight in a squared loss
+#: Spellings of special tokens in common tokenizers. A run's plan checks those of its own models.
 _MARKS = re.compile(
     r"<\|[a-z][a-z0-9_]*\|>|</?s>|<(?:bos|eos|pad|unk|mask|sep|cls)>|<(?:start|end)_of_turn>|\[/?INST\]"
 )
 TURNS = ("\n\nHuman:", "\n\nAssistant:")
-ONE_SIDED = 0.1  # share of the rarer label under which KTO's batches often lack it
+ONE_SIDED = 0.1  # if the rarer label has a smaller share, KTO's batches often lack it
 
 
 @dataclass(frozen=True)
 class DataWarning:
-    """Something that can be used, but not as one may think.
+    """A warning about usable data.
 
     Attributes:
-        code: a short name that doesn't change.
-        sentence: what it is and what follows.
+        code: a stable short name.
+        sentence: the finding and its consequence.
     """
 
     code: str
@@ -33,7 +33,7 @@ class DataWarning:
 
 
 def warnings_of(report: DataReport, rows: Sequence[Row]) -> list[DataWarning]:
-    """All warnings about the rows that the report describes."""
+    """All warnings about the rows of a report."""
     return [
         DataWarning(code, sentence)
         for check in (_spread, _groups, _labels, _size, _repeats)
@@ -50,28 +50,28 @@ def _spread(report: DataReport) -> _Found:
     if reward.distinct == 1:
         yield (
             "constant_rewards",
-            f"Every reward is {reward.minimum:g}: no method but plain imitation can learn from it.",
+            f"Every reward is {reward.minimum:g}: only plain imitation (SFT) can learn from these data.",
         )
         return
     if reward.distinct <= FEW_VALUES:
         yield (
             "discrete_rewards",
             f"The rewards take only {reward.distinct} values: many responses to a prompt are tied, and "
-            "methods on reward quantiles (QRPO) or on the best of k can't tell them apart.",
+            "methods on reward quantiles (QRPO) or the best of k can't distinguish them.",
         )
     for marker in reward.markers:
         yield (
             "sentinel_rewards",
-            f"The reward {marker:g} lies far from all others, as a marker of failed generations does: means, "
-            "z-scores and squared losses would follow it; leave such rows out, or give them a reward.",
+            f"The reward {marker:g} is far from all others, like a marker of failed generations: it would "
+            "dominate means, z-scores and squared losses; leave such rows out, or give them a reward.",
         )
     spread = max(reward.maximum - reward.mean, reward.mean - reward.minimum)
     furthest = spread / reward.sd if reward.sd > 0 else 0.0  # squares of tiny differences are 0
     if furthest > FAR_OUT:
         yield (
             "outlying_rewards",
-            f"A reward lies {furthest:.0f} standard deviations from the mean: squared losses (RPO, DRO) will "
-            "follow it; clip the rewards if it is an artefact.",
+            f"A reward is {furthest:.0f} standard deviations from the mean: it will dominate squared losses "
+            "(RPO, DRO); clip the rewards if it is an artefact.",
         )
 
 
@@ -80,17 +80,17 @@ def _groups(report: DataReport) -> _Found:
     if single and report.with_reference_rewards < report.prompts:
         yield (
             "single_response",
-            f"{_of(single, report.prompts)} have one response (K = 1): RPO's partition is then that "
-            "response's own reward, which cancels exactly: rpo learns nothing from it, rpo-released raises "
-            "it whatever its reward; partition=leave_one_out refuses it, SFT has no best of k; "
+            f"{_of(single, report.prompts)} have one response (K = 1): RPO's partition then equals that "
+            "response's own reward and cancels it: rpo learns nothing from it, and rpo-released raises its "
+            "probability at any reward. partition=leave_one_out refuses it, and SFT has no best of k. "
             "partition=reference_samples (with reference_rewards), DRO and KTO can use it.",
         )
     several = report.prompts - single
     if report.constant_prompts and report.reward.distinct > 1:
         yield (
             "constant_groups",
-            f"{_of(report.constant_prompts, several)} with two responses or more reward them all alike: "
-            "RPO and group-relative methods learn nothing from these, no pairs come of them, and KTO "
+            f"{_of(report.constant_prompts, several)} with two or more responses have equal rewards for all "
+            "of them: RPO and group-relative methods learn nothing from these, they give no pairs, and KTO "
             "labels them by the mean over all rows.",
         )
 
@@ -138,20 +138,20 @@ def _repeats(report: DataReport) -> _Found:
     if duplicates.conflicting:
         yield (
             "conflicting_rewards",
-            f"{duplicates.conflicting:,} of the (prompt, response) that occur have more than one reward.",
+            f"{duplicates.conflicting:,} combinations of prompt and response have more than one reward.",
         )
     if duplicates.rows:
-        yield "duplicate_rows", f"{duplicates.rows:,} of {report.rows:,} rows repeat another one exactly."
+        yield "duplicate_rows", f"{duplicates.rows:,} of {report.rows:,} rows are exact duplicates."
     if duplicates.near:
         yield (
             "near_equal_prompts",
-            f"{duplicates.near:,} of {report.prompts:,} prompts are like another one but for spacing, case "
-            "or Unicode form: they stay on one side of the split, but count as prompts of their own.",
+            f"{duplicates.near:,} of {report.prompts:,} prompts differ from another one only in spacing, "
+            "case or Unicode form: they stay on one side of the split, but count as separate prompts.",
         )
     if duplicates.prompts:
         yield (
             "prompt_under_two_ids",
-            f"{duplicates.prompts:,} of the prompts stand under more than one prompt_id: their responses "
+            f"{duplicates.prompts:,} of the prompts have more than one prompt_id: their responses "
             "count as separate groups.",
         )
     if report.empty_responses:
@@ -166,7 +166,7 @@ def _texts(rows: Sequence[Row]) -> _Found:
     if further:
         yield (
             "further_turns",
-            f"{further:,} of {len(rows):,} responses go on with another turn of the dialogue "
+            f"{further:,} of {len(rows):,} responses continue with another turn of the dialogue "
             "('\\n\\nHuman:' or '\\n\\nAssistant:'): a policy would learn to write both sides.",
         )
     repeated = sum(row.response.startswith(row.prompt) for row in rows)
@@ -174,7 +174,7 @@ def _texts(rows: Sequence[Row]) -> _Found:
         yield (
             "prompt_in_response",
             f"{repeated:,} of {len(rows):,} responses begin with their whole prompt: if they are whole "
-            "dialogues, take the prompt off them, or the policy is trained to repeat it.",
+            "dialogues, remove the prompt from them, or the policy learns to repeat it.",
         )
     marked = Counter(mark for row in rows for mark in set(_MARKS.findall(f"{row.prompt} {row.response}")))
     if marked:
@@ -183,7 +183,7 @@ def _texts(rows: Sequence[Row]) -> _Found:
             "special_tokens",
             f"{held:,} of {len(rows):,} rows spell special tokens of some tokenizers, such as "
             f"'{marked.most_common(1)[0][0]}': they are read as plain text. If a chat template has written "
-            "them, give the messages themselves and --prompt-format chat.",
+            "them, give the raw messages and --prompt-format chat.",
         )
 
 

@@ -1,4 +1,4 @@
-"""Columns under names of the user's own: which of them stands for which of ours."""
+"""Renames the user's columns to ours."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -7,23 +7,22 @@ from typing import Literal
 from rpo_bench.data.excerpt import listed
 from rpo_bench.data.sources import Record
 
-#: The columns that may go by another name, each with a flag ``--<name>-column``.
+#: The columns that may have another name, each with a flag ``--<name>-column``.
 ColumnName = Literal["prompt", "response", "reward", "chosen", "rejected", "label", "messages"]
 
 
 def flag_of(name: str) -> str:
-    """The flag that says what one of our columns is called."""
+    """The flag for the user's name of one of our columns."""
     return f"--{name.replace('_', '-')}-column"
 
 
 def renamed(record: Record, columns: Mapping[ColumnName, str]) -> Record:
-    """The record with the user's columns under our names.
+    """The record with the user's columns renamed to ours.
 
-    A column of the record that has one of these names by itself gives way. A record without a column that was
-    named has that as its problem.
+    An original column with one of our names is dropped. A record without a named column gets a problem.
 
     Args:
-        record: as it was read.
+        record: the original record.
         columns: our name → the user's.
     """
     if record.problem or not columns:

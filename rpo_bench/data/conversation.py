@@ -1,4 +1,4 @@
-"""A prompt of several turns: text wherever text is wanted, turns where a chat template is to write them."""
+"""Prompts of several turns, usable as text and as turns for chat templates."""
 
 import json
 import unicodedata
@@ -8,13 +8,13 @@ from typing import Annotated, Any, NamedTuple
 import regex  # type: ignore[import-untyped]
 from pydantic import Field, PlainSerializer, ValidatorFunctionWrapHandler, WrapValidator
 
-#: Python takes the square of the length to normalise a run of marks: long ones are parted, as Unicode's
-#: stream-safe format (UAX #15) parts them.
+#: Python normalises a run of marks in quadratic time. Long runs are therefore split, as in Unicode's
+#: stream-safe format (UAX #15).
 _MARKS = regex.compile(r"\p{M}{100}(?=\p{M})")
 
 
 class Turn(NamedTuple):
-    """Who says what."""
+    """A role and its text."""
 
     role: str
     content: str
@@ -23,18 +23,18 @@ class Turn(NamedTuple):
 class Conversation(str):
     """The turns of a chat as one prompt.
 
-    As text it reads "User: …", "Assistant: …", "User: …", an empty line between two: that is what judges, the
-    page and reward models without a chat template are shown. A policy gets the turns through a chat template.
-    It equals a conversation of the same turns only, never a text that happens to read alike.
+    As text it reads "User: …", "Assistant: …", "User: …", separated by empty lines. Judges, the page and
+    reward models without a chat template get this text. Policies get the turns through a chat template. It
+    equals only a conversation with the same turns, never a plain text.
 
     Attributes:
-        turns: at least one.
+        turns: one or more turns.
     """
 
     turns: tuple[Turn, ...]
 
     def __new__(cls, turns: Iterable[Turn]) -> "Conversation":
-        """Takes the turns in their order."""
+        """Makes a conversation of turns, in order."""
         kept = tuple(turns)
         self = super().__new__(cls, "\n\n".join(f"{role.capitalize()}: {said}" for role, said in kept))
         self.turns = kept
@@ -42,7 +42,7 @@ class Conversation(str):
 
     @property
     def messages(self) -> list[dict[str, str]]:
-        """The turns as chat templates and JSON have them."""
+        """The turns as messages for chat templates and JSON."""
         return [turn._asdict() for turn in self.turns]
 
     def __getnewargs__(self) -> tuple[Any, ...]:
@@ -60,15 +60,15 @@ class Conversation(str):
 
 
 def plain(prompt: str) -> str | list[dict[str, str]]:
-    """A prompt as JSON has it: a text, or the messages of a conversation."""
+    """A prompt for JSON: a text, or the messages of a conversation."""
     return prompt.messages if isinstance(prompt, Conversation) else prompt
 
 
 def alike(prompt: str) -> str:
-    """What prompts have in common that differ in spacing, case or Unicode form (NFKC) alone.
+    """A key shared by prompts that differ only in spacing, case or Unicode form (NFKC).
 
-    A policy sees next to the same tokens of them, so they are never on both sides of a split. A conversation
-    has only others in common with it, turn by turn.
+    A policy sees almost the same tokens, so such prompts are never on both sides of a split. Conversations
+    are compared turn by turn, and never match a text.
     """
     if isinstance(prompt, Conversation):
         return json.dumps([[turn.role, alike(turn.content)] for turn in prompt.turns])
@@ -77,7 +77,7 @@ def alike(prompt: str) -> str:
 
 
 def identity(prompt: str) -> str:
-    """A text that stands for a prompt and for no other: its own, or the messages of a conversation."""
+    """A unique text for a prompt: its own, or the messages of a conversation."""
     return json.dumps(prompt.messages) if isinstance(prompt, Conversation) else prompt
 
 
@@ -92,7 +92,7 @@ def _taken(value: Any, check: ValidatorFunctionWrapHandler) -> str:
     return text
 
 
-#: A field that holds a text, or a conversation; as JSON the latter is a list of messages.
+#: A field with a text or a conversation; in JSON the latter is a list of messages.
 PromptText = Annotated[
     str, Field(min_length=1), WrapValidator(_taken), PlainSerializer(plain, return_type=Any)
 ]

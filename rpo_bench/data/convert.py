@@ -1,4 +1,4 @@
-"""From rows to what each method needs: labels, pairs, prompts, groups. Pure functions."""
+"""Pure functions from rows to labels, pairs, prompts and groups."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
@@ -11,11 +11,11 @@ from rpo_bench.data.row import Prompt, Row
 
 LabelRule = Literal["prompt_mean", "global_mean", "positive"]
 UNLABELLED = -1
-_ROUNDING = 1e-12  # of a mean, relative to the largest of what it is the mean of
+_ROUNDING = 1e-12  # rounding of a mean, relative to the largest absolute value
 
 
 def group_ids(rows: Sequence[Row]) -> NDArray[np.int64]:
-    """Which prompt each row belongs to, numbered 0, 1, … by first appearance; (N,)."""
+    """The prompt index of each row: 0, 1, … by first appearance; (N,)."""
     numbers: dict[str, int] = {}
     return np.array([numbers.setdefault(row.prompt_id, len(numbers)) for row in rows], dtype=np.int64)
 
@@ -26,7 +26,7 @@ def rewards_of(rows: Sequence[Row]) -> NDArray[np.float64]:
 
 
 def pairs_in(rows: Sequence[Row]) -> NDArray[np.int64] | None:
-    """Which annotated preference pair each row belongs to, −1 for none, (N,); None where there is none."""
+    """The index of each row's preference pair, −1 for none; (N,). None without any pairs."""
     if all(row.pair is None for row in rows):
         return None
     numbers: dict[tuple[str, str], int] = {}
@@ -40,17 +40,17 @@ def pairs_in(rows: Sequence[Row]) -> NDArray[np.int64] | None:
 
 
 def labels_in(rows: Sequence[Row]) -> NDArray[np.int8] | None:
-    """What the data itself calls each row: 1 desirable, 0 undesirable, −1 nothing, (N,); None for no row."""
+    """The data's own labels: 1 desirable, 0 undesirable, −1 none; (N,). None without any labels."""
     if all(row.label is None for row in rows):
         return None
     return np.array([UNLABELLED if row.label is None else int(row.label) for row in rows], dtype=np.int8)
 
 
 def prompts_of(rows: Sequence[Row]) -> list[Prompt]:
-    """Each prompt once, by first appearance, with the metadata that all its rows agree on.
+    """Each prompt once, by first appearance, with the metadata common to all its rows.
 
-    Reference texts belong to the prompt, as ``reference_rewards`` do: those of one row are enough, and those
-    of several are put together.
+    Reference texts belong to the prompt, like ``reference_rewards``. One row with them is enough, and those
+    of several rows are combined.
     """
     texts: dict[str, str] = {}
     metadata: dict[str, dict[str, Any]] = {}
@@ -73,7 +73,7 @@ def prompts_of(rows: Sequence[Row]) -> list[Prompt]:
 
 
 def _together(found: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
-    """Reference columns of a prompt's rows: as they are where they don't differ, else all texts as a list."""
+    """Reference columns of a prompt's rows: unchanged if equal, otherwise all texts as a list."""
     if all(len(values) <= 1 for values in found.values()):
         return {name: values[0] for name, values in found.items() if values}
     listed = [one for values in found.values() for v in values for one in (v if isinstance(v, list) else [v])]
@@ -86,18 +86,18 @@ def desirable_labels(
     rule: LabelRule = "prompt_mean",
     labels: NDArray[np.int8] | None = None,
 ) -> NDArray[np.bool_]:
-    """Which responses count as good, as KTO wants to know.
+    """Labels responses as desirable or not, for KTO.
 
-    What the data itself calls a row stands; a rule decides of the others.
-    Under "prompt_mean" a response is good when its reward is above the mean of its prompt's. A prompt whose
-    rewards are all equal (one response is the plainest case) says nothing by itself; there the mean over all
-    rows decides, as it does everywhere under "global_mean". "positive" takes the sign of the reward.
+    The data's own labels are kept; a rule labels the other rows.
+    Under "prompt_mean", a response is desirable if its reward is above its prompt's mean. If all rewards of a
+    prompt are equal (such as for one response), the mean over all rows decides, as under "global_mean".
+    "positive" uses the sign of the reward.
 
     Args:
         rewards: (N,).
-        groups: which prompt each row belongs to, (N,), 0 … G−1.
-        rule: see above.
-        labels: what the data itself calls each row, see ``labels_in``.
+        groups: prompt index of each row, 0 … G−1; (N,).
+        rule: the labelling rule.
+        labels: the data's own labels, see ``labels_in``.
 
     Returns:
         (N,) bool.
@@ -118,14 +118,14 @@ def _by_rule(rewards: NDArray[np.float64], groups: NDArray[np.int64], rule: Labe
 
 
 def _above(rewards: NDArray[np.float64], mean: Any, largest: Any) -> NDArray[np.bool_]:
-    """Greater than a mean by more than its rounding: three rewards of 0.1 have a mean that differs from 0.1.
+    """Whether rewards exceed a mean by more than rounding: the mean of three 0.1 differs from 0.1.
 
-    How far a mean may be off depends on what it is the mean of; no other reward has a say.
+    The tolerance depends only on the values in that mean.
 
     Args:
         rewards: (N,).
         mean: of each reward's group; () or (N,).
-        largest: absolute reward in that group; () or (N,).
+        largest: largest absolute reward in that group; () or (N,).
 
     Returns:
         (N,) bool.

@@ -1,4 +1,4 @@
-"""A few characters of somebody's data, as a message shows them."""
+"""Excerpts of data for messages."""
 
 from collections.abc import Iterable
 
@@ -7,7 +7,7 @@ LONG = 200
 
 
 def excerpt(value: object, limit: int = SHORT) -> str:
-    """The beginning of a value's text in one line; what can't be printed is spelt out as Python does."""
+    """The beginning of a value as one line; unprintable characters are escaped."""
     text = str(value)
     cut = text[:limit]
     if not cut.isprintable():
@@ -16,7 +16,7 @@ def excerpt(value: object, limit: int = SHORT) -> str:
 
 
 def listed(names: Iterable[object], limit: int = LONG) -> str:
-    """Names between commas, as many as fit into so many characters."""
+    """Names separated by commas, up to a limit of characters."""
     found, left = [], limit
     for name in names:
         found.append(excerpt(name))

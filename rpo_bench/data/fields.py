@@ -1,4 +1,4 @@
-"""The fields of a record: text, numbers and metadata, checked one by one."""
+"""Reads and checks the fields of a record: text, numbers and metadata."""
 
 import ast
 import math
@@ -13,7 +13,7 @@ from rpo_bench.data.excerpt import excerpt
 from rpo_bench.data.json_text import NotJSONError, parse_json, too_deep
 from rpo_bench.data.numbers import NotANumberError, as_number, kind_of
 
-#: Columns with what a response may be compared with: a text, and a list of texts.
+#: Columns with reference texts: a text, and a list of texts.
 REFERENCE, REFERENCES = "reference", "references"
 #: Characters of a message about a record, and of a list as Python writes it: reading one takes much memory.
 MESSAGE = 600
@@ -22,7 +22,7 @@ _BRACKETED = re.compile(r"\s*\[.*\]\s*", re.DOTALL)
 
 
 class BadRecordError(Exception):
-    """Why a record can't be used, in a few hundred characters, without its place: the reader knows that."""
+    """Why a record is unusable, in a few hundred characters; the reader adds its place."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(excerpt(reason, MESSAGE))
@@ -35,12 +35,12 @@ def text(value: Mapping[str, Any], field: str, within: str = "") -> str:
     if found is None:
         raise BadRecordError(f"'{name}' is missing")
     if not isinstance(found, str):
-        raise BadRecordError(f"'{name}' is {kind_of(found)}, where text is wanted")
+        raise BadRecordError(f"'{name}' is {kind_of(found)}, but must be text")
     return unicode(found, f"'{name}'")
 
 
 def unicode(found: str, what: str) -> str:
-    """The text itself; raises BadRecordError where it isn't Unicode: JSON can spell half of a pair."""
+    """Checks that a text is Unicode; raises BadRecordError for half surrogate pairs, which JSON allows."""
     try:
         found.encode("utf-8")
     except UnicodeEncodeError as error:
@@ -81,7 +81,7 @@ def truth(value: Mapping[str, Any], field: str, textual: bool = False) -> bool:
     if textual:
         known = {"true": True, "false": False, "1": True, "0": False}
     if not isinstance(spelt, str | int | float) or spelt not in known:
-        raise BadRecordError(f"'{field}' is {kind_of(found)}, where true or false is wanted")
+        raise BadRecordError(f"'{field}' is {kind_of(found)}, but must be true or false")
     return known[spelt]
 
 
@@ -93,23 +93,23 @@ def numbers(value: Mapping[str, Any], field: str, textual: bool) -> tuple[float,
     if found is None:
         return None
     if not isinstance(found, list) or not found:
-        raise BadRecordError(f"'{field}' is {kind_of(found)}, where a list of numbers is wanted")
+        raise BadRecordError(f"'{field}' is {kind_of(found)}, but must be a list of numbers")
     return tuple(_finite(item, f"{field}[{i}]", textual=False) for i, item in enumerate(found))
 
 
 def metadata(value: Mapping[str, Any], known: frozenset[str], textual: bool = False) -> dict[str, Any]:
-    """The ``metadata`` field together with every column that has no meaning of its own."""
+    """The ``metadata`` field and all columns without a predefined meaning."""
     given = present(value.get("metadata"))
     if textual and isinstance(given, str):
         given = _parsed(given, "metadata")
     if given is not None and not isinstance(given, Mapping):
-        raise BadRecordError(f"'metadata' is {kind_of(given)}, where an object is wanted")
+        raise BadRecordError(f"'metadata' is {kind_of(given)}, but must be an object")
     others = {key: found for key, found in value.items() if key not in known}
     return kept(others | dict(given or {}), textual)
 
 
 def kept(columns: Mapping[str, Any], textual: bool) -> dict[str, Any]:
-    """Columns as metadata; of a text file, ``references`` that spell a list are one."""
+    """Columns as metadata; in a text file, ``references`` may spell a list."""
     found = dict(columns)
     listed = found.get(REFERENCES)
     if textual and isinstance(listed, str) and _BRACKETED.fullmatch(listed):
@@ -121,10 +121,10 @@ def kept(columns: Mapping[str, Any], textual: bool) -> dict[str, Any]:
 
 
 def spelt_list(found: str, field: str) -> Any:
-    """What a cell of a text file spells, where a list may stand: JSON, or a list as Python writes it.
+    """Parses a cell of a text file that may spell a list, in JSON or Python syntax.
 
-    The one way for every such column (``reference_rewards``, ``references``, ``responses``, messages): tables
-    saved by pandas hold Python's spelling.
+    Used for all such columns (``reference_rewards``, ``references``, ``responses``, messages). Tables saved
+    by pandas have Python syntax.
     """
     try:
         return parse_json(found)
@@ -136,7 +136,7 @@ def spelt_list(found: str, field: str) -> Any:
 
 
 def _python_list(found: str) -> list[Any] | None:
-    """A list as Python writes it, or None where the text spells none that can be used."""
+    """A list in Python syntax; None for any other text."""
     if len(found) > MAX_PYTHON_LIST:
         return None
     try:
@@ -161,12 +161,12 @@ def _no_json(found: str, field: str, error: NotJSONError) -> BadRecordError:
 
 
 def present(found: Any) -> Any:
-    """None for what a text file leaves empty."""
+    """None for empty cells of a text file."""
     return None if isinstance(found, str) and not found.strip() else found
 
 
 def _plain(value: Any) -> Any:
-    """Metadata as JSON can hold it: dates and decimals as text, NaN and infinities as null."""
+    """Metadata for JSON: dates and decimals as text, NaN and infinities as null."""
     if isinstance(value, Mapping):
         return {unicode(str(key), "a column's name"): _plain(found) for key, found in value.items()}
     if isinstance(value, list | tuple):

@@ -1,4 +1,4 @@
-"""Hugging Face datasets as records: saved on disk, or by name from the hub."""
+"""Reads Hugging Face datasets: saved on disk, or by name from the hub."""
 
 import logging
 from collections.abc import Iterator
@@ -14,16 +14,16 @@ OUR_SPLITS = ("train", "test")
 
 
 def saved_records(folder: Path, split: str | None) -> Iterator[Record]:
-    """The rows of a dataset that ``save_to_disk`` wrote."""
+    """The rows of a dataset written by ``save_to_disk``."""
     import datasets
 
     if not any((folder / name).is_file() for name in ("dataset_dict.json", "state.json")):
         raise UserError(
-            f"{folder} is a folder, but not a Hugging Face dataset saved by save_to_disk: name a file in it."
+            f"{folder} is a folder, but not a Hugging Face dataset saved by save_to_disk: give a file in it."
         )
     try:
         loaded = datasets.load_from_disk(str(folder))
-    except Exception as error:  # whatever the library makes of a damaged folder
+    except Exception as error:  # the library raises many types for damaged folders
         raise UserError(f"{folder}: the saved dataset can't be loaded: {first_line(error)}.") from error
     return _rows(str(folder), loaded, split)
 
@@ -47,7 +47,7 @@ def hub_records(name: str, split: str | None, revision: str | None = None) -> It
 
 
 def _rows(name: str, loaded: Any, split: str | None) -> Iterator[Record]:
-    """The rows of one split, or of "train" and "test" where a dataset is divided and none is chosen."""
+    """The rows of one split; by default of "train" and "test" if the dataset has splits."""
     import datasets
 
     if not isinstance(loaded, datasets.DatasetDict):
@@ -60,7 +60,7 @@ def _rows(name: str, loaded: Any, split: str | None) -> Iterator[Record]:
     if len(names) == 1:
         return _numbered(name, loaded[names[0]], None)
     if "train" not in names:
-        raise UserError(f"{name} is divided into {', '.join(names)}: choose one with --split.")
+        raise UserError(f"{name} has the splits {', '.join(names)}: choose one with --split.")
     left_out = [key for key in names if key not in OUR_SPLITS]
     if left_out:
         log.warning("%s: reading the splits train and test; left out: %s", name, ", ".join(left_out))
@@ -74,7 +74,7 @@ def _numbered(name: str, rows: Any, split: str | None) -> Iterator[Record]:
             value = next(values, None)
         except Exception as error:  # texts that aren't UTF-8, a damaged file …
             raise UserError(
-                f"{name}: the row behind {number:,} can't be read: {first_line(error)}."
+                f"{name}: the row after row {number:,} can't be read: {first_line(error)}."
             ) from error
         if value is None:
             return

@@ -1,4 +1,4 @@
-"""JSON of data files: read, or one sentence that says why not."""
+"""Parses JSON of data files, with one-sentence errors."""
 
 import json
 import re
@@ -8,17 +8,17 @@ from typing import Any
 
 from rpo_bench.data.excerpt import excerpt
 
-#: Levels of lists and objects within one another: whatever uses the value afterwards may recurse.
+#: Maximum nesting of lists and objects, as later code may recurse.
 MAX_DEPTH = 100
 _SPACE = re.compile(r"[ \t\n\r]*")
 _DEEP = "JSON nested too deeply"
 
 
 class NotJSONError(Exception):
-    """Why a text can't be read as JSON.
+    """Why a text isn't valid JSON.
 
     Attributes:
-        line: where, counted from 1.
+        line: the line, counted from 1.
     """
 
     def __init__(self, reason: str, line: int = 1) -> None:
@@ -27,7 +27,7 @@ class NotJSONError(Exception):
 
 
 def parse_json(text: str) -> Any:
-    """The value that a text spells; NaN and infinities, which Python writes, are read.
+    """Parses JSON text; NaN and infinities, which Python writes, are accepted.
 
     Raises:
         NotJSONError: It isn't JSON, is nested too deeply, has an object with a key twice, or a number of
@@ -42,10 +42,10 @@ def parse_json(text: str) -> Any:
 
 
 def parse_items(text: str) -> Iterator[Any]:
-    """The items of a list, one by one; an error in place of one that can't be used.
+    """The items of a list, one by one; an error in place of an unusable item.
 
     Raises:
-        NotJSONError: It isn't a list in JSON, or what can't be used can't be passed over.
+        NotJSONError: It isn't a JSON list, or an unusable item can't be skipped.
     """
     at = _behind_space(text, 0)
     if text[at : at + 1] != "[":
@@ -65,7 +65,7 @@ def parse_items(text: str) -> Iterator[Any]:
 
 
 def _value(text: str, at: int) -> tuple[Any, int]:
-    """The value that starts at a place, or why it can't be used, and where the text goes on behind it."""
+    """The value at a position, or why it is unusable, and the position after it."""
     twice: list[str] = []
 
     def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -90,7 +90,7 @@ def _value(text: str, at: int) -> tuple[Any, int]:
 
 
 def too_deep(value: Any) -> bool:
-    """Whether lists and objects are nested more than ``MAX_DEPTH`` levels."""
+    """Whether lists and objects are nested deeper than ``MAX_DEPTH`` levels."""
     level = [value]
     for _ in range(MAX_DEPTH):
         level = [

@@ -1,17 +1,17 @@
-"""How much of a prompt and a response a model has room for."""
+"""Limits on the tokens of prompts and responses."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Limits:
-    """How many tokens fit.
+    """Limits in tokens.
 
     Attributes:
-        context: tokens that the model takes, or None for no limit: prompt and response together for a
-            decoder-only model, each by itself for an encoder-decoder.
-        response: tokens of a response, end-of-sequence included, or None for no limit of its own.
-        is_encoder_decoder: which of the two the model is.
+        context: context length, or None for no limit: prompt plus response for a decoder-only model, each
+            separately for an encoder-decoder.
+        response: limit on a response, including end-of-sequence, or None for no separate limit.
+        is_encoder_decoder: whether the model is an encoder-decoder.
     """
 
     context: int | None
@@ -19,15 +19,15 @@ class Limits:
     is_encoder_decoder: bool
 
     def fits(self, prompt: int, response: int) -> bool:
-        """Whether a prompt and a response of so many tokens can be used uncut."""
+        """Whether a prompt and a response of these lengths fit uncut."""
         kept_prompt, kept_response = self.kept(prompt, response)
         return kept_prompt == prompt and kept_response == response
 
     def kept(self, prompt: int, response: int, least: int = 1) -> tuple[int, int]:
-        """How many tokens of each are kept when too long ones are cut.
+        """The numbers of tokens to keep after cutting.
 
-        A decoder-only model's response may fill the context but for half of it, or for the whole prompt
-        where that is shorter; the prompt gets what is left. It keeps ``least`` tokens.
+        In a decoder-only model, the prompt is guaranteed half of the context, or its whole length if that is
+        less. The response may use the rest. The prompt keeps at least ``least`` tokens.
         """
         if self.response is not None:
             response = min(response, self.response)

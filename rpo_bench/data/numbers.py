@@ -1,4 +1,4 @@
-"""The one way from what a data file holds to a number, whatever its format."""
+"""Parses numbers of data files, in the same way for all formats."""
 
 import math
 import re
@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from rpo_bench.data.excerpt import excerpt
 
-#: Models compute in single precision: nothing larger can be learnt from.
+#: The largest number, as models compute in single precision.
 LARGEST = 3.4028234663852886e38
 
 _SPELT = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
@@ -16,15 +16,15 @@ _AROUND = " \t\r\n"
 
 
 class NotANumberError(Exception):
-    """Why a value is no number that can be used, to be read behind its name: "'x', not a number"."""
+    """Why a value isn't a usable number, as a predicate after its name: "'x', not a number"."""
 
 
 def as_number(value: object, textual: bool = False) -> float:
     """A finite number.
 
     Args:
-        value: What stands in the file: a number, or in a text file (CSV, TSV) the text of one, with ASCII
-            digits, as JSON and spreadsheets write it; white space around it doesn't count.
+        value: The value in the file: a number, or in a text file (CSV, TSV) its text with ASCII digits;
+            surrounding white space is ignored.
         textual: Whether texts may be numbers.
 
     Raises:
@@ -33,21 +33,21 @@ def as_number(value: object, textual: bool = False) -> float:
     if textual and isinstance(value, str):
         number = _spelt(value.strip(_AROUND))
     elif isinstance(value, bool):
-        raise NotANumberError(f"{str(value).lower()}, where a number is wanted: write 1 and 0")
+        raise NotANumberError(f"{str(value).lower()}, but must be a number: write 1 and 0")
     elif isinstance(value, int | float | Decimal):
         number = _as_float(value)
     else:
-        raise NotANumberError(f"{kind_of(value)}, where a number is wanted")
+        raise NotANumberError(f"{kind_of(value)}, but must be a number")
     if not math.isfinite(number):
         raise NotANumberError(f"{number}, it must be finite")
     if abs(number) > LARGEST:
-        raise NotANumberError(f"{number:g}, and models compute with numbers up to {LARGEST:.1e}")
+        raise NotANumberError(f"{number:g}, but models compute with numbers up to {LARGEST:.1e}")
     return number
 
 
 def _spelt(text: str) -> float:
     if text.lower() in ("true", "false"):
-        raise NotANumberError(f"{text.lower()}, where a number is wanted: write 1 and 0")
+        raise NotANumberError(f"{text.lower()}, but must be a number: write 1 and 0")
     if len(text) > _LONGEST or not (_SPELT.fullmatch(text) or _NOT_FINITE.fullmatch(text)):
         raise NotANumberError(f"'{excerpt(text)}', not a number")
     return float(text)
@@ -61,7 +61,7 @@ def _as_float(value: float | Decimal) -> float:
 
 
 def kind_of(value: object) -> str:
-    """What a value is, as a sentence says it: "a list", "the number 3"."""
+    """A description of a value: "a list", "the number 3"."""
     if value is None:
         return "missing"
     if isinstance(value, bool):

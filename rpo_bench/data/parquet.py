@@ -1,4 +1,4 @@
-"""Rows of a Parquet file, within bounds: a few bytes of one can stand for any number of values."""
+"""Reads rows of Parquet files within limits, as a few bytes may encode any number of values."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,15 +12,15 @@ from rpo_bench.files.reading import opened
 
 _BATCH = 4_096  # rows
 _TEXTS = "BYTE_ARRAY"
-#: Texts that aren't UTF-8, dates beyond the year 9999, zones that nobody knows.
+#: Errors for texts that aren't UTF-8, dates beyond the year 9999, and unknown time zones.
 _UNREADABLE = (ValueError, OverflowError, KeyError)
 
 
 def parquet_rows(path: Path) -> Iterator[dict[str, Any] | str]:
-    """The rows, in order; of one that can't be read, why.
+    """The rows in order; for an unreadable row, the reason.
 
     Raises:
-        UserError: It isn't Parquet, is damaged, has a column twice, or expands beyond all measure.
+        UserError: It isn't Parquet, is damaged, has duplicate columns, or expands too much.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -35,8 +35,8 @@ def parquet_rows(path: Path) -> Iterator[dict[str, Any] | str]:
             columns = [file.schema.column(i) for i in range(len(file.schema))]
             texts = [column.path for column in columns if column.physical_type == _TEXTS]
         expanded = 0
-        # Texts are read as numbers into a dictionary, as the file may hold them, and weighed before they are
-        # written out: a text of a megabyte can be that of every row.
+        # Texts are read dictionary-encoded, and their total size is checked before decoding: one text of a
+        # megabyte may be repeated in every row.
         with pq.ParquetFile(path, schema_depth_limit=MAX_DEPTH, read_dictionary=texts) as file:
             for batch in file.iter_batches(batch_size=_BATCH):
                 expanded += sum(map(_weight, batch.columns))
@@ -64,7 +64,7 @@ def _check_names(path: Path, fields: list[Any]) -> None:
 
 
 def _declared(metadata: Any) -> int:
-    """Bytes and values that the file says it holds; of nulls it may hold millions in a byte."""
+    """Bytes and values that the file declares; a byte may encode millions of nulls."""
     groups = [metadata.row_group(i) for i in range(metadata.num_row_groups)]
     chunks = [group.column(i) for group in groups for i in range(group.num_columns)]
     sizes = [max(chunk.total_uncompressed_size, 0) + max(chunk.num_values, 0) for chunk in chunks]
@@ -72,7 +72,7 @@ def _declared(metadata: Any) -> int:
 
 
 def _weight(column: Any) -> int:
-    """Bytes of a column once its texts are written out."""
+    """Bytes of a column after decoding its texts."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -91,7 +91,7 @@ def _weight(column: Any) -> int:
 def _rows(table: Any) -> list[dict[str, Any] | str]:
     try:
         rows: list[dict[str, Any] | str] = table.to_pylist()
-    except _UNREADABLE:  # one value is enough
+    except _UNREADABLE:  # a single value can cause this
         rows = [_row(table, i) for i in range(table.num_rows)]
     return rows
 

@@ -1,4 +1,4 @@
-"""Rows from wherever they lie, whole and consistent, or one sentence that says why not."""
+"""Reads and validates rows from any source, with one-sentence errors."""
 
 import logging
 from collections.abc import Iterable, Mapping
@@ -21,12 +21,12 @@ REASONS_KEPT = 5
 
 @dataclass(frozen=True)
 class Loaded:
-    """What was read of a source.
+    """The rows of a source.
 
     Attributes:
         rows: in the order of the source.
-        skipped: records left out under ``on_bad="skip"``.
-        reasons: of the first few: "line 12: 'reward' is missing".
+        skipped: number of records left out under ``on_bad="skip"``.
+        reasons: reasons for the first few: "line 12: 'reward' is missing".
     """
 
     rows: list[Row]
@@ -42,7 +42,7 @@ def read_rows(
     min_prompts: int = 2,
     columns: Mapping[ColumnName, str] | None = None,
 ) -> list[Row]:
-    """The rows of a source; records that were skipped are logged as a warning. See ``load_rows``."""
+    """The rows of a source; skipped records are logged as a warning. See ``load_rows``."""
     loaded = load_rows(source, split=split, on_bad=on_bad, min_prompts=min_prompts, columns=columns)
     if loaded.skipped:
         log.warning("%s", skip_sentence(source, loaded))
@@ -61,19 +61,19 @@ def load_rows(
 
     Args:
         source: A file, the folder of a saved dataset, or ``hf:NAME``: see ``read_records``.
-        split: Only the rows of this split. Rows so chosen count as undivided: their own ``split`` is dropped.
-        on_bad: Whether a record that can't be used ends the reading or is left out and counted.
-        min_prompts: Fewer different prompts than this are an error: two are needed to hold one out.
-        columns: What the source calls columns of ours, by our names: see ``ColumnName``.
+        split: Read only this split; the rows' own ``split`` is then dropped.
+        on_bad: Whether an unusable record raises, or is skipped and counted.
+        min_prompts: Minimum number of distinct prompts: two are needed to hold one out.
+        columns: Our column name → the source's name: see ``ColumnName``.
 
     Raises:
-        UserError: the source can't be read, a record can't be used, or there is too little of it.
+        UserError: the source can't be read, a record is unusable, or there are too few prompts.
     """
     collector = _Collector(str(source))
     for record in read_records(source, split):
         reason = collector.take(renamed(record, columns or {}))
         if reason and on_bad == "fail":
-            remedy = "mend it, or leave such records out with --skip-bad-lines"
+            remedy = "fix it, or leave such records out with --skip-bad-lines"
             raise UserError(f"{source} {record.where}: {reason}; {remedy}.")
     rows = collector.rows
     if split is not None and not _chosen_on_loading(source):
@@ -89,20 +89,20 @@ def load_rows(
 
 
 def skip_sentence(source: str | Path, loaded: Loaded) -> str:
-    """How many records were left out, and why the first few were."""
+    """A sentence on the skipped records, with reasons for the first few."""
     more = "; …" if loaded.skipped > len(loaded.reasons) else ""
     noun = "record" if loaded.skipped == 1 else "records"
     return f"{source}: {loaded.skipped:,} {noun} left out ({'; '.join(loaded.reasons)}{more})."
 
 
 def _chosen_on_loading(source: str | Path) -> bool:
-    """Whether the source itself was asked for the split (Hugging Face datasets are)."""
+    """Whether the source itself selects the split (Hugging Face datasets do)."""
     return str(source).startswith(HUB) or Path(source).is_dir()
 
 
 @dataclass
 class _Collector:
-    """Rows so far, with what is needed to see that they contradict one another."""
+    """Collects rows and detects contradictions between them."""
 
     source: str
     rows: list[Row] = field(default_factory=list)
@@ -112,7 +112,7 @@ class _Collector:
     reasons: list[str] = field(default_factory=list)
 
     def take(self, record: Record) -> str | None:
-        """Adds a record's rows, all or none; the reason when none."""
+        """Adds all rows of a record, or none; then returns the reason."""
         try:
             if record.problem:
                 raise BadRecordError(record.problem)
@@ -131,12 +131,12 @@ class _Collector:
         return None
 
     def _agree(self, rows: Iterable[Row]) -> None:
-        """Raises BadRecordError where a row says otherwise about its prompt than an earlier one."""
+        """Raises BadRecordError if a row contradicts an earlier one about its prompt."""
         for row in rows:
             first = self.prompts.get(row.prompt_id)
             if first is not None and first.prompt != row.prompt:
                 raise BadRecordError(
-                    f"'prompt_id' {excerpt(row.prompt_id)} stands for another prompt at {self._place(first)}"
+                    f"'prompt_id' {excerpt(row.prompt_id)} belongs to another prompt at {self._place(first)}"
                 )
             scored = self.reference_rewards.get(row.prompt_id)
             if scored is None or row.reference_rewards is None:
@@ -160,7 +160,7 @@ def _of_split(source: str | Path, rows: list[Row], split: str) -> list[Row]:
 
 
 def _with_reference_rewards(rows: list[Row]) -> list[Row]:
-    """Gives every row of a prompt the reference rewards that one of them carries."""
+    """Copies a row's reference rewards to all rows of its prompt."""
     known = {row.prompt_id: row.reference_rewards for row in rows if row.reference_rewards is not None}
     if not known:
         return rows

@@ -1,4 +1,4 @@
-"""What is in a data set: the numbers behind ``rpo-bench data check``."""
+"""Statistics of a data set for ``rpo-bench data check``."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ LABEL_RULES: tuple[LabelRule, ...] = ("prompt_mean", "global_mean", "positive")
 
 @dataclass(frozen=True)
 class Bin:
-    """Rewards from ``low`` up to, but for the last bin not including, ``high``; equal for a single value."""
+    """Rewards in [``low``, ``high``), or [``low``, ``high``] for the last bin; equal for a single value."""
 
     low: float
     high: float
@@ -28,9 +28,9 @@ class Bin:
 
 @dataclass(frozen=True)
 class RewardSummary:
-    """The distribution of all rewards. ``sd`` divides by N, as z-scoring in training does.
+    """The distribution of all rewards. ``sd`` divides by N, like z-scoring in training.
 
-    ``markers`` are values that lie so far from all others that they will stand for something else.
+    ``markers`` are values so far from all others that they probably mark missing rewards.
     """
 
     minimum: float
@@ -59,14 +59,14 @@ class Lengths:
 
 @dataclass(frozen=True)
 class Duplicates:
-    """Rows that repeat others.
+    """Duplicate rows.
 
     Attributes:
-        rows: beyond the first of each (prompt, response, reward).
-        responses: beyond the first of each (prompt, response), whatever the reward.
-        conflicting: (prompt, response) that have more than one reward.
-        prompts: texts that stand under more than one prompt_id.
-        near: prompts that are like an earlier one but for spacing, case or Unicode form.
+        rows: repetitions of (prompt, response, reward).
+        responses: repetitions of (prompt, response) with any reward.
+        conflicting: (prompt, response) combinations with more than one reward.
+        prompts: texts with more than one prompt_id.
+        near: prompts that differ from an earlier one only in spacing, case or Unicode form.
     """
 
     rows: int
@@ -78,28 +78,28 @@ class Duplicates:
 
 @dataclass(frozen=True)
 class DataReport:
-    """What is in a data set of N rows on P prompts.
+    """Statistics of a data set of N rows on P prompts.
 
     Attributes:
         source: as the user wrote it.
         rows: N.
         prompts: P.
-        skipped: records that were left out.
-        skip_reasons: of the first few.
-        splits: the rows' own split ("none" where they have none) → rows.
+        skipped: number of skipped records.
+        skip_reasons: reasons for the first few.
+        splits: the rows' own split ("none" if absent) → rows.
         responses_per_prompt: K → prompts with K responses.
         pairs: preference pairs among the rows.
         reward: the distribution of all rewards.
-        constant_prompts: prompts of at least two responses whose rewards are all equal.
-        desirable_share: labelling rule → share of rows that it calls desirable.
-        duplicates: rows that repeat others.
+        constant_prompts: prompts with at least two responses and equal rewards.
+        desirable_share: labelling rule → share of desirable rows.
+        duplicates: duplicate rows.
         empty_responses: responses without any text.
-        prompt_words: over the P prompts; words are what white space separates.
+        prompt_words: over the P prompts; words are separated by white space.
         prompt_characters: over the P prompts.
         response_words: over the N rows.
         response_characters: over the N rows.
-        with_behaviour_logp: rows that have one.
-        with_reference_rewards: prompts that have some.
+        with_behaviour_logp: rows with ``behaviour_logp``.
+        with_reference_rewards: prompts with ``reference_rewards``.
     """
 
     source: str
@@ -126,7 +126,7 @@ class DataReport:
 def describe(
     rows: Sequence[Row], source: str, skipped: int = 0, skip_reasons: tuple[str, ...] = ()
 ) -> DataReport:
-    """Counts and summarises rows; they must be at least one."""
+    """Counts and summarises rows; needs at least one row."""
     rewards, groups = rewards_of(rows), group_ids(rows)
     _, lows, highs = group_statistics(rewards, groups)
     sizes = np.bincount(groups)  # (P,)
@@ -179,10 +179,10 @@ def summarise_rewards(rewards: NDArray[np.float64]) -> RewardSummary:
 
 
 def _markers(values: NDArray[np.float64]) -> tuple[float, ...]:
-    """The lowest and the highest of different rewards, ascending (M,), if they stand apart like a −999.
+    """The lowest or highest of the distinct rewards, ascending (M,), if it is an outlier such as −999.
 
-    Apart is a hundred times further from the next one than all others are from one another: where a marker
-    is in the data, standard deviations are its own, and can't find it.
+    An outlier is a hundred times further from the next value than the range of all others. Standard
+    deviations can't detect it, as the outlier itself dominates them.
     """
     found = []
     for end, rest in ((values[0], values[1:]), (values[-1], values[:-1])):
@@ -192,7 +192,7 @@ def _markers(values: NDArray[np.float64]) -> tuple[float, ...]:
 
 
 def find_duplicates(rows: Sequence[Row]) -> Duplicates:
-    """How many rows repeat others, and how many responses are scored in two ways."""
+    """Counts duplicate rows and responses with conflicting rewards."""
     rewards: dict[tuple[str, str], Counter[float]] = {}
     ids: dict[str, set[str]] = {}
     for row in rows:
@@ -208,6 +208,6 @@ def find_duplicates(rows: Sequence[Row]) -> Duplicates:
 
 
 def _lengths(values: list[int]) -> Lengths:
-    """Percentiles that occur in the data, not interpolated ones."""
+    """Percentiles without interpolation, so that they occur in the data."""
     points = np.percentile(values, [0, 5, 50, 95, 99, 100], method="nearest")
     return Lengths(*(int(point) for point in points))

@@ -1,4 +1,4 @@
-"""The row: what one line of training data means."""
+"""The row: one scored response to a prompt."""
 
 from typing import Any
 
@@ -12,20 +12,20 @@ def _absent(value: Any) -> bool:
 
 
 class Row(BaseModel):
-    """One scored response to one prompt: the source that every method's data is derived from.
+    """One scored response to one prompt, from which every method's data are derived.
 
     Attributes:
-        prompt: What the policy is given: a text, or a ``Conversation``.
-        response: The text that it, or another policy, answered.
+        prompt: The prompt: a text or a ``Conversation``.
+        response: The response of the policy or of another one.
         reward: The scalar feedback (higher is better).
         prompt_id: Equal for all responses to one prompt; derived from the prompt's text when absent.
-        split: "train" or "test" when the source says so; assigned by the seeded split otherwise.
+        split: "train" or "test" if given by the source; otherwise assigned by the seeded split.
         behaviour_logp: Log-probability (nats, summed over the response) under the policy that wrote it.
         reference_rewards: Rewards of responses sampled from the reference policy for the same prompt.
-        pair: Of a preference pair: which one. Its two rows share it, and no other row has it.
-        label: Whether the data itself calls the response desirable; None: a rule on the rewards decides.
-        metadata: Anything else, kept and not interpreted: no name in it means anything here.
-        source: Where it was read ("FILE line 12"), for messages; no part of the row's content or hash.
+        pair: Id of the preference pair; only its two rows share it.
+        label: The data's own label, desirable or not; None: a rule on the rewards decides.
+        metadata: Any other fields, stored without interpretation.
+        source: Where it was read ("FILE line 12"), for messages; not part of the row's content or hash.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -37,7 +37,7 @@ class Row(BaseModel):
     split: str | None = None
     behaviour_logp: FiniteFloat | None = None
     reference_rewards: tuple[FiniteFloat, ...] | None = None
-    # Left out where absent, so that the rows of published records keep their hash.
+    # Omitted when absent, so that rows of published records keep their hash.
     pair: str | None = Field(None, exclude_if=_absent)
     label: bool | None = Field(None, exclude_if=_absent)
     metadata: dict[str, Any] = Field(default_factory=dict)
@@ -45,7 +45,7 @@ class Row(BaseModel):
 
 
 class Prompt(BaseModel):
-    """A prompt to evaluate on, with whatever the reward function needs to know about it."""
+    """A prompt for evaluation, with metadata for the reward function."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

@@ -1,4 +1,4 @@
-"""What a record means: the three shapes of scored responses, and what is wrong with one that has none."""
+"""Converts records to rows: the known shapes of scored responses, and errors for any other."""
 
 import bisect
 from collections.abc import Mapping
@@ -35,10 +35,10 @@ _PAIR = frozenset({"chosen", "rejected"})
 
 
 def rows_of(record: Record, source: str) -> list[Row]:
-    """The rows that a record stands for: one, one per response, or two of a preference pair.
+    """Converts a record to rows: one, one per response, or two for a preference pair.
 
     Raises:
-        BadRecordError: it has none of the known shapes, or a field is missing or wrong.
+        BadRecordError: it has no known shape, or a field is missing or invalid.
     """
     value = record.value
     shapes = [
@@ -46,7 +46,7 @@ def rows_of(record: Record, source: str) -> list[Row]:
         (("responses",), _nested),
         (("chosen", "rejected"), _pair),
     ]
-    for there in (_given, lambda record, name: name in record.value):  # null columns count where all are null
+    for there in (_given, lambda record, name: name in record.value):  # null columns count if all are null
         fitting = [reader for names, reader in shapes if any(there(record, name) for name in names)]
         if not fitting and there(record, "messages"):
             fitting = [_flat]
@@ -56,8 +56,8 @@ def rows_of(record: Record, source: str) -> list[Row]:
         what = "none" if not fitting else "more than one"
         columns = listed(value) or "nothing"
         raise BadRecordError(
-            f"it has the columns {columns}, which is {what} of the shapes {SHAPES}; name "
-            "columns of your own by --prompt-column, --response-column, --reward-column and so on"
+            f"it has the columns {columns}, which match {what} of the shapes {SHAPES}; name "
+            "your own columns with --prompt-column, --response-column, --reward-column and so on"
         )
     return fitting[0](record, f"{source} {record.where}")
 
@@ -88,7 +88,7 @@ def _flat(record: Record, place: str) -> list[Row]:
 
 
 def _judged(record: Record) -> tuple[float, bool | None]:
-    """The reward; where there is none but a ``label``, 1 or 0 by that, and the label itself."""
+    """The reward and the label; without a reward, the label gives 1 or 0."""
     value, textual = record.value, record.textual
     if _given(record, "reward") or not _given(record, "label"):
         return number(value, "reward", textual), None
@@ -100,14 +100,14 @@ def _judged(record: Record) -> tuple[float, bool | None]:
 
 
 def _contents(record: Record, fields: tuple[str, ...]) -> tuple[str, list[str]]:
-    """The prompt, and the responses that stand in ``fields``, as texts or as messages."""
+    """The prompt and the responses in ``fields``, as texts or messages."""
     value, textual = record.value, record.textual
     found = prompt_and_answers(value, fields, textual)
     if found is not None:
         return found
     if "messages" in fields:
         kind = kind_of(value["messages"])
-        raise BadRecordError(f"'messages' is {kind}, where a list of messages is wanted")
+        raise BadRecordError(f"'messages' is {kind}, but must be a list of messages")
     return prompt_of(value, textual), [text(value, field) for field in fields]
 
 
@@ -123,7 +123,7 @@ def _nested(record: Record, place: str) -> list[Row]:
     for i, answer in enumerate(_answers(given)):
         within = f"responses[{i}]"
         if not isinstance(answer, Mapping):
-            raise BadRecordError(f"'{within}' is {kind_of(answer)}, where {{text, reward}} is wanted")
+            raise BadRecordError(f"'{within}' is {kind_of(answer)}, but must be {{text, reward}}")
         row = Row(
             prompt=prompt,
             response=text(answer, "text", within),
@@ -138,20 +138,20 @@ def _nested(record: Record, place: str) -> list[Row]:
 
 
 def _answers(value: Any) -> list[Any]:
-    """The list of answers; a table stored by columns ({text: [...], reward: [...]}) is turned round."""
+    """The list of responses; a table stored by columns ({text: [...], reward: [...]}) is transposed."""
     if isinstance(value, Mapping) and value and all(isinstance(column, list) for column in value.values()):
         if len({len(column) for column in value.values()}) != 1:
             raise BadRecordError("the columns of 'responses' differ in length")
         return [dict(zip(value, cells, strict=True)) for cells in zip(*value.values(), strict=True)]
     if not isinstance(value, list):
-        raise BadRecordError(f"'responses' is {kind_of(value)}, where a list of {{text, reward}} is wanted")
+        raise BadRecordError(f"'responses' is {kind_of(value)}, but must be a list of {{text, reward}}")
     if not value:
         raise BadRecordError("'responses' is empty")
     return value
 
 
 def _pair(record: Record, place: str) -> list[Row]:
-    """Two rows with the rewards 1 and 0 that know of which pair they are."""
+    """Two rows with the rewards 1 and 0 and their pair's id."""
     value = record.value
     if turns_in(value, "chosen", record.textual) is None and not _given(record, "prompt"):
         chosen, rejected = text(value, "chosen"), text(value, "rejected")
@@ -175,15 +175,15 @@ def _pair(record: Record, place: str) -> list[Row]:
 
 
 def pair_of(record: Record) -> str:
-    """What names the pair that a record is: its place, which no other record of the source has."""
+    """The id of a record's pair: its place, which is unique in the source."""
     return str(record.number) if record.split is None else f"{record.split} {record.number}"
 
 
 def common_prompt(chosen: str, rejected: str) -> str:
-    r"""The dialogue up to and with the last "\\n\\nAssistant:" that both have in common.
+    r"""The common dialogue up to and including the last common "\\n\\nAssistant:".
 
     Raises:
-        BadRecordError: they have no such beginning in common, or nothing but it.
+        BadRecordError: there is no such common beginning, or it is empty.
     """
     end = chosen.rfind(ASSISTANT, 0, _in_common(chosen, rejected))
     if end < 0:
@@ -197,13 +197,13 @@ def common_prompt(chosen: str, rejected: str) -> str:
 
 
 def _in_common(first: str, second: str) -> int:
-    """How many first characters are equal."""
+    """The number of equal first characters."""
     ends = range(1, min(len(first), len(second)) + 1)
     return bisect.bisect_left(ends, True, key=lambda end: first[:end] != second[:end])
 
 
 def prompt_of(value: Mapping[str, Any], textual: bool = False) -> str:
-    """The prompt, a text or messages; raises BadRecordError when there is nothing in it to read."""
+    """The prompt, a text or messages; raises BadRecordError when it is empty."""
     turns = turns_in(value, "prompt", textual)
     if turns is not None:
         return asked(turns, "prompt")
@@ -214,18 +214,18 @@ def prompt_of(value: Mapping[str, Any], textual: bool = False) -> str:
 
 
 def prompt_id_of(prompt: str) -> str:
-    """The identity of a prompt that comes without one: 16 hex digits of its content's hash."""
+    """The default id of a prompt: 16 hex digits of its content hash."""
     return hash_json(plain(prompt))[:16]
 
 
 def _of_prompt(value: Mapping[str, Any], record: Record, prompt: str) -> dict[str, Any]:
-    """The fields that belong to the prompt, not to one response."""
+    """The fields that belong to the prompt rather than a response."""
     given = present(value.get("prompt_id"))
     if given is not None and (isinstance(given, bool) or not isinstance(given, str | int)):
-        raise BadRecordError(f"'prompt_id' is {kind_of(given)}, where a text or a whole number is wanted")
+        raise BadRecordError(f"'prompt_id' is {kind_of(given)}, but must be a text or a whole number")
     split = present(value.get("split")) or record.split
     if split is not None and not isinstance(split, str):
-        raise BadRecordError(f"'split' is {kind_of(split)}, where a text is wanted")
+        raise BadRecordError(f"'split' is {kind_of(split)}, but must be a text")
     return {
         "prompt_id": prompt_id_of(prompt) if given is None else unicode(str(given), "'prompt_id'"),
         "split": None if split is None else unicode(split, "'split'"),

@@ -1,4 +1,4 @@
-"""From a file, a folder or the hub to records: one dictionary per line, item or row, with its place."""
+"""Reads records from a file, a folder or the hub: one dictionary per line, item or row."""
 
 import csv
 import stat
@@ -14,20 +14,20 @@ from rpo_bench.errors import UserError
 from rpo_bench.files.text_files import MAX_LINE, Line, first_character, numbered_lines, whole_text
 
 HUB = "hf:"
-_CARRIAGE_RETURNS = "a carriage return by itself, which ends no line: save it with line feeds"
+_CARRIAGE_RETURNS = "a lone carriage return, which doesn't end a line: save the file with line feeds"
 
 
 @dataclass(frozen=True)
 class Record:
-    """One record of a source, or why it can't be read.
+    """One record of a source, or the reason why it can't be read.
 
     Attributes:
-        number: 1, 2, …: the line it starts on, or its position where there are no lines.
-        unit: what the number counts: "line", "item" or "row".
-        value: column → value; empty when there is a problem.
-        problem: why the record can't be read; None when it can.
-        split: which part of a divided dataset it comes from.
-        textual: whether every value is text, numbers too (CSV, TSV).
+        number: 1, 2, …: its first line, or its position in files without lines.
+        unit: the unit of the number: "line", "item" or "row".
+        value: column → value; empty if there is a problem.
+        problem: why the record can't be read; None if it can.
+        split: its split of the dataset.
+        textual: whether all values are text, including numbers (CSV, TSV).
     """
 
     number: int
@@ -44,15 +44,15 @@ class Record:
 
 
 def read_records(source: str | Path, split: str | None = None) -> Iterator[Record]:
-    """The records of a source, in order, without a look at what they mean.
+    """The records of a source in order, without interpretation.
 
     Args:
         source: A JSONL, JSON, CSV, TSV or Parquet file (text may be gzipped), the folder of a saved Hugging
-            Face dataset, or ``hf:NAME`` / ``hf:NAME:CONFIG`` for one of the hub.
-        split: Which part of a Hugging Face dataset; other sources ignore it.
+            Face dataset, or ``hf:NAME`` / ``hf:NAME:CONFIG`` for one on the hub.
+        split: Split of a Hugging Face dataset; other sources ignore it.
 
     Raises:
-        UserError: the source isn't there, can't be opened, or is of an unknown kind.
+        UserError: the source doesn't exist, can't be opened, or has an unknown format.
     """
     if str(source).startswith(HUB):
         from rpo_bench.data.hub_datasets import hub_records
@@ -89,7 +89,9 @@ def _reader(path: Path) -> Callable[[Path], Iterator[Record]]:
     }
     if suffix not in readers:
         known = ", ".join(readers)
-        raise UserError(f"{path}: the ending '{suffix}' isn't one of {known} (text may end in .gz as well).")
+        raise UserError(
+            f"{path}: the suffix '{suffix}' isn't one of {known} (text files may end in .gz too)."
+        )
     return readers[suffix]
 
 
@@ -105,12 +107,12 @@ def _json_record(line: Line) -> Record:
     try:
         return _record(line.number, "line", parse_json(line.text.rstrip("\r\n")))
     except NotJSONError as error:
-        hint = "; a carriage return ends no line" if "\r" in line.text.rstrip("\r\n") else ""
+        hint = "; a carriage return doesn't end a line" if "\r" in line.text.rstrip("\r\n") else ""
         return Record(line.number, "line", {}, f"{error}{hint}")
 
 
 def _json(path: Path) -> Iterator[Record]:
-    """A list of objects; or, as many a .json file is, one object per line."""
+    """A list of objects, or one object per line, as in many .json files."""
     if first_character(path) != "[":
         yield from _jsonl(path)
         return
@@ -127,11 +129,11 @@ def _record(number: int, unit: str, value: Any) -> Record:
     if isinstance(value, NotJSONError):
         return Record(number, unit, {}, str(value))
     kind = {list: "a list", str: "a text", type(None): "null"}.get(type(value), "a number")
-    return Record(number, unit, {}, f"{kind}, where an object {{…}} is wanted")
+    return Record(number, unit, {}, f"{kind}, but must be an object {{…}}")
 
 
 def _delimited(path: Path, delimiter: str) -> Iterator[Record]:
-    """Rows under a header; a quoted field may span lines, and the row is named by its first."""
+    """Rows under a header; a quoted field may span lines, and the row's number is its first line."""
     previous_limit = csv.field_size_limit(MAX_LINE)  # whole dialogues exceed the default of 131,072
     try:
         yield from _delimited_rows(path, delimiter)
@@ -154,14 +156,14 @@ def _delimited_rows(path: Path, delimiter: str) -> Iterator[Record]:
         if header is None:
             header = _header(path, fields)
         elif fields and len(fields) != len(header):
-            problem = f"the number of fields is {len(fields)}, where the header has {len(header)}"
+            problem = f"it has {len(fields)} fields, and the header has {len(header)}"
             yield Record(start, "line", {}, problem, textual=True)
         elif fields:
             yield Record(start, "line", dict(zip(header, fields, strict=True)), textual=True)
 
 
 def _strict_lines(path: Path) -> Iterator[str]:
-    """Lines for the csv module, which can't go on past a broken one: the rest would shift."""
+    """Lines for the csv module; raises at an invalid one, as later rows would be shifted."""
     for line in numbered_lines(path):
         if line.problem:
             raise UserError(f"{path} line {line.number}: {line.problem}.")

@@ -1,4 +1,4 @@
-"""Which prompts are trained on and which are held out: by prompt, never by row."""
+"""Splits rows into training and held-out parts by prompt."""
 
 import hashlib
 import logging
@@ -16,24 +16,24 @@ SIDES = ("train", "test")
 
 @dataclass(frozen=True)
 class Split:
-    """Rows to train on and rows whose prompts are held out; each with at least one prompt."""
+    """Training rows and held-out rows; each with at least one prompt."""
 
     train: list[Row]
     test: list[Row]
 
 
 def split_rows(rows: Sequence[Row], test_fraction: float, seed: int) -> Split:
-    """Divides rows by their prompts.
+    """Splits rows by their prompts.
 
-    A row's own ``split`` is honoured. The prompts without one are ranked by a hash of the seed and the
-    prompt's text, and the first ``test_fraction`` of them (rounded, at least one on either side where the
-    rows decide alone) are held out: the order of the rows plays no part. Prompts that are nearly equal (see
-    ``alike``), or equal under different ids, count as one and stay together.
+    A row's own ``split`` is kept. Prompts without one are ranked by a hash of the seed and the prompt's text,
+    and the first ``test_fraction`` of them are held out (rounded, and at least one on each side if no row has
+    its own split). The order of rows doesn't matter. Nearly equal prompts (see ``alike``), and equal prompts
+    with different ids, count as one and stay together.
 
     Args:
         rows: all rows.
-        test_fraction: share of the undivided prompts to hold out, in (0, 1).
-        seed: another seed holds out other prompts.
+        test_fraction: share of the prompts without their own split to hold out, in (0, 1).
+        seed: seed of the split.
 
     Raises:
         UserError: an unknown split, a prompt on both sides, or a side without any prompt.
@@ -41,7 +41,7 @@ def split_rows(rows: Sequence[Row], test_fraction: float, seed: int) -> Split:
     keys = {row.prompt: alike(row.prompt) for row in rows}
     own = _own_sides(rows)
     sides = _kept_sides(own, keys)
-    undivided: dict[str, str] = {}  # what nearly equal prompts have in common → the one that stands for them
+    undivided: dict[str, str] = {}  # shared key of nearly equal prompts → representative prompt
     for prompt, key in keys.items():
         if key not in sides:
             undivided[key] = min(identity(prompt), undivided.get(key, identity(prompt)))
@@ -60,7 +60,7 @@ def split_rows(rows: Sequence[Row], test_fraction: float, seed: int) -> Split:
 
 
 def _own_sides(rows: Sequence[Row]) -> dict[str, str]:
-    """Prompt text → the side that its rows ask for."""
+    """Prompt text → the split given by its rows."""
     first: dict[str, Row] = {}
     for row in rows:
         if row.split is None:
@@ -68,33 +68,33 @@ def _own_sides(rows: Sequence[Row]) -> dict[str, str]:
         if row.split not in SIDES:
             raise UserError(
                 f"{_place(row)}: the split is '{excerpt(row.split)}', but only 'train' and 'test' are known; "
-                "rename it, or read that part alone with --split."
+                "rename it, or read only that part with --split."
             )
         other = first.setdefault(row.prompt, row)
         if other.split != row.split:
             raise UserError(
                 f"A prompt is in '{row.split}' ({_place(row)}) and in '{other.split}' ({_place(other)}), and "
-                "what is held out must not be trained on: take it out of one of the two, or read one part "
-                "alone with --split train."
+                "held-out prompts must not be trained on: remove it from one of the two, or read only one "
+                "part with --split train."
             )
     return {prompt: str(row.split) for prompt, row in first.items()}
 
 
 def _kept_sides(own: Mapping[str, str], keys: Mapping[str, str]) -> dict[str, str]:
-    """What nearly equal prompts have in common → the side that one of them asks for.
+    """Shared key of nearly equal prompts → the split given by one of them.
 
-    A division of the data's own that has them on both sides is kept, and said.
+    If the data put them on both sides, this is kept with a warning.
     """
     sides: dict[str, str] = {}
     straddling = set()
     for prompt, side in own.items():
         if sides.setdefault(keys[prompt], side) != side:
             straddling.add(keys[prompt])
-            sides[keys[prompt]] = "train"  # what has no side of its own isn't held out then
+            sides[keys[prompt]] = "train"  # prompts without their own split aren't held out then
     if straddling:
         log.warning(
-            "%s prompts are in 'train' and, but for spacing, case or Unicode form, in 'test' too: what is "
-            "held out is partly trained on.",
+            "%s prompts in 'train' differ from prompts in 'test' only in spacing, case or Unicode form: "
+            "held-out prompts are partly trained on.",
             f"{len(straddling):,}",
         )
     return sides
@@ -113,9 +113,9 @@ def _one_sided(rows: Sequence[Row], empty: str) -> str:
         full = "test" if empty == "train" else "train"
         return (
             f"The rows' own 'split' puts every prompt in '{full}' and none in '{empty}': "
-            f"mark some as '{empty}', or leave the division to the seed with --split {full}."
+            f"mark some as '{empty}', or let the seed decide with --split {full}."
         )
     return (
-        "The rows have only one prompt (spacing, case and Unicode form aside): at least two are needed, one "
-        "to train on and one to hold out."
+        "The rows have only one prompt (ignoring spacing, case and Unicode form): at least two are needed, "
+        "one to train on and one to hold out."
     )

@@ -1,9 +1,9 @@
-"""Words and n-grams, as the text metrics count them, in every script.
+"""Words and n-grams for the text metrics, in all scripts.
 
-A word is a run of letters and digits with their marks (accents, vowel signs, joiners) and inner apostrophes;
-what is neither letter nor space is a word of its own. Scripts that are written without spaces have no such
-runs: each of their characters (a letter with its marks) is counted, as sacreBLEU's "zh" and "char" do. A text
-in ASCII takes a shorter way to the same words.
+A word is a run of letters and digits with their marks (accents, vowel signs, joiners) and inner apostrophes.
+Any other character except spaces is a separate word. In scripts without spaces, each character (a letter
+with its marks) counts as a word, as in sacreBLEU's "zh" and "char". ASCII texts take a faster path to the
+same words.
 """
 
 import re
@@ -16,7 +16,7 @@ _ASCII_WORD = re.compile(r"\w+(?:['’]\w+)*|[^\w\s]")
 #: Letters of scripts without spaces: those that break lines by dictionary (Thai, Lao, Khmer, Burmese, Tai …),
 #: Chinese characters, kana, bopomofo, Yi.
 _UNSPACED = r"[[\p{L}\p{Nl}]&&[\p{lb=SA}\p{scx=Han}\p{scx=Hira}\p{scx=Kana}\p{scx=Bopo}\p{sc=Yi}]]"
-#: One of them with its marks, and with what is stacked below it in Khmer, Burmese and Tai Tham.
+#: Such a letter with its marks, and with letters stacked below it in Khmer, Burmese and Tai Tham.
 _CHARACTER = rf"(?={_UNSPACED})\X(?:\p{{M}}|(?<=[\u17d2\u1039\u1a60])\p{{L}})*"
 _SPACE = r"[\s\x1c-\x1f\u200b]"
 _JOINERS = r"\u200c\u200d"
@@ -24,7 +24,7 @@ _LETTER = rf"[[\p{{L}}\p{{N}}_]--{_UNSPACED}]"
 _RUN = rf"{_LETTER}[{_LETTER}\p{{M}}{_JOINERS}]*"
 _WORD = rf"{_CHARACTER}|{_RUN}(?:['’׳״]{_RUN})*|(?!{_SPACE}|[{_JOINERS}])\X"
 _CHUNK = rf"{_CHARACTER}[^\s\p{{L}}\p{{N}}]*|(?:(?!{_SPACE}|{_UNSPACED})[\s\S])+"
-#: Marks of direction, soft hyphens and the like, which nobody sees.
+#: Invisible characters, such as marks of direction and soft hyphens.
 _INVISIBLE = re.compile("[\u00ad\u061c\u200e\u200f\u202a-\u202e\u2060\u2066-\u2069\ufeff]")
 
 Ngram = tuple[str, ...]
@@ -44,28 +44,28 @@ def cased_words(text: str) -> list[str]:
 
 
 def spoken_words(text: str) -> list[str]:
-    """``words`` without punctuation, apart at apostrophes: what ROUGE counts."""
+    """``words`` without punctuation, split at apostrophes, as in ROUGE."""
     parts = [part for word in words(text) for part in re.split("['’]", word)]
     return [part for part in parts if _counts(part)]
 
 
 def length_in_words(text: str) -> int:
-    """Words as spaces divide them; characters where a script has no spaces."""
+    """Words separated by spaces; characters in scripts without spaces."""
     return len(text.split()) if text.isascii() else len(_pattern(_CHUNK).findall(composed(text)))
 
 
 def unspaced(text: str) -> bool:
-    """Whether there is a letter of a script without spaces."""
+    """Whether the text has a letter of a script without spaces."""
     return not text.isascii() and _pattern(_UNSPACED).search(text) is not None
 
 
 def other_letters(text: str) -> bool:
-    """Whether there is a letter, digit or mark beyond ASCII."""
+    """Whether the text has a non-ASCII letter, digit or mark."""
     return not text.isascii() and any(not char.isascii() and _counts(char) for char in text)
 
 
 def composed(text: str) -> str:
-    """The text with letters and accents in one (NFC) and without invisible characters."""
+    """The text in NFC, without invisible characters."""
     return text if text.isascii() else _INVISIBLE.sub("", unicodedata.normalize("NFC", text))
 
 

@@ -1,1 +1,1 @@
-"""The plan of cells and where it runs."""
+"""Planning a run, executing it in worker processes and storing its results."""

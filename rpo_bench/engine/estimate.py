@@ -1,4 +1,4 @@
-"""How long a plan will take and how much it will write, from a short real measurement."""
+"""Estimates the time and disk space that a plan needs, from a short real measurement."""
 
 import time
 from dataclasses import dataclass, replace
@@ -11,19 +11,19 @@ from rpo_bench.engine.plan.plan import Plan
 from rpo_bench.results.store import read_results
 from rpo_bench.spec.schema import CellSpec
 
-_STEPS = 4  # measured after a first one, which sets things up
+_STEPS = 4  # timed steps, after one warm-up step
 _PROMPTS = 8
-_START_SECONDS = 8.0  # of Python, torch and the workers
+_START_SECONDS = 8.0  # to start Python, torch and the workers
 
 
 @dataclass(frozen=True)
 class Pace:
-    """What one cell of a (model, method) takes.
+    """Seconds that one cell of a model and method takes.
 
     Attributes:
-        train_seconds: of all its steps.
-        measure_seconds: of generating and scoring.
-        measured: "now", or "earlier" when finished cells of this folder tell.
+        train_seconds: training, all steps.
+        measure_seconds: generating and scoring.
+        measured: "now", or "earlier" where finished cells in the output folder give the pace.
     """
 
     train_seconds: float
@@ -33,13 +33,13 @@ class Pace:
 
 @dataclass(frozen=True)
 class Estimate:
-    """What is left of a plan.
+    """Time and disk space for the unfinished part of a plan.
 
     Attributes:
         paces: (model, method label, steps) → pace.
-        cells: cells without a result.
-        seconds: wall time until the last is done.
-        bytes: what they will write.
+        cells: number of cells without a result.
+        seconds: wall-clock time until all are finished.
+        bytes: size of the files they will write.
     """
 
     paces: dict[tuple[str, str, int], Pace]
@@ -49,14 +49,14 @@ class Estimate:
 
 
 def estimate(plan: Plan, output: Output, scratch: Path, workers: int, threads: int) -> Estimate:
-    """Estimates what is left of ``plan``.
+    """Estimates the unfinished part of ``plan``.
 
     Args:
         plan: the plan.
-        output: where earlier cells may have left their pace.
-        scratch: a folder for the measurement, thrown away by the caller.
-        workers: processes that will share the work.
-        threads: of torch, per worker.
+        output: the output folder; finished cells in it give their pace.
+        scratch: a temporary folder for the measurement; the caller deletes it.
+        workers: number of worker processes.
+        threads: torch threads per worker.
     """
     done = {cell.spec.hash for cell in outstanding(plan, output, threads).done}
     left = [cell for cell in plan.cells if cell.spec.hash not in done]
@@ -91,7 +91,7 @@ def _known(output: Output) -> dict[tuple[str, str, int], Pace]:
 
 
 def _measure(plan: Plan, cell: PlannedCell, scratch: Path, threads: int) -> Pace:
-    """Trains a few steps, generates and scores a few samples, for real."""
+    """Runs a few real training steps and generates and scores a few samples."""
     import torch
 
     from rpo_bench.engine.stages.generate import generate
@@ -124,11 +124,11 @@ def _measure(plan: Plan, cell: PlannedCell, scratch: Path, threads: int) -> Pace
 
 
 def _ignore(progress: object) -> None:
-    """Nobody watches a measurement."""
+    """Discards progress reports."""
 
 
 def _bytes(plan: Plan, cell: PlannedCell) -> int:
-    """A checkpoint and the samples, twice: among the work and with the result."""
+    """The size of a checkpoint and two copies of the samples: work and results."""
     prompts = len(plan.task.heldout[: cell.spec.evaluation.limit])
     tokens = cell.spec.evaluation.decoding.max_new_tokens or plan.task.spec.max_new_tokens
     samples = prompts * cell.spec.evaluation.n_samples * tokens * 12

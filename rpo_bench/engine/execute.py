@@ -1,4 +1,4 @@
-"""A run: what is left of a plan, done by worker processes, and what came of it."""
+"""Executes the unfinished jobs of a plan in worker processes and reports their outcomes."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -18,18 +18,18 @@ from rpo_bench.engine.pool.run_jobs import run_jobs as on_pool
 from rpo_bench.engine.pool.worker import Done, Progress
 from rpo_bench.wording import counted
 
-#: What the server that workers are forked from imports, once for all of them.
+#: Modules that the fork server imports once for all workers.
 PRELOAD = ("rpo_bench.engine.stages.dispatch",)
 
 
 @dataclass(frozen=True)
 class Runner:
-    """How the work is done; none of it changes a result.
+    """How jobs are executed. No setting here changes a result.
 
     Attributes:
-        workers: processes; None: as many as there are cores, but no more than jobs.
-        threads: of torch, per worker.
-        quiet: show nothing meanwhile.
+        workers: number of processes; None: one per core, at most one per job.
+        threads: torch threads per worker.
+        quiet: show no progress.
         started_at: ``time.monotonic()`` when the command started.
     """
 
@@ -39,19 +39,19 @@ class Runner:
     started_at: float = 0.0
 
     def count(self, jobs: int) -> int:
-        """How many workers so many jobs get."""
+        """The number of workers for this many jobs."""
         return max(1, min(self.workers or available_cores(), jobs))
 
 
 @dataclass(frozen=True)
 class RunReport:
-    """What came of a run.
+    """The outcome of a run.
 
     Attributes:
-        outcomes: of all jobs, in the order of their ends.
-        already: cells that were done before.
-        wall: seconds from the command's start to the last job's end.
-        workers: processes that did it.
+        outcomes: the outcomes of all jobs, in the order in which they ended.
+        already: number of cells that were finished before this run.
+        wall: seconds from the start of the command to the end of the last job.
+        workers: number of worker processes.
     """
 
     outcomes: tuple[Outcome, ...]
@@ -61,24 +61,24 @@ class RunReport:
 
     @property
     def failures(self) -> list[Outcome]:
-        """The jobs that failed by themselves."""
+        """The jobs that failed, without those that were dropped because of them."""
         return [outcome for outcome in self.outcomes if outcome.status == "failed"]
 
     @property
     def lost_cells(self) -> set[str]:
-        """The cells that have no result."""
+        """The cells without a result."""
         own = [outcome for outcome in self.outcomes if outcome.job.kind != "shared"]
         return {outcome.job.cell for outcome in own if outcome.status != "done"}
 
     @property
     def finished_cells(self) -> set[str]:
-        """The cells that got their result in this run."""
+        """The cells whose results this run produced."""
         own = [outcome for outcome in self.outcomes if outcome.job.kind != "shared"]
         return {outcome.job.cell for outcome in own} - self.lost_cells
 
     @property
     def overhead(self) -> float | None:
-        """The share of wall time × workers that went into neither training, generating nor scoring."""
+        """The share of worker time that was not spent on training, generating or scoring."""
         total = self.wall * self.workers
         if not self.outcomes or total <= 0:
             return None
@@ -86,15 +86,15 @@ class RunReport:
 
 
 def start_workers_early() -> BaseContext:
-    """Lets the workers' server import torch while this process is still planning."""
+    """Starts the fork server, so that it imports torch while this process is planning."""
     return worker_context(PRELOAD)
 
 
 def run_plan(plan: Plan, output: Output, runner: Runner, context: BaseContext, console: Console) -> RunReport:
-    """Does what is left of a plan.
+    """Executes the unfinished jobs of a plan.
 
     Raises:
-        UserError: nothing more can be written.
+        UserError: the disk is full or read-only.
         KeyboardInterrupt: Ctrl-C; finished stages are kept.
     """
     todo = outstanding(plan, output, runner.threads)
@@ -104,7 +104,7 @@ def run_plan(plan: Plan, output: Output, runner: Runner, context: BaseContext, c
 
 
 def run_job(job: Job, runner: Runner, context: BaseContext, console: Console) -> Outcome:
-    """Does one job that belongs to no cell, in a worker that is forked from the same server."""
+    """Executes one job that belongs to no cell, in a worker of the same fork server."""
     (outcome,) = _run(Todo((job,), ()), runner, context, console).outcomes
     return outcome
 
@@ -112,7 +112,7 @@ def run_job(job: Job, runner: Runner, context: BaseContext, console: Console) ->
 def run_jobs(
     jobs: Sequence[Job], runner: Runner, context: BaseContext, console: Console
 ) -> Sequence[Outcome]:
-    """Does jobs beyond the plan's cells, in workers that are forked from the same server."""
+    """Executes jobs outside the plan's cells, in workers of the same fork server."""
     return _run(Todo(tuple(jobs), ()), runner, context, console).outcomes
 
 
@@ -127,14 +127,14 @@ def _run(todo: Todo, runner: Runner, context: BaseContext, console: Console) -> 
 
 
 def perform(job: Job, report: Callable[[Progress], None]) -> Done:
-    """Hands a job to ``rpo_bench.engine.stages.dispatch``, which this process need not import."""
+    """Executes a job by ``rpo_bench.engine.stages.dispatch``, which is imported in workers only."""
     from rpo_bench.engine.stages import dispatch
 
     return dispatch.perform(job, report)
 
 
 def summary(report: RunReport) -> list[str]:
-    """What came of a run, in sentences."""
+    """The outcome of a run in sentences."""
     if not report.outcomes:
         return [f"All {counted(report.already, 'cell')} were done already; nothing was computed."]
     already = f", {report.already} were done already" if report.already else ""
@@ -151,7 +151,7 @@ def summary(report: RunReport) -> list[str]:
 
 
 def failure_lines(failures: Sequence[Outcome], lost: set[str]) -> list[str]:
-    """Which cells have no result, and why: one line per cause."""
+    """The cells without a result and the reasons: one line per failed job."""
     lines = [f"{counted(len(lost), 'cell')} without a result:"]
     lines += [f"  {o.job.cell}: {o.job.phase} failed: {o.reason} Log: {_short(o.job.log)}" for o in failures]
     return lines

@@ -1,4 +1,4 @@
-"""The last step of a run: its task's own judge compares what was measured."""
+"""The last step of a run: the task's judge compares the measured checkpoints."""
 
 from dataclasses import dataclass
 from multiprocessing.context import BaseContext
@@ -22,7 +22,7 @@ from rpo_bench.tasks.task import Task
 NONE = "none"
 FLAG = "--judge"
 
-_PER_CALL = 2e-3  # seconds; weighs the time left, nothing else
+_PER_CALL = 2e-3  # seconds; used only to estimate the time left
 
 
 @dataclass(frozen=True)
@@ -31,14 +31,14 @@ class Judging:
 
     Attributes:
         judge: ``embedded``, ``none``, or None: the task's own judge where it has one.
-        prompts: How many, spread over the held-out ones; one sample of each.
+        prompts: Number of held-out prompts, evenly spaced; one sample of each.
     """
 
     judge: str | None = None
     prompts: int = PROMPTS
 
     def wanted(self, task: Task) -> bool:
-        """Whether there is something to do; raises UserError when what is asked for isn't there."""
+        """Whether to judge; raises UserError when the requested judge doesn't exist."""
         if self.judge not in (None, EMBEDDED, NONE):
             raise UserError(
                 f"{FLAG} {self.judge}: a run is judged by '{EMBEDDED}' or '{NONE}'; any other judge compares "
@@ -52,7 +52,7 @@ class Judging:
 def judge_run(
     plan: Plan, output: Output, judging: Judging, runner: Runner, context: BaseContext, console: Console
 ) -> Outcome | None:
-    """Judges the checkpoints of an output folder that aren't judged yet; None where nothing is left to do."""
+    """Judges the checkpoints of an output folder that aren't judged yet; None if all are."""
     if not judging.wanted(plan.task) or not output.results.is_dir():
         return None
     records = read_results([output.results]).records
@@ -75,6 +75,6 @@ def judge_run(
 
 
 def embedded_name(task: Task) -> str:
-    """How results call the task's own judge; no weights are loaded."""
+    """The name of the task's own judge in results; no weights are loaded."""
     folder = task.folder / Path(str(task.spec.judge))
     return judge_name({"backend": EMBEDDED, "model": folder.name, "content": hash_folder(folder)})

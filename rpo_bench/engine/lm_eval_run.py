@@ -1,4 +1,4 @@
-"""A run's lm-eval tasks: on the base models first, then on every checkpoint; only what is missing."""
+"""Runs missing lm-eval tasks on the base models, then on every checkpoint."""
 
 import logging
 from collections.abc import Sequence
@@ -20,15 +20,15 @@ from rpo_bench.results.store import cell_folder, read_record
 
 log = logging.getLogger(__name__)
 
-_PER_TASK = 5.0  # seconds; weighs the time left, nothing else
+_PER_TASK = 5.0  # seconds; used only to estimate the time left
 
 
-def check_harness(asked: LmEvalRequest, plan: Plan) -> LmEvalRequest:
-    """The tasks one by one, checked against the plan's models; raises UserError when one can't be run."""
+def check_harness(request: LmEvalRequest, plan: Plan) -> LmEvalRequest:
+    """Checks every task against the plan's models; raises UserError when one can't be run."""
     from rpo_bench.models.loading import load_tokenizer
 
     around = plan.context
-    tasks = loaded_tasks(asked.tasks, task_manager(asked.tasks, around.include_path))
+    tasks = loaded_tasks(request.tasks, task_manager(request.tasks, around.include_path))
     readers = [
         Reader.of(
             model.name,
@@ -43,36 +43,36 @@ def check_harness(asked: LmEvalRequest, plan: Plan) -> LmEvalRequest:
     for model in plan.models:
         if model.prompt_format is not None and model.prompt_format.kind == "template":
             log.warning(
-                "%s: lm-eval's tasks don't go through --prompt-format's text template; only chat formats "
-                "reach them.", model.name,
+                "%s: the text template of --prompt-format isn't applied to lm-eval's tasks; only chat "
+                "formats are.", model.name,
             )  # fmt: skip
-    return asked.model_copy(update={"tasks": tuple(tasks)})
+    return request.model_copy(update={"tasks": tuple(tasks)})
 
 
 def harness_run(
-    plan: Plan, output: Output, asked: LmEvalRequest, runner: Runner, context: BaseContext, console: Console
+    plan: Plan, output: Output, request: LmEvalRequest, runner: Runner, context: BaseContext, console: Console
 ) -> Sequence[Outcome]:
-    """Runs the tasks on all measured cells that lack them; empty where nothing is left to do."""
-    jobs = harness_jobs(plan, output, asked, runner.threads)
+    """Runs the tasks on all measured cells without them; empty if none is missing."""
+    jobs = harness_jobs(plan, output, request, runner.threads)
     return run_jobs(jobs, runner, context, console) if jobs else []
 
 
-def harness_jobs(plan: Plan, output: Output, asked: LmEvalRequest, threads: int) -> list[Job]:
-    """One job per cell; a checkpoint's waits for its base model's, whose numbers it is paired with."""
+def harness_jobs(plan: Plan, output: Output, request: LmEvalRequest, threads: int) -> list[Job]:
+    """One job per cell; a checkpoint's job waits for its base model's, for paired differences."""
     bases = {cell.spec.model_hash: cell for cell in plan.cells if _is_base(cell)}
     jobs: dict[str, Job] = {}
     for cell in sorted(plan.cells, key=lambda cell: not _is_base(cell)):
         if not has_result(output, cell.spec):
             continue
         record = read_record(cell_folder(output.results, cell.spec))
-        todo = missing(record, asked.tasks, asked)
+        todo = missing(record, request.tasks, request)
         if not todo or not record.metrics:  # a run that diverged has no checkpoint
             continue
         base = None if _is_base(cell) else bases.get(cell.spec.model_hash)
         needed = _key(base) if base is not None else ""
         work = HarnessWork(
             cell=cell_work(plan, cell, output, threads),
-            asked=asked.model_copy(update={"tasks": tuple(todo)}),
+            request=request.model_copy(update={"tasks": tuple(todo)}),
             base=None if base is None else cell_folder(output.resolved.results, base.spec),
             include_path=plan.context.include_path,
         )

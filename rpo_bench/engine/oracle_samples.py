@@ -28,23 +28,23 @@ from rpo_bench.tasks.oracle_files import (
 )
 from rpo_bench.tasks.task import Task
 
-#: Fewest samples per prompt that an oracle is made of when they are drawn for it.
+#: The fewest samples per prompt to draw for an oracle.
 FEWEST = 32
 _BATCH = 256
-_ROUND = 64  # samples per prompt that are generated at a time
+_ROUND = 64  # samples per prompt in one batch of generation
 
 
 @dataclass(frozen=True)
 class OracleRequest:
-    """What reference rewards are wanted.
+    """A request for reference rewards.
 
     Attributes:
         model: One of the task's models by name, or a folder.
-        results: Where they are stored beside results.
-        samples: Per prompt; None: those that there are.
+        results: The results folder in which they are stored.
+        samples: Samples per prompt; None: use existing ones.
         reward: As ``--reward``; None: the task's own.
-        seed: Of the sampling.
-        trust: What is allowed when the model is loaded.
+        seed: Seed of the sampling.
+        trust: Permissions for loading the model.
     """
 
     model: str
@@ -57,7 +57,7 @@ class OracleRequest:
 
 @dataclass(frozen=True)
 class ReferenceRewards:
-    """Rewards (P, N) with the prompts' identities and where they come from."""
+    """Rewards (P, N) with the prompts' identities and their source."""
 
     rewards: Floats
     prompts: tuple[str, ...]
@@ -66,40 +66,40 @@ class ReferenceRewards:
 
 
 def reference_rewards(
-    task: Task, asked: OracleRequest, progress: Callable[[int, int], None] | None = None
+    task: Task, request: OracleRequest, progress: Callable[[int, int], None] | None = None
 ) -> ReferenceRewards:
-    """The task's own reference rewards, stored ones, or new ones, which are stored.
+    """Returns the task's reference rewards, stored ones, or newly sampled ones.
 
-    New ones are drawn where there are none, or fewer than asked for.
+    New samples are drawn and stored if there are none, or fewer than requested.
 
     Args:
         task: The task.
-        asked: What is wanted.
+        request: The request.
         progress: Called with (samples done, samples in all) per prompt.
 
     Raises:
-        UserError: There are none and none were asked for, or they can't be drawn.
+        UserError: There are none and none were requested, or sampling failed.
     """
-    evaluation = EvaluationSpec(reward=asked.reward)
-    model = find_model(asked.model, own_models(task), asked.trust, None)
-    if asked.reward is None and model.name in task.spec.reference_samples:
+    evaluation = EvaluationSpec(reward=request.reward)
+    model = find_model(request.model, own_models(task), request.trust, None)
+    if request.reward is None and model.name in task.spec.reference_samples:
         rewards, prompts = task_rewards(task, model.name)
-        if asked.samples is None or asked.samples <= rewards.shape[1]:
-            return _first(rewards, prompts, model.name, "the task's reference samples", asked.samples)
+        if request.samples is None or request.samples <= rewards.shape[1]:
+            return _first(rewards, prompts, model.name, "the task's reference samples", request.samples)
     identity = oracle_identity(task_identity(task, evaluation), model.hash)
-    file = oracle_file(asked.results, task.spec.name, model.name, identity)
+    file = oracle_file(request.results, task.spec.name, model.name, identity)
     if file.is_file():
         rewards, prompts = read_rewards(file, str(file))
-        if asked.samples is None or asked.samples <= rewards.shape[1]:
-            return _first(rewards, prompts, model.name, f"stored in {file}", asked.samples)
-    if asked.samples is None:
+        if request.samples is None or request.samples <= rewards.shape[1]:
+            return _first(rewards, prompts, model.name, f"stored in {file}", request.samples)
+    if request.samples is None:
         raise UserError(
-            f"The task '{task.spec.name}' has no reference samples for '{model.name}': say with --samples "
-            "how many to draw for each prompt (1024 are good; 256 will do)."
+            f"The task '{task.spec.name}' has no reference samples for '{model.name}': set --samples to "
+            "the number to draw for each prompt (1024 is good; 256 is enough)."
         )
-    if asked.samples < FEWEST:
-        raise UserError(f"--samples {asked.samples}: an oracle needs {FEWEST} per prompt at least.")
-    rewards = _draw(task, model, evaluation, asked, progress)
+    if request.samples < FEWEST:
+        raise UserError(f"--samples {request.samples}: an oracle needs at least {FEWEST} per prompt.")
+    rewards = _draw(task, model, evaluation, request, progress)
     prompts = tuple(prompt.prompt_id for prompt in task.heldout)
     write_rewards(file, rewards, prompts)
     return ReferenceRewards(rewards, prompts, model.name, f"sampled, and stored in {file}")
@@ -115,25 +115,25 @@ def _draw(
     task: Task,
     model: BaseModel,
     evaluation: EvaluationSpec,
-    asked: OracleRequest,
+    request: OracleRequest,
     progress: Callable[[int, int], None] | None,
 ) -> Floats:
-    """Samples the reference policy ancestrally and scores what it says, (P, N)."""
-    function = evaluation_reward(task, evaluation, asked.trust)
+    """Samples the reference policy ancestrally and scores the samples; (P, N)."""
+    function = evaluation_reward(task, evaluation, request.trust)
     if function is None:
         raise UserError(f"The task '{task.spec.name}' has no reward: name one with --reward.")
     from rpo_bench.models.hf import HFModel
 
-    trust = asked.trust
+    trust = request.trust
     policy = HFModel.load(
         model.path, allow_pickle=trust.allow_pickle, trust_remote_code=trust.trust_remote_code
     )
     metric = Reward(function)
-    total = asked.samples or 0
+    total = request.samples or 0
     columns = []
     for done in range(0, total, _ROUND):
         count = min(_ROUND, total - done)
-        columns.append(_round(task, policy, metric, count, [asked.seed, done]))
+        columns.append(_round(task, policy, metric, count, [request.seed, done]))
         if progress is not None:
             progress(done + count, total)
     return np.concatenate(columns, axis=1)
@@ -148,8 +148,8 @@ def _round(task: Task, policy: Model, metric: Reward, count: int, seed: list[int
     for prompt, score in zip(prompts, scores, strict=True):
         if isinstance(score, Unscored):
             raise UserError(
-                f"A sample of prompt '{prompt.prompt_id}' has no reward ({score.reason}): the oracle is a "
-                "statement about all of them."
+                f"A sample of prompt '{prompt.prompt_id}' has no reward ({score.reason}): the oracle needs "
+                "a reward for every sample."
             )
     return np.array(scores, dtype=np.float64).reshape(len(task.heldout), count)
 

@@ -1,4 +1,4 @@
-"""The output folder of a run: its layout, whose it is, and that one run at a time writes to it."""
+"""The output folder of a run: its layout, its identity, and a lock for one run at a time."""
 
 import fcntl
 import os
@@ -23,11 +23,11 @@ from rpo_bench.spec.schema import CellSpec, RunSpec, Settings, with_first_protoc
 
 @dataclass(frozen=True)
 class Output:
-    """Where everything of a run lies.
+    """The folders and files of a run.
 
     Attributes:
         root: ``--output-path``.
-        work: ``--work-path``: checkpoints, samples, shared artefacts, logs; ``<root>/work`` by default.
+        work: ``--work-path`` for checkpoints, samples, shared artefacts and logs; ``<root>/work`` by default.
     """
 
     root: Path
@@ -35,17 +35,17 @@ class Output:
 
     @property
     def resolved(self) -> "Output":
-        """The same with absolute paths, for other processes."""
+        """The same folders with absolute paths, for other processes."""
         return Output(self.root.resolve(), self.work.resolve())
 
     @property
     def spec(self) -> Path:
-        """The spec that the folder was started with; ``--config`` takes it."""
+        """The spec of the folder's first run; usable as ``--config``."""
         return self.root / "spec.yaml"
 
     @property
     def identity(self) -> Path:
-        """Content hashes of what the spec names."""
+        """Content hashes of the inputs that the spec names."""
         return self.root / "identity.yaml"
 
     @property
@@ -64,22 +64,22 @@ class Output:
         return self.work / "cache"
 
     def log(self, name: str) -> Path:
-        """Everything that a cell, or a shared artefact, printed."""
+        """The log file of a cell or a shared artefact."""
         return self.work / "logs" / f"{name}.log"
 
     def training(self, cell: CellSpec) -> Path:
-        """Checkpoint and training log of a cell; the same for all evaluations of it."""
+        """Folder of a cell's checkpoint and training log, shared by all its evaluations."""
         return self.work / "cells" / cell.training_hash[:16] / "train"
 
     def samples(self, cell: CellSpec) -> Path:
-        """What the cell's policy answered; the same for all ways of scoring it."""
-        asked = cell.evaluation.model_dump(mode="json", exclude={"toxicity", "reward"})
-        key = hash_json([cell.training_hash, cell.task_hash, asked])
+        """File of the cell's samples, shared by all ways of scoring them."""
+        settings = cell.evaluation.model_dump(mode="json", exclude={"toxicity", "reward"})
+        key = hash_json([cell.training_hash, cell.task_hash, settings])
         return self.work / "cells" / cell.training_hash[:16] / f"samples-{key[:16]}"
 
 
 class Identity(Settings):
-    """What a run's names stood for when its output folder was started."""
+    """Content hashes of a run's task, data and models when its output folder was started."""
 
     task: str
     task_hash: str
@@ -89,16 +89,16 @@ class Identity(Settings):
 
 
 def check_same_run(output: Output, spec: RunSpec, identity: Identity, trains: bool = True) -> None:
-    """Checks that the cells of ``spec`` may be added to what the folder holds; reads only.
+    """Checks that the cells of ``spec`` may be added to the folder; writes nothing.
 
-    More methods, strengths, seeds or models are welcome. Another task, other data, training or evaluation
-    would put cells side by side that can't be compared.
+    More methods, strengths, seeds or models may be added. Another task, other data, training or evaluation
+    settings may not, as their cells couldn't be compared.
 
     Args:
         output: the folder.
-        spec: what is to be added.
-        identity: what its names stand for.
-        trains: False for finished checkpoints, which may have been trained in any way.
+        spec: the spec of the cells to add.
+        identity: content hashes of its inputs.
+        trains: False for finished checkpoints, whose training settings may differ.
 
     Raises:
         UserError: names the first difference.
@@ -116,25 +116,25 @@ def check_same_run(output: Output, spec: RunSpec, identity: Identity, trains: bo
         scoring = only_scoring(earlier, spec, there, here)
         if trains and scoring is not None:
             raise UserError(
-                f"{output.root} belongs to another run: {found}. Nothing need be trained again for that: "
-                f"`rpo-bench score {output.root} {scoring}` measures what is there, and `rpo-bench "
-                f"leaderboard {output.root}` makes its page anew."
+                f"{output.root} belongs to another run: {found}. This needs no new training: "
+                f"`rpo-bench score {output.root} {scoring}` scores the stored samples, and `rpo-bench "
+                f"leaderboard {output.root}` rebuilds the page."
             )
         how = (
-            f"or --config {output.spec} to go on with that one"
+            f"or --config {output.spec} to continue that run"
             if trains
-            else "or leave out --task and what differs: checkpoints are then measured as that run was"
+            else "or leave out --task and the differing settings to measure checkpoints as that run did"
         )
         raise UserError(f"{output.root} belongs to another run: {found}. Give another --output-path, {how}.")
 
 
 def read_identity(output: Output) -> Identity:
-    """What names stood for when the folder was started; raises UserError when it can't be read."""
+    """The folder's stored content hashes; raises UserError when they can't be read."""
     return Identity.model_validate(read_yaml(output.identity))
 
 
 def read_run_spec(file: Path) -> RunSpec:
-    """A run's spec out of a YAML file; raises UserError naming file and field."""
+    """Reads a run's spec from a YAML file; raises UserError that names file and field."""
     try:
         return RunSpec.model_validate(with_first_protocol(read_yaml(file)))
     except ValidationError as error:
@@ -142,7 +142,7 @@ def read_run_spec(file: Path) -> RunSpec:
 
 
 def begin(output: Output, spec: RunSpec, identity: Identity) -> None:
-    """Writes down whose folder it is, unless it says so already; adds new models to its identity."""
+    """Writes the spec unless there is one, and adds new models to the identity."""
     write_identity(output, identity)
     if not output.spec.exists():
         with atomic_file(output.spec) as file:
@@ -150,7 +150,7 @@ def begin(output: Output, spec: RunSpec, identity: Identity) -> None:
 
 
 def write_identity(output: Output, identity: Identity) -> None:
-    """Writes what names stand for, beside what earlier runs in the folder wrote."""
+    """Adds content hashes to those of earlier runs in the folder."""
     if output.identity.exists():
         known = read_identity(output)
         added = {
@@ -164,12 +164,12 @@ def write_identity(output: Output, identity: Identity) -> None:
 
 @contextmanager
 def only_run(output: Output) -> Iterator[None]:
-    """Makes the folder and keeps other runs out of it meanwhile.
+    """Creates the folder and locks it against other runs.
 
-    A folder that is new, and in which no run was started in the end, is taken away again.
+    A new folder is removed again if no run was started in it.
 
     Raises:
-        UserError: it can't be written to, or another process is at work in it.
+        UserError: the folder isn't writable, or another run is using it.
     """
     new = [folder for folder in (output.root, output.work) if not folder.exists()]
     for folder in (output.root, output.work):
@@ -194,22 +194,22 @@ def _lock(handle: int, output: Output) -> None:
     except BlockingIOError:
         holder = os.read(handle, 32).decode(errors="replace").strip()
         raise UserError(
-            f"Another run (process {holder}) is at work in {output.work}: wait for it, or give another "
+            f"Another run (process {holder}) is using {output.work}: wait for it, or give another "
             "--output-path."
         ) from None
     except OSError:
-        return  # a file system without locks: then nobody can be kept out
+        return  # the file system has no locks
     with explained(output.work):
         os.ftruncate(handle, 0)
         os.write(handle, f"{os.getpid()}\n".encode())
 
 
 def _fixed(spec: RunSpec, trains: bool) -> dict[str, Any]:
-    """The part of a spec that all cells of a folder share, flattened to dotted names."""
+    """The settings that all cells of a folder must share, with dotted names."""
     parts = {"data", "training", "evaluation", "loading"} if trains else {"evaluation", "loading"}
     kept = spec.model_dump(mode="json", include=parts)
     kept["generation"] = spec.generation.of_references.backend
-    kept.get("data", {}).pop("file", None)  # wherever it lies: its content is compared
+    kept.get("data", {}).pop("file", None)  # its content is compared, not its path
     kept.get("training", {}).pop("report_to", None)  # changes no result
     return flat(kept)
 
@@ -226,7 +226,7 @@ def _contents(identity: Identity, other: Identity) -> dict[str, Any]:
 
 
 def flat(value: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested settings under dotted names."""
+    """Nested settings with dotted names."""
     found: dict[str, Any] = {}
     for key, item in value.items():
         found |= flat(item, f"{prefix}{key}.") if isinstance(item, dict) else {f"{prefix}{key}": item}
@@ -234,7 +234,7 @@ def flat(value: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def difference(there: dict[str, Any], here: dict[str, Any]) -> str | None:
-    """Says what differs first."""
+    """The first difference in words; None without any."""
     for name in {**there, **here}:
         if there.get(name) != here.get(name):
             return f"{name} is {there.get(name)} there and {here.get(name)} here"
@@ -242,5 +242,5 @@ def difference(there: dict[str, Any], here: dict[str, Any]) -> str | None:
 
 
 def read_yaml(file: Path) -> Any:
-    """What a YAML file holds; raises UserError when it can't be read."""
+    """The content of a YAML file; raises UserError when it can't be read."""
     return read_settings(file, str(file))

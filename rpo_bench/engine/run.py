@@ -1,4 +1,4 @@
-"""A run from its spec to its results: planned, checked against its folder, done by workers."""
+"""Runs a spec: plans it, checks it against the output folder, and executes it in workers."""
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
@@ -33,15 +33,15 @@ DEFAULT_TASK = "civil_qa"
 
 @dataclass(frozen=True)
 class RunContext:
-    """Where a run happens and what it may do; none of it changes a result.
+    """Folders, permissions and workers of a run. None of them changes a result.
 
     Attributes:
-        output: its folders.
+        output: the output and work folders.
         include_path: a folder of further tasks.
-        trust: what is allowed when models are loaded.
-        runner: how the work is done.
-        judging: whether the task's judge compares the checkpoints in the end.
-        harness: tasks of lm-eval that base models and checkpoints are measured by; None for none.
+        trust: permissions for loading models.
+        runner: how jobs are executed.
+        judging: whether the task's judge compares the checkpoints at the end.
+        harness: lm-eval tasks for base models and checkpoints; None for none.
     """
 
     output: Output
@@ -52,18 +52,18 @@ class RunContext:
     harness: LmEvalRequest | None = None
 
     def plan_context(self, work: Path | None = None) -> PlanContext:
-        """What a plan wants to know; ``work`` stands in for the folder's own."""
+        """The context for planning; ``work`` replaces the output's work folder."""
         return PlanContext(work or self.output.work, self.include_path, self.trust)
 
 
 @dataclass(frozen=True)
 class RunCallbacks:
-    """How a run speaks while it is at work.
+    """How a run reports progress and warnings.
 
     Attributes:
-        console: where progress goes.
-        note: takes a warning of the plan.
-        planning: surrounds the planning, which takes a while.
+        console: the console for progress.
+        note: called with each warning of the plan.
+        planning: context manager that is active during planning.
     """
 
     console: Console
@@ -73,13 +73,13 @@ class RunCallbacks:
 
 @dataclass(frozen=True)
 class Execution:
-    """A run that has ended.
+    """The results of a run.
 
     Attributes:
         output: its folders.
-        report: what came of it.
-        judgement: what came of judging; None where nothing was to be judged.
-        harness: what came of lm-eval's tasks, by cell; empty where nothing was left to do.
+        report: outcomes of its jobs.
+        judgement: outcome of judging; None if nothing was judged.
+        harness: outcomes of lm-eval tasks by cell; empty if none was missing.
     """
 
     output: Output
@@ -89,10 +89,10 @@ class Execution:
 
 
 def run_matrix(spec: RunSpec, run_context: RunContext, callbacks: RunCallbacks) -> Execution:
-    """Trains and measures what a spec asks for and isn't there yet.
+    """Trains and measures the cells of a spec that have no result yet.
 
     Raises:
-        UserError: it can't be done, or the folder belongs to another run.
+        UserError: the plan is invalid, or the folder belongs to another run.
         KeyboardInterrupt: Ctrl-C; finished stages are kept.
     """
     return _run(spec, run_context, callbacks, None)
@@ -115,7 +115,7 @@ def _run(
             around = run_context.plan_context()
             plan = plan_run(spec, around) if finished is None else plan_evaluation(spec, finished, around)
         run_context.judging.wanted(plan.task)
-        asked = None if run_context.harness is None else _checked(run_context.harness, plan, callbacks)
+        request = None if run_context.harness is None else _checked(run_context.harness, plan, callbacks)
         check_same_run(output, spec, plan.identity, trains=finished is None)
         if missing := _unmeasured(plan, output):
             check_within_reach(spec.generation, [cell.checkpoint for cell in missing if cell.checkpoint])
@@ -128,8 +128,8 @@ def _run(
         mark_tuned(spec, plan.cells, output)
         harness = (
             ()
-            if asked is None
-            else harness_run(plan, output, asked, run_context.runner, context, callbacks.console)
+            if request is None
+            else harness_run(plan, output, request, run_context.runner, context, callbacks.console)
         )
         judgement = judge_run(
             plan, output, run_context.judging, run_context.runner, context, callbacks.console
@@ -138,21 +138,21 @@ def _run(
 
 
 def _unmeasured(plan: Plan, output: Output) -> list[PlannedCell]:
-    """The cells that have no result yet."""
+    """The cells without a result."""
     return [cell for cell in plan.cells if not has_result(output, cell.spec)]
 
 
-def _checked(asked: LmEvalRequest, plan: Plan, callbacks: RunCallbacks) -> LmEvalRequest:
-    """lm-eval's tasks, loaded and checked against the models before anything is done."""
+def _checked(request: LmEvalRequest, plan: Plan, callbacks: RunCallbacks) -> LmEvalRequest:
+    """Loads lm-eval's tasks and checks them against the models before any work."""
     with collected_warnings() as warnings:
-        found = check_harness(asked, plan)
+        found = check_harness(request, plan)
     for warning in warnings:
         callbacks.note(warning)
     return found
 
 
 def plan_only(spec: RunSpec, run_context: RunContext, callbacks: RunCallbacks, scratch: Path) -> Plan:
-    """The plan of a run of which nothing is done; ``scratch`` takes what planning writes."""
+    """Plans a run without executing it; planning writes to ``scratch`` only."""
     with callbacks.planning():
         plan = plan_run(spec, run_context.plan_context(scratch))
     check_same_run(run_context.output, spec, plan.identity)
@@ -172,15 +172,15 @@ def default_evaluation_output(task: str | None) -> Path:
 
 
 def evaluation_spec(changes: Mapping[str, Any], output: Output, include_path: Path | None = None) -> RunSpec:
-    """The spec of a run that measures finished checkpoints, as an earlier run in the folder did.
+    """The spec for measuring finished checkpoints in the same way as an earlier run in the folder.
 
     Args:
-        changes: fields of RunSpec that differ. Without a task it is the earlier run's, else ``civil_qa``.
-        output: where results go, and perhaps are.
+        changes: fields of RunSpec that differ. The default task is the earlier run's, else ``civil_qa``.
+        output: the output folder.
         include_path: a folder of further tasks.
 
     Raises:
-        UserError: what the earlier run says would run code or reach a server, and nobody asks for it now.
+        UserError: the earlier spec would run code or contact a server, and the user didn't request it now.
     """
     below: dict[str, Any] = {}
     task = changes.get("task")
@@ -189,13 +189,16 @@ def evaluation_spec(changes: Mapping[str, Any], output: Output, include_path: Pa
         earlier = read_run_spec(output.spec)
         below = earlier.model_dump(include={**dict.fromkeys(kept, True), "data": {"long"}})
         task = task or earlier_task(output, earlier, include_path)
-        _check_asked_again(output.spec, earlier, changes)
-    asked = {"methods": [{"name": "reference"}], **with_decoding(changes, below)}
-    return run_spec(merged([below, asked, {"task": task or DEFAULT_TASK}]), WRONG)
+        _check_repeated(output.spec, earlier, changes)
+    request = {"methods": [{"name": "reference"}], **with_decoding(changes, below)}
+    return run_spec(merged([below, request, {"task": task or DEFAULT_TASK}]), WRONG)
 
 
-def _check_asked_again(file: Path, earlier: RunSpec, changes: Mapping[str, Any]) -> None:
-    """Checks that a stored spec runs no code and reaches no server by itself: the folder may be anybody's."""
+def _check_repeated(file: Path, earlier: RunSpec, changes: Mapping[str, Any]) -> None:
+    """Checks that a stored spec runs no code and contacts no server unless the user repeats it.
+
+    The folder may come from someone else.
+    """
     reward = earlier.evaluation.reward
     if reward is not None and reward.startswith("python:") and "reward" not in part_of(changes, "evaluation"):
         raise UserError(
@@ -204,7 +207,7 @@ def _check_asked_again(file: Path, earlier: RunSpec, changes: Mapping[str, Any])
         )
     if earlier.generation.backend == "openai" and "generation" not in changes:
         raise UserError(
-            f"{file} names a server, which would get your key: if you trust it, give it again with "
+            f"{file} names a server, which would receive your key: if you trust it, give it again with "
             "--generation-backend openai --generation-args base_url=…."
         )
 

@@ -1,4 +1,4 @@
-"""Where two runs differ in how their samples are scored alone, nothing need be trained again."""
+"""Finds out whether two runs differ only in scoring, so that no new training is needed."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,13 +9,13 @@ from rpo_bench.spec.schema import RunSpec
 def only_scoring(
     earlier: RunSpec, spec: RunSpec, there: Mapping[str, Any], here: Mapping[str, Any]
 ) -> str | None:
-    """Flags of ``rpo-bench score`` where two runs differ in how samples are scored alone; None elsewhere.
+    """Flags for ``rpo-bench score`` if two runs differ only in scoring; None otherwise.
 
     Args:
-        earlier: the spec that the folder was started with.
-        spec: what is asked for now.
-        there: what ``earlier`` fixes, by name.
-        here: what ``spec`` fixes.
+        earlier: the spec of the folder's first run.
+        spec: the new spec.
+        there: fixed settings of ``earlier`` by name.
+        here: fixed settings of ``spec`` by name.
     """
     flags = {
         "evaluation.reward": f"--reward {spec.evaluation.reward} --as reward",

@@ -1,4 +1,4 @@
-"""What a worker process is told: which stage of which cell, and where everything lies."""
+"""Work items sent to worker processes: the stage, the cell, and the paths."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,13 +15,13 @@ Stage = Literal["reference", "partners", "train", "generate", "score"]
 
 @dataclass(frozen=True)
 class JudgeWork:
-    """What a worker needs to know to judge what a run has measured.
+    """The work item for judging a run's checkpoints.
 
     Attributes:
-        task_folder: where the task, and its judge, is.
-        output: the run's folder.
-        trust: what is allowed when models are loaded.
-        prompts: how many, spread over the held-out ones.
+        task_folder: folder of the task and its judge.
+        output: the run's folders.
+        trust: permissions for loading models.
+        prompts: number of held-out prompts, evenly spaced.
         include_path: a folder of further tasks.
     """
 
@@ -34,20 +34,20 @@ class JudgeWork:
 
 @dataclass(frozen=True)
 class CellWork:
-    """What a worker needs to know to do a stage of a cell.
+    """The work item for a stage of a cell.
 
     Attributes:
         spec: the cell's identity.
-        strength_name: what its strength is called.
+        strength_name: name of its strength.
         architecture: "decoder" or "encoder-decoder".
-        task_folder: where the task is.
-        heldout_folder: where other held-out prompts than the task's own are; see ``Task``.
-        output: where everything goes.
-        trust: what is allowed when models are loaded.
-        threads: of torch.
-        checkpoint: a finished checkpoint to measure; None: the base model, or what training leaves.
-        command: reproduces the cell.
-        tuned: what its record says of the tuning of its learning rate; None without.
+        task_folder: the task's folder.
+        heldout_folder: folder of held-out prompts that replace the task's own; see ``Task``.
+        output: the run's folders.
+        trust: permissions for loading models.
+        threads: number of torch threads.
+        checkpoint: a finished checkpoint to measure; None: the base model or the trained checkpoint.
+        command: the command that reproduces the cell.
+        tuned: the record's entry on the tuning of its learning rate; None without.
     """
 
     spec: CellSpec
@@ -64,7 +64,7 @@ class CellWork:
 
     @property
     def policy(self) -> Path:
-        """The folder of the model that is measured."""
+        """The folder of the measured model."""
         if self.checkpoint is not None:
             return self.checkpoint
         if self.spec.strength is None:
@@ -73,22 +73,22 @@ class CellWork:
 
     @property
     def trained(self) -> bool:
-        """Whether a training stage comes first."""
+        """Whether the cell has a training stage."""
         return self.checkpoint is None and self.spec.strength is not None
 
 
 @dataclass(frozen=True)
 class HarnessWork:
-    """What a worker needs to know to run lm-eval's tasks on a cell's model.
+    """The work item for lm-eval's tasks on a cell's model.
 
     Attributes:
         cell: the cell.
-        asked: which tasks, and how.
-        base: the result folder of the base model, whose documents its own are paired with; None for itself.
+        request: the tasks and how to run them.
+        base: result folder of the base model, for paired differences; None for the base model itself.
         include_path: a folder of further tasks.
     """
 
     cell: CellWork
-    asked: LmEvalRequest
+    request: LmEvalRequest
     base: Path | None
     include_path: Path | None

@@ -1,1 +1,1 @@
-"""Pairwise judgements: reading them, and what may be concluded from them."""
+"""Pairwise judgements: judges, win rates, ratings and judge cards."""

@@ -1,4 +1,4 @@
-"""What became of the calls to a judge."""
+"""Counts of a run's calls to a judge."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -6,22 +6,22 @@ from dataclasses import dataclass, field
 
 @dataclass
 class Account:
-    """What became of a run's calls: ``made`` is the sum of scored, unscored and failed.
+    """Counts of a run's calls to a judge; ``made`` is the sum of scored, unscored and failed.
 
     Attributes:
-        made: Calls that were finished in this run.
-        stored: Calls that had a reply before.
+        made: Calls finished in this run.
+        stored: Calls with a stored reply from before.
         scored: Calls with a verdict.
-        unscored: Why the others have none → how many.
-        failed: Calls without a reply → how many; the next run tries them again.
-        second_tries: Calls whose first reply couldn't be read.
-        retries: HTTP requests that were repeated.
-        tokens: In and out.
-        estimated: Replies whose tokens the server didn't tell.
-        cost: By the budget's prices.
-        seconds: Wall clock of the run.
-        latency: Seconds per call, in the mean.
-        stopped: Whether the budget ended the run before its end.
+        unscored: Reason for a missing verdict → number of calls.
+        failed: Reason for a missing reply → number of calls; the next run retries them.
+        second_tries: Calls whose first reply couldn't be parsed.
+        retries: Repeated HTTP requests.
+        tokens: Input and output tokens.
+        estimated: Replies for which the server reported no token counts.
+        cost: Cost at the budget's prices.
+        seconds: Wall-clock time of the run.
+        latency: Mean seconds per call.
+        stopped: Whether the budget stopped the run early.
     """
 
     made: int = 0

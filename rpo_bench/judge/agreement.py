@@ -1,4 +1,4 @@
-"""How far two judges agree on the same questions, and who wins how often against whom."""
+"""Agreement of two judges on the same questions, and the matrix of win rates."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,13 +11,13 @@ from rpo_bench.stats.kappa import cohens_kappa
 
 @dataclass(frozen=True)
 class JudgesAgree:
-    """Two judges on the questions that both were asked and have scored.
+    """Agreement of two judges on the questions that both have scored.
 
     Attributes:
-        questions: How many.
-        same: The share with one outcome: win, tie or loss.
-        kappa: Cohen's, over win, tie and loss.
-        kappa_without_ties: Cohen's, where neither says tie.
+        questions: Number of questions.
+        same: Share with the same outcome: win, tie or loss.
+        kappa: Cohen's κ over win, tie and loss.
+        kappa_without_ties: Cohen's κ where neither judge has a tie.
     """
 
     questions: int
@@ -27,7 +27,7 @@ class JudgesAgree:
 
 
 def judges_agree(one: Sequence[Question], other: Sequence[Question]) -> JudgesAgree:
-    """Agreement beyond chance; ties of identical responses, which nobody judged, are left out."""
+    """Agreement beyond chance, without ties of identical responses, which aren't judged."""
     known = {(q.name, q.model, q.baseline): q.outcome for q in other if q.asked and q.outcome is not None}
     pairs = [
         (q.outcome, known[key])
@@ -39,14 +39,14 @@ def judges_agree(one: Sequence[Question], other: Sequence[Question]) -> JudgesAg
 
 
 def kappas(pairs: Sequence[tuple[Outcome, Outcome]]) -> tuple[float | None, float | None]:
-    """Cohen's κ of pairs of outcomes: over win, tie and loss, and where neither says tie."""
+    """Cohen's κ of pairs of outcomes: over win, tie and loss, and without ties."""
     decided = [pair for pair in pairs if "tie" not in pair]
     overall, clear = (cohens_kappa([a for a, _ in of], [b for _, b in of]) for of in (pairs, decided))
     return overall, clear
 
 
 def win_matrix(questions: Sequence[Question]) -> dict[str, dict[str, float]]:
-    """row → column → the row's win rate against it, as a share; what was judged one way is told both ways."""
+    """row → column → the row's win rate against the column, as a share; each comparison fills both cells."""
     found: dict[str, dict[str, float]] = {}
     for (model, baseline), own in by_comparison(questions).items():
         points = [one.points for one in own if one.score is not None and one.points is not None]

@@ -1,4 +1,4 @@
-"""Judgements in AlpacaEval's format: ``annotations.json``, plain or gzipped."""
+"""Reads judgements in AlpacaEval's format: ``annotations.json``, plain or gzipped."""
 
 import json
 import math
@@ -13,13 +13,13 @@ _FIELDS = ("instruction", "output_1", "output_2", "generator_1", "generator_2", 
 
 
 def read_alpaca_eval(file: Path) -> Judgements:
-    """Reads pairwise annotations of AlpacaEval: ``output_1`` is the baseline's, ``output_2`` the model's.
+    """Reads AlpacaEval's pairwise annotations: ``output_1`` is the baseline's, ``output_2`` the model's.
 
     ``preference`` runs from 1 (the baseline wins) to 2 (the model wins); 1.5, and 0 in older files, is a
     draw; null is unscored.
 
     Raises:
-        UserError: The file can't be read, or a record can't be used; the sentence names it by number.
+        UserError: The file or a record is invalid; the message gives the record's number.
     """
     records = _records(file)
     pairs = {(str(one.get("generator_1")), str(one.get("generator_2"))) for one in records}
@@ -39,11 +39,11 @@ def _records(file: Path) -> list[dict[str, Any]]:
         except ValueError as error:
             raise UserError(f"{file} {error}.") from error
     try:
-        value = json.loads(raw)  # theirs may have NaN
+        value = json.loads(raw)  # may contain NaN
     except (ValueError, RecursionError) as error:
         raise UserError(f"{file} is not JSON: {error}.") from error
     if not isinstance(value, list) or not value or not all(isinstance(one, dict) for one in value):
-        raise UserError(f"{file} is not AlpacaEval's annotations.json: it should be a list of annotations.")
+        raise UserError(f"{file} is not AlpacaEval's annotations.json: it must be a list of annotations.")
     return value
 
 
@@ -69,7 +69,7 @@ def _score(file: Path, number: int, preference: Any) -> float | None:
         raise UserError(f"{file}, annotation {number}: preference is {preference!r}, not a number.")
     if preference == 0:
         return 0.5
-    # Weighted preferences are sums of rounded probabilities and may pass the ends by some 1e-7.
+    # Weighted preferences are sums of rounded probabilities and may exceed the range by about 1e-7.
     if not 1 - 1e-4 <= preference <= 2 + 1e-4:
-        raise UserError(f"{file}, annotation {number}: preference {preference:g} lies outside 1 to 2.")
+        raise UserError(f"{file}, annotation {number}: preference {preference:g} is outside 1 to 2.")
     return float(preference) - 1

@@ -1,4 +1,4 @@
-"""What a judge is audited on: pairs whose better half is known, and policies whose worth is known."""
+"""Audits a judge on pairs with a known better response and on policies of known quality."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -23,16 +23,16 @@ from rpo_bench.tasks.stored_prompts import prompts_of
 NULL_TEXT = "I am sorry, but I can't help with that."
 NULL_MODEL, PROMPT_COPY, LONGER = "null model", "prompt copy", "longer of two"
 
-_ONE, _OTHER = "audit: one", "audit: other"  # labels that no checkpoint has
+_ONE, _OTHER = "audit: one", "audit: other"  # no checkpoint has these labels
 
 
 @dataclass(frozen=True)
 class Audit:
-    """The pairs of an audit; no two responses of a pair are the same text.
+    """The pairs of an audit. The responses of a pair always differ.
 
     Attributes:
-        pairs: All of them; those of a sanity row have its name as their model's label.
-        truth: Who is better, where that is known.
+        pairs: All pairs; in pairs of a sanity row, the model's label is the row's name.
+        truth: The better response, where known.
     """
 
     pairs: tuple[Pair, ...]
@@ -47,15 +47,15 @@ class _Answer:
 
 
 def audit_of(records: Sequence[StoredRecord], n: int, include_path: Path | None = None) -> Audit:
-    """Draws what a judge is audited on from stored samples; the same results give the same audit.
+    """Draws an audit's pairs from stored samples; the same results give the same audit.
 
     Args:
         records: Results with samples.
-        n: Pairs of responses by two checkpoints; a third as many for each sanity row.
+        n: Number of pairs from two checkpoints; each sanity row has a third as many.
         include_path: A folder of further tasks, for their prompts.
 
     Raises:
-        UserError: There are no two responses to compare.
+        UserError: There are no two different responses to compare.
     """
     sampled = [one for one in records if (one.folder / SAMPLES_FILE).is_file()]
     if not sampled:
@@ -64,7 +64,7 @@ def audit_of(records: Sequence[StoredRecord], n: int, include_path: Path | None 
     rng = generator("audit", n, *sorted(answers))
     drawn = _drawn(sampled, answers, n, rng)
     if not drawn:
-        raise UserError("An audit compares two responses to one prompt, and no two that differ are stored.")
+        raise UserError("An audit needs two different responses to one prompt, and none are stored.")
     base = next((one for one in sampled if method_of(one) == REFERENCE), sampled[0])
     drawn += _sanity(base, answers[base.record.cell], max(n // 3, 1), rng)
     truth = {
@@ -83,15 +83,15 @@ def audited(
     replies: Mapping[str, StoredReply],
     budget: Budget,
 ) -> JudgeCard:
-    """The card of a judge, from an audit's games among all of its games.
+    """Makes a judge card from the audit's games.
 
     Args:
-        judge: Who was asked.
-        audit: What was asked.
-        plan: The calls that it took.
-        games: Of the judge.
-        replies: Of the judge, by key.
-        budget: What its tokens cost.
+        judge: The judge.
+        audit: The audit.
+        plan: The audit's calls.
+        games: All games of the judge.
+        replies: The judge's replies by key.
+        budget: The token prices.
     """
     wanted = {(pair.question, pair.model, pair.baseline) for pair in audit.pairs}
     own = [game for game in games if (game.question, game.model, game.baseline) in wanted]
@@ -127,7 +127,7 @@ def _drawn(
     n: int,
     rng: np.random.Generator,
 ) -> list[_Drawn]:
-    """n pairs of responses to one prompt, by two checkpoints or, where there is one only, by that one."""
+    """n pairs of responses to one prompt, from two checkpoints or, if there is only one, from that."""
     found: list[_Drawn] = []
     for attempt in range(20 * n):
         if len(found) == n:
@@ -164,7 +164,7 @@ def _pair(
 def _sanity(
     base: StoredRecord, answers: dict[tuple[str, int], _Answer], n: int, rng: np.random.Generator
 ) -> list[_Drawn]:
-    """Null model and prompt copy against the reference policy's samples, and the longer of two of these."""
+    """Null model and prompt copy against reference samples, and the longer of two reference samples."""
     keys = list(answers)
     chosen = [answers[keys[i]] for i in rng.permutation(len(keys))[:n]]
     found = []

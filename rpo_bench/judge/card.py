@@ -1,4 +1,4 @@
-"""The judge card: how far a judge can be believed, measured on its own games."""
+"""The judge card: how reliable a judge is, measured on its own games."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -22,12 +22,12 @@ from rpo_bench.stats.seeding import generator
 
 CARD_FILE = "card.json"
 
-#: (question, model, baseline) → who is better in truth.
+#: (question, model, baseline) → the truly better response.
 Truth = Mapping[tuple[str, str, str], Outcome]
 
 
 class Agreement(Frozen):
-    """A judge beside the truth: gold rewards, or people's labels."""
+    """A judge's agreement with the truth: gold rewards or human labels."""
 
     by: str = Field(description="what the truth is taken from")
     accuracy: Interval = Field(description="share of games judged right, where the truth has a winner")
@@ -38,7 +38,7 @@ class Agreement(Frozen):
 
 
 class SanityRow(Frozen):
-    """A policy whose worth is known: what it wins by the judge, and by the truth."""
+    """A policy of known quality: its win rate by the judge and by the truth."""
 
     name: str
     win_rate: Interval
@@ -46,7 +46,7 @@ class SanityRow(Frozen):
 
 
 class Usage(Frozen):
-    """What its calls took."""
+    """Resources used by its calls."""
 
     calls: int = 0
     seconds_per_call: float | None = None
@@ -59,7 +59,7 @@ class Usage(Frozen):
 
 
 class JudgeCard(Frozen):
-    """How far a judge can be believed."""
+    """How reliable a judge is."""
 
     judge: str
     identity: dict[str, Any]
@@ -87,16 +87,16 @@ def make_card(
     sanity: Sequence[SanityRow] = (),
     usage: Usage | None = None,
 ) -> JudgeCard:
-    """The card of a judge.
+    """Makes a judge card.
 
     Args:
         judge: Its name.
-        identity: What its judgements depend on.
-        games: That took a call.
-        truth: Who is better in truth, where that is known.
-        truth_name: What the truth is taken from.
-        sanity: Policies of known worth.
-        usage: What the calls took.
+        identity: Everything its judgements depend on.
+        games: Games that took a call.
+        truth: The truly better responses, where known.
+        truth_name: Source of the truth.
+        sanity: Policies of known quality.
+        usage: Resources used by the calls.
     """
     questions = questions_of(games)
     flips = [one.flipped for one in questions if one.flipped is not None]
@@ -123,14 +123,14 @@ def write_card(folder: Path, card: JudgeCard) -> None:
 
 
 def read_card(folder: Path) -> JudgeCard | None:
-    """The card in a judge's folder; None where there is none. Raises UserError when it is damaged."""
+    """Reads the card in a judge's folder; None without one. Raises UserError when it is damaged."""
     return read_model(folder / CARD_FILE, JudgeCard, "judge card")
 
 
 def publish_cards(output: Path, into: Path) -> int:
-    """Copies an output's judges and their cards to ``<into>/judgements``; returns how many there were.
+    """Copies an output's judges and their cards to ``<into>/judgements``; returns their number.
 
-    Their replies, which are many, stay with the run.
+    The replies aren't copied.
 
     Raises:
         UserError: One of them is damaged.
@@ -146,7 +146,7 @@ def publish_cards(output: Path, into: Path) -> int:
 
 
 def mean_over_questions(values: Sequence[float], rng: np.random.Generator) -> Interval:
-    """The mean of one number in [0, 1] per question, with its bootstrap; empty without any."""
+    """The mean of numbers in [0, 1], one per question, with a bootstrap interval; empty without any."""
     if not values:
         return empty()
     interval = mean_over_prompts(np.array(values), rng, bounds=(0.0, 1.0))
@@ -159,7 +159,7 @@ def _first(game: Game) -> float | None:
 
 
 def _of_questions(name: str, games: Sequence[Game], number: Any) -> Interval:
-    """The mean over questions of a number of their games, with its bootstrap over questions."""
+    """The mean over questions of a statistic of their games, with a bootstrap over questions."""
     found: dict[tuple[str, str, str], list[float]] = {}
     for game in games:
         value = number(game)

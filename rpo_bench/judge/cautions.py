@@ -1,4 +1,4 @@
-"""What to be wary of in a judge, in plain sentences."""
+"""Warnings about a judge's reliability, in plain sentences."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -12,7 +12,7 @@ _FLIPS, _PLACE, _LENGTH, _PARSED, _ENOUGH = 0.2, 0.1, 0.1, 0.95, 50
 
 
 def warnings_of(card: "JudgeCard") -> Iterator[str]:
-    """The warnings of a card; none for a judge that there is nothing to say against."""
+    """The warnings for a card, if any."""
     yield from _of_amount(card)
     yield from _of_truth(card)
     yield from _of_place(card)
@@ -22,7 +22,7 @@ def warnings_of(card: "JudgeCard") -> Iterator[str]:
 
 def _of_amount(card: "JudgeCard") -> Iterator[str]:
     if card.questions < _ENOUGH:
-        yield f"Only {card.questions} questions have a verdict in both orders: little can be said."
+        yield f"Only {card.questions} questions have a verdict in both orders: too few for conclusions."
     if card.parse_rate.point is not None and card.parse_rate.point < _PARSED:
         yield f"{_percent(1 - card.parse_rate.point)} of the games have no verdict."
 
@@ -30,15 +30,16 @@ def _of_amount(card: "JudgeCard") -> Iterator[str]:
 def _of_truth(card: "JudgeCard") -> Iterator[str]:
     of = card.agreement
     if of is None or of.accuracy.point is None:
-        yield "Nothing to hold it against: neither a gold reward nor labels say who is better."
+        yield "Its accuracy is unknown: there are neither gold rewards nor labels to compare with."
         return
     low = of.accuracy.point if of.accuracy.low is None else of.accuracy.low
     if low <= 0.5:
         yield f"No better than a coin: it agrees with {of.by} in {_with(of.accuracy)} of the games."
     elif of.longer.point is not None and low <= of.longer.point:
         yield (
-            f"Little better than picking the longer one: it agrees with {of.by} in {_with(of.accuracy)} of "
-            f"the games, and the longer response is the better one in {_percent(of.longer.point)}."
+            f"Little better than picking the longer one: it agrees with {of.by} in "
+            f"{_with(of.accuracy)} of the games, and the longer response is better in "
+            f"{_percent(of.longer.point)}."
         )
 
 
@@ -57,7 +58,7 @@ def _of_length(card: "JudgeCard") -> Iterator[str]:
     fair = 0.5 if of is None or of.longer.point is None else of.longer.point
     found = card.prefers_longer
     if found.point is not None and found.point > fair + _LENGTH and _apart(found, fair):
-        told = "" if of is None else f"; by {of.by} it is the better one in {_percent(fair)}"
+        told = "" if of is None else f"; by {of.by} it is better in {_percent(fair)}"
         yield f"It prefers length: the longer response wins {_with(found)} of the questions{told}."
 
 

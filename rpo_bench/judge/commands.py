@@ -1,4 +1,4 @@
-"""The commands by which a judge was asked, beside its replies: they are told with the win rates."""
+"""Stores the commands that ran a judge next to its replies, to be shown with the win rates."""
 
 import json
 from pathlib import Path
@@ -11,7 +11,7 @@ COMMANDS_FILE = "commands.json"
 
 
 def note_command(folder: Path, command: str) -> None:
-    """Adds a command to those that a judge's folder knows."""
+    """Adds a command to those stored in a judge's folder."""
     known = read_commands(folder)
     if command in known:
         return
@@ -20,7 +20,7 @@ def note_command(folder: Path, command: str) -> None:
 
 
 def read_commands(folder: Path) -> list[str]:
-    """The commands by which a judge was asked; none where a run asked it, or an earlier version."""
+    """The commands that ran a judge; empty if it was part of a run or an earlier version ran it."""
     try:
         known = read_json(folder / COMMANDS_FILE)
     except UserError:

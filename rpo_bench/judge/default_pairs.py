@@ -1,4 +1,4 @@
-"""A run's own games: every checkpoint against the reference policy and the SFT baseline, on a few prompts."""
+"""A run's default games: every checkpoint against the reference policy and SFT, on a few prompts."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -21,12 +21,12 @@ PROMPTS = 48
 
 @dataclass(frozen=True)
 class Judged:
-    """What a judge did for a run.
+    """The result of judging a run.
 
     Attributes:
         judge: Its name.
-        calls: Those made now; what was stored before isn't asked again.
-        changed: Records that say something new.
+        calls: New calls, without stored ones.
+        changed: Number of changed records.
     """
 
     judge: str
@@ -43,18 +43,18 @@ def judge_results(
     include_path: Path | None = None,
     told: Callable[[int, int], None] = lambda done, of: None,
 ) -> Judged:
-    """Judges what isn't judged yet, and writes win rates and ratings into the records, and the judge's card.
+    """Judges unjudged checkpoints, and writes win rates and ratings into records and the judge's card.
 
     Args:
-        output: Where ``judgements`` lies.
-        records: Of one task.
-        judge: Who judges.
-        prompts: How many, spread over the held-out ones; one sample of each.
+        output: The folder with ``judgements``.
+        records: Records of one task.
+        judge: The judge.
+        prompts: Number of held-out prompts, evenly spaced; one sample of each.
         include_path: A folder of further tasks, for their prompts.
-        told: Hears how far it is.
+        told: Called with the progress.
 
     Raises:
-        UserError: The judge, or a file, can't be used.
+        UserError: The judge or a file is unusable.
     """
     name = judge_name(judge.identity)
     pairs = standard_pairs(records, prompts, include_path)
@@ -63,22 +63,22 @@ def judge_results(
     folder = judge_folder(output, judge)
     with open_store(folder, judge.identity) as store:
         account = run_judge(judge, plan_of(pairs, judge.max_chars), store, told=told)
-        # The reference against SFT is SFT against the reference: the card counts what was asked, once.
+        # Reference against SFT and SFT against reference are the same games: the card counts them once.
         called = {one.key: one.id for one in _last_first(store.games.values()) if one.key is not None}
     games = load_games(folder)
     write_verdicts(folder, games)
     questions = questions_of(games)
-    own = judge.identity["backend"] == "embedded"  # a run judges by its task's own
+    own = judge.identity["backend"] == "embedded"  # runs use the task's own judge
     how = {"flags": {"--judge": "embedded", "--judge-prompts": prompts}} if own else None
     changed = write_metrics(records, metrics_of(records, questions, name), name, how=how)
     ids = set(called.values())
-    asked = [game for game in games if (game.question, game.model, game.baseline, game.swapped) in ids]
-    write_card(folder, make_card(name, judge.identity, asked, truth=stored_truth(records, questions)))
+    judged = [game for game in games if (game.question, game.model, game.baseline, game.swapped) in ids]
+    write_card(folder, make_card(name, judge.identity, judged, truth=stored_truth(records, questions)))
     return Judged(name, account.made, changed)
 
 
 def unjudged(records: Sequence[StoredRecord], name: str) -> bool:
-    """Whether a checkpoint that could be compared lacks what the judge called ``name`` says of it."""
+    """Whether any comparable checkpoint lacks the metrics of the judge ``name``."""
     for against, metric in ((REFERENCE, WIN_RATE), (sft_baseline(records), WIN_RATE_SFT)):
         if against is None:
             continue
@@ -91,7 +91,7 @@ def unjudged(records: Sequence[StoredRecord], name: str) -> bool:
 def standard_pairs(
     records: Sequence[StoredRecord], prompts: int, include_path: Path | None = None
 ) -> list[Pair]:
-    """One sample of some prompts, against the reference policy and the SFT baseline; empty without either."""
+    """One sample of some prompts, against the reference policy and SFT; empty without both."""
     found: list[Pair] = []
     for against in (REFERENCE, sft_baseline(records)):
         if against is not None and _matched(records, against):
@@ -103,7 +103,7 @@ def standard_pairs(
 
 
 def sft_baseline(records: Sequence[StoredRecord]) -> str | None:
-    """SFT at the largest strength that there is, as ``--against`` has it: ``sft@8``."""
+    """SFT at its largest strength, as in ``--against``: ``sft@8``."""
     strengths = [one.record.spec.strength or 0.0 for one in records if method_of(one) == SFT]
     return f"{SFT}@{max(strengths):g}" if strengths else None
 
@@ -125,7 +125,7 @@ def stored_rewards(
 
 
 def stored_truth(records: Sequence[StoredRecord], questions: Sequence[Question]) -> Truth:
-    """Who has the higher stored reward; questions of which a reward is missing are left out."""
+    """The response with the higher stored reward; questions with a missing reward are left out."""
     rewards = stored_rewards(records, questions)
     found: dict[tuple[str, str, str], Outcome] = {}
     for one in questions:

@@ -1,4 +1,4 @@
-"""The judges that come with RPO-Bench, made of what ``--judge`` says."""
+"""Makes the built-in judges from ``--judge``."""
 
 from pathlib import Path
 
@@ -9,17 +9,17 @@ from rpo_bench.judge.protocol import Judge
 from rpo_bench.judge.registry import FLAG, JudgeOptions, JudgeRequest
 from rpo_bench.tasks.task import load_function, try_function
 
-#: What a function is tried on: a prompt and two responses.
+#: A trial prompt and two responses for functions.
 _TRIAL = ("Is this a question?", "This is an answer.", "This is another answer.")
 
 
-def openai_judge(asked: JudgeRequest) -> Judge:
+def openai_judge(request: JudgeRequest) -> Judge:
     """``openai:MODEL``: any server of chat completions."""
     from rpo_bench.judge.backends.openai import OpenAIJudge
 
-    options = asked.options
+    options = request.options
     judge = OpenAIJudge(
-        model=asked.rest,
+        model=request.rest,
         template=load_template(options.template or options.mode, options.max_chars),
         mode=options.mode,
         base_url=options.base_url,
@@ -35,9 +35,9 @@ def openai_judge(asked: JudgeRequest) -> Judge:
     return judge
 
 
-def hf_judge(asked: JudgeRequest) -> Judge:
-    """``hf:FOLDER``: a local model that is asked for A or B."""
-    return _loaded(Path(asked.rest), asked.options, asked.options.template or "logprobs")
+def hf_judge(request: JudgeRequest) -> Judge:
+    """``hf:FOLDER``: a local model that answers A or B."""
+    return _loaded(Path(request.rest), request.options, request.options.template or "logprobs")
 
 
 def _loaded(folder: Path, options: JudgeOptions, template: str, embedded: bool = False) -> Judge:
@@ -51,38 +51,38 @@ def _loaded(folder: Path, options: JudgeOptions, template: str, embedded: bool =
     return HFJudge(model, shown, hash_folder(folder), options.batch_size, embedded)
 
 
-def python_judge(asked: JudgeRequest) -> Judge:
-    """``python:FILE:FUNCTION``: a function of one's own."""
+def python_judge(request: JudgeRequest) -> Judge:
+    """``python:FILE:FUNCTION``: a user's function."""
     from rpo_bench.judge.backends.functions import PythonJudge
 
-    file, _, function = asked.rest.rpartition(":")
+    file, _, function = request.rest.rpartition(":")
     if not file or not Path(file).is_file():
         raise UserError(
-            f"{FLAG} {asked.source}: there is no file {file or asked.rest}; write python:FILE:FUNCTION."
+            f"{FLAG} {request.source}: there is no file {file or request.rest}; write python:FILE:FUNCTION."
         )
     found = load_function(Path(file), function)
-    try_function(Path(file), function, f"{FLAG} {asked.source}", *_TRIAL)
-    return PythonJudge(found, asked.rest, hash_file(Path(file)))
+    try_function(Path(file), function, f"{FLAG} {request.source}", *_TRIAL)
+    return PythonJudge(found, request.rest, hash_file(Path(file)))
 
 
-def gold_judge(asked: JudgeRequest) -> Judge:
-    """``gold``: the tasks' own rewards, which know the truth."""
+def gold_judge(request: JudgeRequest) -> Judge:
+    """``gold``: the tasks' own gold rewards."""
     from rpo_bench.judge.backends.functions import GoldJudge
 
     rewards = {}
-    for task in asked.tasks:
+    for task in request.tasks:
         if task.reward is None:
             raise UserError(f"{FLAG} gold: the task '{task.spec.name}' has no gold reward.")
         rewards[task.spec.name] = task.reward
-    return GoldJudge(rewards, {task.spec.name: task.hash for task in asked.tasks})
+    return GoldJudge(rewards, {task.spec.name: task.hash for task in request.tasks})
 
 
-def embedded_judge(asked: JudgeRequest) -> Judge:
+def embedded_judge(request: JudgeRequest) -> Judge:
     """``embedded``: the task's own judge."""
-    if len(asked.tasks) != 1:
-        raise UserError(f"{FLAG} embedded: judge one task at a time; each has its own judge.")
-    (task,) = asked.tasks
+    if len(request.tasks) != 1:
+        raise UserError(f"{FLAG} embedded: judge one task at a time, as each has its own judge.")
+    (task,) = request.tasks
     own = task.spec.judge
     if own is None:
         raise UserError(f"{FLAG} embedded: the task '{task.spec.name}' has no judge of its own.")
-    return _loaded(task.folder / own, asked.options, asked.options.template or "embedded", embedded=True)
+    return _loaded(task.folder / own, request.options, request.options.template or "embedded", embedded=True)

@@ -1,4 +1,4 @@
-"""What is to be judged: stored responses of two checkpoints to the same prompts."""
+"""Selects pairs to judge: stored responses of two checkpoints to the same prompts."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -16,14 +16,14 @@ REFERENCE, ALL = "reference", "all"
 
 @dataclass(frozen=True)
 class Selection:
-    """What is judged of some results.
+    """Selects which results are judged, and against what.
 
     Attributes:
         against: ``reference``, a method (``sft``, or ``sft@8`` at one of its strengths), or ``all`` for a
             round-robin.
-        methods: Only these are judged; empty: all.
+        methods: Only these methods are judged; empty: all.
         samples: Samples per prompt.
-        limit: Only the first so many prompts.
+        limit: Only this many first prompts.
         include_path: A folder of further tasks, for their prompts.
     """
 
@@ -35,13 +35,13 @@ class Selection:
 
 
 def pairs_of(records: Sequence[StoredRecord], selection: Selection) -> list[Pair]:
-    """Every judged checkpoint's responses beside its baseline's, prompt by prompt.
+    """Pairs every judged checkpoint's responses with its baseline's, prompt by prompt.
 
-    Checkpoints are compared that were measured in the same way (task, base model, decoding). A baseline that
-    was trained is the one of the same training seed.
+    Compared checkpoints have the same task, base model and decoding. A trained baseline has the same training
+    seed.
 
     Raises:
-        UserError: There is nothing to judge, or no such baseline; the sentence says what there is.
+        UserError: There is nothing to judge, or no such baseline; the message lists what exists.
     """
     sampled = [one for one in records if (one.folder / SAMPLES_FILE).is_file()]
     if not sampled:
@@ -59,14 +59,14 @@ def pairs_of(records: Sequence[StoredRecord], selection: Selection) -> list[Pair
 
 
 def label_of(stored: StoredRecord) -> str:
-    """How games call a checkpoint: the name of its result folder."""
+    """A checkpoint's label in games: the name of its result folder."""
     return stored.record.spec.name
 
 
 def matches_of(
     records: Sequence[StoredRecord], selection: Selection
 ) -> list[tuple[StoredRecord, StoredRecord]]:
-    """(model, baseline) of all comparisons; raises UserError when a baseline isn't named fully."""
+    """(model, baseline) of all comparisons; raises UserError when a baseline is ambiguous."""
     return list(_matches(records, selection))
 
 
@@ -93,10 +93,10 @@ def _matches(
 
 
 def _baselines(group: Sequence[StoredRecord], against: str) -> dict[int | None, StoredRecord]:
-    """The baseline by training seed; under None where it has none.
+    """The baseline by training seed; under None if it has no seed.
 
     Raises:
-        UserError: The method was trained at several strengths and none is named.
+        UserError: The method was trained at several strengths and none is given.
     """
     if against == REFERENCE:
         references = [one for one in group if method_of(one) == REFERENCE]
@@ -108,7 +108,7 @@ def _baselines(group: Sequence[StoredRecord], against: str) -> dict[int | None, 
         found = [one for one in found if f"{one.record.spec.strength:g}" == strength]
     elif len(known) > 1:
         named = ", ".join(f"{method}@{value}" for value in known)
-        raise UserError(f"--against {against}: it was trained at several strengths; name one: {named}.")
+        raise UserError(f"--against {against}: it was trained at several strengths; give one: {named}.")
     return {one.record.spec.seed: one for one in found}
 
 
@@ -127,7 +127,7 @@ def method_of(stored: StoredRecord) -> str:
 
 
 def measured_alike(records: Sequence[StoredRecord]) -> list[list[StoredRecord]]:
-    """Results in groups of one task, base model and decoding, in the order in which these come up."""
+    """Groups results by task, base model and decoding, in order of first appearance."""
     groups: dict[str, list[StoredRecord]] = {}
     for one in records:
         groups.setdefault(evaluation_key(one), []).append(one)
@@ -135,7 +135,7 @@ def measured_alike(records: Sequence[StoredRecord]) -> list[list[StoredRecord]]:
 
 
 def evaluation_key(stored: StoredRecord) -> str:
-    """What two checkpoints must share to be compared: task, base model and decoding."""
+    """The key that comparable checkpoints share: task, base model and decoding."""
     spec = stored.record.spec
     return "\n".join((spec.task_hash, spec.model_hash, spec.evaluation.decoding.model_dump_json()))
 
@@ -143,7 +143,7 @@ def evaluation_key(stored: StoredRecord) -> str:
 def _responses(
     stored: StoredRecord, selection: Selection
 ) -> dict[tuple[str, int], tuple[Prompt, StoredSample]]:
-    """The samples that are judged, by prompt and number."""
+    """The samples to judge, by prompt and number."""
     samples = [one for one in read_samples(stored.folder) if one.sample < selection.samples]
     kept = set(list(dict.fromkeys(one.prompt_id for one in samples))[: selection.limit])
     prompts = prompts_of(stored.record.spec, samples, selection.include_path)

@@ -1,4 +1,4 @@
-"""From a judge's raw reply to a verdict; only what the judge itself wrote is read."""
+"""Parses a judge's raw reply to a verdict, reading only text that the judge wrote itself."""
 
 import json
 import math
@@ -10,12 +10,12 @@ from rpo_bench.judge.thinking import conclusion
 
 Answer = Literal["A", "B", "tie"]
 
-#: P(A) + P(B) below which a judge's labels tell nothing: it would mostly say something else.
+#: Minimum P(A) + P(B): below it, the judge would mostly answer something else.
 LEAST_MASS = 0.1
 
 _NAME = "verdict"
 _KEY = f'"{_NAME}"'
-_TAIL = 20_000  # characters from a reply's end that are searched for verdicts: hostile nesting takes long
+_TAIL = 20_000  # characters at a reply's end that are searched, as hostile nesting is slow to parse
 _ANSWERS: dict[str, Answer] = {"a": "A", "b": "B", "tie": "tie"}
 _CUT_OFF = "the reply is cut off: raise --judge-max-tokens"
 _WITHHELD = {
@@ -27,11 +27,11 @@ _WITHHELD = {
 
 @dataclass(frozen=True)
 class Reading:
-    """What a reply says.
+    """A parsed reply.
 
     Attributes:
-        answer: Which response is better; None where the reply doesn't say.
-        probability: P(A is better), of the label log-probabilities, given that it is A or B.
+        answer: The better response; None if the reply doesn't say.
+        probability: P(A is better) from the label log-probabilities, given A or B.
         reason: Why there is no answer.
     """
 
@@ -41,7 +41,7 @@ class Reading:
 
 
 def read_attempt(attempt: Attempt, mode: Mode) -> Reading:
-    """What an attempt says, in either mode, whatever judge made it."""
+    """Parses an attempt of any judge in either mode."""
     if attempt.error is not None:
         return Reading(reason=attempt.error)
     if attempt.finish in _WITHHELD:
@@ -51,7 +51,7 @@ def read_attempt(attempt: Attempt, mode: Mode) -> Reading:
 
 
 def _read_labels(attempt: Attempt) -> Reading:
-    """The label with more probability; one that isn't listed has none beside one that is."""
+    """The more probable label; an unlisted one counts as less probable than a listed one."""
     if attempt.label_logps is None:
         return Reading(reason="the server gives no log-probabilities")
     first, second = (-math.inf if logp is None else min(logp, 0.0) for logp in attempt.label_logps)
@@ -64,7 +64,7 @@ def _read_labels(attempt: Attempt) -> Reading:
 
 
 def _read_text(attempt: Attempt) -> Reading:
-    """The last verdict of what the judge concluded; of a reply that was cut off, only a whole one."""
+    """The last verdict in the conclusion; a truncated reply must be one complete verdict."""
     text = (attempt.text or "").strip()
     if not text:
         return Reading(reason=_CUT_OFF if attempt.finish == "length" else "the reply is empty")
@@ -72,7 +72,7 @@ def _read_text(attempt: Attempt) -> Reading:
     concluded = text if objects.whole(text) is not None else conclusion(text)
     if concluded is not None and (whole := objects.whole(concluded.strip())) is not None:
         return Reading(whole)
-    if attempt.finish == "length":  # what it had said so far may not be what it would have ended on
+    if attempt.finish == "length":  # its conclusion may be missing
         return Reading(reason=_CUT_OFF)
     if concluded is None:
         return Reading(reason="the reply never ends its thoughts")
@@ -81,7 +81,7 @@ def _read_text(attempt: Attempt) -> Reading:
 
 
 class _Objects:
-    """The verdicts of JSON objects in a text; those within an object count unless it has one of its own."""
+    """The verdicts of JSON objects in a text; a nested verdict counts unless its object has its own."""
 
     def __init__(self) -> None:
         self._said: list[Any] = []
@@ -89,14 +89,14 @@ class _Objects:
         self._decoder = json.JSONDecoder(object_pairs_hook=self._note)
 
     def whole(self, text: str) -> Answer | None:
-        """The verdict of a text that is one JSON object and nothing else."""
+        """The verdict of a text that is a single JSON object."""
         end, answer = self._at(text, 0) if text.startswith("{") else (0, None)
         return answer if end == len(text) else None
 
     def last(self, text: str) -> Answer | None:
-        """The verdict of the last object that has one, decoding from each brace."""
+        """The verdict of the last object with one, decoding from each brace."""
         answer, at = None, text.find("{")
-        until = text.lower().rfind(_KEY)  # braces behind the last key can't begin a verdict
+        until = text.lower().rfind(_KEY)  # braces after the last key can't begin a verdict
         while 0 <= at < until:
             end, found = self._at(text, at)
             answer = found or answer
@@ -104,10 +104,10 @@ class _Objects:
         return answer
 
     def _at(self, text: str, at: int) -> tuple[int, Answer | None]:
-        r"""Where the object that begins at a brace ends, and its verdict; the brace itself where none does.
+        r"""The end and verdict of the object that begins at a brace; the brace itself if none does.
 
-        Its key has to be written out: that word is defused in what a judge is shown, where an escaped form of
-        it ("\u0076erdict") would go unseen, and come back from a judge that quotes.
+        The key must be unescaped. That word is neutralised in prompts, but an escaped form ("\u0076erdict")
+        would pass, and a judge that quotes it would repeat it.
         """
         self._said.clear()
         try:
@@ -121,10 +121,10 @@ class _Objects:
         return end, own[-1] if own else None
 
     def _note(self, pairs: list[tuple[str, Any]]) -> None:
-        """Notes what an object's verdict says; ValueError when a key comes twice: it then says two things."""
+        """Stores an object's verdict; raises ValueError for duplicate keys, which are ambiguous."""
         keys = [key.lower() if key.lower() == _NAME else key for key, _ in pairs]
         if len(set(keys)) != len(keys):
             raise ValueError("a key comes twice")
         said = [value for key, value in pairs if key.lower() == _NAME]
         self._said += said
-        self._has_own = bool(said)  # of the outermost object in the end: it is noted last
+        self._has_own = bool(said)  # finally of the outermost object, which comes last

@@ -1,4 +1,4 @@
-"""What a judge is shown: a template with the untrusted texts made harmless."""
+"""Prompts for judges: templates in which untrusted texts are neutralised."""
 
 import hashlib
 import re
@@ -12,15 +12,14 @@ from rpo_bench.files.text_files import whole_text
 from rpo_bench.judge.protocol import Call, Pair
 from rpo_bench.judge.thinking import WORDS as THOUGHTS
 
-MAX_CHARS = 8_000  # of each text that is shown
+MAX_CHARS = 8_000  # per text
 
 _FOLDER = Path(__file__).parent / "templates"
 _FIELDS = ("prompt", "first", "second")
 _FIELD = re.compile(r"\{(prompt|first|second)\}")
 _CUT = " [cut here]"
 
-# What could end a block of the template, pass for a turn of the conversation, for the judge's thoughts or for
-# its verdict.
+# Text that could end a block of the template, or imitate a turn, the judge's thoughts or its verdict.
 _UNSAFE = (
     (re.compile(r"<{3,}"), "<<"),
     (re.compile(r">{3,}"), ">>"),
@@ -35,12 +34,12 @@ _UNSAFE = (
 
 @dataclass(frozen=True)
 class Template:
-    """A judge's prompt, with places for {prompt}, {first} and {second}.
+    """A judge's prompt template with {prompt}, {first} and {second}.
 
     Attributes:
-        name: The file's name without its ending.
-        text: The whole file.
-        max_chars: What is shown of each text at most, in characters.
+        name: The file's name without its suffix.
+        text: The file's content.
+        max_chars: Maximum characters of each text.
     """
 
     name: str
@@ -53,35 +52,35 @@ class Template:
         return hashlib.sha256(self.text.encode()).hexdigest()
 
     def render(self, prompt: str, first: str, second: str) -> str:
-        """The text that a judge is shown; what the three texts hold can't become part of the template."""
+        """Fills the template; the three texts can't change its structure."""
         values = dict(zip(_FIELDS, (prompt, first, second), strict=True))
         return _FIELD.sub(lambda field: neutral(values[field[1]], self.max_chars), self.text)
 
     def question(self, call: Call) -> str:
-        """What any judge that reads text is asked by a call."""
+        """The prompt text of a call."""
         return self.render(call.prompt.text, call.first, call.second)
 
 
 def load_template(name: str | Path, max_chars: int = MAX_CHARS) -> Template:
-    """One of the package's templates by name, or a file of the user's.
+    """Loads a built-in template by name, or a user's file.
 
     Raises:
-        UserError: There is no such file, or it lacks one of the three places.
+        UserError: There is no such file, or a placeholder isn't there exactly once.
     """
     own = _FOLDER / f"{name}.txt"
     file = own if own.is_file() else Path(name)
     if not file.is_file():
         known = ", ".join(sorted(path.stem for path in _FOLDER.glob("*.txt")))
-        raise UserError(f"--judge-template {name}: there is no such file; the package's own are {known}.")
+        raise UserError(f"--judge-template {name}: there is no such file; built-in templates are {known}.")
     text = whole_text(file).rstrip("\n")
     for field in _FIELDS:
         if text.count(f"{{{field}}}") != 1:
-            raise UserError(f"--judge-template {name}: it must have '{{{field}}}' exactly once.")
+            raise UserError(f"--judge-template {name}: it must contain '{{{field}}}' exactly once.")
     return Template(file.stem, text, max_chars)
 
 
 def neutral(text: str, max_chars: int = MAX_CHARS) -> str:
-    """An untrusted text as a judge may be shown it: cut to the limit, and nothing in it is a marker."""
+    """An untrusted text, cut to the limit and with all markers neutralised."""
     shown = text if len(text) <= max_chars else text[:max_chars] + _CUT
     for pattern, harmless in _UNSAFE:
         shown = pattern.sub(harmless, shown)

@@ -1,4 +1,4 @@
-"""What is asked of a judge and what it replies, whatever runs it."""
+"""The protocol of judges: calls, attempts and replies."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from rpo_bench.data.row import Prompt
 from rpo_bench.remote.scrubbing import well_formed
 from rpo_bench.spec.schema import Frozen
 
-#: What anybody said, as a file can hold it.
+#: Text from others in a form that files can hold.
 Said = Annotated[str, BeforeValidator(lambda text: well_formed(text) if isinstance(text, str) else text)]
 Mode = Literal["verdict", "logprobs"]
 
@@ -19,16 +19,16 @@ REFUSED = "refusal"  # ``finish`` of a reply in which the judge declines to answ
 
 @dataclass(frozen=True)
 class Pair:
-    """Two responses to one prompt, which are to be compared.
+    """Two responses to one prompt, to be compared.
 
     Attributes:
-        question: A stable id of what was asked, within a model and a baseline.
-        task: The task that the prompt is of.
-        prompt: What both answered.
+        question: A stable id of the question, unique within a model and a baseline.
+        task: The prompt's task.
+        prompt: The prompt.
         model: Label of the row being judged.
         baseline: Label of the other.
-        model_response: The model's text.
-        baseline_response: The baseline's.
+        model_response: The model's response.
+        baseline_response: The baseline's response.
     """
 
     question: str
@@ -41,20 +41,20 @@ class Pair:
 
     @property
     def identical(self) -> bool:
-        """Whether the responses are the same: a tie that needs no call."""
+        """Whether the responses are equal, which is a tie without a call."""
         return self.model_response == self.baseline_response
 
 
 @dataclass(frozen=True)
 class Call:
-    """One question to a judge: which of two responses is better.
+    """One call to a judge: which of two responses is better?
 
     Attributes:
-        key: Identity of what the judge is shown (content hash).
-        task: The task that the prompt is of.
-        prompt: What both answered.
-        first: The response that is shown as A.
-        second: The response that is shown as B.
+        key: Content hash of the texts shown to the judge.
+        task: The prompt's task.
+        prompt: The prompt.
+        first: The response shown as A.
+        second: The response shown as B.
     """
 
     key: str
@@ -65,7 +65,7 @@ class Call:
 
 
 class Attempt(Frozen):
-    """What came back for a call: the raw reply, or why there is none."""
+    """The raw reply to a call, or why there is none."""
 
     text: Said | None = Field(None, description="as the judge wrote it; nothing is taken off")
     finish: Said | None = Field(None, description="why the judge stopped writing: stop, length …")
@@ -90,12 +90,12 @@ class StoredReply(Frozen):
 
     @property
     def failed(self) -> bool:
-        """Whether no reply came; the next run tries again."""
+        """Whether there was no reply; the next run tries again."""
         return self.attempts[-1].error is not None
 
 
 def parameters_sent(replies: Iterable[StoredReply]) -> tuple[dict[str, float | int | bool], ...]:
-    """The different parameters of requests that were answered, in the order in which they come up."""
+    """The distinct parameters of answered requests, in order of first appearance."""
     found: list[dict[str, float | int | bool]] = []
     for attempt in (one for reply in replies for one in reply.attempts):
         if attempt.error is None and attempt.sent is not None and attempt.sent not in found:
@@ -104,7 +104,7 @@ def parameters_sent(replies: Iterable[StoredReply]) -> tuple[dict[str, float | i
 
 
 class Judge(Protocol):
-    """Something that compares two responses."""
+    """Compares two responses."""
 
     @property
     def mode(self) -> Mode:
@@ -113,27 +113,27 @@ class Judge(Protocol):
 
     @property
     def identity(self) -> dict[str, Any]:
-        """What its judgements depend on, its ``mode`` too; JSON-able and without any secret."""
+        """Everything its judgements depend on, including ``mode``; JSON-able, without secrets."""
         ...
 
     @property
     def max_chars(self) -> int | None:
-        """What it is shown of each text at most, in characters; None: all of it."""
+        """Maximum characters of each text shown; None: no limit."""
         ...
 
     @property
     def batch_size(self) -> int:
-        """Calls that are answered at a time."""
+        """Calls per batch."""
         ...
 
     @property
     def concurrency(self) -> int:
-        """Batches that may be in flight at once."""
+        """Maximum number of concurrent batches."""
         ...
 
     @property
     def asks_again(self) -> bool:
-        """Whether it may say something else when it is asked once more."""
+        """Whether a second call may give a different reply."""
         ...
 
     def ask(self, calls: Sequence[Call], again: bool = False) -> list[Attempt]:
@@ -141,7 +141,7 @@ class Judge(Protocol):
 
         Args:
             calls: At most ``batch_size``.
-            again: Whether the first replies to them couldn't be read.
+            again: Whether their first replies couldn't be parsed.
         """
         ...
 

@@ -1,4 +1,4 @@
-"""Games and questions: one judgement in one order is a game, both orders of a question make one score."""
+"""Games and questions: a game is a judgement in one order, a question's score combines both orders."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -9,7 +9,7 @@ from rpo_bench.judge.win_rates import Judgement, Judgements
 
 Outcome = Literal["model", "tie", "baseline"]
 
-#: What an outcome is worth to the model.
+#: The model's points for an outcome.
 POINTS = {"model": 1.0, "tie": 0.5, "baseline": 0.0}
 
 
@@ -18,16 +18,16 @@ class Game:
     """One judgement of one question in one order.
 
     Attributes:
-        question: A stable id: the prompt's, a slash, the sample's number.
+        question: A stable id: prompt id, slash, sample number.
         model: Label of the row being judged.
         baseline: Label of the other.
         swapped: False where the model's response was shown first (A).
-        verdict: Who won; None where it is unscored.
-        probability: P(model wins) in [0, 1], of a judge that gives one.
+        verdict: The winner; None if unscored.
+        probability: P(model wins) in [0, 1], if the judge gives one.
         reason: Why there is no verdict.
         model_length: Characters of the model's response.
         baseline_length: Characters of the baseline's.
-        asked: False where the responses are the same: a tie that no judge was asked for.
+        asked: False if the responses are equal, which is a tie without a call.
     """
 
     question: str
@@ -50,13 +50,12 @@ class Question:
         name: Its id.
         model: Label of the row being judged.
         baseline: Label of the other.
-        score: Mean of both games' points for the model, in {0, ¼, ½, ¾, 1}; None unless both have a verdict.
-        probability: Mean P(model wins) of both games, where the judge gives one.
-        flipped: Whether both games were won by the same place, first or second; None where a game has no
-            winner.
+        score: Mean points of the model in both games, in {0, ¼, ½, ¾, 1}; None unless both have a verdict.
+        probability: Mean P(model wins) of both games, if the judge gives one.
+        flipped: Whether the same position, first or second, won both games; None if a game has no winner.
         model_length: Characters.
         baseline_length: Characters.
-        asked: False where the responses are the same: a tie that no judge was asked for.
+        asked: False if the responses are equal, which is a tie without a call.
     """
 
     name: str
@@ -71,22 +70,22 @@ class Question:
 
     @property
     def outcome(self) -> Outcome | None:
-        """Who won over both orders; a flip is a tie."""
+        """The winner over both orders; a flip is a tie."""
         if self.score is None:
             return None
         return "tie" if self.score == 0.5 else "model" if self.score > 0.5 else "baseline"
 
     @property
     def points(self) -> float | None:
-        """What the win rate is a mean of: the probability where there is one, else the score."""
+        """The model's points for the win rate: the probability if there is one, else the score."""
         return self.score if self.probability is None else self.probability
 
 
 def questions_of(games: Iterable[Game]) -> list[Question]:
-    """The questions of some games, in the order in which they come up.
+    """Groups games into questions, in order of first appearance.
 
-    A question of which one order is unscored, or missing, is unscored: the other order alone would tell of
-    the place as well as of the response.
+    A question with an unscored or missing order is unscored: a single order would also reflect the judge's
+    preference for a position.
     """
     found: dict[tuple[str, str, str], dict[bool, Game]] = defaultdict(dict)
     for game in games:
@@ -95,7 +94,7 @@ def questions_of(games: Iterable[Game]) -> list[Question]:
 
 
 def judgements_of(questions: Sequence[Question]) -> Judgements:
-    """Questions of one model against one baseline, as ``win_rates`` takes them."""
+    """Questions of one model against one baseline, as input for ``win_rates``."""
     names = {(one.model, one.baseline) for one in questions}
     if len(names) != 1:
         raise ValueError(f"questions of one comparison are wanted, not of {len(names)}")
@@ -116,7 +115,7 @@ def by_comparison(questions: Iterable[Question]) -> dict[tuple[str, str], list[Q
 
 
 def first_won(game: Game) -> bool | None:
-    """Whether the response that was shown first won; None without a winner."""
+    """Whether the first response won; None without a winner."""
     if game.verdict is None or game.verdict == "tie":
         return None
     return (game.verdict == "model") != game.swapped

@@ -1,4 +1,4 @@
-"""The ranking of methods by a judge beside the ranking by the truth, on the same responses."""
+"""Compares the ranking of methods by a judge with that by gold reward, on the same responses."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,9 +16,9 @@ from rpo_bench.stats.seeding import generator
 
 LEVELS = ("prompts",)
 RESAMPLES = 2_000
-_FULL = 1 - 1e-9  # a correlation of 1 would lie at infinity
+_FULL = 1 - 1e-9  # Fisher's z of a correlation of 1 is infinite
 
-#: Label → question → gold reward of the response that was judged.
+#: Label → question → gold reward of the judged response.
 Rewards = Mapping[str, Mapping[str, float]]
 
 
@@ -28,10 +28,10 @@ class Ranked:
 
     Attributes:
         name: ``rpo@0.3``.
-        win_rate: Against the reference policy, by the judge.
-        reward: Of the same responses.
-        judge_rank: 1 is the best; with the range that 95 % of the resamples stay in.
-        gold_rank: The same by reward.
+        win_rate: Win rate against the reference policy by the judge.
+        reward: Gold reward of the same responses.
+        judge_rank: Rank by win rate, 1 is best, with the range of 95 % of the resamples.
+        gold_rank: Rank by reward, with the same range.
     """
 
     name: str
@@ -47,8 +47,8 @@ class Rankings:
 
     Attributes:
         title: Task and model.
-        rows: What was ranked.
-        correlation: Spearman's, between both rankings; its interval is over prompts.
+        rows: The ranked methods.
+        correlation: Spearman's correlation of both rankings; its interval is over prompts.
     """
 
     title: str
@@ -59,11 +59,11 @@ class Rankings:
 def rankings(
     records: Sequence[StoredRecord], questions: Sequence[Question], rewards: Rewards
 ) -> list[Rankings]:
-    """Both rankings for each base model of which at least two rows were judged against the reference.
+    """Both rankings for each base model with at least two rows judged against the reference.
 
     Args:
         records: The results.
-        questions: Of one judge.
+        questions: Questions of one judge.
         rewards: Gold rewards.
     """
     found = [_ranked(group, questions, rewards) for group in measured_alike(records)]
@@ -128,7 +128,7 @@ def _rank_ranges(points: Floats, draws: Floats) -> list[tuple[int, int, int]]:
 
 
 def _ranks(values: Floats) -> Floats:
-    """Ranks within each row, 1 the highest, equal ones sharing the best; (B, M)."""
+    """Ranks within each row, 1 for the highest; ties share the best rank; (B, M)."""
     higher: Floats = (values[:, None, :] > values[:, :, None]).sum(2) + 1.0
     return higher
 
@@ -139,7 +139,7 @@ def _correlation(points: Sequence[Floats], parts: Sequence[Floats], n: int) -> I
         return empty()
     if n < 2:
         return point_only(float(point), n, 0.95)
-    # Resampling adds noise to both rankings, and correlations of resamples lie lower: their spread counts.
+    # Resampling adds noise to both rankings and lowers their correlation, so only the spread is used.
     draws = _fisher(_spearman(*parts))
     middle, reach = _fisher(np.array(point)), t.ppf(0.975, n - 1) * float(np.nanstd(draws, ddof=1))
     low, high = (float(np.tanh(middle + side * reach)) for side in (-1, 1))
@@ -155,12 +155,12 @@ def _correlation(points: Sequence[Floats], parts: Sequence[Floats], n: int) -> I
 
 
 def _fisher(correlation: Floats) -> Floats:
-    """Fisher's z, the scale on which a correlation's spread hardly depends on its size."""
+    """Fisher's z, a scale on which a correlation's spread hardly depends on its size."""
     return np.asarray(np.arctanh(np.clip(correlation, -_FULL, _FULL)))
 
 
 def _spearman(one: Floats, other: Floats) -> Floats:
-    """Spearman's correlation within each row, (B,): that of mean ranks, NaN where all are equal."""
+    """Spearman's correlation within each row, by mean ranks; (B,), NaN where all values are equal."""
     a, b = (_mean_ranks(part) - (part.shape[1] + 1) / 2 for part in (one, other))
     with np.errstate(invalid="ignore", divide="ignore"):
         found: Floats = (a * b).sum(1) / np.sqrt(np.square(a).sum(1) * np.square(b).sum(1))

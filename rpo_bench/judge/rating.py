@@ -1,4 +1,4 @@
-"""Ratings of checkpoints from all of a judge's questions about them."""
+"""Bradley–Terry ratings of checkpoints from all of a judge's questions."""
 
 from collections.abc import Sequence
 
@@ -13,13 +13,13 @@ from rpo_bench.stats.seeding import generator
 def rate(
     labels: Sequence[str], anchor: str | None, questions: Sequence[Question], resamples: int = RESAMPLES
 ) -> dict[str, Interval]:
-    """Bradley–Terry ratings in logits above the anchor's; empty where there is nothing to rate.
+    """Bradley–Terry ratings in logits above the anchor's; empty without questions.
 
     Args:
-        labels: Whom to rate.
-        anchor: Whose rating is 0: the reference policy.
-        questions: Those between others than ``labels`` are left out, and so are unscored ones.
-        resamples: Of the bootstrap over questions.
+        labels: The checkpoints to rate.
+        anchor: The checkpoint with rating 0: the reference policy.
+        questions: Unscored questions and those with other labels are ignored.
+        resamples: Number of bootstrap resamples over questions.
     """
     games = games_of(labels, anchor, questions)
     if games is None:
@@ -28,10 +28,10 @@ def rate(
 
 
 def games_of(labels: Sequence[str], anchor: str | None, questions: Sequence[Question]) -> Games | None:
-    """The scored questions between some labels, each once; None without any, or without an anchor.
+    """The scored questions between the labels, each once; None without any, or without an anchor.
 
-    Where two were judged against each other (each against SFT, SFT against the reference policy), the same
-    question of the same responses comes twice, from either side.
+    If two checkpoints were judged against each other from both sides (each against SFT, and SFT against the
+    reference policy), the same question occurs twice.
     """
     among = set(labels)
     once = {

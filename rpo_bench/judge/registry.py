@@ -1,8 +1,8 @@
-"""From ``--judge`` to a judge; plug-ins add theirs.
+"""Makes judges from ``--judge``; plug-ins can register their own.
 
 A plug-in registers a function that makes its judge::
 
-    JUDGES.add("shortest", lambda asked: Shortest())
+    JUDGES.add("shortest", lambda request: Shortest())
 """
 
 from collections.abc import Callable, Sequence
@@ -17,13 +17,13 @@ from rpo_bench.spec.trust import Trust
 from rpo_bench.tasks.task import Task
 
 FLAG = "--judge"
-_FORMS = {"openai": "openai:MODEL", "hf": "hf:FOLDER", "python": "python:FILE:FUNCTION"}  # what has to follow
-_ALONE = ("gold", "embedded")  # nothing may follow
+_FORMS = {"openai": "openai:MODEL", "hf": "hf:FOLDER", "python": "python:FILE:FUNCTION"}  # need an argument
+_ALONE = ("gold", "embedded")  # take no argument
 
 
 @dataclass(frozen=True)
 class JudgeOptions:
-    """How a judge is asked; what a judge has no use for is ignored."""
+    """Settings of a judge; each judge ignores those it doesn't need."""
 
     mode: Mode = "verdict"
     template: str | None = None
@@ -42,13 +42,13 @@ class JudgeOptions:
 
 @dataclass(frozen=True)
 class JudgeRequest:
-    """What ``--judge`` asks for.
+    """A parsed ``--judge`` with its settings.
 
     Attributes:
-        source: as it was given: ``NAME`` or ``NAME:REST``.
-        rest: what follows the name; empty where nothing does.
-        options: how the judge is asked.
-        tasks: those whose responses are judged.
+        source: the value as given: ``NAME`` or ``NAME:REST``.
+        rest: the part after the name; may be empty.
+        options: settings of the judge.
+        tasks: the tasks of the judged responses.
     """
 
     source: str
@@ -73,16 +73,16 @@ JUDGES: Registry[JudgeMaker] = Registry(
 
 
 def make_judge(source: str, options: JudgeOptions, tasks: Sequence[Task] = ()) -> Judge:
-    """The judge that ``--judge`` names.
+    """Makes the judge for ``--judge``.
 
     Args:
         source: ``openai:MODEL``, ``hf:FOLDER``, ``python:FILE:FUNCTION``, ``gold``, ``embedded``, or the name
-            of a plug-in's judge with whatever it takes behind a colon.
-        options: How it is asked.
-        tasks: Those whose responses are judged, for ``gold`` and ``embedded``.
+            of a plug-in's judge, with its argument after a colon.
+        options: Settings of the judge.
+        tasks: The tasks of the judged responses, for ``gold`` and ``embedded``.
 
     Raises:
-        UserError: There is no such judge, or it can't be used.
+        UserError: The judge is unknown or unusable.
     """
     name, _, rest = source.partition(":")
     misspelt = name in _ALONE if rest else name in _FORMS

@@ -1,4 +1,4 @@
-"""Asks a judge what isn't answered yet: many calls at once, within a budget, every one accounted for."""
+"""Runs a judge's open calls concurrently, within a budget, and counts every outcome."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -13,40 +13,40 @@ from rpo_bench.judge.protocol import Attempt, Call, Judge, Pair, StoredReply
 from rpo_bench.judge.storage import Store, StoredGame
 
 _MILLION = 1e6
-_HOPELESS = 20  # calls that fail in a row, beyond those in flight, before a run gives up
+_HOPELESS = 20  # consecutive failures, beyond the calls in flight, after which a run gives up
 
 
 @dataclass(frozen=True)
 class Budget:
-    """What tokens cost, per million, and what may be spent by one run; in any one currency."""
+    """Token prices per million, and the spending limit of a run, in one currency."""
 
     input_price: float = 0.0
     output_price: float = 0.0
     max_cost: float | None = None
 
     def cost(self, tokens: tuple[int, int]) -> float:
-        """The price of tokens (in, out)."""
+        """The cost of tokens (in, out)."""
         return (tokens[0] * self.input_price + tokens[1] * self.output_price) / _MILLION
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What is to be judged: two games per pair, and the different calls that they take, by key."""
+    """The games to judge, two per pair, and their distinct calls by key."""
 
     games: tuple[StoredGame, ...]
     calls: dict[str, Call]
 
     def open(self, store_paid: set[str]) -> list[Call]:
-        """The calls that have no reply yet."""
+        """The calls without a reply."""
         return [call for key, call in self.calls.items() if key not in store_paid]
 
 
 def plan_of(pairs: Sequence[Pair], max_chars: int | None = MAX_CHARS) -> Plan:
-    """Both orders of every pair; identical responses tie without a call, equal questions share one.
+    """Plans both orders of every pair; identical responses tie without a call, equal questions share one.
 
     Args:
-        pairs: What is to be judged.
-        max_chars: What the judge is shown of each text at most; None: all of it.
+        pairs: The pairs to judge.
+        max_chars: Maximum characters of each text shown; None: no limit.
     """
     games: list[StoredGame] = []
     calls: dict[str, Call] = {}
@@ -71,7 +71,7 @@ def plan_of(pairs: Sequence[Pair], max_chars: int | None = MAX_CHARS) -> Plan:
 
 
 def estimate(judge: Judge, calls: Sequence[Call], budget: Budget) -> tuple[tuple[int, int], float]:
-    """Tokens (in, out) and cost of calls, estimated from above."""
+    """Upper estimates of the tokens (in, out) and cost of calls."""
     each = [judge.estimated_tokens(call) for call in calls]
     tokens = (sum(one for one, _ in each), sum(one for _, one in each))
     return tokens, budget.cost(tokens)
@@ -84,20 +84,19 @@ def run_judge(
     budget: Budget | None = None,
     told: Callable[[int, int], None] = lambda done, of: None,
 ) -> Account:
-    """Asks what the store can't answer, and stores every reply as it comes.
+    """Runs the calls without a stored reply, and stores every reply immediately.
 
-    Stopped at any moment, only calls in flight are lost; interrupted from the keyboard, or by an error, not
-    even these: they are waited for.
+    If the process is killed, only calls in flight are lost. After Ctrl-C or an error, it waits for these too.
 
     Args:
         judge: The backend.
-        plan: What is to be judged.
-        store: Open for writing.
-        budget: No call is started whose estimated cost would lead beyond it.
-        told: Hears how many of the open calls are finished.
+        plan: The games and calls.
+        store: The judge's store, open for writing.
+        budget: No call is started whose estimated cost would exceed it.
+        told: Called with the number of finished calls.
 
     Raises:
-        UserError: The judge can't be used, or call after call fails.
+        UserError: The judge is unusable, or too many calls fail in a row.
     """
     return _Run(judge, plan, store, budget or Budget(), told).run()
 
@@ -133,26 +132,26 @@ class _Run:
         batches = self._affordable(calls, flying)
         more = True
         while more or flying:
-            # As many again wait as are in flight, so that no thread waits for this one.
+            # As many batches are queued as are in flight, so that no thread is idle.
             while more and len(flying) < 2 * self.judge.concurrency:
                 batch = next(batches, None)
                 more = batch is not None
                 if batch is not None:
-                    flying[pool.submit(_asked, self.judge, self.store, batch)] = batch
+                    flying[pool.submit(_ask_and_store, self.judge, self.store, batch)] = batch
             for future in wait(flying, return_when=FIRST_COMPLETED).done:
-                asked = flying.pop(future)
-                self._take(asked, future.result())
+                batch = flying.pop(future)
+                self._take(batch, future.result())
                 self.told(self.account.made, len(calls))
 
     def _affordable(
         self, calls: list[Call], flying: dict[Future[list[StoredReply]], list[Call]]
     ) -> Iterator[list[Call]]:
-        """Batches of calls, as long as what is spent, in flight and next stays within the budget."""
+        """Batches of calls, while the cost of finished, current and next calls stays within the budget."""
         size = self.judge.batch_size
         for start in range(0, len(calls), size):
             batch = calls[start : start + size]
             if self.budget.max_cost is not None:
-                ahead = [call for asked in flying.values() for call in asked] + batch
+                ahead = [call for sent in flying.values() for call in sent] + batch
                 tries = 2 if self.judge.asks_again else 1
                 most = tries * estimate(self.judge, ahead, self.budget)[1]
                 if self.account.cost + most > self.budget.max_cost:
@@ -161,20 +160,20 @@ class _Run:
             yield batch
 
     def _keep(self, flying: dict[Future[list[StoredReply]], list[Call]]) -> None:
-        """Counts what came back while the run was ending for another reason."""
-        for future, asked in flying.items():
+        """Counts replies that arrive while the run is stopping."""
+        for future, batch in flying.items():
             if not future.cancelled() and future.exception() is None:
-                self._take(asked, future.result(), giving_up=True)
+                self._take(batch, future.result(), giving_up=True)
         flying.clear()
 
-    def _take(self, asked: list[Call], replies: list[StoredReply], giving_up: bool = False) -> None:
-        for call, reply in zip(asked, replies, strict=True):
+    def _take(self, batch: list[Call], replies: list[StoredReply], giving_up: bool = False) -> None:
+        for call, reply in zip(batch, replies, strict=True):
             self._count(call, reply)
         if self.failures_in_a_row >= _HOPELESS + self.judge.concurrency and not giving_up:
             (reason, _), *_ = self.account.failed.most_common(1)
             raise UserError(
-                f"The judge failed {self.failures_in_a_row} times in a row ({reason}); every reply so far is "
-                "stored: mend it and run the same command again."
+                f"The judge failed {self.failures_in_a_row} times in a row ({reason}); replies so far are "
+                "stored: fix the problem and run the same command again."
             )
 
     def _count(self, call: Call, reply: StoredReply) -> None:
@@ -210,11 +209,10 @@ class _Run:
         account.cost += self.budget.cost(spent)
 
 
-def _asked(judge: Judge, store: Store, calls: list[Call]) -> list[StoredReply]:
-    """Asks, asks once more what came back unreadable, and stores the replies.
+def _ask_and_store(judge: Judge, store: Store, calls: list[Call]) -> list[StoredReply]:
+    """Runs a batch, repeats calls with unparsable replies once, and stores the replies.
 
-    The thread that asked stores them before it takes the next calls: a run that is killed loses what is in
-    flight and nothing that has come back.
+    Each thread stores its replies before its next batch, so a killed run loses only calls in flight.
     """
     attempts = [[one] for one in judge.ask(calls)]
     again = [

@@ -1,4 +1,4 @@
-"""Win rates of checkpoints, as result records hold them."""
+"""Win rates and ratings of checkpoints as metrics for result records."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,9 +14,9 @@ from rpo_bench.stats.interval import QUESTION_LEVELS, Interval
 SFT = "sft"
 WIN_RATE, WIN_RATE_SFT, RATING = "win_rate", "win_rate_sft", "judge_rating"
 AT_EQUAL_LENGTH = "_equal_length"
-RESAMPLES = 2_000  # of intervals in records, which are made for every checkpoint of a run
+RESAMPLES = 2_000  # bootstrap resamples for intervals in records
 
-#: What a judge adds to a record; another judge's have its name behind an @.
+#: Metrics that a judge adds to a record; those of further judges end in @ and the judge's name.
 NAMES = (
     WIN_RATE,
     WIN_RATE + AT_EQUAL_LENGTH,
@@ -28,7 +28,7 @@ NAMES = (
 
 @dataclass(frozen=True)
 class JudgedComparison:
-    """A checkpoint against one baseline."""
+    """Win rates of a checkpoint against one baseline."""
 
     model: StoredRecord
     baseline: StoredRecord
@@ -38,12 +38,12 @@ class JudgedComparison:
 def comparisons(
     records: Sequence[StoredRecord], questions: Sequence[Question], resamples: int = RESAMPLES
 ) -> list[JudgedComparison]:
-    """Win rates of all that was compared; what no record is left of, or has no verdict, is left out.
+    """Win rates of all comparisons; those without a record or verdict are left out.
 
     Args:
-        records: The results that were judged.
-        questions: Of one judge.
-        resamples: Of the bootstraps.
+        records: The judged results.
+        questions: Questions of one judge.
+        resamples: Number of bootstrap resamples.
     """
     known = {label_of(one): one for one in records}
     return [
@@ -56,16 +56,16 @@ def comparisons(
 def metrics_of(
     records: Sequence[StoredRecord], questions: Sequence[Question], backend: str, resamples: int = RESAMPLES
 ) -> dict[str, dict[str, MetricValue]]:
-    """What a judge says of each checkpoint: its cell → metrics.
+    """The metrics of a judge: cell → metrics.
 
-    Win rates are against the reference policy and against SFT of the same seed, at the largest strength that
-    it was judged at; ratings use every comparison of the same base model.
+    Win rates are against the reference policy and against SFT of the same seed at its largest judged
+    strength. Ratings use every comparison of the same base model.
 
     Args:
-        records: The results that were judged.
-        questions: Of one judge.
-        backend: Its name.
-        resamples: Of the bootstraps.
+        records: The judged results.
+        questions: Questions of one judge.
+        backend: The judge's name.
+        resamples: Number of bootstrap resamples.
     """
     found: dict[str, dict[str, MetricValue]] = {}
     for one in sorted(comparisons(records, questions, resamples), key=_strength):
@@ -84,7 +84,7 @@ def metrics_of(
 
 
 def of_questions(name: str, metric: MetricValue) -> bool:
-    """Whether a metric counts questions, which a judge was asked, and not samples."""
+    """Whether a metric counts a judge's questions rather than samples."""
     return QUESTION_LEVELS[0] in metric.interval.levels or name.partition("@")[0] in NAMES
 
 

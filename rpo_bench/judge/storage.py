@@ -1,4 +1,4 @@
-"""What was asked of a judge and what it replied, on disk: append-only, so that a crash loses little."""
+"""Stores a judge's calls and replies in append-only files, so that a crash loses little."""
 
 import fcntl
 import json
@@ -30,35 +30,35 @@ M = TypeVar("M", bound=BaseModel)
 
 
 class StoredGame(Frozen):
-    """A line of ``games.jsonl``: what was to be judged, and by which reply it is."""
+    """A line of ``games.jsonl``: a game and the key of its reply."""
 
     question: str
     model: str
     baseline: str
     swapped: bool
-    key: str | None  # None: the responses are the same, a tie without a call
+    key: str | None  # None: the responses are equal, a tie without a call
     model_length: int
     baseline_length: int
-    cut: bool = False  # a text was too long to be shown whole
+    cut: bool = False  # whether a text was truncated
 
     @property
     def id(self) -> tuple[str, str, str, bool]:
-        """Which game it is; of two lines of one game the later counts."""
+        """The game's identity; a later line of the same game replaces an earlier one."""
         return self.question, self.model, self.baseline, self.swapped
 
 
 def judge_folder(output: Path, judge: Judge) -> Path:
-    """Where a judge's replies belong: ``<output>/judgements/<hash8>``."""
+    """The folder of a judge's replies: ``<output>/judgements/<hash8>``."""
     return output / FOLDER / hash_json(judge.identity)[:8]
 
 
 def judge_folders(output: Path) -> list[Path]:
-    """The folders of all judges that have judged something of an output, in order."""
+    """The folders of all judges of an output, in order."""
     return sorted(file.parent for file in (output / FOLDER).glob(f"*/{IDENTITY_FILE}"))
 
 
 def read_identity(folder: Path) -> dict[str, Any]:
-    """Who judged; raises UserError when ``judge.json`` can't be used."""
+    """Reads a judge's identity; raises UserError when ``judge.json`` is invalid."""
     file = folder / IDENTITY_FILE
     value = read_json(file)
     if not isinstance(value, dict) or value.get("mode") not in ("verdict", "logprobs"):
@@ -70,15 +70,15 @@ def read_identity(folder: Path) -> dict[str, Any]:
 
 
 def load_games(folder: Path) -> list[Game]:
-    """All games of a judge that have a reply, with the verdicts read anew from the raw replies.
+    """All games of a judge with a reply; verdicts are parsed from the raw replies.
 
-    They come in an order of their own, whatever the order in which they were judged.
+    Their order doesn't depend on the order of judging.
 
     Args:
         folder: One of ``judge_folders``.
 
     Raises:
-        UserError: A file can't be used; the sentence names its line.
+        UserError: A file is invalid; the message gives the line.
     """
     mode: Mode = read_identity(folder)["mode"]
     replies = {one.key: one for one in _lines(folder / REPLIES_FILE, StoredReply)}
@@ -91,7 +91,7 @@ def load_games(folder: Path) -> list[Game]:
 
 
 def write_verdicts(folder: Path, games: Iterable[Game]) -> None:
-    """Writes what was read from the replies beside them, for whoever wants to look at it."""
+    """Writes the parsed verdicts next to the replies, for inspection."""
     write_json_lines(folder / VERDICTS_FILE, [asdict(game) for game in games])
 
 
@@ -124,12 +124,12 @@ def _game(of: StoredGame, reply: StoredReply | None, mode: Mode) -> Game:
 
 @dataclass
 class Store:
-    """An open folder: the one writer of its files.
+    """An open judge folder with exclusive write access.
 
     Attributes:
-        folder: Of one judge.
-        replies: By key, the latest of each.
-        games: By their ids.
+        folder: The judge's folder.
+        replies: The latest reply of each key.
+        games: Games by id.
     """
 
     folder: Path
@@ -140,17 +140,17 @@ class Store:
 
     @property
     def paid(self) -> set[str]:
-        """Keys of the calls that have a reply, which needn't be called again."""
+        """Keys of the calls with a reply, which aren't repeated."""
         return {key for key, reply in self.replies.items() if not reply.failed}
 
     def add_games(self, games: Iterable[StoredGame]) -> None:
-        """Notes what is to be judged."""
+        """Stores games."""
         new = [one for one in games if self.games.get(one.id) != one]
         self.games.update((one.id, one) for one in new)
         self._append(GAMES_FILE, new)
 
     def add_replies(self, replies: list[StoredReply]) -> None:
-        """Stores finished calls, from any thread; they are with the operating system when this returns."""
+        """Stores finished calls from any thread; they are flushed when this returns."""
         with self._writing:
             self.replies.update((one.key, one) for one in replies)
             self._append(REPLIES_FILE, replies)
@@ -163,10 +163,10 @@ class Store:
 
 @contextmanager
 def open_store(folder: Path, identity: dict[str, Any]) -> Iterator[Store]:
-    """Opens a judge's folder for appending; a torn last line, of a run that was killed, is taken off.
+    """Opens a judge's folder for appending; an incomplete last line of a killed run is removed.
 
     Raises:
-        UserError: Another run is writing there, or a file can't be used.
+        UserError: Another run is writing there, or a file is invalid.
     """
     with explained(folder):
         folder.mkdir(parents=True, exist_ok=True)
@@ -190,21 +190,21 @@ def open_store(folder: Path, identity: dict[str, Any]) -> Iterator[Store]:
 
 
 def stored_replies(folder: Path) -> dict[str, StoredReply]:
-    """The replies of a judge by key; empty where there are none."""
+    """The replies of a judge by key; may be empty."""
     return {one.key: one for one in _lines(folder / REPLIES_FILE, StoredReply)}
 
 
 def _check_file(file: Path) -> None:
-    """Refuses what isn't a file of its own: a pipe is waited for, and a link may lead to anybody's file."""
+    """Refuses pipes, which would block, and links, which may point to other files."""
     if os.path.lexists(file) and (file.is_symlink() or not file.is_file()):
-        raise UserError(f"{file} is no regular file: take it away, or name another --output-path.")
+        raise UserError(f"{file} is not a regular file: remove it, or give another --output-path.")
 
 
 def _lock(file: TextIO, folder: Path) -> None:
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # given back when the file is closed, however
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # released when the file is closed
     except BlockingIOError:
-        raise UserError(f"{folder}: another run is writing judgements there; wait for its end.") from None
+        raise UserError(f"{folder}: another run is writing judgements there: wait until it ends.") from None
 
 
 def _mend(file: Path) -> None:
@@ -215,7 +215,7 @@ def _mend(file: Path) -> None:
 
 
 def _lines(file: Path, model: type[M]) -> list[M]:
-    """All whole lines; a torn last one, still being written or lost in a crash, is no line yet."""
+    """All complete lines; an incomplete last line is ignored."""
     raw = read_log(file) if os.path.lexists(file) else b""
     found = []
     for number, line in enumerate(raw[: raw.rfind(b"\n") + 1].splitlines(), start=1):
@@ -223,7 +223,7 @@ def _lines(file: Path, model: type[M]) -> list[M]:
             if suspicious(line):
                 parse_json(line)
             found.append(model.model_validate_json(line))
-        except ValueError as error:  # of pydantic too
+        except ValueError as error:  # includes pydantic's
             what = first_problem(error) if isinstance(error, ValidationError) else error
-            raise UserError(f"{file}, line {number}: {what}; mend the line or take it out.") from error
+            raise UserError(f"{file}, line {number}: {what}; fix the line or remove it.") from error
     return found

@@ -1,9 +1,9 @@
-"""A reply without what its judge thought aloud: drafts are no verdicts."""
+"""Removes a judge's thoughts from its reply, as drafts aren't verdicts."""
 
 import re
 
 WORDS = r"(?:think(?:ing)?|thoughts?|reason(?:ing)?|analysis|reflection|scratch_?pad|(?:inner_?)?monologue)"
-#: ``<think>`` and its other spellings: with attributes, ``[THINK]``, ``◁think▷``, ``<|begin_of_thought|>``.
+#: ``<think>`` and variants: with attributes, ``[THINK]``, ``◁think▷``, ``<|begin_of_thought|>``.
 _TAG = re.compile(
     rf"<(?P<xml>/?){WORDS}(?:\s[^<>]*)?>"
     rf"|\[(?P<square>/?){WORDS}\]"
@@ -11,15 +11,14 @@ _TAG = re.compile(
     rf"|<[|｜](?P<token>/|begin_of_|end_of_)?{WORDS}[|｜]>",
     re.IGNORECASE,
 )
-#: Channels, as gpt-oss writes them and some servers pass them on: all but the final one are thoughts.
+#: Channels of gpt-oss, which some servers pass on: all but the final one are thoughts.
 _CHANNEL = re.compile(r"<\|channel\|>\s*(\w+)[^<]*<\|message\|>", re.IGNORECASE)
 
 
 def conclusion(text: str) -> str | None:
-    """What a reply says beside its thoughts; None where these never end.
+    """A reply without its thoughts; None if these never end.
 
-    A closing tag without an opening one ends thoughts too: some chat templates write the opening one
-    themselves.
+    A closing tag without an opening one also ends thoughts: some chat templates write the opening tag.
     """
     channels = list(_CHANNEL.finditer(text))
     if channels:

@@ -1,4 +1,4 @@
-"""Judgements of pairs of responses, and the win rates that they give."""
+"""Win rates from judgements of pairs of responses."""
 
 import math
 from collections import defaultdict
@@ -19,13 +19,13 @@ from rpo_bench.stats.seeding import generator
 
 @dataclass(frozen=True)
 class Judgement:
-    """One question, both responses, and who won.
+    """The judgement of one question.
 
     Attributes:
-        question: What was asked.
-        score: 1 where the model wins, 0 where the baseline does; None where the judge gave no verdict.
+        question: The question's id.
+        score: 1 if the model wins, 0 if the baseline does; None without a verdict.
         baseline_length: Characters of the baseline's response.
-        model_length: Characters of the model's.
+        model_length: Characters of the model's response.
     """
 
     question: str
@@ -36,7 +36,7 @@ class Judgement:
 
 @dataclass(frozen=True)
 class Judgements:
-    """A model against a baseline."""
+    """Judgements of a model against a baseline."""
 
     baseline: str
     model: str
@@ -44,7 +44,7 @@ class Judgements:
 
 
 class WinRates(Frozen):
-    """What judgements say, in percent as AlpacaEval has it."""
+    """Win rates in percent, as in AlpacaEval."""
 
     model: str
     baseline: str
@@ -66,15 +66,15 @@ class WinRates(Frozen):
 
 
 def win_rates(of: Judgements, *, level: float = 0.95, resamples: int = RESAMPLES) -> WinRates:
-    """Win rates over questions; a question that was judged more than once counts once, by its mean.
+    """Win rates over questions; a question judged several times counts once, with its mean.
 
     Args:
-        of: Judgements.
+        of: The judgements.
         level: Nominal coverage.
-        resamples: Of the bootstraps over questions.
+        resamples: Number of bootstrap resamples over questions.
 
     Raises:
-        UserError: There is no judgement with a verdict.
+        UserError: No judgement has a verdict.
     """
     scores, gaps = _by_question(of.judgements)
     scored = scores[np.isfinite(scores)]
@@ -129,7 +129,7 @@ def _by_question(judgements: Sequence[Judgement]) -> tuple[Floats, Floats]:
 
 
 def rescaled(interval: Interval, change: Callable[[float], float]) -> Interval:
-    """An interval in another unit, to nine digits."""
+    """An interval in another unit, rounded to nine digits."""
     ends = {name: getattr(interval, name) for name in ("point", "low", "high")}
     return interval.model_copy(
         update={name: None if end is None else float(f"{change(end):.9g}") for name, end in ends.items()}

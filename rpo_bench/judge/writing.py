@@ -1,4 +1,4 @@
-"""Win rates in result records: each judge's own beside those of others, none in place of another's."""
+"""Writes win rates to result records; the metrics of several judges are kept side by side."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -23,17 +23,17 @@ def write_metrics(
     first: bool = False,
     how: Mapping[str, Any] | None = None,
 ) -> int:
-    """Puts a judge's metrics into the records; returns how many changed.
+    """Writes a judge's metrics to the records; returns the number of changed records.
 
-    One judge's have the plain names (``win_rate``), by which the board shows them: the one whose they are in
-    most records already, and where there is none, this one. All others' are told by ``win_rate@JUDGE``.
+    The metrics of one judge have plain names (``win_rate``), which the board shows: the judge with plain
+    names in most records, otherwise this one. Those of all others are named ``win_rate@JUDGE``.
 
     Args:
-        records: The results that were judged.
-        metrics: Cell → metrics, under plain names.
-        judge: Its name.
-        first: Whether the plain names are to be this judge's; another's that had them keep theirs.
-        how: What reproduces them, for the records' commands: ``flags`` of a run, or ``commands`` after it.
+        records: The judged results.
+        metrics: Cell → metrics with plain names.
+        judge: The judge's name.
+        first: Whether this judge gets the plain names.
+        how: The reproducing part of the records' commands: ``flags`` of a run, or ``commands`` after it.
     """
     owner = judge if first else board_judge(records) or judge
     changed = 0
@@ -46,25 +46,25 @@ def write_metrics(
                 command = judged_command(old.command, known, rates)
                 new = new.model_copy(update={"extra": {**old.extra, JUDGES: known}, "command": command})
             if new != old:
-                indent = None if PUBLISHED in old.extra else 2  # published records are kept small
+                indent = None if PUBLISHED in old.extra else 2  # published records are compact
                 write_record(stored.folder, new, indent)
                 changed += 1
     return changed
 
 
 def board_judge(records: Sequence[StoredRecord]) -> str | None:
-    """Whose win rates have the plain names, in most of the records; None where nobody's have."""
+    """The judge whose win rates have plain names in most records; None without any."""
     found = Counter(name for one in records if (name := judged_by(one)) is not None)
     return max(sorted(found), key=lambda name: found[name]) if found else None
 
 
 def judged_by(stored: StoredRecord) -> str | None:
-    """Which judge the plain win rates in a record are by; None where it has none."""
+    """The judge of the plain win rates in a record; None without any."""
     return _owner(stored.record)
 
 
 def metrics_by(stored: StoredRecord, judge: str) -> dict[str, MetricValue]:
-    """What a judge says of a checkpoint, by plain names, wherever its record has it."""
+    """A judge's metrics of a checkpoint, with plain names."""
     metrics, suffix = stored.record.metrics, f"@{short_name(judge)}"
     plain = same_judge(_owner(stored.record), judge)
     found = {name: metrics[name] for name in NAMES if plain and name in metrics}
@@ -72,7 +72,7 @@ def metrics_by(stored: StoredRecord, judge: str) -> dict[str, MetricValue]:
 
 
 def _told(record: Record, own: Metrics | None, judge: str, owner: str) -> Record:
-    """A record in which the plain names are the owner's, with what a judge says of it now."""
+    """The record with a judge's new metrics; the owner's metrics get the plain names."""
     kept, before = dict(record.metrics), _owner(record)
     if before is not None and not same_judge(before, owner):
         kept |= {f"{name}@{short_name(before)}": kept.pop(name) for name in NAMES if name in kept}

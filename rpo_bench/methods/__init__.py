@@ -1,4 +1,4 @@
-"""Methods by name, and the coefficient that each loss puts on every log-ratio."""
+"""The method registry, and the gradient coefficients of each method's loss."""
 
 from rpo_bench.methods.registry import METHODS
 

@@ -1,6 +1,7 @@
-"""A method's gradient coefficient as a function of two things: a response's reward and its log-ratio.
+"""A method's gradient coefficient as a function of a response's reward and log-ratio.
 
-Of an offline method over the whole response's D; of an online one over how far the policy has moved since.
+For an offline method, the log-ratio is D of the whole response. For an online method, it is the policy's
+change since sampling.
 """
 
 import dataclasses
@@ -18,12 +19,12 @@ from trainers.online import Minibatch, OnlineMethod, Rollouts
 REWARDS = (-2.0, -1.5, -1.0, -0.5, 0.0, 0.5, 1.0, 1.5, 2.0)  # standard deviations
 LOG_RATIOS = (-6.0, -4.0, -2.0, -1.0, 0.0, 1.0, 2.0, 4.0, 6.0)  # nats, of the whole response
 MOVES = (-1.0, -0.5, -0.2, -0.1, 0.0, 0.1, 0.2, 0.5, 1.0)  # nats: log π_θ/π_old of the rollout
-RESPONSES = 16  # logged for the prompt beside the one that is looked at
+RESPONSES = 16  # logged for the prompt, besides the examined one
 TOKENS = 10  # of every response, at one nat each under π_ref
 _REFERENCE_SAMPLES = 255
-_OTHERS = 15  # rollouts beside the one that is looked at, where no group says how many
+_OTHERS = 15  # rollouts besides the examined one, if the method has no group size
 
-_OF_PAIRS = "Reward and log-ratio are those of this response minus those of the other one of its pair."
+_OF_PAIRS = "Reward and log-ratio are those of this response minus those of the other response of its pair."
 _OF_ROWS = (
     f"One prompt with {RESPONSES} logged responses of {TOKENS} tokens, rewards at the quantiles of a "
     "standard normal; the value and what is shared by a batch are as they are there at D = 0."
@@ -35,8 +36,8 @@ class CoefficientMap:
     """GC over a grid.
 
     Attributes:
-        rewards: of the response, or its advantage over the other one of a pair; (R,).
-        log_ratios: D of the response, or of it over the other one; (C,).
+        rewards: the response's reward, or its difference from the other one of a pair; (R,).
+        log_ratios: the response's D, or its difference from the other one; (C,).
         values: GC; (R, C).
         pairs: whether rewards and log-ratios are differences within a pair.
         caption: what was held fixed.
@@ -53,7 +54,7 @@ def coefficient_map(method: OfflineMethod) -> CoefficientMap:
     """GC from the method's own ``coefficient``, for rewards in standard deviations.
 
     Args:
-        method: at the strength that is to be looked at.
+        method: the method at the examined strength.
     """
     pairs = Need.PAIR in method.needs
     rewards = np.array([reward for reward in REWARDS if reward or not pairs])  # a tie makes no pair
@@ -67,11 +68,11 @@ def coefficient_map(method: OfflineMethod) -> CoefficientMap:
 def online_coefficient_map(method: OnlineMethod) -> CoefficientMap:
     """GC by autograd of the method's own surrogate, for a response of one token.
 
-    The rollouts were sampled by the reference policy, one of them is looked at, and the others' rewards are
-    the quantiles of a standard normal; the policy has since moved on it by log π_θ/π_old = log π_θ/π_ref.
+    The rollouts were sampled by the reference policy. One of them is examined, and the others' rewards are
+    the quantiles of a standard normal. On it, the policy has since moved by log π_θ/π_old = log π_θ/π_ref.
 
     Args:
-        method: at the strength that is to be looked at.
+        method: the method at the examined strength.
     """
     rewards = np.array([reward for reward in REWARDS if reward or not method.paired])
     values = np.array([[_of_rollout(method, reward, move) for move in MOVES] for reward in rewards])
@@ -87,7 +88,7 @@ def _of_rows(method: OfflineMethod, reward: Floats, log_ratio: Floats) -> Floats
 
 
 def _of_pairs(method: OfflineMethod, reward: Floats, log_ratio: Floats) -> Floats:
-    """Of the response that is looked at, which comes first in its pair where it is the better one."""
+    """The coefficient of the examined response, which comes first in its pair if it is the better one."""
     better = reward > 0
     first = np.where(better, reward, 0.0), np.where(better, log_ratio, 0.0)
     second = np.where(better, 0.0, reward), np.where(better, 0.0, log_ratio)
@@ -99,7 +100,7 @@ def _of_pairs(method: OfflineMethod, reward: Floats, log_ratio: Floats) -> Float
 
 
 def _batch(method: OfflineMethod, reward: Floats, log_ratio: Floats, logged: Floats) -> Batch:
-    """Rows of one prompt whose logged rewards are ``logged``."""
+    """Rows of one prompt with the logged rewards ``logged``."""
     rows = method.transformed(_examples(reward))
     partition = method.log_partition(
         method.transformed(_examples(logged)),
@@ -123,7 +124,7 @@ def _batch(method: OfflineMethod, reward: Floats, log_ratio: Floats, logged: Flo
 
 
 def _examples(rewards: Floats) -> Examples:
-    """Responses to one prompt, as π_ref wrote them."""
+    """Responses to one prompt, sampled from π_ref."""
     return Examples(
         prompts=[[0]] * len(rewards),
         responses=[[0] * TOKENS] * len(rewards),
@@ -136,7 +137,7 @@ def _examples(rewards: Floats) -> Examples:
 
 
 def _value(method: OfflineMethod, logged: Floats) -> float:
-    """V* of the logged rewards, where the strength is a τ; else 0."""
+    """V* of the logged rewards if the strength is a τ; else 0."""
     if method.strength_name != "tau":
         return 0.0
     return float(method.strength * (np.logaddexp.reduce(logged / method.strength) - np.log(len(logged))))
@@ -160,7 +161,7 @@ def _others(method: OnlineMethod) -> int:
 
 
 def _of_rollout(method: OnlineMethod, reward: float, move: float) -> float:
-    """−∂L/∂log π_θ of the first rollout, over its weight in the batch."""
+    """−∂L/∂log π_θ of the first rollout, divided by its weight in the batch."""
     rewards: Floats = np.concatenate([[reward], _quantiles(_others(method))])
     count = len(rewards)
     old = torch.full((count, 1), -1.0, dtype=torch.float64)

@@ -1,4 +1,4 @@
-"""The registered methods, and how a spec becomes one."""
+"""Registry of methods, and resolving a spec to a method."""
 
 import dataclasses
 import types
@@ -47,7 +47,7 @@ def default_method(name: str) -> Method:
     """The method registered as ``name``, with its default options.
 
     Raises:
-        UserError: there is none, or what a plug-in registered isn't a method.
+        UserError: the method is unknown, or a plug-in registered something else.
     """
     try:
         method = METHODS.get(name)()
@@ -55,7 +55,7 @@ def default_method(name: str) -> Method:
         raise UserError(f"Method '{name}' can't be made: {error}.") from error
     if not isinstance(method, Method):
         raise UserError(
-            f"What is registered as method '{name}' makes a {type(method).__name__}, and no "
+            f"The factory registered as method '{name}' makes a {type(method).__name__}, not a "
             "trainers.OfflineMethod."
         )
     missing = [attribute for attribute in _STATED if not hasattr(method, attribute)]
@@ -67,10 +67,10 @@ def default_method(name: str) -> Method:
 
 
 def resolve_method(spec: MethodSpec, strength: float | None = None) -> Method:
-    """The method that a spec names, with its options and strength.
+    """The method of a spec, with its options and strength.
 
     Raises:
-        UserError: unknown name or option, or a value of the wrong kind.
+        UserError: unknown name or option, or a value of the wrong type.
     """
     method = default_method(spec.name)
     fields = {field.name: field for field in dataclasses.fields(method)}
@@ -86,7 +86,7 @@ def resolve_method(spec: MethodSpec, strength: float | None = None) -> Method:
 
 
 def _cast(spec: MethodSpec, name: str, hint: Any, value: Any) -> Any:
-    """An option's value (perhaps text from the command line) as the field's type."""
+    """Converts an option's value, possibly command-line text, to the field's type."""
     origin = typing.get_origin(hint)
     if origin is typing.Literal:
         allowed = typing.get_args(hint)
@@ -113,7 +113,7 @@ def _cast(spec: MethodSpec, name: str, hint: Any, value: Any) -> Any:
 
 
 def _as(hint: Any, value: Any) -> Any:
-    """A value as a field's type; raises ValueError for what would be bent into it: true, 1.5, a list."""
+    """A value as a field's type; raises ValueError for lossy conversions: true, 1.5, a list."""
     if hint in (int, float, str) and not isinstance(value, int | float | str):
         raise ValueError
     if hint in (int, float) and isinstance(value, bool):

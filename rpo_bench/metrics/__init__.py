@@ -1,1 +1,1 @@
-"""What is measured on samples: one file per metric family."""
+"""Metrics on samples, one file per family."""

@@ -1,4 +1,4 @@
-"""Accuracy and pass@k: what is published of a verifier's verdicts."""
+"""Accuracy and pass@k from a verifier's verdicts."""
 
 from functools import partial
 
@@ -11,12 +11,12 @@ from rpo_bench.verifier import Verifier
 
 
 class Verdicts(Reward):
-    """A verifier's reward. Of the same scores it publishes the mean reward, accuracy and pass@k.
+    """A verifier's reward, published as mean reward, accuracy and pass@k.
 
     Args:
         function: The verifier.
-        samples: n, the most samples that a prompt has; pass@k is published for k = 2, 4, 8 … up to it.
-        backend: What the verifier is called in results and messages; None: its own name.
+        samples: n, the maximum samples per prompt; pass@k is published for k = 2, 4, 8 … up to n.
+        backend: The verifier's name in results and messages; None: its own name.
     """
 
     unit = "share"
@@ -28,7 +28,7 @@ class Verdicts(Reward):
 
     @property
     def summaries(self) -> tuple[Summary, ...]:
-        """Mean reward; accuracy, the same number by the name that it is known by; pass@k."""
+        """Mean reward, accuracy (the same number under its usual name), and pass@k."""
         accuracy = Summary("accuracy", "share of samples", True, bounds=SHARE)
         passes = [
             Summary(f"pass_at_{k}", "share of prompts", True, partial(pass_at_k, k=k), SHARE, names_n=True)
@@ -38,13 +38,13 @@ class Verdicts(Reward):
 
 
 def pass_at_k(verdicts: Floats, k: int) -> Floats:
-    """The chance that one of k samples is right: 1 − C(m − c, k)/C(m, k), for each prompt.
+    """The probability that one of k samples is right, 1 − C(m − c, k)/C(m, k), for each prompt.
 
-    Unbiased from m ≥ k samples of which c are right (arXiv 2107.03374, eq. 1).
+    This is unbiased for m ≥ k samples of which c are right (arXiv 2107.03374, eq. 1).
 
     Args:
         verdicts: 1 for right, 0 for wrong, NaN for unscored; (P, n).
-        k: samples that may be tried.
+        k: number of tries.
 
     Returns:
         (P,), NaN where a prompt has fewer than k scored samples.

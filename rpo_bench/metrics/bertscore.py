@@ -1,4 +1,4 @@
-"""BERTScore beside reference texts, by an encoder in a folder."""
+"""BERTScore against reference texts, with an encoder from a folder."""
 
 import importlib.util
 import math
@@ -16,14 +16,14 @@ _BATCH = 64
 
 
 class BertScore(Referenced):
-    """BERTScore's F1 (Zhang et al. 2020) by an encoder in a folder, without rescaling.
+    """BERTScore's F1 (Zhang et al. 2020) with an encoder from a folder, without rescaling.
 
     Args:
-        folder: A model folder as ``save_pretrained`` writes it.
-        layer: Which layer's vectors are compared; None: the last.
+        folder: A model folder written by ``save_pretrained``.
+        layer: The layer whose vectors are compared; None: the last.
 
     Raises:
-        UserError: The package is missing, or the folder holds no such model.
+        UserError: The package is missing, or the folder has no such model.
     """
 
     name = "bertscore"
@@ -78,7 +78,7 @@ class BertScore(Referenced):
         ]
 
     def _foreign(self, groups: Sequence[list[str]]) -> list[bool]:
-        """Of each group of texts whether one of them is mostly unknown tokens, which all look alike."""
+        """For each group, whether a text is mostly unknown tokens, which are all equal to the encoder."""
         from rpo_bench.models.loading import load_tokenizer
 
         tokenizer = load_tokenizer(str(self._folder))

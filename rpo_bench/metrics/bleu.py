@@ -1,7 +1,7 @@
-"""BLEU of texts against each other, as self-BLEU needs it: every text against all the others at once.
+"""BLEU of every text against all others, for self-BLEU.
 
-Sentence BLEU as sacreBLEU defines it: orders 1 to 4, only those that the text is long enough for, clipped
-counts, brevity penalty against the closest reference length, exponential smoothing of zero matches.
+Sentence BLEU follows sacreBLEU: orders 1 to 4 (up to the text's length), clipped counts, brevity penalty
+against the closest reference length, and exponential smoothing of zero matches.
 """
 
 import math
@@ -17,7 +17,7 @@ MAX_ORDER = 4
 
 @dataclass(frozen=True)
 class _Highest:
-    """The highest count of an n-gram in one text, whose it is, and the highest in another text."""
+    """The highest count of an n-gram in one text, that text, and the highest in any other."""
 
     first: int
     owner: int
@@ -25,9 +25,9 @@ class _Highest:
 
 
 def leave_one_out_bleu(texts: Sequence[list[str]]) -> list[float | None]:
-    """BLEU (0 … 1) of each of N tokenised texts against the N − 1 others; None for a text without words.
+    """BLEU (0 … 1) of each of N tokenised texts against the N − 1 others; None for texts without words.
 
-    Texts without words are no references either; with no other text there is nothing to compare with.
+    Texts without words aren't references either. A single text has no BLEU.
     """
     counts = [[Counter(ngrams(text, order)) for order in range(1, MAX_ORDER + 1)] for text in texts]
     highest = _highest_counts(counts)
@@ -80,7 +80,7 @@ def _elsewhere(best: _Highest, index: int) -> int:
 
 
 def _closest_other(length: int, lengths: list[int]) -> int:
-    """Of the sorted lengths without one occurrence of ``length``, the closest; the shorter of two."""
+    """The closest of the sorted lengths without one occurrence of ``length``; the shorter of two."""
     at = bisect_left(lengths, length)
     others = lengths[max(0, at - 1) : at] + lengths[at + 1 : at + 2]
     return min(others, key=lambda other: (abs(other - length), other))

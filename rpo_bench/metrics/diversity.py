@@ -1,6 +1,6 @@
-"""Diversity of wording: over the whole corpus, and among the samples of one prompt (mode collapse).
+"""Diversity of wording, over the whole corpus and among the samples of one prompt (mode collapse).
 
-Numbers over the corpus depend on how much text there is: compare them at equal prompts and samples.
+Corpus metrics depend on the amount of text: compare them at equal numbers of prompts and samples.
 """
 
 import math
@@ -30,7 +30,7 @@ NO_WORDS = Unscored("no words")
 
 
 def diversity_metrics(context: MetricContext) -> list[Metric]:
-    """The family; names without ``_within`` are over the corpus."""
+    """The metrics; those without ``_within`` are over the corpus."""
     orders = (1, 2, 3)
     return [
         *(Distinct(order) for order in orders),
@@ -47,7 +47,7 @@ class _Counted(CorpusMetric):
     """A function of how often each item (an n-gram, a text) occurs."""
 
     def items(self, text: str) -> Sequence[Hashable]:
-        """What is counted of a text."""
+        """The items counted in a text."""
         raise NotImplementedError
 
     def counts(self, groups: Sequence[Sequence[StoredSample]]) -> list[Counter[Hashable]]:
@@ -56,7 +56,7 @@ class _Counted(CorpusMetric):
 
 
 class _ShareOfTypes(_Counted):
-    """Different items over all items."""
+    """Distinct items over all items."""
 
     unit = "share"
     higher_is_better = True
@@ -68,7 +68,7 @@ class _ShareOfTypes(_Counted):
         return len(total) / total.total() if total else NO_WORDS
 
     def left_out(self, groups: Sequence[Sequence[StoredSample]]) -> Floats:
-        """Without a prompt the types go that no other prompt has."""
+        """Leaving out a prompt removes the types that no other prompt has."""
         counts = self.counts(groups)
         holders = Counter(item for prompt in counts for item in prompt)
         tokens = sum(prompt.total() for prompt in counts)
@@ -79,7 +79,7 @@ class _ShareOfTypes(_Counted):
 
 
 class Distinct(_ShareOfTypes):
-    """distinct-n (arXiv 1510.03055): different word n-grams over all word n-grams of all responses."""
+    """distinct-n (arXiv 1510.03055): distinct word n-grams over all word n-grams of all responses."""
 
     def __init__(self, order: int) -> None:
         self.order = order
@@ -91,7 +91,7 @@ class Distinct(_ShareOfTypes):
 
 
 class UniqueShare(_ShareOfTypes):
-    """Different responses over all responses; case and spacing don't count."""
+    """Distinct responses over all responses; case and spacing are ignored."""
 
     name = "unique_share"
 
@@ -120,7 +120,7 @@ class NgramEntropy(_Counted):
         return math.log(tokens) - sum(map(_c_log_c, total.values())) / tokens
 
     def left_out(self, groups: Sequence[Sequence[StoredSample]]) -> Floats:
-        """Without a prompt only the terms of its own bigrams change."""
+        """Leaving out a prompt changes only the terms of its own bigrams."""
         counts = self.counts(groups)
         total = _merged(counts)
         tokens, terms = total.total(), sum(map(_c_log_c, total.values()))
@@ -152,7 +152,7 @@ class DistinctWithin(PromptMetric):
 
 
 class UniqueShareWithin(PromptMetric):
-    """The share of one prompt's samples that are different texts."""
+    """The share of distinct texts among one prompt's samples."""
 
     name = "unique_share_within"
     unit = "share"
@@ -160,7 +160,7 @@ class UniqueShareWithin(PromptMetric):
     bounds = SHARE
 
     def compute(self, samples: Sequence[StoredSample]) -> Score:
-        """Different texts / samples."""
+        """Distinct texts / samples."""
         if len(samples) < 2:
             return ONE_SAMPLE
         return len({_normal(sample.text) for sample in samples}) / len(samples)
@@ -169,7 +169,7 @@ class UniqueShareWithin(PromptMetric):
 class SelfBleu(SampleMetric):
     """Self-BLEU (arXiv 1802.01886): BLEU-4 of each response against all others; 1 is no diversity.
 
-    Its interval takes the other responses as given.
+    Its interval treats the other responses as fixed.
     """
 
     name = "self_bleu"
@@ -211,7 +211,7 @@ def _self_bleu(samples: Sequence[StoredSample], alone: Unscored) -> list[Score]:
 
 
 def _merged(counts: Sequence[Counter[Hashable]]) -> Counter[Hashable]:
-    """All counters together, in time linear in their sizes (adding them one by one is quadratic)."""
+    """Merges counters in linear time (adding them one by one is quadratic)."""
     total: Counter[Hashable] = Counter()
     for prompt in counts:
         total.update(prompt)

@@ -1,11 +1,11 @@
-"""What our modules of ``evaluate`` say of themselves."""
+"""Descriptions of our ``evaluate`` modules."""
 
 import datasets
 import evaluate
 
 
 def of_texts(description: str) -> evaluate.MetricInfo:
-    """The description of a metric that takes texts alone."""
+    """The description of a metric that takes only texts."""
     return evaluate.MetricInfo(
         description=description,
         citation="",

@@ -1,4 +1,4 @@
-"""KL(π‖π_ref) in nats, on the policy's own samples and on the very tokens that were sampled.
+"""KL(π‖π_ref) in nats, on the policy's samples and exactly the sampled tokens.
 
 With d_t = log π(y_t|x, y_<t) − log π_ref(y_t|x, y_<t):
 
@@ -8,7 +8,7 @@ With d_t = log π(y_t|x, y_<t) − log π_ref(y_t|x, y_<t):
   variance that e^(−D) of a whole sequence would lose;
 - ``kl_per_token`` is Σ d over all sampled tokens divided by their number.
 
-All three speak of KL only under ancestral sampling; under any other decoding they describe the decoded
+All three estimate KL only under ancestral sampling. Under any other decoding they describe the decoded
 samples, and ``backend`` says so.
 """
 
@@ -32,7 +32,7 @@ def kl_metrics(context: MetricContext) -> list[Metric]:
 
 
 def log_ratios(sample: StoredSample) -> Floats | None:
-    """d_t of each token, (T,); None where policy or reference has no log-probs."""
+    """d_t of each token, (T,); None if policy or reference have no log-probs."""
     if sample.policy_logps is None or sample.reference_logps is None:
         return None
     ratios: Floats = np.asarray(sample.policy_logps) - np.asarray(sample.reference_logps)
@@ -40,7 +40,7 @@ def log_ratios(sample: StoredSample) -> Floats | None:
 
 
 def described(decoding: Decoding) -> str:
-    """Whose log-ratio it is."""
+    """The metric's ``backend``: which samples the log-ratio is measured on."""
     if decoding.ancestral:
         return "token-exact, ancestral samples"
     default = Decoding().model_dump()
@@ -84,7 +84,7 @@ class K3(SampleMetric):
 
 
 class LogRatioPerToken(CorpusMetric):
-    """Nats per sampled token: all log-ratios over all tokens, so that a token counts the same in any text."""
+    """Nats per sampled token: all log-ratios over all tokens, so that every token has equal weight."""
 
     name = "kl_per_token"
     unit = "nats/token"

@@ -1,4 +1,4 @@
-"""Length, whether samples end by themselves, and repetition within them."""
+"""Length of samples, whether they finish, and repetition within them."""
 
 from collections.abc import Sequence
 
@@ -7,7 +7,7 @@ from rpo_bench.data.words import ngrams, words
 from rpo_bench.metrics.protocol import SHARE, Metric, MetricContext, SampleMetric, Score, Unscored
 from rpo_bench.results.samples import StoredSample
 
-#: Order of the n-grams whose repetition is counted.
+#: Order of the n-grams for repetition.
 REPETITION_ORDER = 3
 
 NO_TOKENS = Unscored("the tokens that were sampled aren't known")
@@ -19,18 +19,18 @@ def length_metrics(context: MetricContext) -> list[Metric]:
 
 
 class Length(SampleMetric):
-    """Tokens that were sampled, end-of-sequence included."""
+    """Number of sampled tokens, including end-of-sequence."""
 
     name = "length"
     unit = "tokens"
 
     def score(self, prompts: Sequence[Prompt], samples: Sequence[StoredSample]) -> list[Score]:
-        """The number of each sample's tokens; there is at least one where they are known."""
+        """The number of each sample's tokens; at least one if they are known."""
         return [float(len(sample.token_ids)) if sample.token_ids else NO_TOKENS for sample in samples]
 
 
 class Finished(SampleMetric):
-    """The share of samples that ended by themselves within the length limit."""
+    """The share of samples that ended within the length limit."""
 
     name = "finished_share"
     unit = "share"
@@ -43,7 +43,7 @@ class Finished(SampleMetric):
 
 
 class Repetition(SampleMetric):
-    """The share of a text's word trigrams that it has said before (seq-rep-n, arXiv 1908.04319)."""
+    """The share of repeated word trigrams in a text (seq-rep-n, arXiv 1908.04319)."""
 
     name = "repetition"
     unit = "share"

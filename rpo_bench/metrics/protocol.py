@@ -1,4 +1,4 @@
-"""What a metric is: of a sample, of a prompt's samples, or of all of them together."""
+"""The protocol of metrics: on single samples, on a prompt's samples, or on all samples."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
@@ -21,12 +21,12 @@ Range = tuple[float, float]
 
 SHARE: Range = (0.0, 1.0)
 
-_LONGEST_REASON = 120  # characters of somebody's error
+_LONGEST_REASON = 120  # characters quoted from an error
 
 
 @dataclass(frozen=True)
 class Unscored:
-    """There is no score, and why; never a zero."""
+    """A missing score with its reason; never replaced by zero."""
 
     reason: str
 
@@ -35,11 +35,11 @@ Score = float | Unscored
 
 
 def failure(what: str, error: Exception) -> Unscored:
-    """No score because somebody's code failed: the same words for the same failure, so that it is counted.
+    """A missing score because code failed; equal failures have equal words, so that they can be counted.
 
     Args:
-        what: What failed, with its verb: "the classifier failed:".
-        error: What it raised.
+        what: What failed, with a verb: "the classifier failed:".
+        error: The exception.
     """
     text = " ".join(str(error).split())[:_LONGEST_REASON]
     kind = type(error).__name__
@@ -48,15 +48,15 @@ def failure(what: str, error: Exception) -> Unscored:
 
 @dataclass(frozen=True)
 class Summary:
-    """A published number that is made from sample-level scores.
+    """A published number made from sample-level scores.
 
     Attributes:
         name: Its key in the result record.
-        unit: What it is measured in.
+        unit: Its unit.
         higher_is_better: None where neither is.
-        reduce: Scores (P, n), NaN for unscored → one number per prompt (P,); published is their mean.
-        bounds: The range of those numbers, where they have one.
-        names_n: Whether the number of samples per prompt belongs to the unit.
+        reduce: Scores (P, n), NaN for unscored → one number per prompt (P,), whose mean is published.
+        bounds: The range of those numbers, if bounded.
+        names_n: Whether the unit includes the number of samples per prompt.
     """
 
     name: str
@@ -68,14 +68,14 @@ class Summary:
 
 
 class Metric(ABC):
-    """What all metrics say of themselves. Subclasses set these and override one method.
+    """The base of all metrics. Subclasses set these attributes and override one method.
 
     Attributes:
         name: Its key in the result record.
-        unit: What it is measured in.
+        unit: Its unit.
         higher_is_better: None where neither is.
-        backend: Name and version of what measures it, where there is a choice.
-        bounds: The range of its values, where they have one.
+        backend: Name and version of the measuring software, where there is a choice.
+        bounds: The range of its values, if bounded.
     """
 
     name: str
@@ -86,7 +86,7 @@ class Metric(ABC):
 
 
 class SampleMetric(Metric):
-    """A number for each sample, averaged within prompts and then over prompts; bootstrapped over prompts."""
+    """A number per sample, averaged within prompts and then over prompts; bootstrapped over prompts."""
 
     @abstractmethod
     def score(self, prompts: Sequence[Prompt], samples: Sequence[StoredSample]) -> list[Score]:
@@ -97,34 +97,34 @@ class SampleMetric(Metric):
             samples: N samples.
 
         Returns:
-            N numbers, or the reasons why there is none.
+            N numbers, or reasons for missing ones.
         """
 
     @property
     def summaries(self) -> tuple[Summary, ...]:
-        """What is published of the scores: their mean, unless overridden."""
+        """The published numbers: the mean of the scores, unless overridden."""
         return (Summary(self.name, self.unit, self.higher_is_better, bounds=self.bounds),)
 
 
 class PromptMetric(Metric):
-    """A number for the samples of one prompt together, averaged over prompts; bootstrapped over prompts."""
+    """A number per prompt from all its samples, averaged over prompts; bootstrapped over prompts."""
 
     @abstractmethod
     def compute(self, samples: Sequence[StoredSample]) -> Score:
-        """The number of one prompt's n samples, or the reason why there is none."""
+        """The number for one prompt's n samples, or the reason for a missing one."""
 
 
 class CorpusMetric(Metric):
-    """A function of all samples together; its interval is the jackknife's over prompts."""
+    """A number from all samples together, with a jackknife interval over prompts."""
 
     @abstractmethod
     def compute(self, groups: Sequence[Sequence[StoredSample]]) -> Score:
-        """The number of P prompts' samples together, or the reason why there is none."""
+        """The number for the samples of P prompts, or the reason for a missing one."""
 
     def left_out(self, groups: Sequence[Sequence[StoredSample]]) -> Floats:
-        """The number without each prompt in turn, (P,), NaN where there is none.
+        """The number without each prompt in turn, (P,), NaN if missing.
 
-        This computes it P times over; override it where there is a faster way.
+        This computes it P times; override it if there is a faster way.
         """
         found = [self.compute([*groups[:i], *groups[i + 1 :]]) for i in range(len(groups))]
         return np.array([np.nan if isinstance(score, Unscored) else score for score in found])
@@ -132,17 +132,17 @@ class CorpusMetric(Metric):
 
 @dataclass(frozen=True)
 class MetricContext:
-    """What a metric family may want to know when it is made.
+    """The context in which a metric family is created.
 
     Attributes:
         decoding: How the samples were drawn.
-        reward: The gold reward, where there is one.
-        reward_name: What results call it; None: the function's own name.
-        samples_per_prompt: How many there are, at most.
-        toxicity: Which classifier, as ``--toxicity`` takes it; None: toxicity isn't measured.
-        allow_pickle: Whether a classifier may have weights that can run code.
-        proxy: What stands in for it, where the task has such a thing.
-        references: Whether prompts have reference texts, or are to be asked for them.
+        reward: The gold reward, if any.
+        reward_name: Its name in results; None: the function's own name.
+        samples_per_prompt: Maximum number of samples per prompt.
+        toxicity: The classifier, as in ``--toxicity``; None: toxicity isn't measured.
+        allow_pickle: Whether a classifier's weights may be pickled.
+        proxy: The task's proxy reward, if any.
+        references: Whether to measure overlap with reference texts.
     """
 
     decoding: Decoding = field(default_factory=Decoding)

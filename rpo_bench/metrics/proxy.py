@@ -1,4 +1,4 @@
-"""A proxy of the gold reward beside it: how far optimisation has driven the two apart."""
+"""Proxy reward and its gap to the gold reward, which measures overoptimisation."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ class Proxy:
     Attributes:
         function: Its scores.
         name: Its name and content hash.
-        scale: Turns scores into units of the gold reward; None leaves them in its own.
+        scale: Converts scores to units of the gold reward; None: no conversion.
     """
 
     function: RewardFunction
@@ -27,11 +27,10 @@ class Proxy:
 
 
 class ProxyReward(Reward):
-    """The mean proxy reward, in units of the gold reward where its scale is known.
+    """The mean proxy reward, in units of the gold reward if its scale is known.
 
-    The scale gives the proxy the mean and the deviation of the gold reward on samples of the reference
-    policy (as in arXiv 2210.10760), and is measured once, when the proxy is made: it doesn't depend on what
-    is being compared.
+    The scale gives the proxy the mean and deviation of the gold reward on samples of the reference policy, as
+    in arXiv 2210.10760. It is measured once, when the proxy is trained, and doesn't depend on the comparison.
     """
 
     def __init__(self, proxy: Proxy) -> None:
@@ -51,7 +50,7 @@ class ProxyReward(Reward):
 class ProxyGap(SampleMetric):
     """Proxy minus gold reward, in units of the gold reward.
 
-    About 0 for the reference policy; above for one that has learnt what only the proxy rewards.
+    It is about 0 for the reference policy, and positive for a policy that exploits the proxy.
     """
 
     name = "proxy_gap"
@@ -76,7 +75,7 @@ def _difference(proxy: Score, gold: Score) -> Score:
 
 
 def proxy_metrics(context: MetricContext) -> Sequence[Metric]:
-    """Proxy reward and, where both are in the same units, the gap."""
+    """Proxy reward and, if both have the same units, the gap."""
     if context.proxy is None:
         return []
     proxy = ProxyReward(context.proxy)

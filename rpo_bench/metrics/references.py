@@ -1,7 +1,7 @@
-"""Overlap with reference texts, where prompts have some: ROUGE-L, BLEU, METEOR, BERTScore, length ratio.
+"""Overlap with reference texts: ROUGE-L, BLEU, METEOR, BERTScore and length ratio.
 
-Each number is that of the library behind ``evaluate``'s metric of the same name (rouge_score, sacrebleu,
-nltk, bert_score), with the highest score over a prompt's references where there are several.
+Each number comes from the library behind ``evaluate``'s metric of the same name (rouge_score, sacrebleu,
+nltk, bert_score). With several references, the highest score counts.
 """
 
 import importlib.util
@@ -26,7 +26,7 @@ from rpo_bench.results.samples import StoredSample
 NO_REFERENCE = Unscored("the prompt has no reference")
 NO_WORDS = Unscored("the reference has no words")
 EMPTY = Unscored("empty text")
-#: What nltk's METEOR reads, by the names of its downloader.
+#: Data for nltk's METEOR, by the names of its downloader.
 _NLTK_DATA = {
     "wordnet": ("corpora/wordnet", "corpora/wordnet.zip"),
     "punkt_tab": ("tokenizers/punkt_tab/english", "tokenizers/punkt_tab.zip"),
@@ -36,7 +36,7 @@ _NLTK_DATA = {
 def references_of(prompt: Prompt) -> list[str]:
     """A prompt's references: ``references``, a list, and ``reference``, of its metadata; each text once.
 
-    A number is the text that it is written as; whatever is null or empty counts as absent.
+    Numbers are converted to text; null and empty values count as absent.
     """
     found: list[Any] = []
     for name in (REFERENCES, REFERENCE):
@@ -47,12 +47,12 @@ def references_of(prompt: Prompt) -> list[str]:
 
 
 def reference_metrics(context: MetricContext) -> list[Metric]:
-    """The family; nothing where no prompt has a reference."""
+    """The metrics; empty if no prompt has a reference."""
     return [RougeL(), SentenceBleu(), Meteor(), LengthRatio()] if context.references else []
 
 
 class Referenced(SampleMetric):
-    """A score of a text beside references. Without a reference, or without a word, there is none."""
+    """A score of a text against references; missing without a reference or without words."""
 
     unit = "0 to 1"
     higher_is_better: bool | None = True
@@ -62,18 +62,18 @@ class Referenced(SampleMetric):
 
     @property
     def backend(self) -> str | None:  # type: ignore[override]
-        """The library with its version."""
+        """The library and its version."""
         return None if self.package is None else f"{self.package} {version(self.package)}{self.detail}"
 
     @property
     def missing(self) -> Unscored | None:
-        """Why it can't be measured here; None where it can."""
+        """Why it can't be measured here; None if it can."""
         if self.package is not None and importlib.util.find_spec(self.package) is None:
             return Unscored(f"{self.package} isn't installed: pip install 'rpo-bench[references]'")
         return None
 
     def score(self, prompts: Sequence[Prompt], samples: Sequence[StoredSample]) -> list[Score]:
-        """Each sample's score, or the reason why it has none."""
+        """Each sample's score, or the reason for a missing one."""
         missing = self.missing
         if missing is not None:
             return [missing] * len(samples)
@@ -90,7 +90,7 @@ class Referenced(SampleMetric):
 
     @abstractmethod
     def scores(self, texts: Sequence[str], references: Sequence[list[str]]) -> Sequence[Score]:
-        """The scores of N texts beside their references."""
+        """The scores of N texts against their references."""
 
 
 class RougeL(Referenced):
@@ -116,7 +116,7 @@ class RougeL(Referenced):
 
 
 class _Spoken:
-    """A tokenizer as rouge_score takes it, for letters that its own drops: all but a to z."""
+    """A tokenizer for rouge_score, whose own drops all letters except a to z."""
 
     def tokenize(self, text: str) -> list[str]:
         """The words of a text, without punctuation."""
@@ -152,16 +152,16 @@ class Meteor(Referenced):
 
     @property
     def missing(self) -> Unscored | None:
-        """The package, or the data that it doesn't ship."""
+        """Whether the package or its data are missing."""
         if super().missing is not None:
             return super().missing
         absent = [name for name, places in _NLTK_DATA.items() if not any(map(_is_there, places))]
         if absent:
-            return Unscored(f"nltk's data aren't here: python -m nltk.downloader {' '.join(absent)}")
+            return Unscored(f"nltk's data are missing: python -m nltk.downloader {' '.join(absent)}")
         return None
 
     def scores(self, texts: Sequence[str], references: Sequence[list[str]]) -> Sequence[Score]:
-        """The highest score over the references, of texts split as ``evaluate``'s metric does."""
+        """The highest score over the references, with texts tokenised as in ``evaluate``."""
         from nltk import word_tokenize
         from nltk.translate.meteor_score import meteor_score
 
@@ -179,7 +179,7 @@ def _spaced(text: str) -> str:
 
 
 def _is_there(place: str) -> bool:
-    """Whether nltk finds a part of its data."""
+    """Whether nltk finds this part of its data."""
     import nltk
 
     try:
@@ -190,7 +190,7 @@ def _is_there(place: str) -> bool:
 
 
 class LengthRatio(Referenced):
-    """Words of the text over those of the reference that is nearest in length."""
+    """Words of the text over words of the reference nearest in length."""
 
     name = "length_ratio"
     unit = "ratio"
@@ -198,7 +198,7 @@ class LengthRatio(Referenced):
     bounds = None  # type: ignore[assignment]
 
     def scores(self, texts: Sequence[str], references: Sequence[list[str]]) -> Sequence[Score]:
-        """1 for a text as long as its reference."""
+        """1 if the text is as long as its reference."""
         pairs = zip(texts, references, strict=True)
         return [_ratio(len(words(text)), [len(words(one)) for one in against]) for text, against in pairs]
 

@@ -1,4 +1,4 @@
-"""The metric families that run on every checkpoint; plug-ins add theirs.
+"""Registry of the metric families that run on every checkpoint; plug-ins can add their own.
 
 A plug-in registers a function that makes its metrics::
 

@@ -1,4 +1,4 @@
-"""Metrics added to stored samples afterwards; no model of the policy is touched."""
+"""Adds metrics to stored samples, without loading the policy."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -18,11 +18,11 @@ from rpo_bench.tasks.stored_prompts import prompts_of
 
 @dataclass(frozen=True)
 class Rescored:
-    """What became of one result.
+    """A rescored result.
 
     Attributes:
-        record: As it is now.
-        added: The metrics that are new in it, or were replaced.
+        record: The new record.
+        added: New or replaced metrics.
     """
 
     record: Record
@@ -30,7 +30,7 @@ class Rescored:
 
 
 def published(metric: Metric) -> tuple[str, ...]:
-    """The names that a metric has in a record."""
+    """The names of a metric in records."""
     return tuple(s.name for s in metric.summaries) if isinstance(metric, SampleMetric) else (metric.name,)
 
 
@@ -41,15 +41,14 @@ def rescore(
     overwrite: bool = False,
     include_path: Path | None = None,
 ) -> Rescored:
-    """Measures stored samples by some metrics and writes them into the result beside the others.
+    """Measures stored samples with further metrics and adds these to the result.
 
-    Scores go to disk before the record that tells of them, each as a whole: stopped in between, the same call
-    again completes it.
+    Scores are written before the record, both atomically. If stopped in between, the same call completes it.
 
     Args:
         stored: A result with its samples.
-        metrics: What to measure.
-        overwrite: Whether to measure again what the record has.
+        metrics: The metrics.
+        overwrite: Whether to measure metrics again that the record already has.
         include_path: A folder of further tasks, for their prompts.
 
     Raises:
@@ -57,7 +56,7 @@ def rescore(
     """
     record = stored.record
     wanted = [m for m in metrics if overwrite or not set(published(m)) <= set(record.metrics)]
-    if not wanted or not record.metrics:  # a run that diverged has no samples
+    if not wanted or not record.metrics:  # a diverged run has no samples
         return Rescored(record, ())
     samples = read_samples(stored.folder)
     measured = run_metrics(wanted, prompts_of(record.spec, samples, include_path), samples, record.cell)
@@ -77,16 +76,16 @@ def rescore(
 
 
 def merged(lines: Sequence[ScoreLine], measured: SuiteResult, names: Collection[str]) -> list[ScoreLine]:
-    """The score lines with the new metrics' scores in place of what they had of them.
+    """The score lines with the new metrics' scores replacing old ones.
 
     Args:
-        lines: As stored.
-        measured: New ones, of the same samples.
-        names: The metrics that were measured.
+        lines: The stored lines.
+        measured: New scores of the same samples.
+        names: The new metrics.
     """
     new = {(line.prompt_id, line.sample): line for line in measured.scores}
     if set(new) != {(line.prompt_id, line.sample) for line in lines}:
-        raise UserError(f"{SCORES_FILE} is not of the same samples as the samples beside it.")
+        raise UserError(f"{SCORES_FILE} doesn't match the samples in the same folder.")
     found = []
     for line in lines:
         extra = new[line.prompt_id, line.sample]

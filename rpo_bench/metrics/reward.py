@@ -1,4 +1,4 @@
-"""Reward: any function of prompts and responses."""
+"""The reward metric: any function of prompts and responses."""
 
 import inspect
 import math
@@ -12,12 +12,12 @@ from rpo_bench.results.samples import StoredSample
 from rpo_bench.tasks.task import RewardFunction
 from rpo_bench.verifier import Verifier
 
-#: When so many single calls fail and none succeeds, the function is taken to be out of order.
+#: If this many single calls fail and none succeeds, the function is considered broken.
 _FAILURES = 5
 
 
 def reward_metrics(context: MetricContext) -> list[Metric]:
-    """The metric of the reward, where there is one; a verifier's publishes accuracy and pass@k as well."""
+    """The reward metric, if there is a reward; a verifier's also publishes accuracy and pass@k."""
     if context.reward is None:
         return []
     if isinstance(context.reward, Verifier):
@@ -28,12 +28,12 @@ def reward_metrics(context: MetricContext) -> list[Metric]:
 
 
 class Reward(SampleMetric):
-    """The mean reward. What a function doesn't score, or fails on, is unscored with the reason.
+    """The mean reward. Responses on which the function returns None or fails are unscored, with the reason.
 
     Args:
-        function: (prompts, responses) → numbers, None where there is nothing to score.
-        name: ``reward`` for the gold reward; another name for a proxy beside it.
-        backend: What it is called in results and messages; None: the function's own name.
+        function: (prompts, responses) → numbers, or None for no score.
+        name: ``reward`` for the gold reward; another name for a proxy.
+        backend: The function's name in results and messages; None: its own name.
     """
 
     higher_is_better = True
@@ -44,10 +44,10 @@ class Reward(SampleMetric):
         self._function = function
 
     def score(self, prompts: Sequence[Prompt], samples: Sequence[StoredSample]) -> list[Score]:
-        """Scores all samples in one call; one by one if that raises, so that one can't spoil the others.
+        """Scores all samples in one call, or one by one if that raises, to isolate failures.
 
         Raises:
-            UserError: The function returns another number of scores than it was given responses.
+            UserError: The number of scores differs from the number of responses.
         """
         texts = [sample.text for sample in samples]
         try:
@@ -98,7 +98,7 @@ class Reward(SampleMetric):
 
 
 def function_name(function: Any) -> str:
-    """What a function is called, with the file it comes from where it has one."""
+    """A function's name, with its file if it has one."""
     name = getattr(function, "__qualname__", getattr(function, "name", type(function).__name__))
     code = getattr(inspect.unwrap(function), "__code__", None)
     return f"{name} ({code.co_filename.rpartition('/')[2]})" if code else str(name)

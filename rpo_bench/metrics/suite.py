@@ -1,4 +1,4 @@
-"""All metrics of one checkpoint, from its stored samples: no model is touched."""
+"""Computes all metrics of a checkpoint from its stored samples, without loading the policy."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -35,10 +35,10 @@ from rpo_bench.tasks.task import RewardFunction
 
 @dataclass(frozen=True)
 class SuiteResult:
-    """What was measured.
+    """Scores and metrics.
 
     Attributes:
-        scores: One line per sample, in the order of the prompts and then of the samples.
+        scores: One line per sample, ordered by prompt, then sample.
         metrics: Name → value with its interval.
     """
 
@@ -48,7 +48,7 @@ class SuiteResult:
 
 @dataclass(frozen=True)
 class _Column:
-    """One number per prompt, whose mean is to be published; (P,), NaN without one."""
+    """One number per prompt, whose mean is published; (P,), NaN if missing."""
 
     summary: Summary
     values: Floats
@@ -69,22 +69,22 @@ def measure(
     decoding: Decoding | None = None,
     identity: str = "",
 ) -> SuiteResult:
-    """Scores samples and makes metrics of the scores.
+    """Scores samples and computes metrics.
 
     Args:
-        prompts: The prompts that were sampled from (others may be among them).
+        prompts: The prompts of the samples; further prompts are ignored.
         samples: The stored samples, in any order.
-        reward: The reward function; None leaves reward out.
-        reward_name: What results call it; None: the function's own name.
-        proxy: What stands in for the reward; None leaves it out.
-        toxicity: Which classifier, as ``toxicity_metric`` takes it.
-        allow_pickle: Whether a classifier may have weights that can run code.
-        decoding: How the samples were drawn; None: ancestrally.
-        identity: What the resampling is seeded by: the cell's hash.
+        reward: The reward function; None: no reward.
+        reward_name: Its name in results; None: the function's own name.
+        proxy: The proxy reward; None: no proxy.
+        toxicity: The classifier, as in ``toxicity_metric``.
+        allow_pickle: Whether a classifier's weights may be pickled.
+        decoding: How the samples were drawn; None: ancestral sampling.
+        identity: Seed of the resampling: the cell's hash.
 
     Raises:
-        UserError: There is no sample, a sample's prompt is unknown, two samples are the same one, or a metric
-            breaks its promise.
+        UserError: There are no samples, a prompt is unknown, a sample is duplicated, or a metric returns
+            invalid values.
     """
     context = MetricContext(
         decoding=decoding or Decoding(),
@@ -142,12 +142,12 @@ def _ordered(
     place = {name: index for index, name in enumerate(known)}
     for sample in samples:
         if sample.prompt_id not in known:
-            raise UserError(f"A sample answers the prompt '{sample.prompt_id}', which the task doesn't have.")
+            raise UserError(f"A sample's prompt '{sample.prompt_id}' isn't in the task.")
     ordered = sorted(samples, key=lambda sample: (place[sample.prompt_id], sample.sample))
     keys = Counter((sample.prompt_id, sample.sample) for sample in ordered)
     (name, number), count = keys.most_common(1)[0]
     if count > 1:
-        raise UserError(f"Sample {number} of prompt '{name}' is there {count} times.")
+        raise UserError(f"Sample {number} of prompt '{name}' is stored {count} times.")
     return ordered, [known[sample.prompt_id] for sample in ordered]
 
 
@@ -160,7 +160,7 @@ def _groups(ordered: Sequence[StoredSample]) -> list[list[StoredSample]]:
 
 
 def _checked(metric: Metric, scores: list[Score], count: int) -> list[Score]:
-    """The scores as they are stored, NaN turned into "unscored"."""
+    """The scores in stored form, with NaN as "unscored"."""
     if len(scores) != count:
         raise UserError(f"The metric '{metric.name}' returned {len(scores)} scores for {count} samples.")
     return [_finite(metric, score) for score in scores]
@@ -223,7 +223,7 @@ def _corpus_value(metric: CorpusMetric, groups: Sequence[Sequence[StoredSample]]
 
 
 def _intervals(columns: Sequence[_Column], identity: str) -> list[Interval]:
-    """Wilson's where every prompt is a yes or a no, the bootstrap over prompts elsewhere."""
+    """Wilson intervals if every prompt's number is 0 or 1, otherwise a bootstrap over prompts."""
     if not columns:
         return []
     table = np.stack([column.values for column in columns], axis=1)  # (P, M)

@@ -1,1 +1,1 @@
-"""Model backends: load, generate, log-probabilities, behind one small protocol."""
+"""Language models and reward models: loading, sampling, log-probabilities and training."""

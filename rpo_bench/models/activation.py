@@ -1,4 +1,4 @@
-"""How a classifier's logits become the probability of one label: a sigmoid each, or a softmax over all."""
+"""Decides whether a classifier's logits go through a sigmoid per label or a softmax over labels."""
 
 import re
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ _HARM = re.compile(
     r"|harm|vulgar|racis|sexis|bully|extrem",
     re.IGNORECASE,
 )
-#: A label that denies another: "not_toxic", "nothate".
+#: A label that negates another: "not_toxic", "nothate".
 NEGATED = re.compile(r"\b(non|not|no)\b|^(non|not|no)[-_ ]?", re.IGNORECASE)
 _NEUTRAL = re.compile(
     r"^(neutral|normal|none|neither|other|ok|okay|safe|clean|benign|civil|acceptable|appropriate|negative)$",
@@ -31,39 +31,38 @@ def harmful(label: str) -> bool:
     return bool(_HARM.search(label)) and not NEGATED.search(label)
 
 
-def asked_activation(name: str) -> tuple[str, Activation | None]:
-    """``NAME=sigmoid`` or ``NAME=softmax`` → the name, and what was asked for; None where nothing was."""
-    given, _, asked = name.rpartition("=")
-    return (given, asked) if given and asked in ACTIVATIONS else (name, None)
+def split_activation(name: str) -> tuple[str, Activation | None]:
+    """Splits ``NAME=sigmoid`` or ``NAME=softmax`` into name and activation; None if not given."""
+    given, _, requested = name.rpartition("=")
+    return (given, requested) if given and requested in ACTIVATIONS else (name, None)
 
 
-def activation_of(config: Any, asked: Activation | None, flag: str) -> Activation:
-    """Whether a classifier's labels have a sigmoid each or share a softmax.
+def activation_of(config: Any, requested: Activation | None, flag: str) -> Activation:
+    """The activation of a classifier: a sigmoid per label, or a softmax.
 
-    What was asked for goes first, then ``problem_type``. Without one the labels tell: a single one has a
-    sigmoid, of two one is the other's opposite, several names of harm without a neutral one aren't exclusive.
+    The user's choice comes first, then ``problem_type``. Without both, the labels decide. A single label has
+    a sigmoid, two opposite labels share a softmax, and several harmful ones without a neutral one don't.
 
     Args:
         config: The classifier's transformers config.
-        asked: What the user said.
-        flag: What named the classifier, for the message: ``--toxicity hf:FOLDER``.
+        requested: The user's choice.
+        flag: The flag that named the classifier, for messages: ``--toxicity hf:FOLDER``.
 
     Raises:
-        UserError: It can't be told.
+        UserError: The config doesn't decide it.
     """
     labels = [str(name) for name in config.id2label.values()]
-    found = asked or _BY_PROBLEM.get(config.problem_type or "") or _by_labels(config.problem_type, labels)
+    found = requested or _BY_PROBLEM.get(config.problem_type or "") or _by_labels(config.problem_type, labels)
     if found is None:
         raise UserError(
-            f"{flag}: whether its labels ({', '.join(labels)}) exclude each other can't be told from its "
-            f"config: say so by {flag}=softmax (one of them is right) or {flag}=sigmoid (each is right or "
-            "not by itself)."
+            f"{flag}: its config doesn't say whether its labels ({', '.join(labels)}) exclude each other: "
+            f"give {flag}=softmax (exactly one label applies) or {flag}=sigmoid (each label applies or not)."
         )
     return found
 
 
 def _by_labels(problem: str | None, labels: Sequence[str]) -> Activation | None:
-    if problem is not None:  # a regression's numbers are no probabilities
+    if problem is not None:  # the outputs of a regression aren't probabilities
         return None
     if len(labels) == 1:
         return "sigmoid"

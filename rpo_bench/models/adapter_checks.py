@@ -1,4 +1,4 @@
-"""LoRA adapters: which base model one stands on, and whether it can."""
+"""Checks on LoRA adapters: their base model, and whether the weights fit it."""
 
 import warnings
 from collections.abc import Sequence
@@ -16,41 +16,41 @@ Shapes = dict[str, tuple[int, ...]]
 
 
 def adapter_base(folder: Path, allow_pickle: bool) -> str:
-    """The base model that an adapter was trained on: a folder, or a name of the hub.
+    """The base model that an adapter was trained on: a folder, or a name on the hub.
 
     Raises:
-        UserError: The adapter isn't whole, or the folder isn't there.
+        UserError: The adapter is incomplete, or the base model's folder is missing.
     """
     name = check_adapter_folder(folder, allow_pickle)
     beside = folder / name
     found = str(beside) if not Path(name).exists() and beside.is_dir() else name
     if Path(found).is_absolute() and not Path(found).exists():
         raise UserError(
-            f"The adapter in {folder} was trained on {name}, which isn't there: "
+            f"The adapter in {folder} was trained on {name}, which doesn't exist: "
             "correct base_model_name_or_path in adapter_config.json."
         )
     return found
 
 
 def check_adapter_fits(folder: Path, base: Path, trust_remote_code: bool = False) -> None:
-    """Checks an adapter's weights against the shape of its base model, without loading either.
+    """Checks an adapter's weight shapes against its base model, without loading either.
 
     Args:
-        folder: The adapter's.
-        base: The base model's.
+        folder: The adapter's folder.
+        base: The base model's folder.
         trust_remote_code: Whether code in the base model's folder may run.
 
     Raises:
-        UserError: It adapts layers that the base model doesn't have, or has in another size.
+        UserError: It adapts layers that are missing in the base model, or have another size.
     """
     weights = folder / ADAPTER_WEIGHTS
     if not weights.is_file():
-        return  # pickled: peft finds out
+        return  # pickled: peft checks it when loading
     try:
         with quiet(), warnings.catch_warnings(), torch.device("meta"):
             warnings.simplefilter("ignore")
             wanted = _wanted(folder, base, trust_remote_code)
-    except Exception as error:  # peft's words for target modules that aren't there, say
+    except Exception as error:  # such as peft's error for missing target modules
         raise UserError(_unfit(folder, base, first_line(error).partition(". ")[0])) from error
     stored = _shapes(weights)
     if not stored.keys() & wanted.keys():
@@ -62,16 +62,16 @@ def check_adapter_fits(folder: Path, base: Path, trust_remote_code: bool = False
 
 
 def check_targets(base: Path, targets: Sequence[str], name: str, trust_remote_code: bool = False) -> None:
-    """Checks that a model has the layers that adapters are to be put on, without loading its weights.
+    """Checks that a model has the target layers for adapters, without loading its weights.
 
     Args:
         base: The model's folder.
-        targets: ``target_modules``, each the name of a layer or its ending.
-        name: What results call the model.
+        targets: ``target_modules``, each a layer's name or the end of it.
+        name: The model's name in results.
         trust_remote_code: Whether code in the folder may run.
 
     Raises:
-        UserError: It has no layer of that name, or one that takes no adapter.
+        UserError: No layer has that name, or it doesn't support adapters.
     """
     from peft import LoraConfig, get_peft_model
 
@@ -92,13 +92,13 @@ def check_targets(base: Path, targets: Sequence[str], name: str, trust_remote_co
                 )
         try:
             get_peft_model(model, LoraConfig(target_modules=list(targets)))
-        except ValueError as error:  # a layer of a kind that peft has no adapter for
+        except ValueError as error:  # peft has no adapter for this kind of layer
             why = first_line(error).partition(". ")[0]
             raise UserError(f"training.lora.target_modules: {name}: {why}.") from error
 
 
 def _wanted(folder: Path, base: Path, trust: bool) -> Shapes:
-    """The weights that the adapter's config asks for on the base model; built without memory."""
+    """The weight shapes that the adapter's config implies for the base model; uses no memory."""
     from peft import PeftConfig, get_peft_model, get_peft_model_state_dict
 
     adapted = get_peft_model(_empty(base, trust), PeftConfig.from_pretrained(str(folder)))
@@ -107,7 +107,7 @@ def _wanted(folder: Path, base: Path, trust: bool) -> Shapes:
 
 
 def _empty(base: Path, trust: bool) -> Any:
-    """A model as its config describes it."""
+    """A model built from its config without weights."""
     from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM
 
     config = AutoConfig.from_pretrained(str(base), trust_remote_code=trust)
@@ -124,8 +124,8 @@ def _shapes(weights: Path) -> Shapes:
 
 def _unfit(folder: Path, base: Path, why: str) -> str:
     return (
-        f"The adapter in {folder} doesn't fit {base}: {why}; name the model that it was trained on as "
-        "base_model_name_or_path in adapter_config.json."
+        f"The adapter in {folder} doesn't fit {base}: {why}; set base_model_name_or_path in "
+        "adapter_config.json to the model it was trained on."
     )
 
 

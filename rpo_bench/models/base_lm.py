@@ -1,4 +1,4 @@
-"""Small language models from scratch, for whoever has no hub within reach."""
+"""Trains small language models from scratch, for use without the hub."""
 
 import math
 import time
@@ -21,37 +21,37 @@ from rpo_bench.models.quiet import quiet
 if TYPE_CHECKING:
     from trainers.resuming import Resume
 
-#: Called after each step with (steps done, steps in all, training loss in nats per token).
+#: Called after each step with (steps done, total steps, training loss in nats per token).
 Progress = Callable[[int, int, float], None]
 
 _ROUNDED_TO = 32  # context lengths are multiples of this
-_LONGEST_CONTEXT = 2048  # of a context sized to the data; longer ones have to be asked for
+_LONGEST_CONTEXT = 2048  # limit of a context sized to the data; longer ones must be requested
 _EVALUATION_BATCH = 64
 
 
 @dataclass(frozen=True)
 class EncodedPairs:
-    """Tokenised texts: prompts with their layout's special tokens, responses with end-of-sequence."""
+    """Tokenised texts: prompts with special tokens, responses with end-of-sequence."""
 
     prompts: list[list[int]]
     responses: list[list[int]]
 
     @property
     def lengths(self) -> NDArray[np.int64]:
-        """Tokens of prompt and response together, (N,)."""
+        """Tokens of prompt plus response, (N,)."""
         pairs = zip(self.prompts, self.responses, strict=True)
         return np.array([len(prompt) + len(response) for prompt, response in pairs], dtype=np.int64)
 
 
 @dataclass(frozen=True)
 class BaseReport:
-    """What pretraining gave.
+    """Results of pretraining.
 
     Attributes:
         perplexity: exp of the mean loss per response token on held-out texts.
-        heldout_tokens: response tokens behind it.
+        heldout_tokens: number of held-out response tokens.
         shortened: training texts cut to the context length.
-        tokens: response and prompt tokens trained on, padding not counted.
+        tokens: response and prompt tokens trained on, without padding.
     """
 
     parameters: int
@@ -71,20 +71,20 @@ def train_base(
     out: Path,
     progress: Progress | None = None,
 ) -> BaseReport:
-    """Trains a tokenizer and a language model from texts, and saves both into one folder.
+    """Trains a tokenizer and a language model on texts, and saves both to one folder.
 
-    The loss is the mean negative log-probability of response and end-of-sequence given the prompt. With the
-    same settings, texts and number of threads on the same machine the weights come out equal to the bit.
+    The loss is the mean negative log-probability of response and end-of-sequence given the prompt. Weights
+    are bitwise reproducible for the same settings, texts and number of threads on the same machine.
 
     Args:
-        train: What to learn from.
-        heldout: What to measure perplexity on.
-        settings: Shape and training.
-        out: The folder to make; it appears whole, or not at all.
-        progress: Told of every step.
+        train: Training texts.
+        heldout: Texts for the perplexity.
+        settings: Shape and training settings.
+        out: The output folder, created atomically.
+        progress: Called after every step.
 
     Raises:
-        UserError: No texts, an impossible shape, or a folder that can't be written.
+        UserError: Too few texts, an invalid shape, or a folder that can't be written.
     """
     import torch
 
@@ -93,7 +93,7 @@ def train_base(
 
     if len(train) < 2 or not heldout:
         raise UserError(
-            f"A base model needs at least two texts to learn from and one held out: {len(train)}."
+            f"A base model needs at least two training texts and one held-out text; there are {len(train)}."
         )
     began = time.perf_counter()
     texts = [text for pair in train for text in (pair.prompt, pair.response)]
@@ -130,19 +130,19 @@ def train_base(
 
 
 def encode(tokenizer: Any, pairs: Sequence[TextPair]) -> EncodedPairs:
-    """Tokenises prompts and responses by the rule that training, generation and scoring share."""
+    """Tokenises prompts and responses in the same way as training, generation and scoring."""
     prompts = tokenizer([pair.prompt for pair in pairs]).input_ids
     responses = tokenizer([pair.response for pair in pairs], add_special_tokens=False).input_ids
     return EncodedPairs(prompts, [[*response, tokenizer.eos_token_id] for response in responses])
 
 
 def fit_context(encoded: EncodedPairs, architecture: Architecture, context: int) -> EncodedPairs:
-    """Cuts what doesn't fit: a response's end beyond half the context, then a prompt's beginning.
+    """Cuts texts that don't fit: the response's end beyond half the context, then the prompt's beginning.
 
-    The special tokens around a prompt stay. A decoder's prompt and response share the context; an encoder and
-    a decoder have one each.
+    Special tokens around a prompt are kept. In a decoder, prompt and response share the context. In an
+    encoder-decoder, each has its own.
     """
-    first = 1 if architecture == "decoder" else 0  # <bos> stays in front
+    first = 1 if architecture == "decoder" else 0  # keep <bos>
     prompts, responses = [], []
     for prompt, response in zip(encoded.prompts, encoded.responses, strict=True):
         if architecture == "decoder":
@@ -158,7 +158,7 @@ def fit_context(encoded: EncodedPairs, architecture: Architecture, context: int)
 
 
 def mean_loss(model: Any, encoded: EncodedPairs) -> tuple[float, int]:
-    """Mean negative log-probability per response token (nats), and how many tokens it is a mean of."""
+    """Mean negative log-probability per response token (nats), and the number of tokens."""
     import torch
 
     from trainers.logps import TokenLayout, collate, token_logps
@@ -180,7 +180,7 @@ def mean_loss(model: Any, encoded: EncodedPairs) -> tuple[float, int]:
 def _pretrain(
     model: Any, encoded: EncodedPairs, settings: BaseSettings, progress: Progress | None, resume: "Resume"
 ) -> int:
-    """Minimises the loss in place; returns the number of tokens seen."""
+    """Trains the model in place; returns the number of tokens."""
     import torch
     from transformers import get_cosine_schedule_with_warmup
 
@@ -196,10 +196,10 @@ def _pretrain(
     warmup = min(200, settings.steps // 10)
     schedule = get_cosine_schedule_with_warmup(optimizer, warmup, settings.steps)
     layout = TokenLayout.of(model)
-    # One divisor for all batches: each one's own count of tokens would give short responses more weight per
-    # token, so that the model would learn to be brief.
+    # All batches share one divisor. Dividing by each batch's own token count would give tokens of short
+    # responses more weight, and the model would learn short responses.
     typical = float(np.mean([len(response) for response in encoded.responses])) * plan.batches.shape[1]
-    model.train()  # there is no dropout in it
+    model.train()  # the model has no dropout
     begun, log = resume.start(model, optimizer, schedule)
     for step, batch in enumerate(plan.batches[begun:], start=begun + 1):
         total, count = 0.0, 0
@@ -220,7 +220,7 @@ def _pretrain(
 
 
 def _suitable_context(*texts: EncodedPairs) -> int:
-    """Room for the longest prompt with the longest response, of all texts that there are."""
+    """A context with room for the longest prompt plus the longest response of all texts."""
     prompt = max(len(ids) for encoded in texts for ids in encoded.prompts)
     longest = prompt + max(len(ids) for encoded in texts for ids in encoded.responses)
     return min(-(-longest // _ROUNDED_TO) * _ROUNDED_TO, _LONGEST_CONTEXT)

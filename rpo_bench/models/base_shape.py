@@ -1,4 +1,4 @@
-"""What a base model is: its size, and the transformers model of that size."""
+"""The shape of a base model, and the transformers model of that shape."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from rpo_bench.spec.schema import Settings
 
 
 class BaseSettings(Settings):
-    """The shape of a base model and how it is pretrained."""
+    """Shape and pretraining settings of a base model."""
 
     architecture: Architecture = "decoder"
     tokenizer: TokenizerKind = "bpe"
@@ -37,7 +37,7 @@ class BaseSettings(Settings):
         return heads
 
     def check(self) -> None:
-        """Raises UserError for a shape that no model can have."""
+        """Raises UserError for an invalid shape."""
         _ = self.n_heads
 
     @property
@@ -95,7 +95,7 @@ def build_model(settings: BaseSettings, tokenizer: Any, context: int) -> Any:
 
 
 def generation_settings(model: Any, longest: int) -> Any:
-    """Plain sampling that ends at end-of-sequence, or at as many tokens as the longest response ever seen."""
+    """Plain sampling up to end-of-sequence or the length of the longest training response."""
     from transformers import GenerationConfig
 
     return GenerationConfig(

@@ -1,4 +1,4 @@
-"""The texts that a base model is pretrained on: from rows, preference pairs or plain text."""
+"""Reads pretraining texts for base models from rows, preference pairs or plain text."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from rpo_bench.files.text_files import whole_text
 
 @dataclass(frozen=True)
 class TextPair:
-    """A response and what it follows."""
+    """A prompt and its response."""
 
     prompt: str
     response: str
@@ -25,7 +25,7 @@ class TextPair:
 
 @dataclass(frozen=True)
 class Texts:
-    """What is learnt from, and what perplexity is measured on; no prompt is in both."""
+    """Training texts and held-out texts for the perplexity; no prompt is in both."""
 
     train: list[TextPair]
     heldout: list[TextPair]
@@ -34,28 +34,28 @@ class Texts:
 def read_texts(
     source: str, heldout_fraction: float, seed: int, columns: Mapping[ColumnName, str] | None = None
 ) -> Texts:
-    """Reads what a base model learns from, and holds out a share of the prompts.
+    """Reads pretraining texts and holds out a share of the prompts.
 
-    A ``.txt`` file holds documents separated by empty lines (one per line where there are none). Each is cut
-    at a word boundary in its first half that the seed picks: what comes before is the prompt. Any other
-    source is read as rows, rewards ignored: a base model imitates all that is there, good and bad.
+    A ``.txt`` file holds documents separated by empty lines, or one per line if there are none. Each document
+    is cut at a random word boundary in its first half, and the part before the cut is the prompt. Any other
+    source is read as rows, and rewards are ignored: a base model imitates all responses, good and bad.
 
     Args:
         source: A text file, or what ``read_rows`` takes.
         heldout_fraction: Share of the prompts, in (0, 1); rows that name their split are held to it.
-        seed: Picks the cuts and the held-out prompts.
-        columns: What the source calls columns of ours: see ``read_rows``.
+        seed: Seed for the cuts and the held-out prompts.
+        columns: Names of our columns in the source: see ``read_rows``.
 
     Raises:
-        UserError: The source can't be read, or holds too little.
+        UserError: The source can't be read, or has too few texts.
     """
     plain = source.endswith((".txt", ".txt.gz"))
     rows = _documents(Path(source), seed) if plain else read_rows(source, columns=columns)
     turns = [row for row in rows if isinstance(row.prompt, Conversation)]
     if turns:
         raise UserError(
-            f"{turns[0].source}: a conversation of several turns (as {len(turns):,} of {len(rows):,} rows "
-            "have), which a base model without a chat template can't be shown: write each prompt as one text."
+            f"{turns[0].source}: {len(turns):,} of {len(rows):,} rows are conversations of several turns, "
+            "and a base model without a chat template can't read them: write each prompt as one text."
         )
     parts = split_rows(rows, heldout_fraction, seed)
     return Texts(_pairs(parts.train), _pairs(parts.test))
@@ -81,7 +81,7 @@ def _documents(path: Path, seed: int) -> list[Row]:
     if found < 2:
         raise UserError(
             f"{path} has {found} documents of two words or more that begin differently, and at least two are "
-            "needed, to hold one out: separate documents by empty lines, or put one on each line."
+            "needed to hold one out: separate documents with empty lines, or put one on each line."
         )
     return rows
 

@@ -1,4 +1,4 @@
-"""Tokenizers trained from the user's own texts, for base models that need no hub."""
+"""Trains tokenizers on the user's texts, for base models without the hub."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any, Literal
@@ -11,8 +11,8 @@ TokenizerKind = Literal["bpe", "word", "character"]
 PAD, EOS, UNK, BOS, SEP = "<pad>", "<eos>", "<unk>", "<bos>", "<sep>"
 _DECODER_SPECIAL = (PAD, EOS, UNK, BOS, SEP)
 _ENCODER_DECODER_SPECIAL = (PAD, EOS, UNK)
-_BYTES = 256  # a byte-level vocabulary holds every byte, so that no text is out of its reach
-_CHARACTERS_PER_ENTRY = 250  # of training text, below which an entry of the vocabulary is seen too rarely
+_BYTES = 256  # a byte-level vocabulary has all bytes, so it can encode any text
+_CHARACTERS_PER_ENTRY = 250  # training characters per vocabulary entry; with fewer, entries are too rare
 _SMALLEST, _LARGEST = 512, 8192
 
 
@@ -22,16 +22,16 @@ def train_tokenizer(
     kind: TokenizerKind = "bpe",
     vocab_size: int | None = None,
 ) -> Any:
-    """Trains a tokenizer whose post-processor lays prompts out as the architecture wants them.
+    """Trains a tokenizer whose post-processor adds the architecture's special tokens to prompts.
 
-    For every tokenizer made here the training sequence is ``tokenizer(prompt).input_ids`` followed by
-    ``tokenizer(response, add_special_tokens=False).input_ids`` and the end-of-sequence id. A decoder's
-    prompt becomes ``<bos> prompt <sep>``, so that no merge crosses the boundary; an encoder's becomes
+    The training sequence is ``tokenizer(prompt).input_ids``, then
+    ``tokenizer(response, add_special_tokens=False).input_ids``, then the end-of-sequence id. A decoder's
+    prompt becomes ``<bos> prompt <sep>``, so that no merge crosses the boundary. An encoder's becomes
     ``prompt <eos>``. Text that spells a special token is read as plain characters.
 
     Args:
-        texts: What to learn the vocabulary from.
-        architecture: Which layout and which special tokens.
+        texts: Texts for the vocabulary.
+        architecture: Decides the layout and the special tokens.
         kind: "bpe" is byte-level byte-pair encoding; "word" splits at spaces and punctuation; "character"
             gives every character of the texts an entry of its own.
         vocab_size: Entries, special tokens included; None sizes it to the data.
@@ -40,7 +40,7 @@ def train_tokenizer(
         A ``transformers.PreTrainedTokenizerFast``.
 
     Raises:
-        UserError: When the vocabulary has no room, or there is no text.
+        UserError: The vocabulary is too small, or there is no text.
     """
     from transformers import PreTrainedTokenizerFast
 
@@ -80,7 +80,7 @@ def _characters(texts: Sequence[str], special: Sequence[str], vocab_size: int | 
 def _whole_pieces(
     texts: Iterable[str], special: Sequence[str], vocab_size: int | None, split: Any, decoder: Any
 ) -> Any:
-    """A vocabulary of the pieces that ``split`` leaves, the commonest first."""
+    """A vocabulary of the pieces from ``split``, most frequent first."""
     from tokenizers import Tokenizer, models, trainers
 
     tokenizer = Tokenizer(models.WordLevel(unk_token=UNK))
@@ -88,7 +88,9 @@ def _whole_pieces(
     tokenizer.decoder = decoder
     size = vocab_size if vocab_size is not None else 1_000_000
     if size <= len(special):
-        raise UserError(f"--vocab-size {size} has no room beside {len(special)} special tokens.")
+        raise UserError(
+            f"--vocab-size {size} is too small: it has no room besides {len(special)} special tokens."
+        )
     trainer = trainers.WordLevelTrainer(vocab_size=size, special_tokens=list(special), show_progress=False)
     tokenizer.train_from_iterator(texts, trainer)
     return tokenizer
@@ -117,7 +119,7 @@ def _byte_pairs(texts: Sequence[str], special: Sequence[str], vocab_size: int | 
 
 
 def _suitable_size(texts: Sequence[str]) -> int:
-    """A vocabulary whose rarest entries are still seen some dozens of times."""
+    """A vocabulary size at which the rarest entries still occur a few dozen times."""
     wanted = sum(map(len, texts)) // _CHARACTERS_PER_ENTRY
     return min(max(wanted // 64 * 64, _SMALLEST), _LARGEST)
 

@@ -1,4 +1,4 @@
-"""Whether responses begin where the reference expects them: checked before anything is trained on them."""
+"""Checks before training that logged responses begin as the reference model expects."""
 
 from typing import Any
 
@@ -11,24 +11,24 @@ from trainers.layouts import evaluating
 from trainers.logps import TokenLayout, collate, token_logps
 
 _ROWS = 32
-_IMPROBABLE = -12.0  # nats: six in a million, at which half of the first tokens stand
-_WORSE = 6.0  # nats that the other tokens are likelier
+_IMPROBABLE = -12.0  # nats, about six in a million; limit on the median first token
+_WORSE = 6.0  # nats; how much likelier the other tokens must be
 
 
 def check_beginnings(model: Any, examples: Examples, layout: TokenLayout, where: str) -> None:
-    """Checks that the first tokens of logged responses aren't next to impossible under the reference.
+    """Checks that the first tokens of logged responses aren't almost impossible under the reference.
 
-    An encoder-decoder model that has only seen targets which begin with a token of its own (<s>, a language)
-    gives nothing else a chance there, so that every log-prob of a response without it is off by that much.
+    Some encoder-decoder models were trained only on targets that begin with a special token (<s>, a
+    language). Other first tokens have almost no probability there, which biases every response's log-prob.
 
     Args:
         model: The reference, a transformers model.
-        examples: Tokenised rows, some of which are looked at.
-        layout: How prompts and responses are laid out.
-        where: Names the model, for messages.
+        examples: Tokenised rows; some of them are checked.
+        layout: The layout of prompts and responses.
+        where: The model's name, for messages.
 
     Raises:
-        UserError: The response layout isn't what the model was trained on.
+        UserError: The model was trained on another response layout.
     """
     picked = np.linspace(0, len(examples.prompts) - 1, min(_ROWS, len(examples.prompts))).astype(int)
     rows = [i for i in dict.fromkeys(picked.tolist()) if len(examples.responses[i]) > 1]
@@ -43,8 +43,8 @@ def check_beginnings(model: Any, examples: Examples, layout: TokenLayout, where:
     first, others = float(np.median(logps[:, 0])), float(np.median(logps[mask]))
     if first < _IMPROBABLE and first < others - _WORSE:
         raise UserError(
-            f"The first tokens of logged responses have next to no probability under {where} (a log-prob of "
-            f"{first:.1f}, the others {others:.1f}): it was trained on responses that begin otherwise. Set "
-            "what they begin with (forced_bos_token_id in generation_config.json, or the tokenizer's "
-            "post-processor), or name the --prompt-format that it was trained in."
+            f"The first tokens of logged responses have almost no probability under {where} (a log-prob of "
+            f"{first:.1f}, the others {others:.1f}): it was trained on responses that begin differently. Set "
+            "their first token (forced_bos_token_id in generation_config.json, or the tokenizer's "
+            "post-processor), or give the --prompt-format that it was trained with."
         )

@@ -1,4 +1,4 @@
-"""Prompts that are too long lose their oldest text, and nothing of what a format writes around them."""
+"""Cuts long prompts: the oldest text goes first, and the prompt format is kept."""
 
 from bisect import bisect_left
 from collections.abc import Sequence
@@ -14,20 +14,20 @@ from rpo_bench.spec.schema import PromptFormat
 def cut_prompt(
     tokenizer: Any, prompt: str, length: int, is_encoder_decoder: bool, prompt_format: PromptFormat | None
 ) -> str | None:
-    """The longest end of a prompt's own text that gives no more tokens than asked for, format included.
+    """The longest end of a prompt's text that fits into ``length`` tokens, including the format.
 
-    The beginning-of-sequence, a template's header, its system turn and what it writes before a response stay.
-    Of a conversation the oldest turns go first, the system's never; then the last turn's text is cut.
+    Beginning-of-sequence, the template's header, the system turn and the response header are kept. In a
+    conversation, the oldest turns are removed first, then the last turn's text is cut.
 
     Args:
         tokenizer: A Hugging Face tokenizer.
         prompt: A text, or a conversation.
-        length: Tokens that there is room for.
+        length: The limit in tokens.
         is_encoder_decoder: Whether the prompt goes to an encoder.
-        prompt_format: What is written around it.
+        prompt_format: The prompt format.
 
     Returns:
-        None where not even the prompt's last token has room beside the format.
+        The cut prompt; None where the format leaves no room for even one token.
     """
 
     def fits(text: str) -> bool:
@@ -41,12 +41,12 @@ def cut_prompt(
 def least_prompt(
     tokenizer: Any, prompt: str, is_encoder_decoder: bool, prompt_format: PromptFormat | None
 ) -> int:
-    """Tokens of the shortest prompt that cutting leaves: the format's, and the text's last."""
+    """Tokens of the shortest possible prompt: the format, and the text's last token."""
     return len(prompt_ids(tokenizer, _ends(tokenizer, prompt)[-1], is_encoder_decoder, prompt_format))
 
 
 def _ends(tokenizer: Any, prompt: str) -> Sequence[str]:
-    """What may be left of a prompt, the whole first, each shorter than the one before."""
+    """The possible ends of a prompt, longest first."""
     if not isinstance(prompt, Conversation):
         return [prompt[start:] for start in _starts(tokenizer, prompt)]
     turns = prompt.turns
@@ -63,7 +63,7 @@ def _ends(tokenizer: Any, prompt: str) -> Sequence[str]:
 
 
 def _starts(tokenizer: Any, text: str) -> list[int]:
-    """The places in a text where its tokens begin; of tokenizers that don't tell, every character."""
+    """The positions where a text's tokens begin; for tokenizers without offsets, every position."""
     if not getattr(tokenizer, "is_fast", False):
         return list(range(len(text))) or [0]
     (shown,), options = as_text(tokenizer, [text])

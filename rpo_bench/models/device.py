@@ -1,19 +1,19 @@
-"""``--device``: which of the machine's processors models run on."""
+"""Selects the device of ``--device`` for this process and its workers."""
 
 import os
 import re
 
 from rpo_bench.errors import UserError
 
-#: What CUDA, and so every library on top of it, looks at: here, in workers, in lm-eval and in vLLM.
+#: The environment variable that CUDA reads, here, in workers, in lm-eval and in vLLM.
 _VISIBLE = "CUDA_VISIBLE_DEVICES"
 
 
 def use_device(name: str | None) -> None:
-    """Lets this command and its workers see that device alone; None and ``auto``: the GPU if there is one.
+    """Makes only this device visible to this command and its workers; None and ``auto``: a GPU if present.
 
     Raises:
-        UserError: it isn't here.
+        UserError: the device doesn't exist.
     """
     wanted = "auto" if name is None else name.strip().lower()
     if wanted == "auto":
@@ -23,7 +23,7 @@ def use_device(name: str | None) -> None:
         return
     match = re.fullmatch(r"(?:cuda|gpu)(?::(\d+))?|(\d+)", wanted)
     if match is None:
-        raise UserError(f"--device {name}: choose cpu, cuda, or cuda:N for one of several.")
+        raise UserError(f"--device {name}: choose cpu, cuda, or cuda:N for one of several GPUs.")
     number = match[1] or match[2]
     if number is not None:
         seen = [part for part in os.environ.get(_VISIBLE, "").split(",") if part]
@@ -32,6 +32,6 @@ def use_device(name: str | None) -> None:
 
     if not torch.cuda.is_available():
         raise UserError(
-            f"--device {name}: torch {torch.__version__} finds no such GPU here; leave the flag out, or give "
+            f"--device {name}: torch {torch.__version__} doesn't find this GPU; leave the flag out, or give "
             "--device cpu."
         )

@@ -1,4 +1,4 @@
-"""What a checkpoint folder must hold before it is worth loading."""
+"""Checks that a checkpoint folder is complete before loading it."""
 
 import json
 from pathlib import Path
@@ -22,7 +22,7 @@ _TOKENIZER = (
     "vocab.json",
     "vocab.txt",
 )
-# Of a safetensors file, as its format has them: bytes of the number before the header, and of the header.
+# Limits of the safetensors format: bytes of the length field, and of the header.
 _LENGTH_BYTES, _LONGEST_HEADER = 8, 100_000_000
 _POINTER = b"version https://git-lfs"
 
@@ -41,7 +41,7 @@ def check_model_folder(folder: Path, allow_pickle: bool) -> None:
     """Checks that a model can be loaded from the folder.
 
     Raises:
-        UserError: config, weights (or one of their shards) or tokenizer is missing, a file is cut short,
+        UserError: config, weights (or one of their shards) or tokenizer is missing, a file is truncated,
             or the weights are pickled and ``allow_pickle`` is off.
     """
     _check_is_folder(folder)
@@ -82,16 +82,18 @@ def check_adapter_folder(folder: Path, allow_pickle: bool) -> str:
 
 
 def check_whole(file: Path) -> None:
-    """Checks that a safetensors file is as long as its own header says, without reading its weights.
+    """Checks that a safetensors file has the length stated in its header, without reading the weights.
 
     Raises:
-        UserError: It is cut short, a pointer of Git LFS, or something else.
+        UserError: It is truncated, a Git LFS pointer, or another kind of file.
     """
     size = file.stat().st_size
     with file.open("rb") as stream:
         first = stream.read(_LENGTH_BYTES)
         if (first + stream.read(len(_POINTER) - _LENGTH_BYTES)) == _POINTER:
-            raise UserError(f"{file} is a pointer of Git LFS, not the weights: fetch them by 'git lfs pull'.")
+            raise UserError(
+                f"{file} is a Git LFS pointer, not the weights: download them with 'git lfs pull'."
+            )
         length = int.from_bytes(first, "little")
         stream.seek(_LENGTH_BYTES)
         header = stream.read(length) if length <= min(size, _LONGEST_HEADER) else b""
@@ -99,16 +101,14 @@ def check_whole(file: Path) -> None:
         tensors = json.loads(header)
         ends = [_offset(one["data_offsets"][1]) for name, one in tensors.items() if name != "__metadata__"]
     except (ValueError, AttributeError, KeyError, TypeError, IndexError, RecursionError) as error:
-        raise UserError(f"{file} can't be read as safetensors: it is damaged or cut short.") from error
+        raise UserError(f"{file} can't be read as safetensors: it is damaged or truncated.") from error
     expected = _LENGTH_BYTES + length + max(ends, default=0)
     if size != expected:
-        raise UserError(
-            f"{file} can't be read: it has {size:,} bytes where its header says {expected:,}: fetch it again."
-        )
+        raise UserError(f"{file} is incomplete: it has {size:,} bytes of {expected:,}: download it again.")
 
 
 def read_json(file: Path) -> dict[str, Any]:
-    """A JSON object out of a file; raises UserError when it isn't one."""
+    """Reads a JSON object from a file; raises UserError for anything else."""
     try:
         value = json.loads(read_text(file))
     except (ValueError, RecursionError) as error:
@@ -129,7 +129,7 @@ def _check_pickle(folder: Path, safe: tuple[str, ...], pickled: tuple[str, ...],
     if not allowed and not _present(folder, safe):
         name = _present(folder, pickled)[0]
         raise UserError(
-            f"The weights in {folder} are pickled ({name}), and unpickling runs whatever code they hold: "
+            f"The weights in {folder} are pickled ({name}), and unpickling runs any code in them: "
             "convert them to safetensors, or give --allow-pickle if you trust their author."
         )
 
@@ -138,7 +138,7 @@ def _check_shards(folder: Path, index: str) -> None:
     named = read_json(folder / index).get("weight_map")
     shards = sorted(set(map(str, named.values()))) if isinstance(named, dict) else []
     if not shards:
-        raise UserError(f"{folder / index} names no file of weights: its 'weight_map' is empty or missing.")
+        raise UserError(f"{folder / index} lists no weight files: its 'weight_map' is empty or missing.")
     absent = [name for name in shards if not (folder / name).is_file()]
     if absent:
         raise UserError(f"{folder / index} lists {listed(absent)}, which isn't in the folder.")

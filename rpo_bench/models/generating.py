@@ -1,4 +1,4 @@
-"""Samples from a transformers model, in rounds: what has ended makes room before the rest goes on."""
+"""Samples from a transformers model in rounds; finished sequences leave the batch after each round."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from trainers.logps import TokenLayout
 from trainers.sampling_ways import Trial, first_right, sampling_way
 from trainers.stepping import Way, Whole
 
-#: New tokens of the first round; later ones double what there is.
+#: New tokens in the first round; later rounds double the length.
 _FIRST_ROUND = 12
 
 _TRIAL_TOKENS = 3
@@ -27,14 +27,14 @@ _ways: WeakKeyDictionary[Any, dict[int, Way]] = WeakKeyDictionary()
 
 @dataclass(frozen=True)
 class Sampler:
-    """A model with what is needed to sample from it.
+    """A model with the settings for sampling.
 
     Attributes:
-        model: The transformers model itself, without a peft wrapper around it.
+        model: The transformers model without a peft wrapper.
         layout: Padding token and the decoder's first token.
         end_ids: The tokens that end a response.
         decoding: How to sample; ``max_new_tokens`` is set.
-        batch_size: Sequences that are sampled at a time.
+        batch_size: Sequences per batch.
     """
 
     model: Any
@@ -44,11 +44,10 @@ class Sampler:
     batch_size: int
 
     def sample(self, prompts: Sequence[list[int]], draws: NDArray[np.float64]) -> list[list[int]]:
-        """Samples one response to each of b prompts (of which many may be the same).
+        """Samples one response to each of b prompts, which may repeat.
 
-        ``generate`` computes a whole batch until its last sequence ends. So it is called for a few tokens
-        at a time, and the sequences that go on are put together again; reading again what they have so far
-        is cheap beside that.
+        ``generate`` runs a whole batch until its last sequence ends. It is therefore called for a few tokens
+        at a time, and unfinished sequences are batched again. Reading their tokens again is cheap.
 
         Args:
             prompts: Token ids of b prompts.
@@ -75,19 +74,19 @@ class Sampler:
         return found
 
     def way(self) -> Way:
-        """The fastest way that says what a whole pass says: ``generate``'s, or one without a cache."""
+        """The fastest sampling that agrees with a full forward pass: ``generate``, or without a cache."""
         known = _ways.setdefault(self.model, {})
         if self.layout.pad_id not in known:
             ways = [Way(), Way(equal_lengths=True)][int(self.layout.equal_lengths) :]
             found = None
-            if sampling_way(self.model, self.layout).cache:  # else its state is one that generate may mix up
+            if sampling_way(self.model, self.layout).cache:  # otherwise generate may mix up the state
                 with torch.no_grad():
                     found = first_right(self.model, self.layout, ways, self._try)
             known[self.layout.pad_id] = found or Way(cache=False)
         return known[self.layout.pad_id]
 
     def _try(self, prompts: list[list[int]], way: Way) -> Trial:
-        """A few tokens after each prompt, as ``generate`` makes them, greedily."""
+        """Generates a few tokens after each prompt greedily with ``generate``."""
         tokens: list[list[int]] = [[] for _ in prompts]
         logits: list[Tensor] = [torch.zeros(0)] * len(prompts)
         for rows in self._batches(range(len(prompts)), [len(p) if way.equal_lengths else 0 for p in prompts]):
@@ -100,14 +99,14 @@ class Sampler:
         return tokens, torch.stack(logits)
 
     def _reads_ids(self) -> bool:
-        """Whether the decoding looks at the tokens so far, padding on the left among them."""
-        asked = self.decoding
+        """Whether the decoding depends on the tokens so far, including left padding."""
+        settings = self.decoding
         return self.layout.decoder_start_id is None and (
-            asked.repetition_penalty != 1 or asked.no_repeat_ngram_size > 0
+            settings.repetition_penalty != 1 or settings.no_repeat_ngram_size > 0
         )
 
     def _batches(self, rows: Sequence[int], keys: Sequence[int]) -> Iterator[list[int]]:
-        """Rows in batches, of which each has rows of one key."""
+        """Batches of rows with equal keys."""
         for group in groups_of([keys[row] for row in rows]):
             for start in range(0, len(group), self.batch_size):
                 yield [rows[place] for place in group[start : start + self.batch_size]]
@@ -115,7 +114,7 @@ class Sampler:
     def _extend(
         self, prompts: list[list[int]], so_far: list[list[int]], uniform: NDArray[np.float64]
     ) -> list[list[int]]:
-        """Up to T further tokens of b unfinished responses, all equally long so far; uniform is (b, T)."""
+        """Up to T further tokens of b unfinished responses of equal length; uniform is (b, T)."""
         inputs, start = self._inputs(prompts, so_far)
         draws = torch.from_numpy(uniform).to(self.model.device)
         output = self.model.generate(
@@ -128,7 +127,7 @@ class Sampler:
     def _extend_uncached(
         self, prompts: list[list[int]], so_far: list[list[int]], uniform: NDArray[np.float64]
     ) -> list[list[int]]:
-        """As ``_extend`` for models whose cache is of another kind: each step reads all that there is."""
+        """Like ``_extend``, for models with another kind of cache: each step reads the whole sequence."""
         state = Whole(self.model, prompts, self.layout, so_far)
         first = self.layout.decoder_start_id
         start = [] if first is None else [first, *self.layout.beginning]
@@ -145,7 +144,7 @@ class Sampler:
             state.advance(self.model, new[:, -1])
 
     def _inputs(self, prompts: list[list[int]], so_far: list[list[int]]) -> tuple[dict[str, Any], int]:
-        """What generate is given, and the tokens that it returns before the first new one."""
+        """The inputs of generate, and the number of tokens that it returns before the first new one."""
         if self.layout.decoder_start_id is None:
             rows = [prompt + tokens for prompt, tokens in zip(prompts, so_far, strict=True)]
             ids, mask = self._padded(rows, left=True)  # (b, S)
@@ -165,22 +164,22 @@ class Sampler:
         return inputs, decoder.shape[1]
 
     def _settings(self, new_tokens: int, plain: bool = False) -> Any:
-        """How ``generate`` is called; ``plain``: never ending, with all its logits."""
+        """The config for ``generate``; ``plain``: without end tokens, with all logits."""
         from transformers import GenerationConfig
 
-        asked = {
+        settings = {
             "repetition_penalty": self.decoding.repetition_penalty,
             "no_repeat_ngram_size": self.decoding.no_repeat_ngram_size,
             "eos_token_id": list(self.end_ids),
         }
         return GenerationConfig(
-            do_sample=False,  # the last logits processor leaves one token to choose from
+            do_sample=False,  # the last logits processor leaves a single token
             num_beams=1,
             max_new_tokens=new_tokens,
             pad_token_id=self.layout.pad_id,
             decoder_start_token_id=self.layout.decoder_start_id,
             use_cache=True,
-            **({"output_logits": True, "return_dict_in_generate": True} if plain else asked),
+            **({"output_logits": True, "return_dict_in_generate": True} if plain else settings),
         )
 
     def _padded(self, rows: list[list[int]], left: bool) -> tuple[Tensor, Tensor]:
@@ -196,7 +195,7 @@ class Sampler:
 
 
 def blocks(order: list[int], n: int, size: int) -> Iterator[tuple[list[int], int, int]]:
-    """Blocks of at most ``size`` sequences: (indices of prompts, first sample, samples of each)."""
+    """Blocks of at most ``size`` sequences: (prompt indices, first sample, samples per prompt)."""
     if n <= size:
         count = size // n
         for start in range(0, len(order), count):
@@ -208,6 +207,6 @@ def blocks(order: list[int], n: int, size: int) -> Iterator[tuple[list[int], int
 
 
 def _until_end(tokens: list[int], ends: tuple[int, ...]) -> list[int]:
-    """The tokens up to and including the first one that ends a response; what follows it is padding."""
+    """The tokens up to and including the first end token; the rest is padding."""
     first = next((place for place, token in enumerate(tokens) if token in ends), len(tokens))
     return tokens[: first + 1]

@@ -1,4 +1,4 @@
-"""The Hugging Face backend: decoder-only and encoder-decoder models, and LoRA adapters on them."""
+"""The Hugging Face backend for decoder-only and encoder-decoder models and LoRA adapters."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -25,7 +25,7 @@ from trainers.logps import TokenLayout, collate, first_token_logps, token_logps
 from trainers.sampling_ways import sampling_way
 
 _TRIAL_BATCH = 8
-_BATCHES_PER_BLOCK = 16  # whose unfinished sequences are put together
+_BATCHES_PER_BLOCK = 16  # batches whose unfinished sequences are batched together
 
 
 @dataclass(frozen=True)
@@ -35,11 +35,11 @@ class HFModel:
     Attributes:
         model: The transformers model (or peft model), in evaluation mode while it is used.
         tokenizer: Its tokenizer.
-        path: Where it came from, for messages.
-        adapter_of: The base model's path when ``model`` carries an adapter and is the base without it: that
-            is the reference. None where the adapter changed the base itself.
-        adapter_on: Whether that adapter takes part.
-        prompt_format: What is written around prompts; None: nothing.
+        path: Its source, for messages.
+        adapter_of: The base model's path if ``model`` has an adapter that can be switched off, which gives
+            the reference. None if the adapter changed the base model itself.
+        adapter_on: Whether that adapter is active.
+        prompt_format: The prompt format; None: prompts are used as they are.
     """
 
     model: Any
@@ -63,10 +63,10 @@ class HFModel:
     ) -> Self:
         """Loads a model folder, a LoRA adapter folder (with its base model), or a hub model.
 
-        ``loading`` says more of how, and goes over ``dtype``.
+        ``loading`` has further settings and overrides ``dtype``.
 
         Raises:
-            UserError: Something is missing, unreadable or doesn't fit; the sentence says what.
+            UserError: Something is missing, unreadable or incompatible; the message says what.
         """
         with quiet():
             options = LoadOptions(dtype, device, allow_pickle, trust_remote_code)
@@ -98,17 +98,17 @@ class HFModel:
 
     @property
     def pad_id(self) -> int:
-        """What fills up a batch: the tokenizer's padding token, else end-of-sequence.
+        """The padding token: the tokenizer's own, else end-of-sequence.
 
-        Padding is always masked by position, never by value, so that the two may be the same token and
-        a padding token that the policy samples still counts.
+        Padding is masked by position, not by value. It may therefore equal end-of-sequence, and a padding
+        token that the policy samples still counts.
         """
         pad = self.tokenizer.pad_token_id
         return int(self.tokenizer.eos_token_id if pad is None else pad)
 
     @property
     def positions(self) -> Positions:
-        """How many tokens the model takes."""
+        """The model's limits in tokens."""
         limits = positions_of(self.model.config)
         if not self.is_encoder_decoder or limits.response is None:
             return limits
@@ -117,22 +117,22 @@ class HFModel:
 
     @property
     def context(self) -> int | None:
-        """The longest sequence that the model takes, or None where positions are relative (T5)."""
+        """The context length in tokens; None where positions are relative (T5)."""
         return self.positions.prompt
 
     def without_adapter(self) -> Self:
-        """The reference of an adapter: the same weights with the adapter switched off."""
+        """The reference of an adapter: the same model with the adapter switched off."""
         if self.adapter_of is None:
             raise UserError(
-                f"{self.path} is not an adapter, or one that changed its base: it has no own reference."
+                f"{self.path} is not an adapter, or it changed its base model: it has no own reference."
             )
         return replace(self, adapter_on=False)
 
     def check(self) -> None:
-        """Finds out how rows may share a batch and how the model is sampled from; holds for all that follows.
+        """Tests how rows can be batched and how to sample from the model; later calls use the result.
 
         Raises:
-            UserError: The model can't be run, or what it says of a row depends on the rows beside it.
+            UserError: The model can't be run, or a row's output depends on the other rows of its batch.
         """
         try:
             with self._evaluating():
@@ -140,7 +140,7 @@ class HFModel:
                 Sampler(self._inner, self._layout, self.end_ids, Decoding(), _TRIAL_BATCH).way()
         except UserError:
             raise
-        except Exception as error:  # whatever a model's own code raises
+        except Exception as error:  # a model's own code may raise anything
             first = first_line(error)
             raise UserError(f"{self.path} can't be run: {type(error).__name__}: {first}.") from error
 
@@ -154,7 +154,7 @@ class HFModel:
         return closing(self.tokenizer, self.prompt_format).ends
 
     def texts(self, responses: Sequence[Sequence[int]]) -> list[str]:
-        """What responses say: without special tokens, and without the token that ended them."""
+        """The texts of responses, without special tokens and the end token."""
         end = closing(self.tokenizer, self.prompt_format)
         return response_texts(self.tokenizer, end.ends, responses, end.gap)
 
@@ -163,24 +163,24 @@ class HFModel:
     ) -> list[Generation]:
         """Samples n responses per prompt; ordered by prompt, then sample.
 
-        A sample depends on (model, prompt, seed, decoding, its number) only: not on the batch (up to the
-        rounding of the forward pass), the other prompts, n, or torch's global generator. The checkpoint's own
-        ``generation_config`` is not consulted, and no token is suppressed.
+        A sample depends only on (model, prompt, seed, decoding, sample number). It doesn't depend on the
+        batch (up to rounding), the other prompts, n, or torch's global generator. The checkpoint's
+        ``generation_config`` is ignored, and no token is suppressed.
 
         Args:
             prompts: P prompts with distinct ``prompt_id``.
             n: Samples per prompt.
             decoding: How to sample; ``max_new_tokens`` must be set.
-            seed: Names the random numbers; all policies under one seed share them.
-            batch_size: Sequences that are sampled at a time.
+            seed: Seed of the random numbers; all policies share them.
+            batch_size: Sequences per batch.
 
         Returns:
-            P · n generations, whose ``token_ids`` end with end-of-sequence or are cut by the length.
+            P · n generations; ``token_ids`` end with an end token or are cut at the length limit.
         """
         if decoding.max_new_tokens is None:
             raise UserError("Generation needs a length limit: set max_new_tokens.")
         if len({prompt.prompt_id for prompt in prompts}) != len(prompts):
-            raise UserError("Two prompts have the same prompt_id: samples couldn't be told apart.")
+            raise UserError("Two prompts have the same prompt_id: make the ids unique.")
         encoded = [self.encode(prompt.text) for prompt in prompts]
         for prompt, ids in zip(prompts, encoded, strict=True):
             self._check_length(prompt.prompt_id, len(ids), decoding.max_new_tokens)
@@ -234,7 +234,7 @@ class HFModel:
     def next_token_logps(
         self, prompts: Sequence[str], tokens: Sequence[int], batch_size: int
     ) -> NDArray[np.float64]:
-        """Log-probabilities (nats, temperature 1) of some tokens as the first one after each prompt.
+        """Log-probabilities (nats, temperature 1) of tokens as the first one after each prompt.
 
         Args:
             prompts: N prompts.
@@ -257,12 +257,12 @@ class HFModel:
 
     @property
     def _inner(self) -> Any:
-        """The transformers model itself: peft puts LoRA layers into it, and its wrapper isn't needed."""
+        """The transformers model, which holds the LoRA layers, without peft's wrapper."""
         return self.model.get_base_model() if hasattr(self.model, "get_base_model") else self.model
 
     @property
     def _layout(self) -> TokenLayout:
-        """How rows are laid out, checked by the model's own numbers at the first use."""
+        """The layout of rows, verified on the model at the first use."""
         return checked_layout(
             self._inner, TokenLayout.of(self._inner, self.pad_id, self.tokenizer), self.path
         )
@@ -273,7 +273,7 @@ class HFModel:
 
     @contextmanager
     def _evaluating(self) -> Iterator[None]:
-        """No gradient, no dropout, no settings of the checkpoint's own; all put back afterwards."""
+        """Disables gradients, dropout and the checkpoint's generation settings; restores them afterwards."""
         from transformers import GenerationConfig
 
         inner = self._inner
@@ -311,5 +311,5 @@ class HFModel:
         rows = self._inner.get_input_embeddings().weight.shape[0]
         for text, tokens in zip(prompts, responses, strict=True):
             if len(tokens) and not 0 <= min(tokens) <= max(tokens) < rows:
-                raise UserError(f"A response has the token id {max(tokens)}, which {self.path} doesn't know.")
+                raise UserError(f"A response has the token id {max(tokens)}, which {self.path} doesn't have.")
             self._check_length(text[:60], len(encoded[text]), len(tokens))

@@ -1,4 +1,4 @@
-"""A model by its folder, or by its name on the Hugging Face hub: the very commit, fetched once."""
+"""Finds models by folder or hub name; hub models are pinned to a commit and downloaded once."""
 
 import re
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ _FILES = ["*.json", "*.safetensors*", "*.model", "*.txt", "*.jinja"]
 
 @dataclass(frozen=True)
 class Fetched:
-    """A model's folder on this machine, and the commit that it is of."""
+    """A model's local folder and its commit."""
 
     folder: Path
     commit: str
@@ -23,31 +23,31 @@ class Fetched:
 
 @dataclass(frozen=True)
 class ModelFolder:
-    """Where a model lies, and what results call it: a hub model's name carries its revision."""
+    """A model's folder and its name in results, which includes the revision for hub models."""
 
     folder: Path
     name: str
 
 
 def is_hub_name(name: str) -> bool:
-    """Whether a name could be that of a model on the hub."""
+    """Whether a name could be a model's name on the hub."""
     return _NAME.fullmatch(name) is not None and not name.startswith(".")
 
 
 def fetch_model(
     name: str, revision: str | None, allow_pickle: bool, remote_code: bool, flag: str = FLAG
 ) -> Fetched:
-    """Fetches a model from the hub, or takes the copy of it on this machine.
+    """Downloads a model from the hub, or uses its local copy.
 
     Args:
         name: ``owner/name``.
         revision: A branch, tag or commit; None: the latest.
-        allow_pickle: Whether pickled weights are wanted too.
-        remote_code: Whether code is wanted too.
-        flag: What named it, for messages.
+        allow_pickle: Whether to download pickled weights too.
+        remote_code: Whether to download code too.
+        flag: The flag that named it, for messages.
 
     Raises:
-        UserError: It can't be had; the sentence says why and what to do.
+        UserError: The download failed; the message says why and what to do.
     """
     from huggingface_hub import snapshot_download
 
@@ -68,7 +68,7 @@ def fetch_model(
 
 
 def local_copy(name: str, revision: str | None) -> Fetched | None:
-    """What of a model is on this machine, without asking the hub; None where there is nothing."""
+    """A model's local copy, without contacting the hub; None without one."""
     from huggingface_hub import snapshot_download
 
     try:
@@ -86,7 +86,7 @@ def model_folder(given: str, what: str) -> ModelFolder:
         what: The flag that named it, for messages.
 
     Raises:
-        UserError: There is neither.
+        UserError: Neither exists.
     """
     folder = Path(given).expanduser()
     if folder.exists():
@@ -95,7 +95,7 @@ def model_folder(given: str, what: str) -> ModelFolder:
     if name.count("/") != 1 or name.startswith((".", "/", "~")):
         raise UserError(f"{what}: there is no model folder {given}.")
     try:
-        # pickled weights too: whoever loads them decides about those
+        # includes pickled weights; the loader decides whether to use them
         found = fetch_model(name, revision or None, True, False, _flag(what, given))
     except UserError:
         copy = local_copy(name, revision or None)
@@ -106,7 +106,7 @@ def model_folder(given: str, what: str) -> ModelFolder:
 
 
 def shown_name(folder: Path) -> str:
-    """What results call a folder: its name, or ``ORG/NAME@REVISION`` for a local copy of a hub model."""
+    """A folder's name in results: its own, or ``ORG/NAME@REVISION`` for a copy of a hub model."""
     folder = folder.resolve()
     snapshots, repository = folder.parent, folder.parent.parent.name
     if snapshots.name == "snapshots" and repository.startswith("models--"):
@@ -115,5 +115,5 @@ def shown_name(folder: Path) -> str:
 
 
 def _flag(what: str, given: str) -> str:
-    """``--reward hf:`` of ``--reward hf:NAME``."""
+    """The flag without the name: ``--reward hf:`` for ``--reward hf:NAME``."""
     return what.removesuffix(given).rstrip() if what.endswith(given) else f"{what}:"

@@ -1,8 +1,8 @@
-"""Sampling whose randomness belongs to the sample: one uniform number per token, drawn up front.
+"""Sampling by inverse CDF with one pre-drawn uniform number per token.
 
-Each token is the inverse of the cumulative distribution at a uniform number that depends on (seed, prompt,
-sample, position) and on nothing else. So the samples don't depend on the batch that they are made in, no
-global generator is read or moved, and all policies are compared under the same random numbers.
+Each token is the inverse of the cumulative distribution at a uniform number that depends only on (seed,
+prompt, sample, position). Samples therefore don't depend on their batch, no global generator is used, and
+all policies are compared under the same random numbers.
 """
 
 from collections.abc import Sequence
@@ -28,7 +28,7 @@ from trainers.sampling import first_above
 
 
 def uniforms(seed: int, prompt_id: str, first: int, count: int, length: int) -> NDArray[np.float64]:
-    """The random numbers of samples first … first+count−1 of a prompt, in [0, 1); (count, length)."""
+    """Random numbers in [0, 1) for samples first … first+count−1 of a prompt; (count, length)."""
     generator = np.random.default_rng(int(hash_json([seed, prompt_id]), 16))
     return generator.random((first + count, length))[first:]
 
@@ -37,7 +37,7 @@ def pick(logits: Tensor, uniform: Tensor) -> Tensor:
     """The tokens at which the cumulative softmax of ``logits`` (B, V) exceeds ``uniform`` (B,) float64; (B,).
 
     Raises:
-        UserError: a logit is NaN or +inf, as in a model that has diverged.
+        UserError: a logit is NaN or +inf; the model has diverged.
     """
     cumulative = logits.double().softmax(-1).cumsum(-1)  # (B, V)
     if not bool(torch.isfinite(cumulative[:, -1]).all()):
@@ -46,11 +46,11 @@ def pick(logits: Tensor, uniform: Tensor) -> Tensor:
 
 
 class InverseCdf(LogitsProcessor):
-    """Leaves only the picked token, so that greedy search "finds" the sample.
+    """Masks all but the picked token, so that greedy search returns the sample.
 
     Args:
         uniform: (B, T) float64, one number per sequence and generated position.
-        start: Tokens of ``input_ids`` that come before the first generated one.
+        start: Number of ``input_ids`` before the first generated token.
     """
 
     def __init__(self, uniform: Tensor, start: int) -> None:
@@ -64,7 +64,7 @@ class InverseCdf(LogitsProcessor):
 
 
 def processors(decoding: Decoding, uniform: Tensor, start: int) -> LogitsProcessorList:
-    """Temperature, top-k, top-p and then the pick, in the order in which transformers samples.
+    """Temperature, top-k, top-p and then the pick, in the order of transformers.
 
     The repetition penalty and the n-gram ban come before them, from the GenerationConfig.
     """

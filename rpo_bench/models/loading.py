@@ -1,4 +1,4 @@
-"""From a checkpoint folder (or a hub name) to a model and a tokenizer that fit together."""
+"""Loads a model and its tokenizer from a checkpoint folder or hub name, and checks that they match."""
 
 import re
 from dataclasses import dataclass
@@ -22,16 +22,16 @@ _HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")
 
 @dataclass(frozen=True)
 class LoadedModel:
-    """A model in evaluation mode on its device, with its tokenizer."""
+    """A model in evaluation mode on its device, and its tokenizer."""
 
     model: Any
     tokenizer: Any
-    adapter_of: str | None = None  # the base model, when that is what is left with an adapter switched off
+    adapter_of: str | None = None  # the base model, if switching off the adapter restores it
 
 
 @dataclass(frozen=True)
 class LoadOptions:
-    """How a checkpoint is loaded."""
+    """Options for loading a checkpoint."""
 
     dtype: str = "float32"
     device: str | None = None  # None: the GPU if there is one
@@ -49,7 +49,7 @@ class LoadOptions:
 
     @property
     def torch_device(self) -> torch.device:
-        """The device; raises UserError for one that torch doesn't have."""
+        """The device; raises UserError for one that torch can't use."""
         try:
             device = torch.device(self.device) if self.device else process_device()
             torch.empty(0, device=device)
@@ -64,7 +64,7 @@ def load_checkpoint(path: str | Path, options: LoadOptions) -> LoadedModel:
     """Loads a model folder, an adapter folder with its base model, or a hub model.
 
     Raises:
-        UserError: Something is missing, unreadable or doesn't fit; the sentence says what.
+        UserError: Something is missing, unreadable or incompatible; the message says what.
     """
     folder = Path(path)
     if is_adapter(folder):
@@ -80,7 +80,7 @@ def load_checkpoint(path: str | Path, options: LoadOptions) -> LoadedModel:
 
 
 def load_config(path: str, trust_remote_code: bool = False) -> Any:
-    """The config of a folder or hub model that writes text; raises UserError when it can't be read."""
+    """The config of a language model; raises UserError when it can't be read."""
     from transformers import AutoConfig
 
     try:
@@ -94,7 +94,7 @@ def load_config(path: str, trust_remote_code: bool = False) -> Any:
 def load_tokenizer(path: str, trust_remote_code: bool = False) -> Any:
     """The tokenizer of a folder or hub model; raises UserError when it can't be read.
 
-    It decodes to the very text of its tokens: the setting that drops spaces before punctuation is off.
+    Decoding returns exactly the text of the tokens: the setting that drops spaces before punctuation is off.
     """
     from transformers import AutoTokenizer
 
@@ -102,23 +102,23 @@ def load_tokenizer(path: str, trust_remote_code: bool = False) -> Any:
         tokenizer = AutoTokenizer.from_pretrained(path, trust_remote_code=trust_remote_code)
     except Exception as error:
         raise UserError(_explained(path, "tokenizer", error)) from error
-    tokenizer.clean_up_tokenization_spaces = False  # what was sampled is scored, not a tidied copy
+    tokenizer.clean_up_tokenization_spaces = False  # score the sampled text unchanged
     return tokenizer
 
 
 def load_classifier(
     folder: Path, what: str, *, allow_pickle: bool = False, trust_remote_code: bool = False
 ) -> tuple[Any, Any]:
-    """A folder's sequence classifier, in float32 and evaluation mode on its device, and its tokenizer.
+    """Loads a sequence classifier in float32 and evaluation mode, and its tokenizer.
 
     Args:
-        folder: That ``save_pretrained`` wrote.
+        folder: A folder written by ``save_pretrained``.
         what: The flag that named it, for messages.
         allow_pickle: Whether pickled weights may be loaded.
         trust_remote_code: Whether code in the folder may run.
 
     Raises:
-        UserError: It can't be read as one, or its weights aren't whole.
+        UserError: It isn't a sequence classifier, or its weights are incomplete.
     """
     from transformers import AutoModelForSequenceClassification
 
@@ -135,33 +135,33 @@ def load_classifier(
         raise UserError(f"{what}: it can't be read as a sequence classifier: {first_line(error)}.") from error
     if info["missing_keys"]:
         absent = sorted(info["missing_keys"])[0]
-        raise UserError(f"{what}: the weights lack {absent}: it isn't a whole classifier.")
+        raise UserError(f"{what}: the classifier is incomplete: its weights lack {absent}.")
     return model.to(process_device()).eval(), load_tokenizer(str(folder), trust_remote_code)
 
 
 def check_fit(model: Any, tokenizer: Any, path: str) -> None:
-    """Checks that the tokenizer can feed the model; raises UserError when it can't."""
+    """Checks that the tokenizer fits the model; raises UserError when it doesn't."""
     rows = model.get_input_embeddings().weight.shape[0]
     word, largest = max(tokenizer.get_vocab().items(), key=lambda item: item[1])
     if largest >= rows:
         raise UserError(
             f"The tokenizer in {path} doesn't fit its model: the token {word!r} has the id {largest}, "
-            f"the model embeds ids below {rows}."
+            f"and the model has embeddings for ids below {rows}."
         )
     if tokenizer.eos_token_id is None:
         raise UserError(
-            f"The tokenizer in {path} has no end-of-sequence token: set eos_token in tokenizer_config.json, "
-            "as a response couldn't end otherwise."
+            f"The tokenizer in {path} has no end-of-sequence token, which responses need: set eos_token in "
+            "tokenizer_config.json."
         )
     if tokenizer.pad_token_id is not None and not 0 <= tokenizer.pad_token_id < rows:
         raise UserError(
-            f"The padding token in {path} has the id {tokenizer.pad_token_id}, the model {rows} ids."
+            f"The padding token in {path} has the id {tokenizer.pad_token_id}, and the model has {rows} ids."
         )
-    TokenLayout.of(model, None, tokenizer)  # an encoder-decoder model must say what its decoder starts with
+    TokenLayout.of(model, None, tokenizer)  # checks that an encoder-decoder has a decoder start token
 
 
 def check_attention(path: str, implementation: str, trust_remote_code: bool = False) -> None:
-    """Builds the model without weights; raises UserError when it has no such attention here."""
+    """Builds the model without weights; raises UserError when it doesn't support this attention."""
     from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM
 
     try:
@@ -171,7 +171,7 @@ def check_attention(path: str, implementation: str, trust_remote_code: bool = Fa
             auto.from_config(config, attn_implementation=implementation, trust_remote_code=trust_remote_code)
     except Exception as error:
         raise UserError(
-            f"--attn-implementation {implementation}: {path} can't be loaded so: {first_line(error)}."
+            f"--attn-implementation {implementation}: {path} can't be loaded with it: {first_line(error)}."
         ) from error
 
 
@@ -204,7 +204,7 @@ def _load_model(path: str, options: LoadOptions) -> Any:
     if info["missing_keys"]:
         names = sorted(info["missing_keys"])
         raise UserError(
-            f"The weights in {path} lack {names[0]} ({len(names)} in all): it isn't a whole model."
+            f"The model in {path} is incomplete: its weights lack {names[0]} ({len(names)} in all)."
         )
     return (model if options.device_map else model.to(device)).eval()
 
@@ -219,21 +219,21 @@ def _load_adapter(folder: Path, options: LoadOptions) -> LoadedModel:
         model = PeftModel.from_pretrained(base.model, str(folder))
     except Exception as error:
         raise UserError(
-            f"The adapter in {folder} can't be put on {base_path}: {first_line(error)}."
+            f"The adapter in {folder} can't be loaded on {base_path}: {first_line(error)}."
         ) from error
     if model.active_peft_config.is_prompt_learning:
-        raise UserError(f"The adapter in {folder} adds prompt tokens; only LoRA and its kin can be measured.")
+        raise UserError(f"The adapter in {folder} adds prompt tokens; only LoRA-like adapters are supported.")
     own = has_tokenizer(folder)
     tokenizer = load_tokenizer(str(folder), options.trust_remote_code) if own else base.tokenizer
     check_fit(model.get_base_model(), tokenizer, str(folder))
-    # Where the adapter changed the base itself, the reference has to be loaded anew.
+    # If the adapter changed the base model itself, the reference must be loaded separately.
     return LoadedModel(model.eval(), tokenizer, None if changes_base(model, before) else base_path)
 
 
 def _explained(path: str, what: str, error: Exception) -> str:
     if "trust_remote_code" in str(error):
-        return f"{path} brings code of its own: read it, then give --trust-remote-code to run it."
+        return f"{path} contains its own code: read it, then give --trust-remote-code to run it."
     said = first_line(error)
     if not Path(path).exists():
-        return f"There is no folder {path}, and no {what} of that name could be had from the hub: {said}."
+        return f"There is no folder {path}, and no {what} of that name could be loaded from the hub: {said}."
     return f"The {what} in {path} can't be read: {type(error).__name__}: {said}."

@@ -1,16 +1,16 @@
-"""People's texts as tokens and back: what spells a special token stays text, and nothing is tidied up."""
+"""Tokenises and decodes texts as plain text: spelt special tokens stay text, and spaces are kept."""
 
 import re
 from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import lru_cache
 from typing import Any
 
-_OPEN, _CLOSE = "\ue000", "\ue001"  # private-use characters around the number of a spelling
+_OPEN, _CLOSE = "\ue000", "\ue001"  # private-use characters around a spelling's number
 _PLACE = re.compile(f"{_OPEN}(\\d+){_CLOSE}")
 
 
 def plain_ids(tokenizer: Any, text: str, ends: Collection[int] = ()) -> list[int]:
-    """The tokens of a text by itself, none of them special; see ``as_text``."""
+    """The tokens of a single text, none of them special; see ``as_text``."""
     return plain_batch(tokenizer, [text], ends)[0]
 
 
@@ -22,7 +22,7 @@ def plain_batch(tokenizer: Any, texts: Sequence[str], ends: Collection[int] = ()
 
 
 def encode(tokenizer: Any, *texts: str) -> Any:
-    """What the tokenizer makes of a text, or of the two of a pair, with the special tokens that it adds."""
+    """Tokenises a text or a pair of texts, with the special tokens that the tokenizer adds."""
     shown, options = as_text(tokenizer, texts)
     return tokenizer(*shown, verbose=False, **options)
 
@@ -30,16 +30,15 @@ def encode(tokenizer: Any, *texts: str) -> Any:
 def as_text(
     tokenizer: Any, texts: Sequence[str], ends: Collection[int] = ()
 ) -> tuple[list[str], dict[str, bool]]:
-    """What to call a tokenizer with, so that texts which spell special tokens give none.
+    """The arguments for a tokenizer with which spelt special tokens are read as plain text.
 
-    Where no text spells one, that is the texts and nothing else. A tokenizer whose vocabulary knows the
-    spelling without its list of special tokens (word-level, unigram) is given it with a space behind the
-    first character.
+    If no text spells one, these are just the texts. Some tokenizers have the spelling in their vocabulary
+    besides their special tokens (word-level, unigram). For these, a space is put after its first character.
 
     Args:
         tokenizer: A Hugging Face tokenizer.
         texts: Any texts.
-        ends: Tokens that count as special besides the tokenizer's own, such as the end of a turn.
+        ends: Further tokens that count as special, such as the end of a turn.
 
     Returns:
         The texts, and keyword arguments.
@@ -52,18 +51,18 @@ def as_text(
 
 
 def spelt(tokenizer: Any, text: str, ends: Collection[int] = ()) -> list[str]:
-    """The special tokens that a text spells, in its order."""
+    """The special tokens that a text spells, in order."""
     return _pattern(tokenizer, len(tokenizer), tuple(ends)).findall(text)
 
 
 def begins_with_special(tokenizer: Any, text: str) -> str | None:
-    """The special token that a text begins with: a template has written it, or will have been thought to."""
+    """The special token that a text begins with, as if written by a template; None without."""
     found = _pattern(tokenizer, len(tokenizer), ()).match(text.lstrip())
     return None if found is None else found[0]
 
 
 def hidden(tokenizer: Any, texts: Iterable[str], ends: Collection[int] = ()) -> tuple[list[str], list[str]]:
-    """Texts with a place in each spelling's stead, and the spellings, by their place's number."""
+    """Texts with placeholders for spelt special tokens, and the spellings by number."""
     pattern = _pattern(tokenizer, len(tokenizer), tuple(ends))
     spellings: list[str] = []
 
@@ -77,12 +76,12 @@ def hidden(tokenizer: Any, texts: Iterable[str], ends: Collection[int] = ()) -> 
 def written_ids(
     tokenizer: Any, written: str, spellings: Sequence[str], ends: Collection[int] = (), **options: Any
 ) -> list[int]:
-    """The tokens of what a template has written around hidden texts: its own special tokens are special.
+    """The tokens of a template's output around hidden texts; the template's special tokens are special.
 
     Args:
         tokenizer: A Hugging Face tokenizer.
-        written: The template's text, with the places that ``hidden`` left.
-        spellings: What goes there.
+        written: The template's text, with the placeholders of ``hidden``.
+        spellings: The spellings for the placeholders.
         ends: As in ``as_text``.
         options: ``add_special_tokens``.
     """
@@ -103,7 +102,7 @@ def written_ids(
 
 
 def frame(tokenizer: Any, call: Callable[[str], Any] | None = None) -> tuple[list[int], list[int]]:
-    """The special tokens that a tokenizer writes before and after every text.
+    """The special tokens that a tokenizer adds before and after every text.
 
     Args:
         tokenizer: A Hugging Face tokenizer.
@@ -118,7 +117,7 @@ def frame(tokenizer: Any, call: Callable[[str], Any] | None = None) -> tuple[lis
 
 
 def decode(tokenizer: Any, rows: Sequence[Sequence[int]]) -> list[str]:
-    """What tokens say, special ones left out. Spaces stay as they were sampled, whatever a tokenizer asks."""
+    """Decodes tokens without special ones; spaces are kept as sampled."""
     found: list[str] = tokenizer.batch_decode(
         [list(row) for row in rows], skip_special_tokens=True, clean_up_tokenization_spaces=False
     )
@@ -126,7 +125,7 @@ def decode(tokenizer: Any, rows: Sequence[Sequence[int]]) -> list[str]:
 
 
 def _behind(tokenizer: Any, text: str, ends: Collection[int], first: bool) -> list[int]:
-    """The tokens of a text behind a special token, where some tokenizers put no space before it."""
+    """The tokens of a text after a special token, where some tokenizers add no leading space."""
     if first or not text:
         return plain_ids(tokenizer, text, ends)
     special = next(iter(_special(tokenizer, len(tokenizer), ())))
@@ -137,7 +136,7 @@ def _behind(tokenizer: Any, text: str, ends: Collection[int], first: bool) -> li
 
 
 def _is_read(tokenizer: Any, spelling: str, ends: Collection[int]) -> bool:
-    """Whether a spelling becomes a special token though it is to be split."""
+    """Whether a spelling becomes a special token even when splitting is requested."""
     ids = tokenizer(spelling, add_special_tokens=False, split_special_tokens=True).input_ids
     return bool(
         set(ids) & set(_special(tokenizer, len(tokenizer), tuple(ends)).values()) - _unknown(tokenizer)
@@ -151,14 +150,14 @@ def _broken(text: str, spellings: Iterable[str]) -> str:
 
 
 def _unknown(tokenizer: Any) -> set[int]:
-    """The token for what a tokenizer doesn't know, where it is that alone."""
+    """The tokenizer's unknown token, if it isn't used for anything else."""
     roles = {tokenizer.eos_token_id, tokenizer.bos_token_id, tokenizer.pad_token_id}
     return {tokenizer.unk_token_id} - roles - {None}
 
 
 @lru_cache(maxsize=16)
 def _special(tokenizer: Any, _size: int, ends: tuple[int, ...]) -> dict[str, int]:
-    """Special tokens by their spelling; ``_size`` tells a tokenizer from itself before tokens were added."""
+    """Special tokens by spelling; ``_size`` invalidates the cache when tokens are added."""
     found = {t.content: i for i, t in tokenizer.added_tokens_decoder.items() if t.special or i in ends}
     named = dict(zip(tokenizer.all_special_tokens, tokenizer.all_special_ids, strict=True))
     return {spelling: i for spelling, i in (found | named).items() if spelling.strip()}

@@ -1,9 +1,9 @@
-"""How many tokens a model has positions for."""
+"""The number of tokens that a model has positions for."""
 
 from dataclasses import dataclass
 from typing import Any
 
-#: Families whose positions are counted from behind the padding token's id.
+#: Families whose positions start after the padding token's id.
 _COUNTED_FROM_PADDING = (
     "roberta", "camembert", "longformer", "data2vec-text", "ibert", "mpnet", "luke", "xmod",
 )  # fmt: skip
@@ -14,8 +14,8 @@ class Positions:
     """The limits of a model in tokens; None where positions are relative (T5).
 
     Attributes:
-        prompt: What the prompt may take; of a decoder-only model prompt and response together.
-        response: What the response may take by itself: an encoder-decoder's decoder has positions of its own.
+        prompt: Limit of the prompt; for a decoder-only model, of prompt and response together.
+        response: Separate limit of the response: an encoder-decoder's decoder has its own positions.
     """
 
     prompt: int | None
@@ -23,7 +23,7 @@ class Positions:
 
 
 def positions_of(config: Any) -> Positions:
-    """The limits that a transformers config states."""
+    """The limits in a transformers config."""
     if not config.is_encoder_decoder:
         limit = token_limit(config.get_text_config())
         return Positions(limit, limit)
@@ -35,7 +35,7 @@ def positions_of(config: Any) -> Positions:
 
 
 def token_limit(config: Any) -> int | None:
-    """Tokens of one sequence that a model reads, by its config; None where none is stated."""
+    """The sequence length limit in a config; None without one."""
     limit = _stated(config, "max_position_embeddings")
     if limit is not None and any(family in config.model_type for family in _COUNTED_FROM_PADDING):
         limit -= int(config.pad_token_id) + 1
@@ -43,7 +43,7 @@ def token_limit(config: Any) -> int | None:
 
 
 def _half(config: Any, name: str) -> Any:
-    """The config of the encoder or the decoder, where they have one each."""
+    """The config of the encoder or decoder, if they have separate ones."""
     half = getattr(config, name, None)
     return half if hasattr(half, "model_type") else config
 

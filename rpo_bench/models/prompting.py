@@ -1,4 +1,4 @@
-"""How a prompt becomes tokens, and what ends its answer: one rule for training, sampling and scoring."""
+"""Tokenises prompts and ends responses, in the same way for training, sampling and scoring."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,11 +16,11 @@ def prompt_ids(
 ) -> list[int]:
     """The token ids that a model is conditioned on.
 
-    Without a chat format the tokenizer's own special tokens are added as its post-processor says (BOS for
-    Llama, a final end-of-sequence for T5). For a decoder-only model a final end-of-sequence is taken off,
-    because the response has to follow it. A text that gives no token becomes BOS, or EOS where there is no
-    BOS. A chat template writes its special tokens itself, so none is added to it. The prompt's own text gives
-    no special token, whatever it spells: only the tokenizer and the format write them.
+    Without a chat format, the tokenizer's post-processor adds its special tokens (BOS for Llama, a final
+    end-of-sequence for T5). For a decoder-only model, a final end-of-sequence is removed, as the response
+    follows. A text without tokens becomes BOS, or EOS if there is no BOS. A chat template writes its special
+    tokens itself, so none are added. The prompt's own text never gives special tokens: only the tokenizer and
+    the format add them.
 
     Args:
         tokenizer: A Hugging Face tokenizer.
@@ -42,7 +42,7 @@ def prompt_ids(
             return ids
     bos = tokenizer.bos_token_id
     if prompt_format is not None and bos is not None and ids[:2] == [bos, bos]:
-        ids = ids[1:]  # the template has written it already
+        ids = ids[1:]  # the template already writes it
     if not is_encoder_decoder and len(ids) > 1 and ids[-1] == tokenizer.eos_token_id:
         ids = ids[:-1]
     if not ids:
@@ -55,8 +55,8 @@ class Closing:
     """How a response ends.
 
     Attributes:
-        gap: What a template writes between a response and the token that ends it: white space, or nothing.
-        ends: The tokens that end a response; the first is what responses that are trained on end with.
+        gap: White space that a template writes between a response and its end token; may be empty.
+        ends: The tokens that end a response; training responses end with the first.
     """
 
     gap: str
@@ -64,10 +64,10 @@ class Closing:
 
 
 def closing(tokenizer: Any, prompt_format: PromptFormat | None = None) -> Closing:
-    """How a response ends: by end-of-sequence or, with a format, as its template ends a turn.
+    """How a response ends: with end-of-sequence or, with a format, as its template ends a turn.
 
-    That is the first special token that the template writes after a response, with the white space before
-    it. End-of-sequence ends a response too where that is another token.
+    The end is the first special token that the template writes after a response, with the white space before
+    it. End-of-sequence always ends a response too.
     """
     return _closing(tokenizer, getattr(tokenizer, "chat_template", None), prompt_format)
 
@@ -86,9 +86,9 @@ def _closing(tokenizer: Any, _template: Any, prompt_format: PromptFormat | None)
 
 
 def special_ids(tokenizer: Any, prompt_format: PromptFormat | None = None) -> tuple[int, ...]:
-    """Tokens that a text mustn't give besides those that the tokenizer calls special: a template's markers.
+    """A template's markers, which texts must not produce, besides the tokenizer's special tokens.
 
-    Some tokenizers have the ends of turns as added tokens that aren't special.
+    In some tokenizers, ends of turns are added tokens that aren't marked as special.
     """
     return _special_ids(tokenizer, getattr(tokenizer, "chat_template", None), prompt_format)
 
@@ -107,7 +107,7 @@ def _special_ids(tokenizer: Any, _template: Any, prompt_format: PromptFormat | N
 def response_ids(
     tokenizer: Any, texts: Sequence[str], prompt_format: PromptFormat | None = None
 ) -> list[list[int]]:
-    """The tokens of responses as a policy would have written them, each with the one that ends it."""
+    """The tokens of responses as a policy would write them, each with its end token."""
     end = closing(tokenizer, prompt_format)
     bodies = [text + end.gap for text in texts]
     found = plain_batch(tokenizer, bodies, special_ids(tokenizer, prompt_format))
@@ -117,7 +117,7 @@ def response_ids(
 def response_texts(
     tokenizer: Any, ends: Sequence[int], responses: Sequence[Sequence[int]], gap: str = ""
 ) -> list[str]:
-    """What responses say: without special tokens, and without the token that ended them and its gap."""
+    """The texts of responses, without special tokens, the end token and its gap."""
     ended = [len(row) > 0 and row[-1] in ends for row in responses]
     kept = [list(row[:-1]) if done else list(row) for row, done in zip(responses, ended, strict=True)]
     texts = decode(tokenizer, kept)
@@ -125,9 +125,9 @@ def response_texts(
 
 
 def prompt_text(tokenizer: Any, text: str, prompt_format: PromptFormat | None = None) -> str:
-    """What is written of a prompt for somebody who tokenises it himself, as ``prompt_ids`` does here.
+    """The text of a prompt for a server that tokenises it itself, equivalent to ``prompt_ids``.
 
-    A beginning-of-sequence that a template writes is left out: whoever tokenises adds one.
+    A template's beginning-of-sequence is left out, as the server's tokenizer adds one.
     """
     written = written_prompt(tokenizer, text, prompt_format)
     if prompt_format is None:
@@ -138,7 +138,7 @@ def prompt_text(tokenizer: Any, text: str, prompt_format: PromptFormat | None = 
 
 
 def chat_ids(tokenizer: Any, prompt: str, response: str) -> list[int]:
-    """A whole conversation through the tokenizer's own chat template; no text in it gives a special token."""
+    """A whole conversation in the tokenizer's chat template; its texts give no special tokens."""
     special = special_ids(tokenizer, PromptFormat(kind="chat", template=None, system=None, hash=""))
     turns = [*messages_of(prompt), {"role": "assistant", "content": response}]
     texts, spellings = hidden(tokenizer, [turn["content"] for turn in turns], special)
@@ -148,7 +148,7 @@ def chat_ids(tokenizer: Any, prompt: str, response: str) -> list[int]:
 
 
 def _hidden(tokenizer: Any, prompt: str, special: tuple[int, ...]) -> tuple[str, list[str]]:
-    """A prompt, be it a text or turns, with places instead of what spells special tokens; see ``hidden``."""
+    """A prompt (text or turns) with placeholders for spelt special tokens; see ``hidden``."""
     if not isinstance(prompt, Conversation):
         (shown,), spellings = hidden(tokenizer, [prompt], special)
         return shown, spellings

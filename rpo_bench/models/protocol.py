@@ -1,4 +1,4 @@
-"""What the harness asks of a model, whatever runs it."""
+"""The protocol that every model implements."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,11 +16,11 @@ class Generation:
     """One sampled response.
 
     Attributes:
-        prompt_id: The prompt's identity.
+        prompt_id: The prompt's id.
         sample: 0 … n−1 within the prompt.
         text: The response, decoded without special tokens.
-        token_ids: The very tokens that were sampled, end-of-sequence included when it was.
-        finished: Whether it ended by itself within the length limit.
+        token_ids: The sampled tokens, including the end token if sampled.
+        finished: Whether it ended within the length limit.
     """
 
     prompt_id: str
@@ -32,7 +32,7 @@ class Generation:
 
 
 class Model(Protocol):
-    """A policy: it generates, and says how probable given tokens are."""
+    """A policy that samples responses and computes log-probabilities of tokens."""
 
     @property
     def architecture(self) -> str:

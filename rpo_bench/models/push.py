@@ -1,4 +1,4 @@
-"""A checkpoint on the Hugging Face hub."""
+"""Pushes a checkpoint to the Hugging Face hub."""
 
 import os
 from pathlib import Path
@@ -8,18 +8,18 @@ from rpo_bench.remote.urls import Address, error_line
 
 
 def push_to_hub(folder: str | Path, repo: str, *, private: bool = True) -> str:
-    """Uploads a checkpoint folder, with its model card, to a repository that is made when missing.
+    """Uploads a checkpoint folder and its model card to a repository, creating it if missing.
 
     Args:
         folder: the checkpoint.
         repo: ``OWNER/NAME``.
-        private: of a repository that is made now; one that is there stays as it is.
+        private: whether a new repository is private; existing ones are unchanged.
 
     Returns:
-        Its address.
+        The repository's URL.
 
     Raises:
-        UserError: the hub can't be reached or refuses; the folder is left as it is.
+        UserError: the hub can't be reached or refuses; the folder is unchanged.
     """
     from huggingface_hub import HfApi
 
@@ -33,9 +33,9 @@ def push_to_hub(folder: str | Path, repo: str, *, private: bool = True) -> str:
         api.upload_folder(folder_path=folder, repo_id=repo, commit_message="Checkpoint by rpo-bench")
     except Exception as error:  # no network, no token, no right, a full quota …
         raise UserError(
-            f"{folder} can't be pushed to {repo}: {error_line(error)}; it is kept: log in by "
-            "'hf auth login' or set HF_TOKEN, check that the hub is within reach (HF_HUB_OFFLINE, "
-            "HF_ENDPOINT), and run the same again."
+            f"{folder} can't be pushed to {repo}: {error_line(error)}; it is kept: log in with "
+            "'hf auth login' or set HF_TOKEN, check that the hub can be reached (HF_HUB_OFFLINE, "
+            "HF_ENDPOINT), and run the same command again."
         ) from error
     return str(Address(str(address)))
 

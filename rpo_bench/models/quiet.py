@@ -1,4 +1,4 @@
-"""Keeps transformers from drawing bars and giving advice in the middle of our own output."""
+"""Silences transformers' progress bars and warnings."""
 
 import warnings
 from collections.abc import Iterator
@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """No progress bars and no warnings from transformers inside the block; put back afterwards."""
+    """Disables transformers' progress bars and warnings inside the block; restores them afterwards."""
     from transformers.utils import logging
 
     verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
@@ -15,7 +15,7 @@ def quiet() -> Iterator[None]:
     logging.disable_progress_bar()
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", FutureWarning)  # what a later version of theirs will do otherwise
+            warnings.simplefilter("ignore", FutureWarning)  # changes in later versions
             yield
     finally:
         logging.set_verbosity(verbosity)

@@ -1,4 +1,4 @@
-"""Reward models: any Hugging Face sequence classifier with one label, as a reward function."""
+"""Reward models: Hugging Face sequence classifiers with one label as reward functions."""
 
 import logging
 from collections.abc import Sequence
@@ -20,17 +20,17 @@ from rpo_bench.models.positions import token_limit
 from rpo_bench.models.prompting import chat_ids, prompt_ids, response_ids
 from trainers.sequence_scores import Encoded, all_scores, reads_padding
 
-#: How prompt and response become one sequence. "appended": the prompt as a policy is given it, the response,
-#: end-of-sequence. "pair": the tokenizer's own way with two texts. "chat": its chat template.
+#: How prompt and response form one sequence. "appended": the policy's prompt, the response and
+#: end-of-sequence. "pair": the tokenizer's format for two texts. "chat": its chat template.
 Layout = Literal["appended", "pair", "chat"]
 
-#: In the config of the models that are trained here: their layout, and what is taken off their scores.
+#: Config keys of models trained here: the layout, and the offset subtracted from scores.
 LAYOUT_KEY, CENTRE_KEY = "reward_layout", "reward_centre"
 
 _BATCH = 64
-_UNLIMITED = 10**6  # tokenizers without a limit name a number far beyond this
+_UNLIMITED = 10**6  # tokenizers without a limit report a much larger number
 _KEPT = 2
-#: Prompts and responses by which it is found out whether a score depends on its batch.
+#: Prompts and responses for testing whether a score depends on its batch.
 _PROBES = (("a", "b"), ("c", "d"), ("a", "e"), ("a b c d", "e f g h"))
 
 log = logging.getLogger(__name__)
@@ -39,8 +39,8 @@ log = logging.getLogger(__name__)
 class RewardModel:
     """A reward function: (prompts, responses) → scores.
 
-    A score depends on its own prompt and response only. The scores of the last call are remembered, because
-    several metrics ask for those of the same samples.
+    A score depends only on its prompt and response. The last call's scores are cached, as several metrics
+    need those of the same samples.
 
     Attributes:
         name: Folder and content hash, for results.
@@ -62,7 +62,7 @@ class RewardModel:
     def load(
         cls, folder: Path, *, allow_pickle: bool = False, trust_remote_code: bool = False, what: str = ""
     ) -> "RewardModel":
-        """Loads a folder that ``save_pretrained`` wrote.
+        """Loads a folder written by ``save_pretrained``.
 
         Args:
             folder: The folder.
@@ -71,7 +71,7 @@ class RewardModel:
             what: The flag that named it, for messages.
 
         Raises:
-            UserError: It is no sequence classifier with one label, or it can't be read.
+            UserError: It isn't a sequence classifier with one label, or it can't be read.
         """
         trust = {"allow_pickle": allow_pickle, "trust_remote_code": trust_remote_code}
         check_reward_folder(folder, what, **trust)
@@ -95,7 +95,7 @@ class RewardModel:
     def scores(
         self, prompts: Sequence[str], responses: Sequence[str], batch_size: int = _BATCH
     ) -> NDArray[np.float64]:
-        """Scores of N responses to N prompts; (N,). ``batch_size`` changes only memory and rounding."""
+        """Scores of N responses to N prompts; (N,). ``batch_size`` affects only memory and rounding."""
         if not responses:
             return np.zeros(0)
         rows = self.encoded(prompts, responses)
@@ -104,7 +104,7 @@ class RewardModel:
         return scores - self._centre
 
     def encoded(self, prompts: Sequence[str], responses: Sequence[str]) -> list[Encoded]:
-        """The N sequences that the model reads; what exceeds its context loses tokens of the prompt."""
+        """The N input sequences; if one exceeds the context, the prompt is cut."""
         rows = [self.encode(prompt, text) for prompt, text in zip(prompts, responses, strict=True)]
         cut = sum(self._too_long(row) for row in rows)
         if cut:
@@ -112,7 +112,7 @@ class RewardModel:
         return [self._cut(row) for row in rows]
 
     def encode(self, prompt: str, response: str) -> Encoded:
-        """The sequence of one prompt and response, uncut; without a chat template turns read as text."""
+        """The uncut sequence of a prompt and response; without a chat template, turns are read as text."""
         tokenizer = self.tokenizer
         if self._layout == "appended":
             ids = prompt_ids(tokenizer, str(prompt), bool(self.model.config.is_encoder_decoder))
@@ -126,7 +126,7 @@ class RewardModel:
         return self._limit is not None and len(row.ids) > self._limit
 
     def _cut(self, row: Encoded) -> Encoded:
-        """The first token (a beginning-of-sequence, where there is one) and as many of the last as fit."""
+        """The first token (beginning-of-sequence, if any) and the last tokens that fit."""
         if self._limit is None or not self._too_long(row):
             return row
         kept = [0, *range(len(row.ids) - self._limit + 1, len(row.ids))]
@@ -137,10 +137,10 @@ class RewardModel:
 def check_reward_folder(
     folder: Path, what: str = "", *, allow_pickle: bool = False, trust_remote_code: bool = False
 ) -> None:
-    """Checks, without loading it, that a folder holds a sequence classifier with one label.
+    """Checks, without loading the model, that a folder holds a sequence classifier with one label.
 
     Raises:
-        UserError: It doesn't; the sentence says what it holds.
+        UserError: It doesn't; the message says what it holds.
     """
     where = what or str(folder)
     if not folder.exists():
@@ -152,8 +152,8 @@ def check_reward_folder(
     kinds = [str(kind) for kind in config.get("architectures") or ()]
     if kinds and not trust_remote_code and not any("SequenceClassification" in kind for kind in kinds):
         raise UserError(
-            f"{where}: {folder} holds a {kinds[0]}, not a sequence classifier: train one of it by 'rpo-bench "
-            "reward-model'."
+            f"{where}: {folder} holds a {kinds[0]}, not a sequence classifier: train one from it with "
+            "'rpo-bench reward-model'."
         )
     labels = config.get("id2label") or {str(i): f"LABEL_{i}" for i in range(config.get("num_labels", 2))}
     if len(labels) != 1:
@@ -164,7 +164,7 @@ def check_reward_folder(
 
 
 def usual_layout(config: Any, tokenizer: Any) -> Layout:
-    """How the authors of a classifier will have laid out prompt and response, when they don't say."""
+    """The probable layout of a classifier that doesn't state it."""
     from transformers.models.auto.modeling_auto import (
         MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
         MODEL_FOR_MASKED_LM_MAPPING_NAMES,
@@ -178,7 +178,7 @@ def usual_layout(config: Any, tokenizer: Any) -> Layout:
 
 
 def reward_model(folder: Path, *, allow_pickle: bool, trust_remote_code: bool, what: str) -> RewardModel:
-    """``RewardModel.load``, remembering the latest ones by content."""
+    """``RewardModel.load``, cached by content."""
     return _kept(folder.resolve(), hash_folder(folder), allow_pickle, trust_remote_code, what)
 
 
@@ -188,7 +188,7 @@ def _kept(folder: Path, _content: str, allow_pickle: bool, trust_remote_code: bo
 
 
 def _length_limit(config: Any, tokenizer: Any) -> int | None:
-    """Tokens that the model takes; None where positions are relative and the tokenizer names no limit."""
+    """The model's limit in tokens; None where positions are relative and the tokenizer has no limit."""
     positions = token_limit(config)
     own = tokenizer.model_max_length if tokenizer.model_max_length < _UNLIMITED else None
     if positions is None:

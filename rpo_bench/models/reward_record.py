@@ -1,4 +1,4 @@
-"""What a reward model's folder says of it, beside weights and tokenizer: how good it is, and its units."""
+"""The record in a reward model's folder: its accuracy and the scale of its scores."""
 
 from pathlib import Path
 from typing import Any, Literal
@@ -12,12 +12,12 @@ from rpo_bench.stats.interval import Interval
 
 RECORD_FILE = "reward_model.json"
 
-#: The key of the scale that holds for responses of any model.
+#: The key of the scale for responses of any model.
 ANY_MODEL = "*"
 
 
 class Scale(Frozen):
-    """Means and deviations of scores and rewards over the same responses: what turns one into the other."""
+    """Means and deviations of scores and rewards on the same responses, for converting between them."""
 
     score_mean: float
     score_sd: float = Field(gt=0)
@@ -28,12 +28,12 @@ class Scale(Frozen):
     model_hash: str | None = Field(None, description="of the base model that wrote them; None: any")
 
     def standardised(self, score: float) -> float:
-        """The score in units of the reward: equal mean and deviation over the responses measured."""
+        """The score in units of the reward: same mean and deviation on the measured responses."""
         return self.reward_mean + self.reward_sd * (score - self.score_mean) / self.score_sd
 
 
 class ReliabilityBin(Frozen):
-    """Pairs of similar confidence, and how often the model was right about them."""
+    """Pairs of similar confidence and the model's accuracy on them."""
 
     low: float
     high: float
@@ -44,7 +44,7 @@ class ReliabilityBin(Frozen):
 
 
 class PairRecord(Frozen):
-    """Quality on pairs of one prompt each; every prompt weighs the same."""
+    """Quality on pairs of responses to one prompt; all prompts have equal weight."""
 
     prompts: int = Field(ge=1)
     pairs: int = Field(ge=1)
@@ -66,12 +66,12 @@ class RewardRecord(Frozen):
     train_prompts: int
     train_pairs: int
     heldout: PairRecord
-    #: Further measurements by name: against noise-free rewards, say.
+    #: Further measurements by name, such as against noise-free rewards.
     also: dict[str, PairRecord] = Field(default_factory=dict)
     scale: dict[str, Scale] = Field(default_factory=dict, description="base model's name, or '*' → scale")
 
     def scale_for(self, model: str, model_hash: str) -> Scale | None:
-        """The scale of a base model's responses: its own, or that of any; None where there is neither."""
+        """The scale for a base model's responses, or for any model's; None without either."""
         own = self.scale.get(model)
         if own is not None and own.model_hash in (None, model_hash):
             return own
@@ -85,5 +85,5 @@ def write_reward_record(folder: Path, record: RewardRecord) -> None:
 
 
 def read_reward_record(folder: Path) -> RewardRecord | None:
-    """Reads it; None where there is none. Raises UserError when it is damaged."""
+    """Reads the record; None if there is none. Raises UserError when it is damaged."""
     return read_model(folder / RECORD_FILE, RewardRecord, "record of a reward model")

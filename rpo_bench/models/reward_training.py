@@ -1,4 +1,4 @@
-"""Making a reward model: from rows and a base model to a folder that scores."""
+"""Trains reward models from rows and a base model."""
 
 import dataclasses
 import json
@@ -48,12 +48,12 @@ _LOG_FILE = "train_log.jsonl"
 
 @dataclass(frozen=True)
 class RewardData:
-    """Rows to learn from and rows of other prompts to be measured on.
+    """Training rows and held-out rows with other prompts.
 
     Attributes:
-        train: what the model learns from.
-        heldout: what it is measured on.
-        where: what messages and the record call them.
+        train: training rows.
+        heldout: rows for measuring the model.
+        where: name of the data in messages and the record.
     """
 
     train: Sequence[Row]
@@ -70,21 +70,21 @@ def train_reward_model(
     dtype: torch.dtype = torch.float32,
     progress: Progress | None = None,
 ) -> RewardRecord:
-    """Trains a reward model from a base model, measures it, and saves it whole or not at all.
+    """Trains a reward model from a base model, measures it, and saves it atomically.
 
-    The order of the rewards within each prompt is what it learns from; of preference pairs each pair is one
-    comparison. Scores are then shifted to mean 0 over the training prompts.
+    It learns the order of rewards within each prompt; each preference pair is one comparison. Scores are then
+    shifted to mean 0 over the training prompts.
 
     Args:
         data: scored rows.
         base: folder of a language model, or of a classifier with one label.
-        settings: of the training.
-        out: the folder to make.
-        dtype: what the weights are rounded to and saved in; it is measured after rounding.
-        progress: told of every step.
+        settings: training settings.
+        out: the output folder.
+        dtype: number format of the saved weights; the model is measured after rounding.
+        progress: called after every step.
 
     Raises:
-        UserError: the base model can't carry a score, or the data hold too few comparisons.
+        UserError: the base model can't be made a classifier, or the data have too few comparisons.
     """
     model, tokenizer = load_base(base, settings.seed)
     unshifted = RewardModel(model, tokenizer, base.name, "appended")
@@ -119,10 +119,10 @@ def train_reward_model(
 
 
 def load_base(folder: Path, seed: int) -> tuple[Any, Any]:
-    """A classifier with one label on a base model's body, its head at zero, and the tokenizer.
+    """A classifier with one label on a base model, with a zero head, and the tokenizer.
 
-    A base model without a padding token, or whose padding is its end-of-sequence, gets one of its own: the
-    score is read at the last token that isn't padding, which should be the end-of-sequence.
+    The score is read at the last token that isn't padding, which should be end-of-sequence. A base model
+    whose padding token is missing or equals end-of-sequence therefore gets a new one.
 
     Raises:
         UserError: transformers has no sequence classifier of this architecture, or the folder can't be used.
@@ -134,7 +134,7 @@ def load_base(folder: Path, seed: int) -> tuple[Any, Any]:
     check_model_folder(folder, allow_pickle=False)
     tokenizer = load_tokenizer(str(folder))
     if tokenizer.eos_token_id is None:
-        raise UserError(f"The tokenizer in {folder} has no end-of-sequence token: a response couldn't end.")
+        raise UserError(f"The tokenizer in {folder} has no end-of-sequence token, which responses need.")
     try:
         with quiet(), torch.random.fork_rng():
             torch.manual_seed(seed)
@@ -144,10 +144,10 @@ def load_base(folder: Path, seed: int) -> tuple[Any, Any]:
             )
     except Exception as error:
         first = first_line(error)
-        raise UserError(f"{folder} can't be made a reward model: {first}.") from error
+        raise UserError(f"{folder} can't be turned into a reward model: {first}.") from error
     absent = [name for name in info["missing_keys"] if "score" not in name and "classif" not in name]
     if absent:
-        raise UserError(f"The weights in {folder} lack {sorted(absent)[0]}: it isn't a whole model.")
+        raise UserError(f"The model in {folder} is incomplete: its weights lack {sorted(absent)[0]}.")
     if tokenizer.pad_token_id in (None, tokenizer.eos_token_id):
         tokenizer.add_special_tokens({"pad_token": _PAD})
         with quiet():
@@ -159,7 +159,7 @@ def load_base(folder: Path, seed: int) -> tuple[Any, Any]:
 
 
 def comparisons(rows: Sequence[Row], model: RewardModel, where: str) -> Comparisons:
-    """Every ordered pair of rows of one prompt; of preference pairs, the pair alone.
+    """All pairs of rows with different rewards within a prompt; for preference data, the given pairs.
 
     Raises:
         UserError: no prompt has two responses with different rewards.
@@ -168,7 +168,7 @@ def comparisons(rows: Sequence[Row], model: RewardModel, where: str) -> Comparis
     pairs = ordered_pairs(rewards_of(rows), prompts, pairs_in(rows))
     if not len(pairs):
         raise UserError(
-            f"In {where} no prompt has two responses with different rewards: there is no order to learn."
+            f"In {where} no prompt has two responses with different rewards: there is nothing to compare."
         )
     encoded = model.encoded([row.prompt for row in rows], [row.response for row in rows])
     return Comparisons(encoded, prompts, pairs)
@@ -182,7 +182,7 @@ def ordered_pairs(
     Args:
         rewards: (N,).
         groups: the prompt that each row belongs to; (N,).
-        annotated: which annotated pair each row belongs to, −1 for none; (N,).
+        annotated: index of each row's annotated pair, −1 for none; (N,).
 
     Returns:
         (M, 2), by group, then by the better row.
@@ -194,7 +194,7 @@ def ordered_pairs(
 def measured_pairs(
     scores: NDArray[np.float64], prompts: NDArray[np.int64], pairs: NDArray[np.int64]
 ) -> PairRecord:
-    """How well scores order pairs.
+    """Measures how well scores order pairs.
 
     Args:
         scores: (N,).
@@ -224,10 +224,10 @@ def scale_of(
     """The scale that turns scores (N,) into units of rewards (N,).
 
     Raises:
-        UserError: all scores, or all rewards, are equal.
+        UserError: all scores or all rewards are equal.
     """
     if np.ptp(scores) == 0 or np.ptp(rewards) == 0:  # a deviation needn't be 0 to the last digit
-        raise UserError(f"All scores or all rewards of {of} are equal: they have no units.")
+        raise UserError(f"All scores or all rewards of {of} are equal: their scale is undefined.")
     return Scale(
         score_mean=float(scores.mean()),
         score_sd=float(scores.std()),

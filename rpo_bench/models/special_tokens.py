@@ -1,4 +1,4 @@
-"""Texts that spell special tokens: counted, and refused where they are chats that are written already."""
+"""Counts texts that spell special tokens, and refuses prompts already written by a chat template."""
 
 import logging
 from collections import Counter
@@ -11,7 +11,7 @@ from rpo_bench.models.prompting import special_ids
 from rpo_bench.spec.schema import PromptFormat
 
 log = logging.getLogger(__name__)
-WRITTEN_SHARE = 0.5  # of prompts that begin with a special token, above which a template has written them
+WRITTEN_SHARE = 0.5  # if more prompts begin with a special token, a template has written them
 
 
 def check_special(
@@ -20,26 +20,26 @@ def check_special(
     responses: Sequence[str] = (),
     prompt_format: PromptFormat | None = None,
 ) -> None:
-    """Warns of texts that spell special tokens, which are read as plain text.
+    """Warns about texts that spell special tokens, which are read as plain text.
 
     Raises:
-        UserError: Most prompts begin with a special token: a chat template has written them already.
+        UserError: Most prompts begin with a special token, so a chat template has already been applied.
     """
-    asked = list(dict.fromkeys(prompts))
-    starts = Counter(start for p in asked if (start := begins_with_special(tokenizer, p)) is not None)
-    if starts.total() > WRITTEN_SHARE * len(asked):
+    distinct = list(dict.fromkeys(prompts))
+    starts = Counter(start for p in distinct if (start := begins_with_special(tokenizer, p)) is not None)
+    if starts.total() > WRITTEN_SHARE * len(distinct):
         raise UserError(
-            f"{starts.total():,} of {len(asked):,} prompts begin with the special token "
+            f"{starts.total():,} of {len(distinct):,} prompts begin with the special token "
             f"'{starts.most_common(1)[0][0]}', as if a template had written them, and special tokens in data "
-            "are read as plain text: give the texts or messages themselves, and name the template by "
+            "are read as plain text: give the raw texts or messages, and set the template with "
             "--prompt-format (chat, or a file)."
         )
     special = special_ids(tokenizer, prompt_format)
-    found = [names for text in [*asked, *responses] if (names := spelt(tokenizer, text, special))]
+    found = [names for text in [*distinct, *responses] if (names := spelt(tokenizer, text, special))]
     if found:
         most = Counter(name for names in found for name in set(names)).most_common(1)[0][0]
         log.warning(
             "%s of %s prompts and responses spell special tokens of the tokenizer, such as '%s': they are "
             "read as plain text.",
-            f"{len(found):,}", f"{len(asked) + len(responses):,}", most,
+            f"{len(found):,}", f"{len(distinct) + len(responses):,}", most,
         )  # fmt: skip

@@ -1,4 +1,4 @@
-"""What templates write: a prompt's text up to where the response begins, and what ends the response."""
+"""Applies templates to prompts, up to where the response begins, and to ends of responses."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -7,17 +7,17 @@ from rpo_bench.data.conversation import Conversation
 from rpo_bench.errors import UserError, first_line
 from rpo_bench.spec.schema import PromptFormat
 
-#: Some chat templates (Llama 3's) write today's date into the prompt unless they are told one.
+#: Some chat templates (Llama 3's) write today's date into the prompt unless a date is given.
 _DATE = "26 Jul 2024"
-#: Says that date to a template whose caller can't.
+#: Sets that date inside a template, for callers that can't pass it.
 DATED = f"{{%- set date_string = '{_DATE}' -%}}"
 _MARK = "response-goes-here"
-#: Who speaks in a system turn, as templates call it.
+#: Roles of system turns in templates.
 SYSTEM_ROLES = ("system", "developer")
 
 
 def written_prompt(tokenizer: Any, text: str, prompt_format: PromptFormat | None) -> str:
-    """The prompt as its format writes it, up to where the response begins."""
+    """The prompt in its format, up to where the response begins."""
     if isinstance(text, Conversation):
         return _written_turns(tokenizer, text, prompt_format)
     if prompt_format is None:
@@ -28,7 +28,7 @@ def written_prompt(tokenizer: Any, text: str, prompt_format: PromptFormat | None
 
 
 def after_response(tokenizer: Any, prompt_format: PromptFormat) -> str:
-    """What a format writes behind a response."""
+    """The text that a format writes after a response."""
     if prompt_format.kind == "chat":
         return chat_text(tokenizer, prompt_format, "prompt", _MARK).rpartition(_MARK)[2]
     return _layout(prompt_format)[1]
@@ -42,10 +42,10 @@ def chat_text(
     *,
     begun: bool = True,
 ) -> str:
-    """A conversation as the template writes it: up to where the response begins, or with the response.
+    """A conversation in the template: up to where the response begins, or with the response.
 
-    The turns of a prompt that is a conversation stay as they are; the format's system turn comes before them
-    where they have none of their own. ``begun=False`` leaves out what the template writes before a response.
+    A conversation's turns are unchanged. The format's system turn is put first unless they have their own.
+    ``begun=False`` leaves out the response header.
     """
     turns = messages_of(prompt)
     if prompt_format.system is not None and turns[0]["role"] not in SYSTEM_ROLES:
@@ -63,7 +63,7 @@ def chat_text(
 
 
 def messages_of(prompt: str) -> list[dict[str, str]]:
-    """A prompt's turns as chat templates take them; of a text its one turn, the user's."""
+    """A prompt's turns as messages for chat templates; a text is a single user turn."""
     return prompt.messages if isinstance(prompt, Conversation) else [{"role": "user", "content": prompt}]
 
 
@@ -75,21 +75,21 @@ def check_turns(tokenizer: Any, prompts: Iterable[str], prompt_format: PromptFor
 
 
 def _written_turns(tokenizer: Any, prompt: Conversation, prompt_format: PromptFormat | None) -> str:
-    """A conversation, each of whose turns the template has to show."""
+    """A conversation in the template; raises UserError if the template omits a turn."""
     start = repr(prompt.turns[0].content[:40])
     if prompt_format is None or prompt_format.kind != "chat":
         raise UserError(
-            f"The conversation that begins {start} has several turns, and only a chat template can show "
-            "them: say --prompt-format chat, or name a .jinja file."
+            f"The conversation that begins {start} has several turns, which need a chat template: give "
+            "--prompt-format chat, or a .jinja file."
         )
     try:
         written = chat_text(tokenizer, prompt_format, prompt)
-    except Exception as error:  # whatever a template raises
+    except Exception as error:  # a template may raise anything
         reason = first_line(error)
         raise UserError(
             f"The chat template can't write the conversation that begins {start}: {reason}."
         ) from error
-    for role, content in prompt.turns:  # what an assistant thought may be taken out of earlier turns
+    for role, content in prompt.turns:  # templates may remove an assistant's thoughts from earlier turns
         if role != "assistant" and content.strip() not in written:
             raise UserError(
                 f"The chat template leaves out the '{role}' turn {content[:40]!r} of a conversation: give "
@@ -99,6 +99,6 @@ def _written_turns(tokenizer: Any, prompt: Conversation, prompt_format: PromptFo
 
 
 def _layout(prompt_format: PromptFormat) -> tuple[str, str]:
-    """What a template writes up to the response, and after it."""
+    """The parts of a template before and after the response."""
     before, _, after = (prompt_format.template or "").partition("{response}")
     return before, after

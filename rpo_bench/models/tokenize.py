@@ -1,4 +1,4 @@
-"""From rows to token ids, with one clear policy for what is too long."""
+"""Tokenises rows, with an explicit policy for rows that are too long."""
 
 import logging
 from collections.abc import Sequence
@@ -43,27 +43,27 @@ def tokenize_rows(
 ) -> Examples:
     """Token ids of all rows, with their rewards, groups and labels.
 
-    Prompts are tokenised as generation does it (``rpo_bench.models.prompting``); responses without special
-    tokens but for the end-of-sequence that closes them.
+    Prompts are tokenised as in generation (``rpo_bench.models.prompting``). Responses get no special tokens
+    except their end token.
 
     Args:
         rows: N rows.
         tokenizer: A Hugging Face tokenizer with an end-of-sequence token.
         context_length: The model's limit in tokens, or None.
-        is_encoder_decoder: Whether prompt and response have the context each for themselves.
+        is_encoder_decoder: Whether prompt and response have separate contexts.
         max_response_tokens: A limit for responses, or None.
-        long: What becomes of a row that doesn't fit. "fail" raises; "truncate" cuts the prompt's text at its
-            beginning (what the tokenizer and the format write around it stays) and the response on the
-            right, whose end-of-sequence is then missing, as it never came; "drop" leaves the row out.
-            Responses to one prompt that differ in their rewards and, once cut, in nothing else, are left out.
-        desirable: The rule of the labels.
-        prompt_format: What is written around prompts; it also says which token ends a response.
+        long: How rows that don't fit are handled. "fail" raises. "drop" leaves the row out. "truncate" cuts
+            the prompt's text at its beginning, keeping special tokens and the format, and the response at
+            its end, without an end token. Responses to one prompt that differ only in their rewards after
+            cutting are left out.
+        desirable: The labelling rule.
+        prompt_format: The prompt format; it also sets the end token of responses.
 
     Raises:
-        UserError: rows that are too long under "fail", or nothing left under "drop".
+        UserError: a row is too long under "fail", or no row is left.
     """
     if tokenizer.eos_token_id is None:
-        raise UserError("The tokenizer has no end-of-sequence token: a response couldn't end.")
+        raise UserError("The tokenizer has no end-of-sequence token, which responses need.")
     limits = Limits(context_length, max_response_tokens, is_encoder_decoder)
     prompts = _prompts(rows, tokenizer, is_encoder_decoder, prompt_format)
     responses = response_ids(tokenizer, [row.response for row in rows], prompt_format)
@@ -143,9 +143,9 @@ def _cut(
         text = cut_prompt(tokenizer, row.prompt, n_prompt, kind, form) if n_response > 0 else None
         if text is None:
             raise UserError(
-                f"What is written around a prompt takes all but one of {least:,} tokens, and with a response "
-                f"that doesn't fit the model's context of {limits.context:,}: take a shorter --prompt-format "
-                "or --system-prompt, or a model with a longer context."
+                f"The prompt format alone takes all but one of {least:,} tokens, which leave no room for a "
+                f"response in the model's context of {limits.context:,}: use a shorter --prompt-format or "
+                "--system-prompt, or a model with a longer context."
             )
         prompt = prompt_ids(tokenizer, text, kind, form)
     return prompt, response[:n_response]
@@ -154,7 +154,7 @@ def _cut(
 def _still_apart(
     rows: Sequence[Row], prompts: Sequence[list[int]], responses: Sequence[list[int]]
 ) -> list[int]:
-    """The rows but for those that the cut has made equal to others of their prompt with another reward."""
+    """The rows without those that cutting made equal to rows of the same prompt with another reward."""
     alike: dict[tuple[Any, ...], list[int]] = {}
     for i, row in enumerate(rows):
         alike.setdefault((row.prompt_id, tuple(prompts[i]), tuple(responses[i])), []).append(i)
@@ -168,7 +168,7 @@ def _still_apart(
 
 
 def _say(rows: int, too_long: int, kept: int, long: LongPolicy) -> None:
-    """Warns of what was done to rows that are too long; raises UserError where none is left."""
+    """Warns about cut or dropped rows; raises UserError if no row is left."""
     if not kept:
         why = "are longer than the model's context" if long == "drop" else "are equal once they are cut"
         raise UserError(f"All {rows:,} rows {why}: none is left.")
@@ -176,7 +176,7 @@ def _say(rows: int, too_long: int, kept: int, long: LongPolicy) -> None:
     log.warning("%s rows didn't fit the model's context and were %s.", f"{too_long:,}", done)
     if long == "truncate" and kept < rows:
         log.warning(
-            "%s rows were left out: cut, they are the same response to the same prompt with another reward.",
+            "%s rows were left out: after cutting, they are equal but have different rewards.",
             f"{rows - kept:,}",
         )
 
@@ -191,7 +191,7 @@ def _examples(
     rewards, groups, labels = rewards_of(rows), group_ids(rows), labels_in(rows)
     behaviour: NDArray[np.float64] | None = None
     known = [row.behaviour_logp for row in rows if row.behaviour_logp is not None]
-    if with_behaviour and len(known) == len(rows):  # of an uncut response only
+    if with_behaviour and len(known) == len(rows):  # valid for uncut responses only
         behaviour = np.array(known, dtype=np.float64)
     samples = {
         int(group): np.array(row.reference_rewards, dtype=np.float64)
@@ -202,8 +202,8 @@ def _examples(
     lonely = len(lonely_rows(groups, pairs))
     if lonely:
         log.warning(
-            "%s rows of preference pairs have lost the other response of their pair: methods on pairs leave "
-            "them unused.",
+            "%s rows of preference pairs have lost the other response of their pair: methods on pairs ignore "
+            "them.",
             f"{lonely:,}",
         )
     return Examples(

@@ -1,1 +1,1 @@
-"""Code that users bring: tried in a child process, then imported."""
+"""Imports users' code after a trial in a child process."""

@@ -1,4 +1,4 @@
-"""A trial of users' code in a child process, within a time limit."""
+"""Tries users' code in a child process with a time limit."""
 
 import faulthandler
 import math
@@ -18,23 +18,23 @@ from rpo_bench.errors import UserError
 from rpo_bench.plugins.user_code import exit_call
 from rpo_bench.processes import die_with_parent, without_main
 
-#: The environment variable that says how long a trial may take, in seconds.
+#: The environment variable with a trial's time limit in seconds.
 SECONDS_VARIABLE = "RPO_BENCH_TRIAL_SECONDS"
 _SECONDS = 60.0
-_TICK = 0.1  # seconds between two looks at whether it is still there
+_TICK = 0.1  # seconds between checks whether the child is alive
 _WELL = "well"
 
 
 def try_out(work: Callable[[], object], what: str, doing: str) -> None:
-    """Does something with users' code in a child process, and refuses code that this wouldn't survive.
+    """Runs users' code in a child process, and refuses code that would end or block this process.
 
-    What it raises as an ordinary exception isn't refused here: the same in this process raises it again.
-    A child process of ours tries nothing: its parent has.
+    Ordinary exceptions are ignored, as the same code raises them again in this process. In child processes,
+    nothing is tried, as the parent already did.
 
     Args:
-        work: What is done; can be pickled, as children aren't forked everywhere.
+        work: The function to run; picklable, as children aren't always forked.
         what: The code's name in messages.
-        doing: What is done, for messages: ``importing it``.
+        doing: The action, for messages: ``importing it``.
 
     Raises:
         UserError: it ended the process, was killed by a signal, or took too long.
@@ -54,7 +54,7 @@ def try_out(work: Callable[[], object], what: str, doing: str) -> None:
         said = _said(ours) or _end(process, seconds)
     finally:
         with suppress(OSError):
-            os.killpg(process.pid or 0, signal.SIGKILL)  # and what it has started
+            os.killpg(process.pid or 0, signal.SIGKILL)  # and its children
         process.kill()
         process.join()
         ours.close()
@@ -63,7 +63,7 @@ def try_out(work: Callable[[], object], what: str, doing: str) -> None:
 
 
 def _wait(pipe: Connection, process: BaseProcess, seconds: float) -> None:
-    """Until the child speaks or is gone, or the time is up; what it has forked may hold its pipes open."""
+    """Waits until the child reports, ends, or times out; processes it forked may keep its pipes open."""
     end = time.monotonic() + seconds
     while process.exitcode is None and (left := end - time.monotonic()) > 0:
         if wait([pipe, process.sentinel], timeout=min(left, _TICK)):
@@ -71,7 +71,7 @@ def _wait(pipe: Connection, process: BaseProcess, seconds: float) -> None:
 
 
 def _said(pipe: Connection) -> str | None:
-    """What the child says of its end; None where it died without a word."""
+    """The child's report; None if it died without one."""
     with suppress(EOFError, OSError, UnicodeDecodeError):
         if pipe.poll(0):
             return pipe.recv_bytes(1000).decode()
@@ -81,7 +81,7 @@ def _said(pipe: Connection) -> str | None:
 def _end(process: BaseProcess, seconds: float) -> str:
     process.join(0.1)
     if process.exitcode is None:
-        return f"took longer than {seconds:g} s; give it longer by {SECONDS_VARIABLE}"
+        return f"took longer than {seconds:g} s; set {SECONDS_VARIABLE} for a longer limit"
     if process.exitcode >= 0:
         return f"ended the process with exit code {process.exitcode}"
     number = -process.exitcode
@@ -90,7 +90,7 @@ def _end(process: BaseProcess, seconds: float) -> str:
 
 
 def _child(pipe: Connection, work: Callable[[], object]) -> None:
-    """The child's main function: silent, out of reach of Ctrl-C, which its parent hears, and without exit."""
+    """The child's main function: without output, Ctrl-C (which the parent handles), or exit handlers."""
     os.setsid()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     faulthandler.disable()
@@ -112,13 +112,13 @@ def _child(pipe: Connection, work: Callable[[], object]) -> None:
         said = f"raised {type(error).__name__}"
     with suppress(OSError):
         pipe.send_bytes(said.encode(errors="replace"))
-    os._exit(0)  # whatever threads and exit handlers it has left
+    os._exit(0)  # ignores remaining threads and exit handlers
 
 
 def _context() -> BaseContext:
-    """How children are started: forked, which takes milliseconds, unless a GPU may be in use here.
+    """The start method for children: fork, which takes milliseconds, unless a GPU may be in use.
 
-    CUDA doesn't survive a fork, and a reward that needs it would fail in the child alone.
+    CUDA doesn't survive a fork: a reward that needs it would fail only in the child.
     """
     forks = sys.platform == "linux" and "fork" in multiprocessing.get_all_start_methods()
     torch = sys.modules.get("torch")

@@ -1,8 +1,8 @@
-"""Files of Python that users bring (plug-ins, rewards, judges): tried in a child process, then imported.
+"""Imports users' Python files (plug-ins, rewards, judges) after a trial in a child process.
 
-Such a file may end the process that imports it, crash it or never come back, and a run would end with nothing
-done and exit code 0. So it is tried first, in a child process with a time limit. Nothing more is promised:
-what comes through the trial runs in this process with all its rights.
+Such a file may end, crash or block the importing process, so that a run could stop early with exit code 0.
+It is therefore tried first in a child process with a time limit. The trial is no sandbox: code that passes
+it runs in this process with all its permissions.
 """
 
 import functools
@@ -16,21 +16,21 @@ from types import ModuleType
 
 from rpo_bench.errors import UserError
 
-#: Packages that plug-ins stand on: imported here before a child is forked, they needn't be imported twice.
+#: Packages that plug-ins use; importing them before forking avoids importing them twice.
 _KNOWN = ("numpy", "rpo_bench", "torch", "trainers")
 
 
 def import_file(file: Path, name: str, what: str, trial: bool = True) -> ModuleType:
-    """A file as the module ``name``; imported once per process.
+    """Imports a file as the module ``name``, once per process.
 
     Args:
         file: its path.
-        name: what ``sys.modules`` calls it.
+        name: its name in ``sys.modules``.
         what: its name in messages: the path, or a flag with it.
-        trial: whether it is tried first; a child of ours doesn't: its parent has.
+        trial: whether to try it first; not needed in child processes.
 
     Raises:
-        UserError: it is no Python file, or importing it fails, ends the process or takes too long.
+        UserError: it isn't a Python file, or importing it fails, ends the process or takes too long.
     """
     if name in sys.modules:
         return sys.modules[name]
@@ -61,9 +61,9 @@ def _execute(file: Path, name: str) -> ModuleType:
 
 @contextmanager
 def surviving(what: str, doing: str) -> Iterator[None]:
-    """Makes an error of whatever users' code raises, the wish to end the process included.
+    """Converts exceptions of users' code, including SystemExit, to UserError.
 
-    A ``KeyboardInterrupt`` goes through: here it is the user's own.
+    A ``KeyboardInterrupt`` isn't converted, as it comes from the user.
     """
     try:
         yield
@@ -81,19 +81,19 @@ def exit_call(error: SystemExit) -> str:
 
 
 def _import_known(file: Path) -> None:
-    """Imports what a file takes from ``_KNOWN`` packages, where children are forked."""
+    """Imports what a file uses from ``_KNOWN`` packages, if children are forked."""
     import ast
 
     try:
         tree = ast.parse(file.read_bytes())
     except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):
-        return  # told when it is imported
+        return  # reported when the file is imported
     for node in tree.body:
         names = [one.name for one in node.names] if isinstance(node, ast.Import | ast.ImportFrom) else []
         module = node.module if isinstance(node, ast.ImportFrom) and node.level == 0 else None
         for name in [module] if module else names if isinstance(node, ast.Import) else []:
             if name.partition(".")[0] in _KNOWN:
-                with suppress(Exception):  # told when the file is imported
+                with suppress(Exception):  # reported when the file is imported
                     found = importlib.import_module(name)
                     for attribute in names if module else []:
-                        getattr(found, attribute, None)  # imported when it is asked for
+                        getattr(found, attribute, None)  # triggers a lazy import

@@ -1,1 +1,1 @@
-"""The hub and servers, and what is never told of either."""
+"""Access to the hub and to servers, with secrets removed from all texts."""

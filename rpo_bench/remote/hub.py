@@ -1,4 +1,4 @@
-"""The hub: whether it can be reached, what a name there stands for, and why it can't be had, at once."""
+"""The Hugging Face hub: reachability, commits of names, and explanations of errors."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,21 +12,21 @@ _TIMEOUT = 5.0  # seconds; libraries would try again for half a minute
 
 
 def resolve_commit(name: str, kind: Kind, flag: str, revision: str | None = None) -> str | None:
-    """The commit that a revision of a model or dataset stands for now.
+    """The current commit of a revision of a model or dataset.
 
-    One request without a second try, so that a hub out of reach is known at once.
+    Sends one request without retries, so that an unreachable hub is detected at once.
 
     Args:
         name: ``owner/name``.
-        kind: Of what.
-        flag: What named it, for messages.
+        kind: Model or dataset.
+        flag: The flag that named it, for messages.
         revision: A branch, tag or commit; None: the latest.
 
     Returns:
-        The commit's hash; None when nothing may be asked for (HF_HUB_OFFLINE).
+        The commit's hash; None in offline mode (HF_HUB_OFFLINE).
 
     Raises:
-        UserError: The hub doesn't have it, doesn't give it, or can't be reached.
+        UserError: The hub doesn't have it, refuses access, or can't be reached.
     """
     from huggingface_hub import HfApi, constants
 
@@ -42,7 +42,7 @@ def resolve_commit(name: str, kind: Kind, flag: str, revision: str | None = None
 
 
 def explained(name: str, kind: Kind, flag: str, revision: str | None, error: Exception) -> str:
-    """Why a model or dataset can't be had from the hub, and what to do, as one sentence."""
+    """One sentence on why a model or dataset can't be loaded from the hub, and what to do."""
     from huggingface_hub import constants
     from huggingface_hub.errors import (
         GatedRepoError,
@@ -58,7 +58,7 @@ def explained(name: str, kind: Kind, flag: str, revision: str | None, error: Exc
     status = getattr(getattr(error, "response", None), "status_code", None)
     if isinstance(error, GatedRepoError) or status == 403:
         return (
-            f"{where}: the {kind} is gated: ask for access on {hub}/{name}, then log in by "
+            f"{where}: the {kind} is gated: request access on {hub}/{name}, then log in with "
             "'hf auth login' or set HF_TOKEN."
         )
     if isinstance(error, RevisionNotFoundError):
@@ -70,8 +70,8 @@ def explained(name: str, kind: Kind, flag: str, revision: str | None, error: Exc
         )
     if constants.HF_HUB_OFFLINE or isinstance(error, OfflineModeIsEnabled):
         return (
-            f"{where}: there is no such folder, and no copy from the hub on this machine; the hub may not be "
-            "asked, as HF_HUB_OFFLINE is set: give a folder, or unset it."
+            f"{where}: there is no such folder, and no copy from the hub on this machine; HF_HUB_OFFLINE "
+            "prevents downloads: give a folder, or unset it."
         )
     if isinstance(error, HfHubHTTPError) and not isinstance(error, LocalEntryNotFoundError) and status:
         return f"{where}: {hub} answered with {status}: try again later, or give a folder."
@@ -82,7 +82,7 @@ def explained(name: str, kind: Kind, flag: str, revision: str | None, error: Exc
 
 
 def why_unreachable() -> str | None:
-    """Why the hub can't be asked now; None when it answers. One request without a second try."""
+    """Why the hub can't be reached; None if it answers. Sends one request without retries."""
     from huggingface_hub import constants
     from huggingface_hub.utils import get_session
 
@@ -97,12 +97,12 @@ def why_unreachable() -> str | None:
 
 @contextmanager
 def no_waiting() -> Iterator[str | None]:
-    """Lets libraries take the copies on this machine, or fail at once, while the hub can't be reached.
+    """Makes libraries use local copies, or fail at once, if the hub can't be reached.
 
-    ``datasets`` would otherwise ask again for a minute and a half.
+    ``datasets`` would otherwise retry for a minute and a half.
 
     Yields:
-        Why it can't be reached; None when it can.
+        Why it can't be reached; None if it can.
     """
     import datasets
     from huggingface_hub import constants

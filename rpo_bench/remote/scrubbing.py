@@ -1,4 +1,4 @@
-"""Secrets taken out of what others say: a server may repeat a key in any spelling, and replies are stored."""
+"""Removes secrets from texts of servers, which may repeat a key in any spelling, before storing them."""
 
 import base64
 import re
@@ -10,10 +10,10 @@ from urllib.parse import unquote
 from rpo_bench.remote.urls import Address, query_secrets
 
 HIDDEN = "***"
-_SHORTEST = 4  # characters of a secret; shorter ones are in any text
-_SHORTEST_USER = 8  # of a user's name beside a password, which is seldom a secret
+_SHORTEST = 4  # characters of a secret; shorter ones occur in any text
+_SHORTEST_USER = 8  # characters of a user name with a password, which is rarely secret
 _SHORTEST_BASE64 = 8
-_TIMES = 3  # that an escape may be escaped again
+_TIMES = 3  # maximum nesting of escapes
 _KEY_LIKE = re.compile(r"\bsk-[\w-]{8,}|(?<=Bearer )[^\s\"\\]+")
 _UNICODE_ESCAPE = re.compile(r"\\u([0-9A-Fa-f]{4})")
 _LONE = re.compile("[\ud800-\udfff]")
@@ -21,17 +21,17 @@ _LONE = re.compile("[\ud800-\udfff]")
 
 @dataclass(frozen=True, repr=False)
 class Secrets:
-    """What no text may hold that is kept: keys, passwords, and what is made of them.
+    """Secrets that no stored text may contain: keys, passwords, and their encoded forms.
 
     Attributes:
-        values: In clear; their forms in JSON, addresses and base64 count as well.
+        values: In plain text; their forms in JSON, URLs and base64 are included.
     """
 
     values: tuple[str, ...]
 
     @classmethod
     def of(cls, key: str | None, address: Address) -> "Secrets":
-        """Those of a request: the key, the address's user info and the secret parts of its query."""
+        """The secrets of a request: the key, the URL's user info and the secret parts of its query."""
         user, password = address.user_info or ("", "")
         alone = password == "" or len(user) >= _SHORTEST_USER
         known = [key or "", password, user if alone else "", *query_secrets(address.query)]
@@ -39,12 +39,12 @@ class Secrets:
         return cls(tuple(dict.fromkeys(one for one in (*known, basic) if len(one) >= _SHORTEST)))
 
     def out_of(self, text: str) -> str:
-        """The text with ``***`` in the place of every secret, and of what looks like anybody's key."""
+        """The text with ``***`` for every secret and for anything that looks like a key."""
         found = self._pattern.sub(HIDDEN, text) if self._may_be_in(text) else text
         return _KEY_LIKE.sub(HIDDEN, found)
 
     def _may_be_in(self, text: str) -> bool:
-        """Whether a secret stands in the text, or in what it is an escape of; quick, for most have none."""
+        """Whether the text or its unescaped form may contain a secret; a fast check, as most have none."""
         looked_for = [one for value in self.values for one in (value, *_within_base64(value))]
         bare = {one.replace("\\", "") for one in looked_for}
         return any(one in form for form in unescaped(text) for one in bare)
@@ -57,12 +57,12 @@ class Secrets:
 
 
 def well_formed(text: str) -> str:
-    """The text with U+FFFD for every half of a surrogate pair, which no file can hold."""
+    """The text with U+FFFD for every half surrogate pair, which can't be written to files."""
     return _LONE.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def unescaped(text: str) -> Iterator[str]:
-    """A text, and what it may be an escape of, without any backslash."""
+    """A text and its unescaped forms, without backslashes."""
     plain = text
     if "\\" in plain:
         yield plain.replace("\\", "")
@@ -78,9 +78,9 @@ def unescaped(text: str) -> Iterator[str]:
 
 
 def _within_base64(secret: str) -> Iterator[str]:
-    """What a secret makes of base64 at any place in it, without the letters that its neighbours share.
+    """The base64 forms of a secret at any offset, without characters shared with its neighbours.
 
-    Base64 takes three bytes at a time, so that what stands before shifts it.
+    Base64 encodes three bytes at a time, so the preceding bytes shift the encoding.
     """
     raw = secret.encode("utf-8", "surrogatepass")
     for encode in (base64.b64encode, base64.urlsafe_b64encode):
@@ -93,7 +93,7 @@ def _within_base64(secret: str) -> Iterator[str]:
 
 
 def _escaped(letter: str) -> str:
-    """A pattern of a character as it is, behind backslashes, as %XX or as a Unicode escape."""
+    """A pattern for a character: plain, after backslashes, as %XX, or as a Unicode escape."""
     plain = r"\\{0,4}" + re.escape(letter)
     percent = "".join(
         f"%(?:25){{0,{_TIMES}}}{_either(f'{byte:02x}')}" for byte in letter.encode("utf-8", "surrogatepass")
@@ -104,5 +104,5 @@ def _escaped(letter: str) -> str:
 
 
 def _either(digits: str) -> str:
-    """Hexadecimal digits, small or capital."""
+    """Hexadecimal digits in lower or upper case."""
     return "".join(one if one.isdigit() else f"[{one}{one.upper()}]" for one in digits)

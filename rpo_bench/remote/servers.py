@@ -1,9 +1,8 @@
-"""How servers of OpenAI-compatible models are asked: by one client, which trusts no answer.
+"""A client for servers with OpenAI-compatible models, which doesn't trust their responses.
 
-What it sends goes to the address that was given and to no other; a request ends after its time, however
-slowly its answer drips; an answer has a largest size and none of our secrets in it, in whatever escape; and
-secrets stand in no address that a library logs.
-Importing this imports the openai package.
+Requests go only to the given address. They end at their time-out, even if the response trickles in.
+Responses have a size limit, and secrets are removed from them in any escaped form. URLs that libraries log
+contain no secrets. Importing this module imports the openai package.
 """
 
 import base64
@@ -23,17 +22,17 @@ import openai
 from rpo_bench.remote.scrubbing import Secrets, well_formed
 from rpo_bench.remote.urls import Address
 
-NO_KEY = "none"  # servers without keys get this; the package insists on one
+NO_KEY = "none"  # sent to servers without keys, as the package requires one
 REPLY_BYTES = 4 * 2**20
 
 _TRIES = "x-stainless-retry-count"  # the package's header: requests before this one
 
 
 class ReplyError(openai.OpenAIError):
-    """An answer that nobody may use; the request isn't repeated.
+    """An unusable response; the request isn't repeated.
 
     Attributes:
-        request: What was asked.
+        request: The request.
     """
 
     def __init__(self, reason: str, request: httpx2.Request) -> None:
@@ -44,15 +43,15 @@ class ReplyError(openai.OpenAIError):
 def connect(
     address: Address, key: str | None, *, timeout: float, retries: int, size: int = REPLY_BYTES
 ) -> openai.OpenAI:
-    """A client of one server; its connections are closed when nobody holds it any more.
+    """A client for one server; its connections close when it is garbage-collected.
 
     Args:
-        address: Checked before.
+        address: A validated address.
         key: Sent as Bearer unless the address has a user and a password of its own.
-        timeout: Seconds of one request: to its end, and between two bytes of it.
-        retries: Of connection errors, time-outs, 408, 409, 429 and 5xx; after Retry-After (seconds or a date)
-            where that is within two minutes, and not at all where it is longer.
-        size: Bytes that an answer may have.
+        timeout: Seconds for one request, in total and between two bytes.
+        retries: Retries after connection errors, time-outs, 408, 409, 429 and 5xx. Retry-After (seconds or a
+            date) is respected up to two minutes; beyond that there is no retry.
+        size: Maximum size of a response in bytes.
     """
     sending = _Sending(address, Secrets.of(key, address), timeout, size)
     sender = openai.DefaultHttpxClient(transport=sending, follow_redirects=False, timeout=timeout)
@@ -64,21 +63,21 @@ def connect(
 
 
 def requests_before(error: openai.OpenAIError) -> int:
-    """How many requests a call took before the one that failed for good."""
+    """The number of requests before the one that finally failed."""
     request = getattr(error, "request", None)
     number = "" if request is None else request.headers.get(_TRIES, "")
     return int(number) if number.isdecimal() else 0
 
 
 def redirect(error: openai.APIStatusError) -> str | None:
-    """Where an answer sends its reader instead of answering; None for any other status."""
+    """The target of a redirect; None for any other status."""
     if not 300 <= error.status_code < 400:
         return None
     return str(Address(well_formed(error.response.headers.get("location", "nowhere"))))[:200]
 
 
 def parsed(text: str) -> Any:
-    """An answer's JSON; raises ValueError for anything else, however it is broken."""
+    """A response's JSON; raises ValueError for invalid JSON."""
     try:
         return json.loads(text)
     except RecursionError as error:
@@ -87,7 +86,7 @@ def parsed(text: str) -> Any:
 
 @dataclass
 class _Sending(httpx2.BaseTransport):
-    """Sends requests with the address's secrets, within limits of time and size."""
+    """Sends requests with the address's secrets, within time and size limits."""
 
     address: Address
     secrets: Secrets
@@ -99,7 +98,7 @@ class _Sending(httpx2.BaseTransport):
         self.inner = httpx2.HTTPTransport(proxy=_proxy(httpx2.URL(str(self.address))))
 
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:
-        """One request; in a thread of its own, as names, headers and bytes can all take for ever."""
+        """Sends one request in its own thread, as DNS, headers and bytes can each block forever."""
         found: SimpleQueue[httpx2.Response | Exception] = SimpleQueue()
         end = time.monotonic() + self.timeout
 
@@ -119,7 +118,7 @@ class _Sending(httpx2.BaseTransport):
         return answer
 
     def close(self) -> None:
-        """Lets go of the connections."""
+        """Closes the connections."""
         self.inner.close()
 
     def _answer(self, request: httpx2.Request, end: float) -> httpx2.Response:
@@ -127,12 +126,12 @@ class _Sending(httpx2.BaseTransport):
         body = bytearray()
         try:
             if answer.headers.get("content-encoding", "identity") != "identity":
-                raise ReplyError("its answer is compressed, which wasn't asked for", request)
+                raise ReplyError("its answer is compressed, which wasn't requested", request)
             for part in answer.iter_raw():
                 body += part
                 if len(body) > self.size:
                     raise ReplyError(f"its answer is longer than {self.size:,} bytes", request)
-                if time.monotonic() > end:  # nobody waits for it any more
+                if time.monotonic() > end:  # the caller has stopped waiting
                     raise httpx2.ReadTimeout("no whole answer in time", request=request)
         finally:
             answer.close()
@@ -141,7 +140,7 @@ class _Sending(httpx2.BaseTransport):
         )
 
     def _without_secrets(self, answer: httpx2.Response) -> httpx2.Response:
-        """An answer as anybody may keep, print or log it, in UTF-8."""
+        """A response in UTF-8 without secrets, safe to store, print or log."""
         kept = {
             name: self.secrets.out_of(value)
             for name, value in answer.headers.items()
@@ -155,7 +154,7 @@ class _Sending(httpx2.BaseTransport):
         )
 
     def _whole(self, request: httpx2.Request) -> httpx2.Request:
-        """The request as the server gets it; the one that libraries see and log has no secret in its URL."""
+        """The request for the server; the one that libraries see and log has no secrets in its URL."""
         headers: Mapping[str, str] = {**request.headers, "accept-encoding": "identity"} | _basic(self.address)
         query = "&".join(part for part in (self.address.query, request.url.query.decode()) if part)
         url = request.url.copy_with(query=query.encode()) if query else request.url
@@ -171,7 +170,7 @@ def _basic(address: Address) -> dict[str, str]:
 
 
 def _proxy(url: httpx2.URL) -> str | None:
-    """The proxy that the environment names for an address."""
+    """The proxy for a URL from the environment."""
     proxies = getproxies()
     if proxy_bypass(url.host):
         return None

@@ -1,4 +1,4 @@
-"""Addresses of servers: what is stored or printed of one never holds what nobody else is to see."""
+"""Server addresses whose stored and printed form has no secrets."""
 
 import os
 import re
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 _SCHEME = re.compile(r"\s*[A-Za-z][A-Za-z0-9+.-]*://")
 _IN_TEXT = re.compile(r"\b[A-Za-z][A-Za-z0-9+.-]*:(?:/|\\/){2}[^\s\"'<>]+")
-# An address that became a path.
+# A URL that was normalised as a path.
 _ONE_SLASH = re.compile(
     r"\b([A-Za-z][A-Za-z0-9+.-]+:/)[^\s\"'<>@/:]{1,99}:[^\s\"'<>@/]{1,99}@"
 )  # made a path
@@ -25,27 +25,26 @@ _SECRET_NAME = re.compile(
     r"key|token|secret|passw|pwd|auth|sig(?:nature)?$|cred|session|jwt|^(?:sas|code|pass|pat)$", re.IGNORECASE
 )
 _RANDOM = re.compile(r"(?=[^\d]*\d)(?=[^A-Za-z]*[A-Za-z])[\w.~+/=-]{20,}")
-#: What a query, or parameters that some servers read as one, begin with.
+#: Characters that begin a query, or parameters that some servers read as one.
 _BEHIND = re.compile(r"[?#;]|%3f|%23|%3b", re.IGNORECASE)
 _LONGEST_HOST, _LONGEST_LABEL = 253, 63
 
 
 class Address(str):
-    """An address whose text has no user info, no query and no fragment; ``whole`` has all of it.
+    """An address whose text has no user info, query or fragment; ``whole`` has all parts.
 
-    It is a string of that text: it compares, hashes, prints and is written as such, so that no identity
-    depends on a secret. What a reader could take for a host but may be a part of a password, as in
-    ``user:a@b@host``, counts as the password's.
+    As a string it compares, hashes, prints and serialises without secrets, so no identity depends on them.
+    Text that looks like a host but may be part of a password, as in ``user:a@b@host``, counts as password.
 
     Attributes:
-        whole: As it was given: for the server, and nobody else.
+        whole: The full address, only for sending requests.
     """
 
     __slots__ = ("whole",)
     whole: str
 
     def __new__(cls, given: str) -> Self:
-        """From what was given, another address or text of any kind; see ``checked``."""
+        """Makes an address from another address or any text; see ``checked``."""
         whole = given.whole if isinstance(given, Address) else given
         found = super().__new__(cls, _shown(whole))
         found.whole = whole
@@ -56,7 +55,7 @@ class Address(str):
 
     @property
     def user_info(self) -> tuple[str, str] | None:
-        """User and password, decoded; None without."""
+        """User and password, decoded; None without them."""
         parts = urlsplit(self.whole)
         if parts.username is None:
             return None
@@ -64,17 +63,17 @@ class Address(str):
 
     @property
     def query(self) -> str:
-        """What stands between ? and #, as it was given."""
+        """The part between ? and #."""
         return urlsplit(self.whole).query
 
     def checked(self, flag: str) -> Self:
-        """The address, if a server can be asked at it.
+        """The address, if it is a valid server address.
 
         Args:
-            flag: What named it, for the message.
+            flag: The flag that gave it, for the message.
 
         Raises:
-            UserError: it can't be; the sentence doesn't repeat its secrets.
+            UserError: it is invalid; the message doesn't repeat its secrets.
         """
         problem = _problem(self.whole)
         if problem is not None:
@@ -92,19 +91,19 @@ class Address(str):
 
 
 def api_key(variable: str) -> str | None:
-    """The key in an environment variable; None without.
+    """The key in an environment variable; None if unset.
 
     Raises:
-        UserError: No header can carry it.
+        UserError: It can't be sent in a header.
     """
     key = os.environ.get(variable, "").strip() or None
     if key is not None and not (key.isascii() and key.isprintable()):
-        raise UserError(f"{variable} isn't a key: it has letters that aren't ASCII; set it anew.")
+        raise UserError(f"{variable} isn't a valid key: it has non-ASCII characters; set it again.")
     return key
 
 
 def without_secrets(text: str) -> str:
-    """Any text with all addresses in it as ``Address`` shows them."""
+    """A text in which all addresses are shown without secrets."""
     if not any(mark in text for mark in "@?#"):
         return text
     found = _IN_TEXT.sub(lambda match: _shown_in_text(match[0]), text)
@@ -113,23 +112,23 @@ def without_secrets(text: str) -> str:
 
 
 def error_line(error: object) -> str:
-    """``first_line`` of what may name addresses: what is secret in them goes before the line is cut."""
+    """``first_line`` of a text with addresses, whose secrets are removed before the line is cut."""
     return first_line(without_secrets(str(error).strip() or type(error).__name__))
 
 
 def token_like(name: str, value: str) -> bool:
-    """Whether a parameter of a query is likely to be a secret, by its name or by how random it looks."""
+    """Whether a query parameter is probably a secret, by its name or its randomness."""
     return _SECRET_NAME.search(name) is not None or _RANDOM.fullmatch(value) is not None
 
 
 def query_secrets(query: str) -> list[str]:
-    """The values of a query that are likely to be secrets, decoded."""
-    pairs = parse_qsl(query.replace(";", "&"), keep_blank_values=False)  # some servers divide at either
+    """The values of a query that are probably secrets, decoded."""
+    pairs = parse_qsl(query.replace(";", "&"), keep_blank_values=False)  # some servers split at both
     return [value for name, value in pairs if token_like(name, value)]
 
 
 def _shown(whole: str) -> str:
-    """Everything up to the last @ goes, and everything from the first ? or # behind it."""
+    """Removes everything up to the last @, and everything from the first ? or # after it."""
     scheme = _SCHEME.match(whole)
     start = "" if scheme is None else scheme[0].strip()
     rest = whole[0 if scheme is None else scheme.end() :].rpartition("@")[2]
@@ -137,7 +136,7 @@ def _shown(whole: str) -> str:
 
 
 def _shown_in_text(found: str) -> str:
-    """An address within a text: what isn't secret in it stays, as it may be what the text is about."""
+    """An address within a text; non-secret parts are kept, as the text may be about them."""
     plain = found.replace("\\/", "/")
     behind = re.split(r"[?#]", plain, maxsplit=1)[1:]
     stays = "@" not in plain and not query_secrets("&".join(behind).replace("#", "&"))
@@ -145,9 +144,9 @@ def _shown_in_text(found: str) -> str:
 
 
 def _problem(whole: str) -> str | None:
-    """Why no server can be asked at an address; None where one can."""
+    """Why an address is invalid; None if it is valid."""
     if any(not letter.isprintable() or letter.isspace() for letter in whole):
-        return "it has a space or a character that can't be seen: take that out"
+        return "it has a space or an invisible character: remove that"
     if not whole.lower().startswith(("http://", "https://")):
         return "it must begin with http:// or https://"
     try:
@@ -156,9 +155,9 @@ def _problem(whole: str) -> str | None:
     except ValueError:
         return "it isn't an address, such as http://localhost:8000/v1"
     if "@" in parts.path + parts.query + parts.fragment:
-        return "it has an @ behind its host: in a password write %40 for @, %2F for / and %3F for ?"
+        return "it has an @ after its host: in a password write %40 for @, %2F for / and %3F for ?"
     if _BEHIND.search(parts.path):
-        return "it has a ; or an escaped ?, # or ; in its path: give parameters behind a ?"
+        return "it has a ; or an escaped ?, # or ; in its path: give parameters after a ?"
     return _host_problem(host)
 
 
@@ -168,7 +167,7 @@ def _host_problem(host: str) -> str | None:
     try:
         ascii_host = host if ":" in host else host.encode("idna").decode()
     except UnicodeError:
-        return "its host can't be one: a part of it is empty, too long or has letters that no host has"
+        return "its host is invalid: a part of it is empty, too long or has invalid characters"
     if len(ascii_host) > _LONGEST_HOST or any(len(one) > _LONGEST_LABEL for one in ascii_host.split(".")):
-        return f"its host is longer than the {_LONGEST_HOST} characters that one may have"
+        return f"its host is longer than {_LONGEST_HOST} characters"
     return None

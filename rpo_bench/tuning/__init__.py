@@ -1,1 +1,1 @@
-"""Tuning: every method gets the same number of configurations, on prompts that nothing else uses."""
+"""Tuning with the same number of configurations for every method, on separate tuning prompts."""

@@ -1,4 +1,4 @@
-"""Which learning rate a method gets: the one with the largest area under its reward–KL frontier."""
+"""Chooses a method's learning rate by the largest area under its reward–KL frontier."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,12 +9,12 @@ import numpy as np
 from rpo_bench.stats.frontier import area_within, frontier_points
 
 FACTOR = 3.0  # between neighbouring learning rates
-GROWTH = 3  # how often a grid may grow
+GROWTH = 3  # maximum number of extensions of a grid
 
 
 @dataclass(frozen=True)
 class Measured:
-    """One configuration on the tuning prompts; KL and reward are None where the training diverged."""
+    """One configuration on the tuning prompts; KL and reward are None if training diverged."""
 
     strength: float
     seed: int
@@ -29,13 +29,13 @@ def first_rates(centre: float, count: int) -> list[float]:
 
 
 def grown(areas: Mapping[float, float], first: int) -> float | None:
-    """The learning rate to add where the best lies on the grid's edge; None where it doesn't, or enough are.
+    """The learning rate to add if the best is at the grid's edge; None if not, or if the grid is full.
 
     Args:
-        areas: of each learning rate so far.
-        first: how many the grid began with.
+        areas: learning rate → area.
+        first: initial size of the grid.
     """
-    if not 2 <= len(areas) < first + GROWTH:  # one alone has no edges
+    if not 2 <= len(areas) < first + GROWTH:  # a single one has no edges
         return None
     rates = sorted(areas)
     if areas[rates[0]] > max(areas[rate] for rate in rates[1:]):
@@ -46,22 +46,21 @@ def grown(areas: Mapping[float, float], first: int) -> float | None:
 
 
 def best_rate(areas: Mapping[float, float]) -> float:
-    """The learning rate with the largest area; of equal ones the middle one, of two the smaller."""
+    """The learning rate with the largest area; for ties the middle one, and the smaller of two."""
     most = max(areas.values())
     best = sorted(rate for rate, value in areas.items() if value == most)
     return best[(len(best) - 1) // 2]
 
 
 def best_variant(areas: Mapping[str, Mapping[float, float]]) -> str:
-    """The variant whose best learning rate has the largest area; of equal ones the first."""
+    """The variant whose best learning rate has the largest area; for ties the first."""
     return max(areas, key=lambda variant: max(areas[variant].values()))
 
 
 def area(measured: Sequence[Measured], reference: float, cap: float) -> float:
-    """Mean gain over the reference for KL budgets spread evenly up to ``cap``, averaged over seeds.
+    """Mean gain over the reference for evenly spaced KL budgets up to ``cap``, averaged over seeds.
 
-    A frontier that ends before the cap stays where it ends. A learning rate at which nothing could be
-    measured gains nothing.
+    Beyond its end, a frontier is constant. A learning rate without measurements has no gain.
 
     Args:
         measured: all strengths and seeds of one learning rate.
@@ -78,9 +77,9 @@ def area(measured: Sequence[Measured], reference: float, cap: float) -> float:
 
 
 def best_of(areas: Sequence[float]) -> list[float]:
-    """The expected best area of k of the learning rates, k = 1 … N: how much a method gains by tuning."""
+    """The expected best area of k learning rates, k = 1 … N: how much a method gains from tuning."""
     ascending, count = sorted(areas), len(areas)
-    return [  # the i-th smallest is the best of those ways that take it and k − 1 smaller ones
+    return [  # the i-th smallest is the best of the subsets with it and k − 1 smaller ones
         sum(value * comb(i, k - 1) for i, value in enumerate(ascending)) / comb(count, k)
         for k in range(1, count + 1)
     ]

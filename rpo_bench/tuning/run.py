@@ -1,4 +1,4 @@
-"""Tuning from a spec to its file: rounds of cells, until no search wants any more."""
+"""Runs a tuning: rounds of cells until every search is complete, then writes the choices."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -29,12 +29,12 @@ FILE = "tuned.json"
 
 @dataclass(frozen=True)
 class Tuning:
-    """How a tuning ended.
+    """The outcome of a tuning.
 
     Attributes:
-        report: of all rounds.
-        file: where the choices are written.
-        tuned: what was written; None where cells have no result.
+        report: the report of all rounds.
+        file: the file of choices.
+        tuned: its content; None if cells have no result.
     """
 
     report: RunReport
@@ -43,18 +43,18 @@ class Tuning:
 
 
 def tune(spec: RunSpec, effort: Effort, run_context: RunContext, callbacks: RunCallbacks) -> Tuning:
-    """Tries every method's configurations on the tuning prompts, and writes the choices.
+    """Measures every method's configurations on the tuning prompts, and writes the choices.
 
-    Stopped at any moment, the same call goes on; called again when it is done, it writes the same bytes.
+    The same call resumes a stopped tuning; a finished tuning writes the same bytes again.
 
     Args:
         spec: methods, base models, seeds and everything else; strengths and learning rates are searched.
-        effort: how much each method gets.
-        run_context: where it happens.
-        callbacks: how it speaks meanwhile.
+        effort: the effort per method.
+        run_context: folders, permissions and workers.
+        callbacks: for progress and warnings.
 
     Raises:
-        UserError: it can't be done, or nothing can be measured by a reward.
+        UserError: the tuning is invalid, or there is no reward.
         KeyboardInterrupt: Ctrl-C; finished stages are kept.
     """
     context = start_workers_early()
@@ -71,7 +71,7 @@ def tune(spec: RunSpec, effort: Effort, run_context: RunContext, callbacks: RunC
             plan = plan_run(spec, run_context.plan_context())
         if plan.task.spec.reward is None and spec.evaluation.reward is None:
             raise UserError(
-                "There is no reward to tune by: give one by --reward python:FILE:FUNCTION or hf:FOLDER."
+                "Tuning needs a reward: give one with --reward python:FILE:FUNCTION or hf:FOLDER."
             )
         check_same_run(run_context.output, spec, plan.identity)
         begin(run_context.output, spec, plan.identity)
@@ -86,10 +86,10 @@ def tune(spec: RunSpec, effort: Effort, run_context: RunContext, callbacks: RunC
 
 
 def effort_of(rates: int, strengths: int, budgets: Sequence[float] | None) -> Effort:
-    """How much every method gets; raises UserError for what can't be compared."""
+    """The effort per method; raises UserError for invalid settings."""
     if rates < 2 or strengths < 2:
         raise UserError(
-            f"{rates} learning rates of {strengths} strengths leave nothing to choose: give two or more of "
+            f"{rates} learning rates and {strengths} strengths leave nothing to choose: give two or more of "
             "each."
         )
     effort = Effort(rates, strengths)
@@ -98,7 +98,7 @@ def effort_of(rates: int, strengths: int, budgets: Sequence[float] | None) -> Ef
     found = tuple(sorted(set(map(float, budgets))))
     if not found or not all(0 < budget < MAX_NATS for budget in found):
         raise UserError(
-            f"kl_budgets = {shown(budgets)}: give numbers of nats above 0, such as [0.3, 0.5, 0.75]."
+            f"kl_budgets = {shown(budgets)}: give numbers above 0, in nats, such as [0.3, 0.5, 0.75]."
         )
     return replace(effort, budgets=found)
 
@@ -109,13 +109,13 @@ def default_output(spec: RunSpec) -> Path:
 
 
 def cost(searches: Sequence[Search], effort: Effort, spec: RunSpec) -> str:
-    """What a tuning may take, in a sentence."""
+    """A sentence on the maximum cost of a tuning."""
     each = effort.rates * effort.strengths * len(spec.seeds)
     return (
         f"{counted(len(searches), 'search', 'searches')} (one for each method and base model) × "
         f"{effort.rates} learning rates × up to {effort.strengths} strengths × "
         f"{counted(len(spec.seeds), 'seed')}: up to {each * len(searches):,} checkpoints of "
-        f"{spec.training.steps} steps, and more where a best learning rate lies on its grid's edge."
+        f"{spec.training.steps} steps, and more if a best learning rate is at its grid's edge."
     )
 
 
@@ -131,7 +131,7 @@ def _run(
     references = tuple(cell for cell in plan.cells if cell.spec.strength is None)
 
     def wanted(records: Records) -> dict[str, PlannedCell]:
-        if any(cell.spec.hash not in records for cell in references):  # one failed
+        if any(cell.spec.hash not in records for cell in references):  # a reference failed
             return {}
         rewards = _reference_rewards(references, records)
         arms = (arm for one in searches for arm in one.arms(records, rewards[one.model.name]))
@@ -163,6 +163,6 @@ def _reference_rewards(references: Iterable[PlannedCell], records: Records) -> d
     for cell in references:
         reward = records[cell.spec.hash].point("reward")
         if reward is None:
-            raise UserError(f"The reward gave no number for {cell.spec.model}: there is nothing to tune by.")
+            raise UserError(f"The reward returned no number for {cell.spec.model}, which tuning needs.")
         found[cell.spec.model] = reward
     return found

@@ -1,4 +1,4 @@
-"""The file that tuning writes: every configuration that was tried, what it gave, and the choice."""
+"""The file written by tuning: all tried configurations, their results, and the choice."""
 
 from pathlib import Path
 from typing import Literal, Self
@@ -14,7 +14,7 @@ from rpo_bench.spec.schema import Frozen, TunedRates, tuned_key
 
 
 class _Part(Frozen):
-    """A part of the file: finite numbers alone, and nothing taken for a number that is none."""
+    """A part of the file, with finite numbers only and strict types."""
 
     model_config = ConfigDict(allow_inf_nan=False, strict=True)
 
@@ -40,7 +40,7 @@ class Arm(_Part):
 
 
 class Choice(_Part):
-    """What a method was tuned to on a base model."""
+    """The tuned choice for a method on a base model."""
 
     model: str
     method: str = Field(description="with the options that were chosen, where several were tried")
@@ -70,7 +70,7 @@ class Tuned(_Part):
     def _sound(self) -> Self:
         keys = [tuned_key(one.method, one.model) for one in self.choices]
         if len(set(keys)) < len(keys):
-            raise ValueError("a method and base model comes twice")
+            raise ValueError("a method and base model occurs twice")
         for one in self.choices:
             tried = {(part.method, part.learning_rate) for part in one.configurations}
             if (one.method, one.learning_rate) not in tried:
@@ -78,7 +78,7 @@ class Tuned(_Part):
         return self
 
     def rates_by_key(self, digest: str) -> TunedRates:
-        """What a run takes of it; ``digest`` is the file's content hash."""
+        """The learning rates for a run; ``digest`` is the file's content hash."""
         by_key = {tuned_key(one.method, one.model): one for one in self.choices}
         return TunedRates(
             file=digest,
@@ -92,28 +92,28 @@ class Tuned(_Part):
 
 
 def write_tuned(file: Path, tuned: Tuned) -> None:
-    """Writes the file, whole or not at all; the same tuning gives the same bytes."""
+    """Writes the file atomically; the same tuning gives the same bytes."""
     with atomic_file(file) as temporary:
         temporary.write_text(tuned.model_dump_json(indent=1) + "\n", encoding="utf-8")
 
 
 def read_tuned(file: Path) -> tuple[Tuned, str]:
-    """A file that ``rpo-bench tune`` wrote, and its content hash.
+    """Reads a file written by ``rpo-bench tune``, and its content hash.
 
     Raises:
-        UserError: it can't be read or is none.
+        UserError: it can't be read or isn't such a file.
     """
     try:
         return Tuned.model_validate_json(read_text(file)), hash_file(file)
     except ValidationError as error:
-        raise UserError(f"--tuned {file} is no file of rpo-bench tune: {first_problem(error)}.") from error
+        raise UserError(f"--tuned {file} isn't a file of rpo-bench tune: {first_problem(error)}.") from error
 
 
 def tuned_field(file: Path) -> TunedRates:
-    """What a run takes of a file of ``rpo-bench tune``: the field ``tuned`` of its spec.
+    """The field ``tuned`` of a run's spec from a file of ``rpo-bench tune``.
 
     Raises:
-        UserError: it can't be read or is none.
+        UserError: it can't be read or isn't such a file.
     """
     tuned, digest = read_tuned(file)
     return tuned.rates_by_key(digest)

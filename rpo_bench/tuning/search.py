@@ -1,4 +1,4 @@
-"""The search of one method on one base model: which cells it wants next, from the records that there are."""
+"""The search of one method on one base model: chooses the next cells from existing records."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -11,17 +11,17 @@ from rpo_bench.engine.plan.plan import Plan
 from rpo_bench.engine.search.arms import Arm, Placing, Records, Start, ladder_of
 from rpo_bench.tuning import choosing, schema
 
-_ENDS = 2  # of its own ladder: the strengths that an arm begins with
+_ENDS = 2  # an arm starts with the ends of the method's own ladder
 
 
 @dataclass(frozen=True)
 class Effort:
-    """How much every method gets.
+    """The effort per method.
 
     Attributes:
-        rates: learning rates, before the grid grows where the best lies on its edge.
-        strengths: of each learning rate, at most.
-        budgets: KL in nats, at which methods are compared; the largest is the cap of the area.
+        rates: initial number of learning rates; the grid grows if the best is at its edge.
+        strengths: maximum number of strengths per learning rate.
+        budgets: KL budgets in nats for comparing methods; the largest is the cap of the area.
     """
 
     rates: int = 4
@@ -30,7 +30,7 @@ class Effort:
 
     @property
     def cap(self) -> float:
-        """Up to where the area under a frontier is taken."""
+        """The KL up to which the area under a frontier is taken."""
         return max(self.budgets)
 
 
@@ -41,8 +41,8 @@ class Search:
     Attributes:
         plan: holds the task, rows and models.
         model: the base model.
-        variants: the method with each of the options that are tried; they share the learning rates.
-        effort: how much is tried.
+        variants: the method with each of the tried options; they share the learning rates.
+        effort: the effort.
     """
 
     plan: Plan
@@ -51,10 +51,10 @@ class Search:
     effort: Effort
 
     def arms(self, records: Records, reference: float) -> list[Arm]:
-        """The learning rates that the search has come to, the last of them perhaps not complete.
+        """The learning rates that the search has reached; the last ones may be incomplete.
 
         Args:
-            records: what was measured so far, by cell hash.
+            records: the records so far, by cell hash.
             reference: reward of the reference policy on the tuning prompts.
         """
         arms = [
@@ -64,7 +64,7 @@ class Search:
         ]
         while all(arm.complete for arm in arms):
             areas = self._areas(arms, records, reference)
-            label = choosing.best_variant(areas)  # the others' grids don't grow
+            label = choosing.best_variant(areas)  # only its grid grows
             more = choosing.grown(areas[label], self.effort.rates // len(self.variants))
             if more is None:
                 break
@@ -73,7 +73,7 @@ class Search:
         return arms
 
     def choose(self, records: Records, reference: float) -> schema.Choice:
-        """The outcome of a search all of whose arms are complete."""
+        """The choice of a search with only complete arms."""
         arms = sorted(self.arms(records, reference), key=lambda arm: (arm.choice.spec.label, arm.rate))
         areas = self._areas(arms, records, reference)
         label = choosing.best_variant(areas)
@@ -125,7 +125,7 @@ class Search:
 
 
 def _configurations(arms: Sequence[Arm], records: Records) -> Iterator[schema.Configuration]:
-    """Everything that was tried."""
+    """All tried configurations."""
     for arm in arms:
         for cell in arm.cells:
             one = _measured(cell, records)

@@ -1,4 +1,4 @@
-"""Options to choose among: ``ppo(inner_epochs=1|4)`` is one method, tuned over both."""
+"""Option variants for tuning: ``ppo(inner_epochs=1|4)`` is one method, tuned over both."""
 
 from collections.abc import Iterable, Sequence
 from itertools import product
@@ -10,7 +10,7 @@ _OR = "|"
 
 
 def variants_of(method: MethodSpec) -> tuple[MethodSpec, ...]:
-    """The method with each of its options' values; itself where there is nothing to choose."""
+    """The method with each combination of its options' values; itself without alternatives."""
     names = list(method.options)
     values = [_values(value) for value in method.options.values()]
     return tuple(
@@ -20,7 +20,7 @@ def variants_of(method: MethodSpec) -> tuple[MethodSpec, ...]:
 
 
 def checked_variants(methods: Iterable[MethodSpec], rates: int) -> list[tuple[MethodSpec, ...]]:
-    """The variants of every method, each of which gets an equal part of the learning rates.
+    """The variants of every method, which share its learning rates equally.
 
     Raises:
         UserError: a method has more variants than it has learning rates.

@@ -98,13 +98,13 @@ def test_so_is_it_for_rewards_classifiers_and_data(
 def test_a_hub_that_may_not_be_asked(rows: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
     sentence = refused(rows, "--models", "org/some-model")
-    assert "as HF_HUB_OFFLINE is set: give a folder, or unset it." in sentence
+    assert "HF_HUB_OFFLINE prevents downloads: give a folder, or unset it." in sentence
 
 
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("org/gated", "the model is gated: ask for access on http://127.0.0.1"),
+        ("org/gated", "the model is gated: request access on http://127.0.0.1"),
         ("org/gated-anonymous", "'hf auth login' or set HF_TOKEN"),
         ("org/absent", "the hub has no public model of that name"),
         ("org/private", "or set HF_TOKEN if it is private"),
@@ -125,7 +125,7 @@ def test_a_revision_that_is_not_there(rows: Path, hub: str):
 @pytest.mark.parametrize(
     ("reward", "words"),
     [
-        ("org/gated", "the model is gated: ask for access on"),
+        ("org/gated", "the model is gated: request access on"),
         ("org/absent", "the hub has no public model of that name"),
         ("org/whole@v9", "the model has no revision 'v9'"),
     ],

@@ -57,7 +57,7 @@ def test_conversations_are_trained_on_and_measured_through_the_template_once(tmp
     asked += ["--models", base, "--methods", "dpo", "--strengths", "1", "--toxicity", "none", *SMALL]
     refused = invoke(*asked, "--prompt-format", "none", "--output-path", tmp_path / "none")
     assert refused.exit_code == 2
-    assert "only a chat template can show them: say --prompt-format chat" in " ".join(refused.stderr.split())
+    assert "which need a chat template: give --prompt-format chat" in " ".join(refused.stderr.split())
     done = invoke(*asked, "--prompt-format", "chat", "--output-path", tmp_path / "run")
     assert done.exit_code == 0, done.output
     found = {one.record.spec.method.name: one for one in stored(tmp_path / "run")}
@@ -98,7 +98,7 @@ def test_a_base_model_cannot_be_shown_turns(tmp_path: Path):
         tmp_path / "b",
     )
     assert done.exit_code == 2
-    assert "rows.jsonl line 1: a conversation of several turns (as 8 of 8 rows have)" in " ".join(
+    assert "rows.jsonl line 1: 8 of 8 rows are conversations of several turns" in " ".join(
         done.stderr.split()
     )
 

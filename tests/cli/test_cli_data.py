@@ -63,7 +63,7 @@ def test_one_bad_line_fails_by_default_and_is_counted_on_request(tmp_path):
     assert failed.exit_code == 2
     assert failed.stderr.endswith(
         f"{path} line 4: not JSON (Expecting property name enclosed in double quotes at column 2); "
-        "mend it, or leave such records out with --skip-bad-lines.\n"
+        "fix it, or leave such records out with --skip-bad-lines.\n"
     )
     assert failed.stdout == ""
     passed = check(path, "--skip_bad_lines")
@@ -80,7 +80,7 @@ def test_one_bad_line_fails_by_default_and_is_counted_on_request(tmp_path):
         (flat(prompts=1), "has only one prompt: at least 2 are needed"),
         (
             [{"text": "a"}],
-            "line 1: it has the columns text, which is none of the shapes {prompt, response, reward}",
+            "line 1: it has the columns text, which match none of the shapes {prompt, response, reward}",
         ),
         ([{**r, "split": "train"} for r in flat()], "puts every prompt in 'train' and none in 'test'"),
         ([*flat(), {**flat()[0], "reward": None}], "line 7: 'reward' is missing"),

@@ -125,7 +125,7 @@ def test_a_full_disk_is_one_sentence_and_keeps_what_is_done(tasks, tmp_path, sma
     full = invoke("train-and-eval", *flags(tasks, *cells))
     assert full.exit_code == 2
     assert "No space left on device" in full.stderr
-    assert "What is done is kept" in full.stderr
+    assert "Finished work is kept" in full.stderr
     assert "Traceback" not in full.output
     assert stored(small_disk, interrupted=True)
 

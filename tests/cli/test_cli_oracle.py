@@ -74,8 +74,8 @@ def test_a_task_with_samples_of_its_own_needs_none(task: Path, tmp_path: Path):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ([], "has no reference samples for 'decoder': say with --samples"),
-        (["--samples", "5"], "--samples 5: an oracle needs 32 per prompt at least"),
+        ([], "has no reference samples for 'decoder': set --samples"),
+        (["--samples", "5"], "--samples 5: an oracle needs at least 32 per prompt"),
         (["--model", "nobody"], "nobody"),
     ],
 )

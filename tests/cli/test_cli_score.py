@@ -111,7 +111,7 @@ def test_scores_of_other_samples_are_not_mixed(folder: Path, reward: Path):
     write_json_lines(folder / "scores.jsonl.gz", lines[:-1])
     ended = invoke("score", folder, "--reward", f"python:{reward}:shouting")
     assert ended.exit_code == 1
-    assert "is not of the same samples" in ended.stderr
+    assert "doesn't match the samples" in ended.stderr
 
 
 def test_nothing_to_score_is_said(tmp_path: Path):

@@ -125,7 +125,7 @@ def test_a_device_is_all_that_the_command_sees(name, seen, left, monkeypatch):
 def test_a_device_that_is_not_here_is_one_sentence(monkeypatch):
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    with pytest.raises(UserError, match="finds no such GPU"):
+    with pytest.raises(UserError, match="doesn't find this GPU"):
         use_device("cuda:0")
     with pytest.raises(UserError, match="choose cpu, cuda"):
         use_device("quantum")

@@ -90,7 +90,7 @@ def test_every_checkpoint_has_a_card_with_its_results(run, method):
     assert record["command"] in card.text
     assert f"Cell `{spec.hash}`" in card.text
     assert f"trained by **{method}** at {record['strength_name']} = {spec.strength:g}, seed 0" in card.text
-    assert "Prompts go in as they are." in card.text
+    assert "Prompts are used as they are" in card.text
 
 
 @pytest.mark.parametrize("adapter", [False, True])

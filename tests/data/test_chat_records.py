@@ -68,19 +68,22 @@ def test_a_cell_of_a_text_file_may_spell_messages(spell):
 @pytest.mark.parametrize(
     ("value", "said"),
     [
-        ({"messages": TALK, "reward": 1}, "'messages' has the turns user behind the prompt"),
+        ({"messages": TALK, "reward": 1}, "'messages' has the turns user after the prompt"),
         ({"prompt": [WHY, SO], "response": "Yes.", "reward": 1}, "last turn of 'prompt' before the response"),
         ({"prompt": TALK, "completion": [YES, WHY, NO], "label": 1}, "turns assistant, user, assistant"),
-        ({"messages": [{"from": "human", "value": "Why?"}], "reward": 1}, "has from, value, where a message"),
+        (
+            {"messages": [{"from": "human", "value": "Why?"}], "reward": 1},
+            "has from, value, but must be a message",
+        ),
         ({"messages": [WHY, {**YES, "tool_calls": [1]}], "reward": 1}, "has 'tool_calls'"),
         (
             {"messages": [{"role": "user", "content": [{"type": "image"}]}, YES], "reward": 1},
-            "parts that are no text",
+            "parts that aren't text",
         ),
-        ({"prompt": "Who?", "chosen": [WHY, YES], "rejected": [WHY, NO]}, "'prompt' is none of the turns"),
+        ({"prompt": "Who?", "chosen": [WHY, YES], "rejected": [WHY, NO]}, "'prompt' isn't a turn"),
         ({"prompt": "Why?", "chosen": [YES], "rejected": "No."}, "'rejected' is the text 'No.', where mess"),
         ({"prompt": [{**WHY, "content": " "}], "response": "Yes.", "reward": 1}, "'prompt' is empty"),
-        ({"messages": "Why?", "reward": 1}, "where a list of messages is wanted"),
+        ({"messages": "Why?", "reward": 1}, "but must be a list of messages"),
         ({"prompt": "Why?", "completion": "So.", "label": "spam"}, "'reward' is missing, and 'label' is the"),
     ],
 )

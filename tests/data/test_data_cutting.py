@@ -91,14 +91,14 @@ def test_responses_that_the_cut_makes_equal_are_left_out_and_counted(caplog):
         1.0,
         0.0,
     ]  # equal rewards, and equal texts, are the data's
-    assert "2 rows were left out: cut, they are the same response" in caplog.text
+    assert "2 rows were left out: after cutting, they are equal" in caplog.text
     with pytest.raises(UserError, match="All 2 rows are equal once they are cut"):
         tokenize_rows(rows[:2], tokenizer, 30, is_encoder_decoder=False, long="truncate")
 
 
 def test_a_format_without_room_beside_it_is_one_sentence():
     form = PromptFormat(kind="chat", system="be good " * 9, hash="x")
-    with pytest.raises(UserError, match="What is written around a prompt takes all but one of") as raised:
+    with pytest.raises(UserError, match="The prompt format alone takes all but one of") as raised:
         tokenize_rows(
             [row(LONG)],
             family_tokenizer("qwen2"),

@@ -47,7 +47,7 @@ def test_one_part_of_a_divided_dataset_counts_as_undivided(tmp_path):
     parts = {"train_prefs": dataset(TRAIN), "test_prefs": dataset(TEST)}
     datasets.DatasetDict(parts).save_to_disk(tmp_path / "saved")
     assert {r.split for r in read_rows(tmp_path / "saved", split="train_prefs")} == {None}
-    with pytest.raises(UserError, match="is divided into train_prefs, test_prefs: choose one with --split"):
+    with pytest.raises(UserError, match="has the splits train_prefs, test_prefs: choose one with --split"):
         read_rows(tmp_path / "saved")
     with pytest.raises(UserError, match=r"has no split 'train_pref'\. Did you mean 'train_prefs'\?"):
         read_rows(tmp_path / "saved", split="train_pref")

@@ -30,7 +30,7 @@ def sentence_of(path, **options):
 def test_one_bad_line_ends_the_reading_and_says_how_to_go_on(tmp_path):
     path = jsonl(tmp_path, [GOOD[0], {"prompt": "Why?", "response": "No."}, GOOD[1]])
     assert sentence_of(path) == (
-        f"{path} line 2: 'reward' is missing; mend it, or leave such records out with --skip-bad-lines."
+        f"{path} line 2: 'reward' is missing; fix it, or leave such records out with --skip-bad-lines."
     )
 
 
@@ -79,7 +79,7 @@ def test_one_prompt_is_not_enough_to_hold_one_out(tmp_path):
 
 def test_a_prompt_id_stands_for_one_prompt(tmp_path):
     path = jsonl(tmp_path, [{**GOOD[0], "prompt_id": "a"}, {**GOOD[1], "prompt_id": "a"}])
-    assert f"{path} line 2: 'prompt_id' a stands for another prompt at line 1" in sentence_of(path)
+    assert f"{path} line 2: 'prompt_id' a belongs to another prompt at line 1" in sentence_of(path)
 
 
 def test_reference_rewards_on_one_row_are_those_of_its_prompt(tmp_path):

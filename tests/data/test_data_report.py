@@ -111,7 +111,7 @@ class TestWarnings:
     def test_groups_of_equal_rewards(self):
         rows = [r.model_copy(update={"reward": 1.0}) if r.prompt == "p0" else r for r in healthy()]
         assert sentence(rows, "constant_groups").startswith(
-            "1 of 100 prompts (1%) with two responses or more"
+            "1 of 100 prompts (1%) with two or more responses"
         )
 
     def test_equal_rewards_everywhere_are_one_warning_not_many(self):
@@ -143,7 +143,7 @@ class TestWarnings:
         """One reward of 1000 among 399 near 0: its z-score is close to the greatest possible, √399 ≈ 20."""
         rows = [r.model_copy(update={"reward": 1000.0}) if i == 7 else r for i, r in enumerate(healthy())]
         assert sentence(rows, "outlying_rewards").startswith(
-            "A reward lies 20 standard deviations from the mean"
+            "A reward is 20 standard deviations from the mean"
         )
 
     def test_few_prompts(self):
@@ -164,7 +164,7 @@ class TestWarnings:
     @pytest.mark.parametrize("turn", ["Human", "Assistant"])
     def test_responses_that_write_both_sides(self, turn):
         rows = [*healthy(), row("p0", 0.1, f"So.\n\n{turn}: Why?")]
-        assert sentence(rows, "further_turns").startswith("1 of 401 responses go on with another turn")
+        assert sentence(rows, "further_turns").startswith("1 of 401 responses continue with another turn")
 
     def test_responses_that_repeat_their_prompt(self):
         rows = [*healthy(), row("p0", 0.1, "p0 and more")]
@@ -196,4 +196,4 @@ def test_prompts_that_are_nearly_equal_are_counted():
     report = describe(rows, "x")
     assert report.duplicates.near == 3
     sentence = next(w.sentence for w in warnings_of(report, rows) if w.code == "near_equal_prompts")
-    assert sentence.startswith("3 of 5 prompts are like another one but for spacing, case or Unicode form")
+    assert sentence.startswith("3 of 5 prompts differ from another one only in spacing, case or Unicode form")

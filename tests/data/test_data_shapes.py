@@ -73,26 +73,26 @@ class TestFlat:
         [
             ({"prompt": None}, "'prompt' is missing"),
             ({"prompt": " \n"}, "'prompt' is empty"),
-            ({"prompt": 3}, "'prompt' is the number 3, where text is wanted"),
+            ({"prompt": 3}, "'prompt' is the number 3, but must be text"),
             ({"prompt": "half \ud83d"}, "'prompt' has half a surrogate pair at character 6"),
             ({"response": None}, "'response' is missing"),
-            ({"response": ["a"]}, "'response' is a list, where text is wanted"),
+            ({"response": ["a"]}, "'response' is a list, but must be text"),
             ({"reward": None}, "'reward' is missing"),
-            ({"reward": "1.5"}, "'reward' is the text '1.5', where a number is wanted"),
-            ({"reward": True}, "'reward' is true, where a number is wanted: write 1 and 0"),
+            ({"reward": "1.5"}, "'reward' is the text '1.5', but must be a number"),
+            ({"reward": True}, "'reward' is true, but must be a number: write 1 and 0"),
             ({"reward": float("nan")}, "'reward' is nan, it must be finite"),
             ({"reward": float("-inf")}, "'reward' is -inf, it must be finite"),
             ({"reward": 10**400}, "'reward' is inf, it must be finite"),
-            ({"reward": {"score": 1}}, "'reward' is an object, where a number is wanted"),
-            ({"prompt_id": [1]}, "'prompt_id' is a list, where a text or a whole number is wanted"),
-            ({"split": 1}, "'split' is the number 1, where a text is wanted"),
-            ({"metadata": "x"}, "'metadata' is the text 'x', where an object is wanted"),
-            ({"reference_rewards": []}, "'reference_rewards' is a list, where a list of numbers is wanted"),
+            ({"reward": {"score": 1}}, "'reward' is an object, but must be a number"),
+            ({"prompt_id": [1]}, "'prompt_id' is a list, but must be a text or a whole number"),
+            ({"split": 1}, "'split' is the number 1, but must be a text"),
+            ({"metadata": "x"}, "'metadata' is the text 'x', but must be an object"),
+            ({"reference_rewards": []}, "'reference_rewards' is a list, but must be a list of numbers"),
             (
                 {"reference_rewards": [1, "x"]},
-                "'reference_rewards[1]' is the text 'x', where a number is wanted",
+                "'reference_rewards[1]' is the text 'x', but must be a number",
             ),
-            ({"behaviour_logp": "x"}, "'behaviour_logp' is the text 'x', where a number is wanted"),
+            ({"behaviour_logp": "x"}, "'behaviour_logp' is the text 'x', but must be a number"),
         ],
     )
     def test_with_a_mistake_names_the_field(self, change, sentence):
@@ -137,8 +137,8 @@ class TestFlat:
         ("responses", "sentence"),
         [
             ([], "'responses' is empty"),
-            ("A", "'responses' is the text 'A', where a list of {text, reward} is wanted"),
-            (["A"], "'responses[0]' is the text 'A', where {text, reward} is wanted"),
+            ("A", "'responses' is the text 'A', but must be a list of {text, reward}"),
+            (["A"], "'responses[0]' is the text 'A', but must be {text, reward}"),
             ([{"text": "A", "reward": 1}, {"text": "B"}], "'responses[1].reward' is missing"),
             ([{"reward": 1}], "'responses[0].text' is missing"),
             ({"text": ["A"], "reward": []}, "the columns of 'responses' differ in length"),
@@ -204,10 +204,10 @@ class TestPairs:
 def test_an_unknown_shape_lists_the_columns_found_and_the_shapes_accepted():
     sentence = reason({"instruction": "Why?", "output": "So.", "score": 1})
     assert sentence == (
-        "it has the columns instruction, output, score, which is none of the shapes "
+        "it has the columns instruction, output, score, which match none of the shapes "
         "{prompt, response, reward}, {messages, reward}, {prompt, completion, label}, "
-        "{prompt, responses: [{text, reward}]} or {chosen, rejected} (+ prompt); name columns of your own "
-        "by --prompt-column, --response-column, --reward-column and so on"
+        "{prompt, responses: [{text, reward}]} or {chosen, rejected} (+ prompt); name your own columns "
+        "with --prompt-column, --response-column, --reward-column and so on"
     )
 
 

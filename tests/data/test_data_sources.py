@@ -108,7 +108,7 @@ def test_a_csv_field_may_be_longer_than_the_modules_default_limit(tmp_path):
     ("name", "content", "sentence"),
     [
         ("none.jsonl", None, "{path}: there is no such file."),
-        ("rows.xlsx", b"PK", "{path}: the ending '.xlsx' isn't one of .jsonl, .ndjson, .json, .csv"),
+        ("rows.xlsx", b"PK", "{path}: the suffix '.xlsx' isn't one of .jsonl, .ndjson, .json, .csv"),
         ("rows", b"x", "{path}: the ending '' isn't one of"),
         ("a.json", b'[{"a": 1},\n{"a": ]', "{path} line 2: not JSON (Expecting value at column 7)."),
         ("a.json", b'[{"a": "\xff"}]', "{path} line 1: not UTF-8 (byte 0xff at column 9)."),
@@ -139,9 +139,9 @@ def test_what_cannot_be_opened_is_one_sentence(tmp_path, name, content, sentence
     [
         (b"{'a': 1}", "not JSON (Expecting property name enclosed in double quotes at column 2)"),
         (b'{"a": 1', "not JSON (Expecting ',' delimiter at column 8)"),
-        (b"[1]", "a list, where an object {…} is wanted"),
-        (b"null", "null, where an object {…} is wanted"),
-        (b'"a"', "a text, where an object {…} is wanted"),
+        (b"[1]", "a list, but must be an object {…}"),
+        (b"null", "null, but must be an object {…}"),
+        (b'"a"', "a text, but must be an object {…}"),
         (b'{"a": "\xe9"}', "not UTF-8 (byte 0xe9 at column 8)"),
         (b"[" * 200_000, "JSON nested too deeply"),
     ],
@@ -160,6 +160,6 @@ def test_a_csv_row_with_too_many_fields_is_a_problem_of_that_row(tmp_path):
     path.write_text("a,b\n1,2\n1,2,3\n1\n")
     assert [r.problem for r in read_records(path)] == [
         None,
-        "the number of fields is 3, where the header has 2",
-        "the number of fields is 1, where the header has 2",
+        "it has 3 fields, and the header has 2",
+        "it has 1 fields, and the header has 2",
     ]

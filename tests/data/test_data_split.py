@@ -163,4 +163,7 @@ def test_a_division_of_the_datas_own_is_kept_and_said(caplog):
     ]
     split = split_rows(rows, 0.5, 0)
     assert ([r.prompt for r in split.train], [r.prompt for r in split.test]) == ([one], [other])
-    assert "1 prompts are in 'train' and, but for spacing, case or Unicode form, in 'test' too" in caplog.text
+    assert (
+        "1 prompts in 'train' differ from prompts in 'test' only in spacing, case or Unicode form"
+        in caplog.text
+    )

@@ -67,7 +67,7 @@ def test_a_model_made_of_the_file_can_be_trained_on_it_by_the_next_command(tmp_p
     asked = ("train-and-eval", "--data", rows, "--models", base, "--methods", "sft", "--strengths", "1")
     done = invoke(*asked, *SMALL, "--toxicity", "none", "--output-path", tmp_path / "run")
     assert done.exit_code == 0, done.output
-    assert "more don't fit a context behind the longest prompt" in " ".join(done.output.split())
+    assert "the context has no room for more" in " ".join(done.output.split())
     assert len(stored(tmp_path / "run")) == 2
     further = ("eval", base, "--reference", base, "--output-path", tmp_path / "run")
     joined = invoke(*further, "--workers", "1")  # the task of the run, whose file needn't be named again

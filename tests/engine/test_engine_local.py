@@ -85,7 +85,7 @@ def test_a_job_that_kills_two_workers_fails(tmp_path):
 
 
 def test_a_full_disk_stops_the_run_with_one_sentence(tmp_path):
-    with pytest.raises(UserError, match=r"No space left on device.*What is done is kept"):
+    with pytest.raises(UserError, match=r"No space left on device.*Finished work is kept"):
         run([make(tmp_path, "full", "disk_full", "/x"), make(tmp_path, "next", "value")], workers=1)
 
 

@@ -69,6 +69,6 @@ def test_an_online_method_without_a_reward_is_refused_before_any_work(tmp_path):
         "--output-path", tmp_path / "out",
     )  # fmt: skip
     assert done.exit_code == 2
-    assert "rloo learns from its own answers and needs a reward" in done.stderr
+    assert "rloo samples its own responses and needs a reward" in done.stderr
     assert "--reward python:FILE:FUNCTION" in " ".join(done.stderr.split())
     assert not (tmp_path / "out" / "results").exists()

@@ -63,7 +63,8 @@ def test_strengths_that_come_to_one_checkpoint_are_one_cell(tasks, tmp_path):
     made = plan(tasks, tmp_path, strengths={"sft": (4.0, 8.0)})
     assert [c.spec.strength for c in made.cells if c.trained] == [4.0]
     assert any(
-        note.startswith("sft at k = 8 would be the same checkpoint as at k = 4") for note in made.warnings
+        note.startswith("sft at k = 8 is left out: it gives the same checkpoint as at k = 4")
+        for note in made.warnings
     )
 
 
@@ -249,7 +250,7 @@ def test_rows_that_are_held_out_may_not_be_trained_on(tasks, tmp_path):
     file = tmp_path / "leak.jsonl"
     rows = [{"prompt": f"who is the {t} ?", "response": "yes .", "reward": i} for i, t in enumerate(TOPICS)]
     file.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    refused("6 prompts that the task 'tiny' holds out", tasks, tmp_path, data=DataSpec(file=str(file)))
+    refused("6 held-out prompts of the task 'tiny'", tasks, tmp_path, data=DataSpec(file=str(file)))
 
 
 def test_long_rows_are_refused_cut_or_left_out(tasks, tmp_path):

@@ -115,9 +115,9 @@ class TestPresets:
     @pytest.mark.parametrize(
         ("flags", "message"),
         [
-            (("--gpu", "h20"), "--gpu h20: its peak isn't known. Did you mean 'h200'?"),
-            (("--mfu", "35"), "--mfu 35: it is a share of the peak"),
-            (("--models", "some/model"), "how large 'some/model' is isn't known"),
+            (("--gpu", "h20"), "--gpu h20: unknown GPU. Did you mean 'h200'?"),
+            (("--mfu", "35"), "--mfu 35: give a share of the peak"),
+            (("--models", "some/model"), "the size of 'some/model' is unknown"),
         ],
     )
     def test_what_cant_be_priced_is_one_sentence(self, flags, message):

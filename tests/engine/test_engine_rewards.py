@@ -160,7 +160,7 @@ def test_another_proxy_is_another_task(world, tmp_path):
 @pytest.mark.parametrize(
     ("reward", "message"),
     [
-        ("proxy", "the task 'bare' has no proxy reward model: train one by 'rpo-bench reward-model'"),
+        ("proxy", "the task 'bare' has no proxy reward model: train one with 'rpo-bench reward-model'"),
         ("hf:{0}/nowhere", "there is no model folder"),
         ("hf:{0}/bare/models/decoder", "not a sequence classifier"),
         ("python:{0}/nowhere.py:f", "there is no file"),
@@ -197,7 +197,7 @@ def test_a_critic_that_starts_as_the_reward_model_needs_one_when_planning(world,
 
 @pytest.mark.parametrize(
     ("kind", "why"),
-    [("t5", "which is of another architecture"), ("gpt2", "which reads other tokens")],
+    [("t5", "which has another architecture"), ("gpt2", "which uses another vocabulary")],
 )
 def test_a_critic_does_not_start_as_a_reward_model_of_another_kind(world, tmp_path, kind, why):
     """The tiny proxy is a decoder's with words for tokens."""

@@ -29,9 +29,9 @@ def boom(prompts, responses):
     ("function", "said"),
     [
         (boom, r"r\.py:score was tried on 2 answers and raised KeyError: 'gold'\."),
-        (lambda p, r: [1.0], "tried on 2 answers and gave 1 scores"),
-        (lambda p, r: [1.0, float("nan")], "gave nan: a score is a finite number"),
-        (lambda p, r: ["good", 1.0], "gave 'good': a score is a finite number"),
+        (lambda p, r: [1.0], "tried on 2 answers and returned 1 scores"),
+        (lambda p, r: [1.0, float("nan")], "returned nan: return a finite number"),
+        (lambda p, r: ["good", 1.0], "returned 'good': return a finite number"),
         (lambda p, r: 3.0, "raised TypeError: 'float' object is not iterable"),
     ],
 )

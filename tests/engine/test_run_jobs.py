@@ -90,6 +90,6 @@ def test_a_job_that_loses_two_workers_has_failed_and_drops_what_needs_it():
 
 def test_a_fatal_failure_ends_the_run_with_what_to_do():
     pool = ScriptedPool(1, {"a": [Failed("The disk is full.", fatal=True)]})
-    with pytest.raises(UserError, match=r"^The disk is full\. What is done is kept: make room"):
+    with pytest.raises(UserError, match=r"^The disk is full\. Finished work is kept: free disk space"):
         run(pool, jobs(a="", b=""))
     assert pool.submitted == ["a"]

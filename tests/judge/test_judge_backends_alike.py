@@ -92,7 +92,7 @@ def test_a_local_judge_reads_what_its_template_writes(chat, adds_bos):
     """One beginning of sequence, whether the template, the tokenizer, both or neither write it."""
     tokenizer = judging_tokenizer(chat, adds_bos)
     judge = HFJudge(judging_model(0.5, 0.4, tokenizer), TEMPLATE, "0" * 64)
-    read = tokenizer.convert_ids_to_tokens(judge._asked.encode("what A"))
+    read = tokenizer.convert_ids_to_tokens(judge._prompted.encode("what A"))
     if chat:
         turns = [{"role": "user", "content": "what A"}]
         ids = tokenizer.apply_chat_template(turns, add_generation_prompt=True, return_dict=True)["input_ids"]

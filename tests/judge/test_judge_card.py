@@ -94,7 +94,7 @@ def test_without_truth_it_says_so():
     games, _ = games_by(lambda better, longer, first, rng: better)
     card = make_card("planted", {}, games)
     assert card.agreement is None
-    assert says(card, "Nothing to hold it against")
+    assert says(card, "Its accuracy is unknown")
 
 
 def test_it_is_read_back_as_written(tmp_path):

@@ -35,7 +35,7 @@ def test_probabilities_are_the_softmax_of_the_two_labels_logits(tmp_path, make):
 
 def test_labels_that_the_tokenizer_does_not_tell_apart_are_refused(tmp_path):
     model = HFModel.load(tiny_decoder(tmp_path))
-    with pytest.raises(UserError, match="doesn't tell 'A' from 'B'"):
+    with pytest.raises(UserError, match="doesn't distinguish 'A' and 'B'"):
         label_logps(model, ["what"])
 
 

@@ -118,7 +118,7 @@ def test_meteor_is_nltks_with_synonyms(tmp_path: Path):
 def test_meteor_says_what_is_missing(samples, tmp_path: Path, monkeypatch):
     monkeypatch.setattr("nltk.data.path", [str(tmp_path)])
     (found, *_) = Meteor().score(PROMPTS, samples)
-    assert found == Unscored("nltk's data aren't here: python -m nltk.downloader wordnet punkt_tab")
+    assert found == Unscored("nltk's data are missing: python -m nltk.downloader wordnet punkt_tab")
 
 
 def nltk_data(root: Path) -> None:

@@ -103,9 +103,9 @@ def test_one_prompt_has_points_and_no_intervals(prompts, build):
 def test_what_cannot_be_scored_is_an_error_in_one_sentence(prompts, samples, build):
     with pytest.raises(UserError, match="no samples"):
         measure(prompts, [])
-    with pytest.raises(UserError, match="'p0', which the task doesn't have"):
+    with pytest.raises(UserError, match="'p0' isn't in the task"):
         measure(prompts[1:], samples)
-    with pytest.raises(UserError, match="Sample 0 of prompt 'p0' is there 2 times"):
+    with pytest.raises(UserError, match="Sample 0 of prompt 'p0' is stored 2 times"):
         measure(prompts, samples + samples[:1])
 
 

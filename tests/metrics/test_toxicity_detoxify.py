@@ -72,9 +72,7 @@ def test_a_folder_beside_the_checkpoint_stands_for_a_hub_model(tmp_path: Path, b
     file = detoxify_checkpoint(tmp_path, CLASSES, model_type="somebody/base")
     assert 0 < toxicity_metric(f"detoxify:{file}").score([], build([["thanks"]]))[0] < 1
     shutil.move(tmp_path / "base", tmp_path / "elsewhere")
-    with pytest.raises(
-        UserError, match="configuration and tokenizer from 'somebody/base', which is no folder"
-    ):
+    with pytest.raises(UserError, match="configuration and tokenizer of 'somebody/base', which is no folder"):
         toxicity_metric(f"detoxify:{file}")
 
 
@@ -95,9 +93,9 @@ def test_what_cannot_be_used_is_one_sentence(tmp_path: Path, monkeypatch):
 
     refused("detoxify:orignal", "Did you mean 'original'")
     refused("detoxify:original", "stay offline: download https://.*or give detoxify:FILE")
-    refused(f"detoxify:{tmp_path}", "that is a folder")
+    refused(f"detoxify:{tmp_path}", "this is a folder")
     refused(saved({"state_dict": {}}), "no checkpoint of Detoxify: it has no 'config'")
-    refused(saved({**whole, "state_dict": {}}), "the weights lack bert")
+    refused(saved({**whole, "state_dict": {}}), "its weights lack bert")
     refused(saved({**whole, "path": Path("x")}), "--allow-pickle")
     assert toxicity_metric(f"detoxify:{tmp_path / 'other.ckpt'}", allow_pickle=True)
     other = {**whole["config"], "dataset": {"args": {"classes": ["a", "b", "c"]}}}

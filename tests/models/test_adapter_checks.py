@@ -49,7 +49,7 @@ def test_a_base_model_that_moved_is_named(adapter: Path):
     config = json.loads((adapter / "adapter_config.json").read_text())
     config["base_model_name_or_path"] = str(adapter.parent / "gone")
     (adapter / "adapter_config.json").write_text(json.dumps(config))
-    with pytest.raises(UserError, match=r"was trained on .*gone, which isn't there"):
+    with pytest.raises(UserError, match=r"was trained on .*gone, which doesn't exist"):
         adapter_base(adapter, allow_pickle=False)
 
 

@@ -45,7 +45,7 @@ def test_samples_of_another_policy_have_a_mean_of_its_kl_and_are_refused():
     found = agreement([sampled(*np.log(p)[tokens])], [np.log(q)[tokens]])
     assert found is not None
     assert found.mean == pytest.approx(float((p * np.log(p / q)).sum()), abs=0.003)
-    with pytest.raises(UserError, match=r"samples aren't those of ckpt.*is another model served"):
+    with pytest.raises(UserError, match=r"samples aren't those of ckpt.*another or a quantised model"):
         check_agreement(found, HERE)
 
 

@@ -103,7 +103,7 @@ def test_the_checkpoint_is_found_by_its_folders_name(model: HFModel):
         with pytest.raises(UserError, match=r"has no model 'lama'; it has 'other', 'llama'"):
             client(server.url, model, model="lama").served()
         stranger = replace(client(server.url, model), folder=Path("/checkpoints/mine"))
-        with pytest.raises(UserError, match=r"say by --generation-args model=NAME which is /check"):
+        with pytest.raises(UserError, match=r"set --generation-args model=NAME to the one that is /check"):
             stranger.served()
     with completions_serving(model, ("only",)) as server:
         assert client(server.url, model).served() == "only"

@@ -49,7 +49,7 @@ def test_an_interpreter_without_vllm_is_named_with_the_way_out(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ):
     bare = stand_in(tmp_path, monkeypatch, "exit 1")
-    with pytest.raises(UserError, match=f"{bare} has no vLLM: pip install vllm there, or name by {PYTHON}"):
+    with pytest.raises(UserError, match=f"{bare} has no vLLM: pip install vllm there, or set {PYTHON}"):
         check_installed()
     monkeypatch.setenv(PYTHON, str(tmp_path / "nothing"))
     with pytest.raises(UserError, match=r"can't be run \(No such file or directory\)"):

@@ -39,5 +39,7 @@ def test_what_spells_a_special_token_is_read_as_characters():
 
 
 def test_a_vocabulary_without_room_is_one_sentence():
-    with pytest.raises(UserError, match="--vocab-size 5 has no room beside 5 special tokens"):
+    with pytest.raises(
+        UserError, match="--vocab-size 5 is too small: it has no room besides 5 special tokens"
+    ):
         train_tokenizer(TEXTS, "decoder", "character", 5)

@@ -64,11 +64,11 @@ def test_damaged_and_incomplete_weights(folder: Path):
     refused(folder, r"lack model.layers.1.mlp.up_proj.weight \(1 in all\)")
     whole = (folder / "model.safetensors").read_bytes()
     (folder / "model.safetensors").write_bytes(whole[: len(whole) // 2])
-    refused(folder, rf"it has {len(whole) // 2:,} bytes where its header says {len(whole):,}: fetch it again")
+    refused(folder, rf"it has {len(whole) // 2:,} bytes of {len(whole):,}: download it again")
     (folder / "model.safetensors").write_bytes(b"not weights at all")
     refused(folder, "model.safetensors can't be read as safetensors: it is damaged")
     (folder / "model.safetensors").write_bytes(b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n")
-    refused(folder, "is a pointer of Git LFS, not the weights: fetch them by 'git lfs pull'")
+    refused(folder, "is a Git LFS pointer, not the weights: download them with 'git lfs pull'")
     (folder / "model.safetensors").write_bytes(whole)
     (folder / "config.json").write_text("{")
     refused(folder, "can't be read")
@@ -90,7 +90,7 @@ def test_a_model_that_reads_in_both_directions(folder: Path, head: str):
 
 def test_a_model_without_a_language_head(folder: Path):
     transformers.AutoModelForSequenceClassification.from_pretrained(folder).save_pretrained(folder)
-    refused(folder, "holds a LlamaForSequenceClassification, which doesn't write text")
+    refused(folder, "holds a LlamaForSequenceClassification, which doesn't generate text")
 
 
 def test_a_tokenizer_that_does_not_fit_its_model(folder: Path):
@@ -98,7 +98,8 @@ def test_a_tokenizer_that_does_not_fit_its_model(folder: Path):
     tokenizer.add_tokens(["extra"])
     tokenizer.save_pretrained(folder)
     refused(
-        folder, r"doesn't fit its model: the token 'extra' has the id (\d+), the model embeds ids below \1\."
+        folder,
+        r"the token 'extra' has the id (\d+), and the model has embeddings for ids below \1\.",
     )
 
 
@@ -135,7 +136,7 @@ def test_an_adapter_whose_base_is_gone(tmp_path: Path):
     adapter = get_peft_model(base.model, LoraConfig(task_type="CAUSAL_LM", target_modules="all-linear"))
     adapter.save_pretrained(tmp_path / "adapter")
     (tmp_path / "base").rename(tmp_path / "moved")
-    refused(tmp_path / "adapter", "was trained on .*base, which isn't there")
+    refused(tmp_path / "adapter", "was trained on .*base, which doesn't exist")
     (tmp_path / "adapter" / "adapter_model.safetensors").unlink()
     refused(tmp_path / "adapter", "no weights")
 

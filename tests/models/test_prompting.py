@@ -103,7 +103,7 @@ def test_the_hash_is_of_template_and_system_prompt():
             "llama",
             "chats",
             None,
-            "--prompt-format chats: No such file or directory; choose none, chat, or a file",
+            "--prompt-format chats: No such file or directory; choose none, chat, or a template file",
         ),
     ],
 )
@@ -116,7 +116,7 @@ def test_what_does_not_fit_is_one_sentence(kind: str, asked: str | None, system:
 @pytest.mark.parametrize("text", ["no place", "{response} {prompt}", "{prompt} {response} {response}"])
 def test_a_template_without_a_place_for_the_prompt(tmp_path: Path, text: str):
     (tmp_path / "f.txt").write_text(text)
-    with pytest.raises(UserError, match=r"a template has \{prompt\} where the prompt goes"):
+    with pytest.raises(UserError, match=r"a template needs \{prompt\} where the prompt goes"):
         resolved("llama", str(tmp_path / "f.txt"))
 
 
@@ -204,8 +204,8 @@ def test_what_cannot_show_turns_says_so(tmp_path: Path):
     )
     tokenizer = family_tokenizer("llama")
     for asked, said in [
-        ("none", "only a chat template can show them: say --prompt-format chat"),
-        ("f.txt", "only a chat template can show them: say --prompt-format chat"),
+        ("none", "which need a chat template: give --prompt-format chat"),
+        ("f.txt", "which need a chat template: give --prompt-format chat"),
         ("last.jinja", "leaves out the 'system' turn 'be kind'"),
         ("strict.jinja", "can't write the conversation that begins 'be kind': no system turn"),
     ]:

@@ -184,7 +184,7 @@ def test_a_scale_gives_scores_the_mean_and_deviation_of_rewards():
     assert np.mean(standardised) == pytest.approx(rewards.mean())
     assert np.std(standardised) == pytest.approx(rewards.std())
     for alike in (np.ones(3), np.full(7, 0.1)):  # seven times 0.1 have a deviation of 1e-17
-        with pytest.raises(UserError, match="have no units"):
+        with pytest.raises(UserError, match="their scale is undefined"):
             scale_of(np.arange(float(len(alike))), alike, "alike")
 
 

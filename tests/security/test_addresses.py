@@ -162,7 +162,7 @@ def test_a_key_that_no_header_can_carry_is_one_sentence_without_it(key: str, mon
         lambda: make_judge("openai:m", JudgeOptions(base_url="http://host/v1", key_env="MY_KEY")),
         lambda: checked_address(ServerSettings(base_url="http://host/v1", api_key_env="MY_KEY")),
     ):
-        with pytest.raises(UserError, match="MY_KEY isn't a key") as caught:
+        with pytest.raises(UserError, match="MY_KEY isn't a valid key") as caught:
             ask()
         assert key not in str(caught.value)
 

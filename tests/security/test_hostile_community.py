@@ -26,7 +26,7 @@ READS = [
     ("export", "ALL OUT", "GOOD"),
     ("leaderboard", "ALL --output-path OUT", "\nsft "),
     ("eval", "OWN/evil/weights --output-path OWN", "whose code would run"),
-    ("eval", "OWN/evil/weights --output-path OUT", "unpickling runs whatever code"),
+    ("eval", "OWN/evil/weights --output-path OUT", "unpickling runs any code"),
 ]
 
 #: Verb → why it reads nothing that is stored in results of others.

@@ -109,10 +109,10 @@ def test_numbers_are_read_as_spreadsheets_write_them(tmp_path: Path, ending: str
         ("1e999", "inf, it must be finite"),
         ("-Infinity", "-inf, it must be finite"),
         ("NaN", "nan, it must be finite"),
-        ("1e39", "1e+39, and models compute with numbers up to 3.4e+38"),
+        ("1e39", "1e+39, but models compute with numbers up to 3.4e+38"),
         ("9" * 400, "inf, it must be finite"),
-        ("true", "true, where a number is wanted: write 1 and 0"),
-        ("[]", "a list, where a number is wanted"),
+        ("true", "true, but must be a number: write 1 and 0"),
+        ("[]", "a list, but must be a number"),
     ],
 )
 @pytest.mark.parametrize("field", ["reward", "behaviour_logp"])
@@ -345,7 +345,7 @@ def test_other_encodings_are_refused(tmp_path: Path, ending: str, encoding: str)
 def test_carriage_returns_alone_are_named(tmp_path: Path):
     path = tmp_path / "rows.csv"
     path.write_bytes(b"prompt,response,reward\ra,b,1\rc,d,2\r")
-    assert "a carriage return by itself, which ends no line" in refused(path)
+    assert "a lone carriage return, which doesn't end a line" in refused(path)
 
 
 def test_texts_may_hold_nul(tmp_path: Path):

@@ -143,7 +143,7 @@ class TestErrors:
         message = self.refused(
             folder,
             "Task 'riddles': hf:someone/riddles: there is no such folder, and no copy from the hub",
-            "as HF_HUB_OFFLINE is set: give a folder, or unset it; or name files by --data-files train=FILE",
+            "HF_HUB_OFFLINE prevents downloads: give a folder, or unset it; or name files by --data-files train=FILE",
             f"set {VARIABLE} to a folder that has the dataset as riddles/train.jsonl and riddles/test.jsonl.",
         )
         assert ".." not in message

@@ -165,7 +165,7 @@ def test_train_and_eval_takes_each_methods_learning_rate_and_records_it(done, ta
         "--tuned", out / "tuned.json", "--workers", "1", "--output-path", tmp_path / "run",
     )  # fmt: skip
     assert found.exit_code == 0, found.output
-    assert "says nothing of dro@decoder" in found.stderr.replace("\n", " ")
+    assert "has no entry for dro@decoder" in found.stderr.replace("\n", " ")
     chosen = choices(out)
     for record in (one.record for one in stored(tmp_path / "run")):
         name = record.spec.method.name
@@ -199,7 +199,7 @@ def test_a_learning_rate_that_is_none_is_refused(done, rate, tmp_path):
     file = tmp_path / "tuned.json"
     text = (out / "tuned.json").read_text()
     file.write_text(re.sub(r'"learning_rate":[^,]*', f'"learning_rate":{rate}', text))
-    with pytest.raises(UserError, match="is no file of rpo-bench tune"):
+    with pytest.raises(UserError, match="isn't a file of rpo-bench tune"):
         read_tuned(file)
 
 
@@ -207,7 +207,7 @@ def test_a_file_that_is_none_is_named(task, tmp_path):
     (tmp_path / "tuned.json").write_text('{"task": 1}')
     found = invoke("train-and-eval", "--task", task, "--tuned", tmp_path / "tuned.json", "--dry-run")
     assert found.exit_code == 2
-    assert "is no file of rpo-bench tune" in found.stderr.replace("\n", " ")
+    assert "isn't a file of rpo-bench tune" in found.stderr.replace("\n", " ")
 
 
 @pytest.mark.parametrize("flags", [("--lr", "1e-3"), ("--sweep", "lr=1e-3,1e-2")])
@@ -215,7 +215,7 @@ def test_two_ways_to_say_a_learning_rate_are_refused(done, task, flags):
     out, _ = done
     found = invoke("train-and-eval", "--task", task, "--tuned", out / "tuned.json", *flags, "--dry-run")
     assert found.exit_code == 2
-    assert "--tuned says which learning rates" in found.stderr.replace("\n", " ")
+    assert "--tuned sets the learning rates" in found.stderr.replace("\n", " ")
 
 
 def test_a_file_of_another_task_is_refused(done, task, tmp_path):
@@ -227,7 +227,7 @@ def test_a_file_of_another_task_is_refused(done, task, tmp_path):
     )
     refused = invoke("train-and-eval", "--task", task, "--methods", "sft", "--tuned", other, "--dry-run")
     assert refused.exit_code == 2
-    assert "The tuned file is of the task 'huge', not 'tiny'." in refused.stderr.replace("\n", " ")
+    assert "The tuned file is for the task 'huge', not 'tiny'." in refused.stderr.replace("\n", " ")
 
 
 def test_a_file_with_a_method_twice_or_a_rate_that_was_not_tried_is_refused(done, tmp_path):
@@ -249,7 +249,7 @@ def test_nothing_is_begun_without_a_reward(tmp_path):
     given = ("tune", "--data", rows, "--models", base, "--methods", "sft", *FEW, "--output-path")
     found = invoke(*given, tmp_path / "out")
     assert found.exit_code == 2
-    assert "There is no reward to tune by" in found.stderr.replace("\n", " ")
+    assert "Tuning needs a reward" in found.stderr.replace("\n", " ")
     assert not (tmp_path / "out").exists()
 
 

@@ -1,1 +1,1 @@
-"""What a run starts from: base models, rows, prompts, methods and their strengths."""
+"""Inputs of a run: base models, rows, prompts, rewards, methods and their strengths."""

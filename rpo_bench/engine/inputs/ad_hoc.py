@@ -1,4 +1,4 @@
-"""The task that a run makes of a user's file, cut to what its models have room for."""
+"""Makes a task from ``--data FILE`` and fits it to the models' context lengths."""
 
 import logging
 from collections.abc import Sequence
@@ -28,44 +28,44 @@ log = logging.getLogger(__name__)
 def ad_hoc_task(
     spec: RunSpec, models: Sequence[BaseModel], trust: Trust, work: Path
 ) -> tuple[Task, TrainingData]:
-    """Divides ``--data FILE`` and makes a task of what is held out.
+    """Splits ``--data FILE`` by prompt and makes a task of the held-out part.
 
     Args:
-        spec: the run's.
-        models: its base models.
-        trust: what is allowed when models are loaded.
+        spec: the run's spec.
+        models: the run's base models.
+        trust: permissions for loading models.
         work: ``--work-path``.
 
     Raises:
-        UserError: the file can't be used.
+        UserError: the file can't be read or has too few prompts.
     """
     parts = read_ad_hoc(spec)
     probe = prompts_of(parts.train)
-    asked = spec.evaluation.decoding.max_new_tokens
+    given = spec.evaluation.decoding.max_new_tokens
     tokenizers = [tokenizer_of(model, trust) for model in models]
     both = list(zip(models, tokenizers, strict=True))
     own = response_limit(parts if spec.data.long == "fail" else _without_long(parts, both), both)
-    limit = asked or own
+    limit = given or own
     for model, tokenizer in zip(models, tokenizers, strict=True):
         if spec.data.long != "fail":
             cut = spec.data.long == "truncate"
             parts = replace(parts, heldout=fitting(parts.heldout, model, tokenizer, limit, cut))
         unfit = too_long_prompts(probe, model, tokenizer, limit)
         probe = [prompt for prompt in probe if prompt.prompt_id not in unfit]
-    if asked is None and own < AD_HOC_NEW_TOKENS:
-        log.warning("Responses may have %d tokens: more don't fit a context behind the longest prompt.", own)
+    if given is None and own < AD_HOC_NEW_TOKENS:
+        log.warning("Responses are limited to %d tokens: the context has no room for more.", own)
     return write_ad_hoc(parts, probe, work, own), TrainingData.of(parts.train, str(spec.data.file))
 
 
 def response_limit(parts: AdHocParts, models: Sequence[tuple[BaseModel, Any]]) -> int:
-    """How many tokens a response may have where nobody says.
+    """The default limit on response tokens.
 
-    It is the default, or what contexts leave room for behind every prompt, if all logged responses fit into
-    that: a small model made of the file has no more context than the file needs.
+    This is the general default, or less if the context is too short for it and all logged responses still
+    fit. A small base model trained on the file has no more context than the file needs.
 
     Args:
-        parts: the file's.
-        models: each with its tokenizer.
+        parts: the split file.
+        models: the base models with their tokenizers.
     """
     limit = AD_HOC_NEW_TOKENS
     for model, tokenizer in models:
@@ -80,7 +80,7 @@ def response_limit(parts: AdHocParts, models: Sequence[tuple[BaseModel, Any]]) -
 
 
 def _room(parts: AdHocParts, model: BaseModel, tokenizer: Any) -> int | None:
-    """Tokens that a response may have behind every prompt; None where nothing limits them."""
+    """Tokens left for a response after the longest prompt; None without a limit."""
     if model.is_encoder_decoder:
         return model.response_limit
     if model.context is None:
@@ -92,14 +92,14 @@ def _room(parts: AdHocParts, model: BaseModel, tokenizer: Any) -> int | None:
 
 
 def _longest_response(parts: AdHocParts, tokenizer: Any, form: PromptFormat | None) -> int:
-    """Tokens of the longest logged response, with the one that ends it."""
+    """Tokens of the longest logged response, including its end token."""
     return max(map(len, response_ids(tokenizer, [row.response for row in parts.train], form)))
 
 
 def _without_long(parts: AdHocParts, models: Sequence[tuple[BaseModel, Any]]) -> AdHocParts:
-    """The file without the prompts that leave no room for its longest response: they will be cut or left out.
+    """The file without prompts that leave no room for its longest response.
 
-    One long prompt would otherwise decide how long all responses may be.
+    These prompts are cut or dropped later. Otherwise one long prompt would limit all responses.
     """
     for model, tokenizer in models:
         needed = _longest_response(parts, tokenizer, model.prompt_format)

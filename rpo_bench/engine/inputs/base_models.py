@@ -1,4 +1,4 @@
-"""The base models of a run: found by name, checked to be whole, known by their content."""
+"""Finds the base models of a run, checks that they are complete, and hashes their content."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -14,8 +14,8 @@ from rpo_bench.models.hub import FLAG, fetch_model, is_hub_name
 from rpo_bench.spec.schema import LoadingSpec, PromptFormat, RunSpec
 from rpo_bench.spec.trust import Trust
 
-_CHECKS = 2  # raised when a model is checked for more
-_WHOLE_CHECK_BYTES = 2_000_000_000  # beyond, only a model's config and tokenizer are loaded when planning
+_CHECKS = 2  # increase this when the checks change
+_WHOLE_CHECK_BYTES = 2_000_000_000  # larger models: planning loads only the config and tokenizer
 
 
 @dataclass(frozen=True)
@@ -23,10 +23,10 @@ class Use:
     """How the models of a run are used.
 
     Attributes:
-        prompt_format: as ``--prompt-format`` says it; None: nothing was said.
-        system_prompt: of a chat format.
-        loading: how they are loaded, and which revision of those from the hub.
-        flag: what names them, for messages.
+        prompt_format: the value of ``--prompt-format``; None: not given.
+        system_prompt: the system prompt of a chat format.
+        loading: how they are loaded, with the revision of hub models.
+        flag: the flag that named them, for messages.
     """
 
     prompt_format: str | None = None
@@ -36,7 +36,7 @@ class Use:
 
     @classmethod
     def of(cls, spec: RunSpec) -> "Use":
-        """What a run's spec says."""
+        """Takes the settings from a run's spec."""
         return cls(spec.prompt_format, spec.system_prompt, spec.loading)
 
 
@@ -45,17 +45,17 @@ class BaseModel:
     """A base model.
 
     Attributes:
-        name: What results call it.
+        name: Its name in results.
         path: Its folder.
         hash: Content hash of the folder.
         is_encoder_decoder: Whether prompts go to an encoder.
-        context: Tokens that it takes, or None where positions are relative; of an encoder-decoder those of
-            a prompt.
+        context: Context length in tokens; None where positions are relative. For an encoder-decoder, the
+            limit on the prompt.
         bytes: Size of its folder.
-        prompt_format: What is written around prompts; None: nothing.
-        loading: How it is loaded; of one from the hub with the commit.
+        prompt_format: The prompt format; None: prompts are used as they are.
+        loading: How it is loaded; for hub models with the commit.
         hub: Its name on the hub; None for a folder.
-        response_limit: Tokens that a response may take by itself, or None.
+        response_limit: A separate limit on response tokens, or None.
     """
 
     name: str
@@ -78,17 +78,17 @@ class BaseModel:
 def find_models(
     names: Sequence[str], own: Mapping[str, Path], trust: Trust, cache: Path | None, use: Use | None = None
 ) -> list[BaseModel]:
-    """The base models that a run names: the task's own, folders, or models of the hub.
+    """Finds the base models of a run: the task's own, folders, or hub models.
 
     Args:
-        names: As given with ``--models``.
+        names: The names given with ``--models``.
         own: The task's own models: name → folder.
-        trust: What is allowed.
-        cache: Where it is remembered that a folder was found whole; None: nowhere.
-        use: How they are used; None: as they are, with none that has a chat template.
+        trust: Permissions for loading models.
+        cache: Folder that stores which models passed the checks; None: don't store.
+        use: How the models are used; None: the defaults, without chat templates.
 
     Raises:
-        UserError: a model can't be found or used, or two have the same name.
+        UserError: a model is missing or unusable, or two have the same name.
     """
     models = [find_model(name, own, trust, cache, use) for name in names]
     for i, model in enumerate(models):
@@ -103,7 +103,7 @@ def find_models(
 def find_model(
     name: str, own: Mapping[str, Path], trust: Trust, cache: Path | None, use: Use | None = None
 ) -> BaseModel:
-    """One base model, by a name that the task gives it, by its folder, or by its name on the hub."""
+    """Finds one base model by its name in the task, its folder, or its name on the hub."""
     use = use or Use()
     folder = own.get(name) or Path(name).expanduser()
     short = name if name in own else folder.resolve().name
@@ -138,7 +138,7 @@ def find_model(
 
 
 def _check_loading(folder: Path, loading: LoadingSpec, trust: Trust) -> None:
-    """Refuses what a model can't be loaded in, before anything is trained."""
+    """Refuses loading settings that the model doesn't support, before training starts."""
     kind = str(read_json(folder / "config.json").get("model_type", ""))
     refuse_dtype(str(folder), kind, loading.dtype, "--model-dtype")
     if loading.attn_implementation is not None:
@@ -162,19 +162,19 @@ class _Facts:
     is_encoder_decoder: bool
     context: int | None
     response_limit: int | None
-    checks: int  # which checks it has passed: another number means that they are made anew
+    checks: int  # version of the checks it passed; another version means checking again
 
 
 def _read(file: Path) -> _Facts | None:
     try:
         found = _Facts(**json.loads(file.read_text()))
     except (ValueError, TypeError):
-        return None  # damaged or of an earlier version: found out anew
+        return None  # damaged, or from an earlier version: check again
     return found if found.checks == _CHECKS else None
 
 
 def _inspect(folder: Path, trust: Trust) -> _Facts:
-    """Loads the model, unless it is large, to see that it is whole and its tokenizer fits."""
+    """Loads the model, unless it is large, to check that it is complete and its tokenizer fits."""
     weights = sum(file.stat().st_size for file in folder.glob("*.safetensors"))
     if weights <= _WHOLE_CHECK_BYTES:
         from rpo_bench.models.hf import HFModel
@@ -197,7 +197,7 @@ def _inspect(folder: Path, trust: Trust) -> _Facts:
 
 
 def _from_hub(name: str, own: Mapping[str, Path], trust: Trust, use: Use) -> tuple[Path, str]:
-    """Fetches a model from the hub, or takes the local copy of it; returns folder and commit."""
+    """Downloads a hub model or uses its local copy; returns folder and commit."""
     if not is_hub_name(name):
         hint = did_you_mean(name, own) if own else " Make one with rpo-bench base."
         raise UserError(

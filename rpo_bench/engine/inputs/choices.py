@@ -1,4 +1,4 @@
-"""Which methods run at which strengths: names and options resolved, and what the data can't give refused."""
+"""Resolves methods, options and strengths, and checks that the data have what each method needs."""
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -17,20 +17,20 @@ from rpo_bench.spec.schema import MethodSpec, RunSpec
 from trainers.objective import Method, Need
 from trainers.pairs import Pairing, pair_rows
 
-#: The option that says how often an online method passes over its rollouts, and what all do by default.
+#: The option for an online method's passes over its rollouts, and its default in all runs.
 EPOCHS = "inner_epochs"
 ONLINE_EPOCHS = 1
 
-#: Modules of methods that are ours: a release tells them apart. Anybody else's are known by their content.
+#: Modules of built-in methods, identified by the release. Methods of plug-ins are identified by content.
 _OURS = ("trainers", "rpo_bench")
 
 
 @dataclass(frozen=True)
 class Choice:
-    """A method as it runs: its options in one canonical form, and its strengths.
+    """A method with its options in canonical form and its strengths.
 
     Attributes:
-        fixed: whether an option says its only strength, as in ``rpo(tau=0.3)``.
+        fixed: whether an option sets the only strength, as in ``rpo(tau=0.3)``.
     """
 
     spec: MethodSpec
@@ -43,7 +43,7 @@ def choose(spec: RunSpec) -> list[Choice]:
     """Resolves the methods and strengths of a run.
 
     Raises:
-        UserError: an unknown method, option or strength, or one that is asked for twice.
+        UserError: an unknown method, option or strength, or one given twice.
     """
     choices = [_choice(method, spec) for method in spec.methods]
     labels = [choice.spec.label for choice in choices]
@@ -78,10 +78,10 @@ def _choice(named: MethodSpec, spec: RunSpec) -> Choice:
 
 
 def _says_epochs(method: MethodSpec, spec: RunSpec) -> bool:
-    """Whether a method's label has to say how often it passes over its own rollouts.
+    """Whether a method's label must show its number of passes over its rollouts.
 
-    Online methods do so equally often by default, whatever their own default is. One whose own is another
-    number says what it does, so that it isn't taken for what version 0.1, or its authors, ran by that name.
+    All online methods get the same number by default. If a method's own default differs, its label shows the
+    number, so that it isn't mistaken for what version 0.1, or the method's authors, ran under that name.
     """
     own = getattr(default_method(method.name), EPOCHS, ONLINE_EPOCHS)
     return own != ONLINE_EPOCHS and not spec.training.of_version_0_1
@@ -97,7 +97,7 @@ def _strengths(given: MethodSpec, method: Method, spec: RunSpec) -> tuple[float,
 
 
 def own_strengths(default: Method) -> tuple[float, ...]:
-    """The method's own ladder, around the strength of its preset where that lies elsewhere (rpo-released)."""
+    """The method's own ladder, centred on its preset's strength where that differs (rpo-released)."""
     ladder = default.default_strengths
     if default.strength in ladder:
         return ladder
@@ -105,7 +105,7 @@ def own_strengths(default: Method) -> tuple[float, ...]:
 
 
 def spread(values: Sequence[float], count: int | None) -> tuple[float, ...]:
-    """``count`` of the values: the ends, then evenly between them; the middle one for a count of 1."""
+    """``count`` evenly spaced values including both ends; the middle one for a count of 1."""
     if count is None or count >= len(values):
         return tuple(values)
     if count == 1:
@@ -125,7 +125,7 @@ def _check_strength(given: MethodSpec, method: Method, strength: float) -> None:
 
 
 def source_of(factory: Callable[[], Method], method: Method) -> str | None:
-    """The content hash of the files that a method comes from, when they aren't ours."""
+    """The content hash of a plug-in method's files; None for built-in methods."""
     modules = {type(method).__module__, getattr(factory, "__module__", None) or type(method).__module__}
     foreign = sorted(name for name in modules if name.partition(".")[0] not in _OURS)
     files = [getattr(sys.modules.get(name), "__file__", None) for name in foreign]
@@ -134,10 +134,10 @@ def source_of(factory: Callable[[], Method], method: Method) -> str | None:
 
 
 def check_needs(choices: Sequence[Choice], rows: Sequence[Row], where: str) -> list[str]:
-    """Checks that the rows give every method what it is built on.
+    """Checks that the rows have the fields that every method needs.
 
     Returns:
-        Warnings: what will run, but not as one might think.
+        Warnings about methods that run but degenerate on these data.
 
     Raises:
         UserError: names the method, what it needs, and what the data have.
@@ -156,12 +156,12 @@ def check_needs(choices: Sequence[Choice], rows: Sequence[Row], where: str) -> l
 
 
 def check_rollouts(choices: Sequence[Choice], rewarded: bool) -> None:
-    """Checks that what online methods answer can be scored; raises UserError naming the method otherwise."""
+    """Checks that online methods have a reward; raises UserError that names the method otherwise."""
     for choice in choices:
         if Need.ROLLOUTS in choice.method.needs and not rewarded:
             raise UserError(
-                f"{choice.spec.label} learns from its own answers and needs a reward for them; the task has "
-                "none: give one by --reward python:FILE:FUNCTION, or leave the method out."
+                f"{choice.spec.label} samples its own responses and needs a reward for them, but the "
+                "task has none: give one with --reward python:FILE:FUNCTION, or leave the method out."
             )
 
 
@@ -192,7 +192,7 @@ def _check_pair(label: str, facts: _Facts) -> None:
 
 
 def _check_pairs(choice: Choice, facts: _Facts) -> None:
-    """Two responses to a prompt may be no pair: rewarded alike, or each of a pair that lost the other one."""
+    """Two responses need not form a pair: their rewards may be equal, or their partners may be missing."""
     rows = facts.rows
     pairing: Pairing = getattr(choice.method, "pairing", "adjacent")
     if not len(pair_rows(rewards_of(rows), group_ids(rows), pairing, pairs_in(rows))):
@@ -216,7 +216,7 @@ def _check_reference_rewards(label: str, facts: _Facts) -> None:
     missing = len({row.prompt_id for row in facts.rows if not row.reference_rewards})
     if missing:
         raise UserError(
-            f"{label} needs 'reference_rewards', rewards of the reference's own answers to every prompt; in "
+            f"{label} needs 'reference_rewards', rewards of reference-policy samples, for every prompt; in "
             f"{facts.where} {missing:,} of {len(facts.sizes):,} prompts have none."
         )
 
@@ -229,7 +229,7 @@ def _check_reward(label: str, facts: _Facts) -> None:
 
 
 def _nothing(label: str, facts: _Facts) -> None:
-    """What the engine itself provides (a value network, mismatched pairs) the data need not."""
+    """The engine provides these itself (value network, mismatched pairs), so nothing is checked."""
 
 
 _CHECKS: dict[Need, Any] = {

@@ -1,4 +1,4 @@
-"""Whether a critic may start as a run's reward model: known when planning, before anything is trained."""
+"""Checks while planning whether a critic can be initialised from the run's reward model."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,13 +22,13 @@ def check_critic_start(
 
     Args:
         choices: The run's methods.
-        reward: ``TrainingSpec.reward``, one reward model where such a method is among them.
+        reward: ``TrainingSpec.reward``; a single reward model if one of these methods is chosen.
         task: The task.
         model: The base model.
-        trust: What is allowed.
+        trust: Permissions for loading models.
 
     Raises:
-        UserError: The reward model doesn't read the very tokens that the policy writes.
+        UserError: The reward model and the policy use different tokens.
     """
     asking = [c for c in choices if isinstance(c.method, OnlineMethod) and c.method.critic_init == "reward"]
     if not asking:
@@ -40,21 +40,21 @@ def check_critic_start(
     why = _unlike(folder, model, trust)
     if why is not None:
         raise UserError(
-            f"{asking[0].spec.label}: a critic of {model.name} can't start as {named}, {why}: make a reward "
-            f"model of {model.name} by 'rpo-bench reward-model', or leave the option out."
+            f"{asking[0].spec.label}: a critic of {model.name} can't start as {named}, {why}: train a reward "
+            f"model from {model.name} with 'rpo-bench reward-model', or leave the option out."
         )
 
 
 def _unlike(folder: Path, model: BaseModel, trust: Trust) -> str | None:
-    """How a reward model differs from what a critic has to be; None where it doesn't."""
+    """Why a reward model can't initialise a critic; None where it can."""
     from rpo_bench.models.loading import load_tokenizer
 
     config = read_json(folder / "config.json")
     if model.prompt_format is not None:
         return "which reads prompts without their format"
     if bool(config.get("is_encoder_decoder")) != model.is_encoder_decoder:
-        return "which is of another architecture"
+        return "which has another architecture"
     if config.get(LAYOUT_KEY) != "appended":
-        return "which doesn't say that it reads a response right behind its prompt"
+        return "which doesn't read the response directly after the prompt"
     theirs, ours = (load_tokenizer(str(f), trust.trust_remote_code) for f in (folder, model.path))
-    return None if theirs.get_vocab() == ours.get_vocab() else "which reads other tokens"
+    return None if theirs.get_vocab() == ours.get_vocab() else "which uses another vocabulary"

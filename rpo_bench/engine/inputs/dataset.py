@@ -1,4 +1,4 @@
-"""What is trained on and measured: a task's own rows, or a task made on the spot of the user's file."""
+"""Training rows and held-out prompts: the task's own, or a task made from the user's file."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,12 +22,12 @@ from rpo_bench.tasks.task import Task, TaskSpec, first_responses, load_folder, t
 
 AD_HOC_NEW_TOKENS = 128
 _PROBE_PROMPTS = 32
-_SPLIT_SEED = 0  # which prompts are held out is no part of a training seed
+_SPLIT_SEED = 0  # the split doesn't depend on the training seed
 
 
 @dataclass(frozen=True)
 class TrainingData:
-    """The rows that are trained on, with their content hash and where they come from."""
+    """Training rows with their content hash and source."""
 
     rows: tuple[Row, ...]
     hash: str
@@ -35,13 +35,13 @@ class TrainingData:
 
     @classmethod
     def of(cls, rows: Sequence[Row], where: str) -> "TrainingData":
-        """Takes the rows as they are."""
+        """Hashes the rows without changing them."""
         return cls(tuple(rows), hash_json([row.model_dump(mode="json") for row in rows]), where)
 
 
 @dataclass(frozen=True)
 class AdHocParts:
-    """A user's file, divided: rows to train on and prompts that are held out."""
+    """A user's file split into training rows and held-out prompts."""
 
     name: str
     train: tuple[Row, ...]
@@ -49,9 +49,9 @@ class AdHocParts:
 
 
 def read_ad_hoc(spec: RunSpec) -> AdHocParts:
-    """Reads and divides ``--data FILE``; raises UserError when it can't be used."""
+    """Reads and splits ``--data FILE``; raises UserError when it can't be used."""
     if spec.data.file is None:
-        raise UserError(f"The task '{spec.task}' is made of a file: give it with --data.")
+        raise UserError(f"The task '{spec.task}' is made from a file: give the file with --data.")
     split = split_rows(_file_rows(spec.data), spec.data.test_fraction, _SPLIT_SEED)
     train = first_responses(split.train, spec.data.responses_per_prompt)
     return AdHocParts(spec.task.removeprefix(AD_HOC), tuple(train), tuple(prompts_of(split.test)))
@@ -60,13 +60,13 @@ def read_ad_hoc(spec: RunSpec) -> AdHocParts:
 def write_ad_hoc(
     parts: AdHocParts, probe: Sequence[Prompt], work: Path, new_tokens: int = AD_HOC_NEW_TOKENS
 ) -> Task:
-    """Writes a task made of a user's file below ``work``, where worker processes find it too.
+    """Writes a task made from a user's file to a folder below ``work``, so that workers can load it.
 
     Args:
-        parts: what it is made of.
-        probe: prompts of the training rows from which those are taken that are followed in training.
+        parts: the split file.
+        probe: training prompts; the probe prompts are chosen from them.
         work: ``--work-path``.
-        new_tokens: how many a response may have.
+        new_tokens: the limit on response tokens.
     """
     probe = probe[:_PROBE_PROMPTS]
     prompts = [[prompt.model_dump(mode="json") for prompt in some] for some in (parts.heldout, probe)]
@@ -93,12 +93,12 @@ def write_ad_hoc(
 
 
 def earlier_task(output: Output, spec: RunSpec, include_path: Path | None = None) -> GivenTask:
-    """The task of the run that began an output folder: its name, or the folder that was made of a file.
+    """The task of the run in an output folder: its name, or the folder that was made from a file.
 
-    The folder may be a stranger's: a task of theirs, whose code would run, has to be named by the user.
+    The folder may come from someone else. A task whose code would run must therefore be named by the user.
 
     Raises:
-        UserError: the folder made of the file is gone, or the task is no known one.
+        UserError: the folder made from the file is missing, or the task is unknown.
     """
     if spec.task in task_folders(include_path):
         return spec.task
@@ -114,16 +114,17 @@ def earlier_task(output: Output, spec: RunSpec, include_path: Path | None = None
         if task.spec.only_data and task_identity(task, spec.evaluation) == wanted:
             return GivenTask(str(file.parent))
     raise UserError(
-        f"The task of {output.root} was made of {spec.data.file}, and {output.work / 'tasks'} has it no "
-        f"more: rpo-bench train-and-eval --config {output.spec} --output-path {output.root} makes it anew."
+        f"The task of {output.root} was made from {spec.data.file} and is missing in "
+        f"{output.work / 'tasks'}: make it again with rpo-bench train-and-eval --config {output.spec} "
+        f"--output-path {output.root}."
     )
 
 
 def read_training_data(spec: RunSpec, task: Task, model: str) -> TrainingData:
-    """The rows that a base model is trained on, of a task that isn't made on the spot.
+    """The training rows for a base model, for tasks other than those made from ``--data`` alone.
 
     Raises:
-        UserError: there are none, they can't be read, or they hold what is measured on.
+        UserError: there are no rows, they can't be read, or they contain held-out prompts.
     """
     if spec.data.file is not None:
         rows, where = _file_rows(spec.data), spec.data.file
@@ -138,15 +139,14 @@ def read_training_data(spec: RunSpec, task: Task, model: str) -> TrainingData:
     overlap = {row.prompt for row in rows if alike(row.prompt) in measured}
     if overlap:
         raise UserError(
-            f"{where} has {len(overlap):,} prompts that the task '{task.spec.name}' holds out for measuring "
-            "(spacing, case and Unicode form aside), "
-            f"such as {min(overlap)[:60]!r}: take them out."
+            f"{where} contains {len(overlap):,} held-out prompts of the task '{task.spec.name}' "
+            f"(ignoring spacing, case and Unicode form), such as {min(overlap)[:60]!r}: remove them."
         )
     return TrainingData.of(rows, where)
 
 
 def task_identity(task: Task, evaluation: EvaluationSpec) -> str:
-    """The content hash of what is measured: the task, and the reward that stands in for its own."""
+    """The content hash of the task and of the reward that replaces its own."""
     own = task.hash
     return own if evaluation.reward is None else hash_json([own, *source_content(evaluation.reward)])
 
@@ -158,5 +158,5 @@ def _file_rows(data: DataSpec) -> list[Row]:
 
 
 def write_prompts(file: Path, prompts: Sequence[Prompt]) -> None:
-    """Writes prompts, a line of JSON each."""
+    """Writes prompts as JSON lines."""
     file.write_text("".join(prompt.model_dump_json() + "\n" for prompt in prompts), encoding="utf-8")

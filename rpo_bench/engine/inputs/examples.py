@@ -1,4 +1,4 @@
-"""The tokenised rows of a run, made once and kept by content hash."""
+"""Tokenises the rows of a run once and stores them by content hash."""
 
 import dataclasses
 import logging
@@ -26,20 +26,20 @@ from rpo_bench.spec.trust import Trust
 from trainers.examples import Examples
 from trainers.objective import Method
 
-_FORMAT = 2  # of what tokenising makes: 2 reads spellings of special tokens as text
+_FORMAT = 2  # version of the tokenised rows; 2 reads spelt special tokens as plain text
 _OPTIONAL = ("desirable", "behaviour_logps", "pairs", "labels")  # of Examples; one number per row
 
 
 def examples_file(
     cache: Path, model_hash: str, data_hash: str, long: str, prompt_format: PromptFormat | None = None
 ) -> Path:
-    """Where the tokenised rows of a model and a data set are kept."""
+    """The file with the tokenised rows of a model and data set."""
     key = [_FORMAT, model_hash, data_hash, long, *([] if prompt_format is None else [prompt_format.hash])]
     return cache / f"examples-{hash_json(key)[:32]}.npz"
 
 
 def make_examples(data: TrainingData, model: BaseModel, spec: DataSpec, tokenizer: Any) -> Examples:
-    """Tokenises the rows; raises UserError when some don't fit the model's context and none is to be cut."""
+    """Tokenises the rows; raises UserError for rows that are too long under ``long="fail"``."""
     return tokenize_rows(
         data.rows,
         tokenizer,
@@ -54,7 +54,7 @@ def make_examples(data: TrainingData, model: BaseModel, spec: DataSpec, tokenize
 def too_long_prompts(
     prompts: Sequence[Prompt], model: BaseModel, tokenizer: Any, new_tokens: int
 ) -> dict[str, int]:
-    """The prompts that leave no room for a response of ``new_tokens``: prompt_id → tokens."""
+    """The prompts that leave no room for ``new_tokens``: prompt_id → tokens."""
     if model.context is None:
         return {}
     room = 0 if model.is_encoder_decoder else new_tokens
@@ -87,7 +87,7 @@ def check_heldout(
 
 
 def save_examples(file: Path, examples: Examples) -> None:
-    """Writes tokenised rows as one .npz, whole or not at all."""
+    """Writes tokenised rows to one .npz, atomically."""
     arrays: dict[str, NDArray[Any]] = {"rewards": examples.rewards, "groups": examples.groups}
     for name, lists in (("prompts", examples.prompts), ("responses", examples.responses)):
         arrays[f"{name}_lengths"] = np.array([len(ids) for ids in lists], dtype=np.int64)
@@ -105,7 +105,7 @@ def save_examples(file: Path, examples: Examples) -> None:
 
 
 def load_examples(file: Path) -> Examples:
-    """Reads what ``save_examples`` wrote."""
+    """Reads a file written by ``save_examples``."""
     with np.load(file, allow_pickle=False) as stored:
         arrays = dict(stored)
     reference = None
@@ -123,7 +123,7 @@ def load_examples(file: Path) -> Examples:
 
 
 def labelled(examples: Examples, method: Method) -> Examples:
-    """The rows with desirable/undesirable labels by the method's own rule, where it has one (KTO)."""
+    """The rows, labelled desirable or undesirable by the method's rule if it has one (KTO)."""
     rule = getattr(method, "label_rule", None)
     if rule is None:
         return examples
@@ -141,7 +141,7 @@ def tokenizer_of(model: BaseModel, trust: Trust) -> Any:
 
 @contextmanager
 def collected_warnings() -> Iterator[list[str]]:
-    """The warnings that our own modules log inside the block, as sentences, instead of on the screen."""
+    """Collects the warnings that RPO-Bench logs inside the block, instead of printing them."""
     found: list[str] = []
 
     class Collector(logging.Handler):

@@ -1,4 +1,4 @@
-"""Held-out prompts that leave no room for a response: cut or left out, as rows are, or refused."""
+"""Cuts, drops or refuses held-out prompts that leave no room for a response."""
 
 import logging
 from collections.abc import Sequence
@@ -27,17 +27,17 @@ def fitting_task(
     long: Literal["fail", "truncate", "drop"],
     around: tuple[Trust, Path],
 ) -> Task:
-    """The task with the held-out prompts that all models have room for; under "fail" the task as it is.
+    """The task with only held-out prompts that fit all models; under "fail", the unchanged task.
 
-    Where prompts were cut or left out, that is another task: its hash differs, and what was measured on it is
-    never mixed with what was measured on the whole.
+    If prompts were cut or dropped, the task has another hash, so its results are never mixed with those
+    measured on all prompts.
 
     Args:
-        task: as it is.
-        models: those that are measured.
-        new_tokens: how many a response may have.
-        long: what becomes of a prompt that leaves less room.
-        around: what is allowed when models are loaded, and ``--work-path``.
+        task: the original task.
+        models: the models to measure.
+        new_tokens: the limit on response tokens.
+        long: how prompts that are too long are handled.
+        around: permissions for loading models, and ``--work-path``.
     """
     trust, work = around
     prompts = tuple(task.heldout) if long != "fail" else ()
@@ -50,10 +50,10 @@ def fitting_task(
 def fitting(
     prompts: tuple[Prompt, ...], model: BaseModel, tokenizer: Any, new_tokens: int, cut: bool
 ) -> tuple[Prompt, ...]:
-    """The prompts that leave room for a response, some of them cut at their beginning; says how many.
+    """The prompts that leave room for a response, some cut at the beginning; logs how many.
 
     Raises:
-        UserError: none is left.
+        UserError: no prompt is left.
     """
     if cut:
         prompts = shortened(prompts, model, tokenizer, new_tokens)
@@ -73,7 +73,7 @@ def fitting(
 def shortened(
     prompts: Sequence[Prompt], model: BaseModel, tokenizer: Any, new_tokens: int, kind: str = "held-out"
 ) -> tuple[Prompt, ...]:
-    """The prompts, those that leave no room for a response cut at their beginning; says how many."""
+    """The prompts, with those that are too long cut at the beginning; logs how many."""
     too_long = too_long_prompts(prompts, model, tokenizer, new_tokens)
     if not too_long or model.context is None:
         return tuple(prompts)
@@ -94,7 +94,7 @@ def shortened(
 
 
 def written(task: Task, prompts: Sequence[Prompt], work: Path) -> Path:
-    """Writes the prompts below ``work``, where worker processes find them too."""
+    """Writes the prompts to a folder below ``work``, so that workers can load them."""
     rows = [prompt.model_dump(mode="json") for prompt in prompts]
     folder = work / "tasks" / f"{task.spec.name}-{hash_json(rows)[:12]}"
     if not (folder / HELDOUT).is_file():

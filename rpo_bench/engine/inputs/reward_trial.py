@@ -1,4 +1,4 @@
-"""A reward function tried on two answers when a run is planned, so that its mistakes show before training."""
+"""Calls a reward function on two responses while planning, so that errors show before training."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,15 +9,15 @@ from rpo_bench.data.row import Prompt
 from rpo_bench.errors import UserError
 from rpo_bench.tasks.task import RewardFunction
 
-#: What the function is tried on: any reward must be able to score a plain text.
+#: The trial response. Every reward must be able to score plain text.
 TRIAL = "This is an answer."
 
-#: On how many of the prompts.
+#: Number of trial prompts.
 TRIED = 2
 
 
 def try_reward(function: RewardFunction, what: str, prompts: Sequence[Prompt]) -> None:
-    """Calls a reward function once.
+    """Calls a reward function once on a trial response.
 
     Args:
         function: Scores N responses to N prompts.
@@ -25,7 +25,7 @@ def try_reward(function: RewardFunction, what: str, prompts: Sequence[Prompt]) -
         prompts: Prompts of the task; the first two are used.
 
     Raises:
-        UserError: It raises, or doesn't give one number, or None, per response.
+        UserError: It raises, or doesn't return one number or None per response.
     """
     tried = list(prompts[:TRIED])
     try:
@@ -37,12 +37,12 @@ def try_reward(function: RewardFunction, what: str, prompts: Sequence[Prompt]) -
             f"{what} was tried on {_answers(len(tried))} and raised {type(error).__name__}: {error}."
         ) from error
     if len(scores) != len(tried):
-        raise UserError(f"{what} was tried on {_answers(len(tried))} and gave {len(scores)} scores.")
+        raise UserError(f"{what} was tried on {_answers(len(tried))} and returned {len(scores)} scores.")
     for score in scores:
         if score is not None and not _finite(score):
             raise UserError(
-                f"{what} was tried on {_answers(len(tried))} and gave {score!r}: a score is a finite number, "
-                "or None where there is none."
+                f"{what} was tried on {_answers(len(tried))} and returned {score!r}: return a finite number, "
+                "or None for no score."
             )
 
 

@@ -1,4 +1,4 @@
-"""What answers are rewarded by: the task's gold reward, its proxy, a Python function, or a reward model."""
+"""Reward sources: the task's gold reward, its proxy, a Python function, or a reward model."""
 
 import math
 import re
@@ -27,7 +27,7 @@ from trainers.online import OnlineMethod
 GOLD, PROXY = "gold", "proxy"
 TRAIN_FLAG, EVAL_FLAG = "--train-reward", "--reward"
 
-# A sum is divided where a reward begins: paths may hold a plus sign.
+# A sum is split only where a reward begins, as paths may contain a plus sign.
 _BETWEEN = re.compile(r"\s*\+\s*(?=(?:gold|proxy)(?:\s*[*+]|\s*$)|python:|hf:)")
 _WEIGHTED = re.compile(r"(?P<source>.*?)\s*\*\s*(?P<weight>[-+]?[\d.]+(?:e[-+]?\d+)?)\s*", re.IGNORECASE)
 
@@ -42,7 +42,7 @@ class Part:
 
 @dataclass(frozen=True)
 class WeightedSum:
-    """A reward function: the weighted sum of others; None where one of them is."""
+    """A weighted sum of reward functions; None where one of them returns None."""
 
     parts: tuple[tuple[RewardFunction, float], ...]
 
@@ -85,7 +85,7 @@ def parse_rewards(text: str) -> tuple[Part, ...]:
 
 
 def check_source(source: str, flag: str, trust: Trust) -> None:
-    """Checks that ``python:FILE:FUNCTION`` or ``hf:FOLDER`` can be used; raises UserError otherwise."""
+    """Checks that ``python:FILE:FUNCTION`` or ``hf:FOLDER`` is usable; raises UserError otherwise."""
     kind, _, rest = source.partition(":")
     if kind == "hf" and rest:
         what = f"{flag} {source}"
@@ -95,7 +95,7 @@ def check_source(source: str, flag: str, trust: Trust) -> None:
 
 
 def reward_file(source: str, flag: str = EVAL_FLAG) -> tuple[Path, str]:
-    """File and function of ``python:FILE:FUNCTION``; raises UserError when it isn't of that form."""
+    """The file and function of ``python:FILE:FUNCTION``; raises UserError for any other form."""
     kind, _, rest = source.partition(":")
     file, _, function = rest.rpartition(":")
     if kind != "python" or not file or not function:
@@ -106,7 +106,7 @@ def reward_file(source: str, flag: str = EVAL_FLAG) -> tuple[Path, str]:
 
 
 def source_content(source: str) -> list[str]:
-    """What identifies ``python:FILE:FUNCTION`` or ``hf:FOLDER``, wherever it lies."""
+    """The content that identifies ``python:FILE:FUNCTION`` or ``hf:FOLDER``, independent of its path."""
     kind, _, rest = source.partition(":")
     if kind == "hf":
         return [hash_folder(model_folder(rest, source).folder)]
@@ -115,7 +115,7 @@ def source_content(source: str) -> list[str]:
 
 
 def source_function(source: str, flag: str, trust: Trust) -> RewardFunction:
-    """The reward function that ``python:FILE:FUNCTION`` or ``hf:FOLDER`` names."""
+    """The reward function named by ``python:FILE:FUNCTION`` or ``hf:FOLDER``."""
     kind, _, rest = source.partition(":")
     if kind == "hf":
         what = f"{flag} {source}"
@@ -125,14 +125,14 @@ def source_function(source: str, flag: str, trust: Trust) -> RewardFunction:
 
 
 def evaluation_reward(task: Task, evaluation: EvaluationSpec, trust: Trust) -> RewardFunction | None:
-    """The reward that checkpoints are measured by: ``gold``; None where there is none."""
+    """The gold reward for measuring checkpoints; None where there is none."""
     if evaluation.reward is None:
         return task.reward
     return source_function(evaluation.reward, EVAL_FLAG, trust)
 
 
 def training_reward(spec: CellSpec, task: Task, trust: Trust) -> RewardFunction | None:
-    """The reward that an online method learns from; None where it is a gold reward that isn't there."""
+    """The reward for training an online method; None if it is ``gold`` and the task has none."""
     makers: dict[str, Callable[[], RewardFunction | None]] = {
         GOLD: lambda: evaluation_reward(task, spec.evaluation, trust),
         PROXY: lambda: _loaded_proxy(task, trust),
@@ -148,12 +148,12 @@ def training_reward(spec: CellSpec, task: Task, trust: Trust) -> RewardFunction 
 
 
 def training_identity(reward: str, task: Task, task_hash: str) -> Any:
-    """What identifies the training reward: contents and weights, wherever files lie.
+    """The identity of the training reward: contents and weights, independent of paths.
 
     Args:
         reward: ``TrainingSpec.reward``.
         task: the task.
-        task_hash: of the task with the gold reward that checkpoints are measured by.
+        task_hash: hash of the task with the gold reward.
     """
     if reward == GOLD:
         return task_hash
@@ -163,7 +163,7 @@ def training_identity(reward: str, task: Task, task_hash: str) -> Any:
 
 
 def check_training_reward(choices: Sequence[Choice], spec: RunSpec, task: Task, trust: Trust) -> list[str]:
-    """Checks that online methods have something to learn from.
+    """Checks the training reward of online methods.
 
     Returns:
         Warnings.
@@ -183,12 +183,12 @@ def check_training_reward(choices: Sequence[Choice], spec: RunSpec, task: Task, 
             check_source(part.source, TRAIN_FLAG, trust)
             try_source(part.source, TRAIN_FLAG, trust, task)
     if spec.training.reward != GOLD and not any(Need.ROLLOUTS in c.method.needs for c in choices):
-        return [f"{TRAIN_FLAG} changes nothing: offline methods learn from the rewards in their data."]
+        return [f"{TRAIN_FLAG} has no effect: offline methods learn from the rewards in their data."]
     return []
 
 
 def _check_critics(choices: Sequence[Choice], parts: Sequence[Part]) -> None:
-    """Checks that a critic that is to start as the reward model has one."""
+    """Checks that methods with ``critic_init=reward`` have a single reward model."""
     (first, *others) = parts
     alone = not others and first.weight == 1.0
     if alone and (first.source == PROXY or first.source.startswith("hf:")):
@@ -202,21 +202,21 @@ def _check_critics(choices: Sequence[Choice], parts: Sequence[Part]) -> None:
 
 
 def try_source(source: str, flag: str, trust: Trust, task: Task) -> None:
-    """Tries a Python function on the task's own prompts; raises UserError when it can't score them."""
+    """Tries a Python function on the task's prompts; raises UserError when it can't score them."""
     if source.startswith("python:"):
         try_call(source, flag, task.heldout[:TRIED])
         try_reward(source_function(source, flag, trust), f"{flag} {source}", task.heldout)
 
 
 def try_call(source: str, flag: str, prompts: Sequence[Prompt]) -> None:
-    """Sees that a call of a Python function comes back; raises UserError where it ends the process."""
+    """Checks that a Python function returns; raises UserError if it ends the process."""
     if source.startswith("python:"):
         file, function = reward_file(source, flag)
         try_function(file, function, f"{flag} {source}", list(prompts), [TRIAL] * len(prompts))
 
 
 def try_evaluation_reward(evaluation: EvaluationSpec, task: Task, trust: Trust) -> None:
-    """Tries what checkpoints are measured by; the task's own reward need only come back."""
+    """Tries the evaluation reward; the task's own reward only has to return."""
     if evaluation.reward is not None:
         try_source(evaluation.reward, EVAL_FLAG, trust, task)
     elif task.spec.reward is not None:
@@ -230,22 +230,22 @@ def proxy_folder(task: Task) -> Path:
     """The folder of the task's proxy reward model; raises UserError when it has none."""
     if task.spec.proxy is None:
         raise UserError(
-            f"{TRAIN_FLAG} {PROXY}: the task '{task.spec.name}' has no proxy reward model: train one by "
-            "'rpo-bench reward-model' and name its folder as 'proxy' in task.yaml, or give hf:FOLDER."
+            f"{TRAIN_FLAG} {PROXY}: the task '{task.spec.name}' has no proxy reward model: train one with "
+            "'rpo-bench reward-model' and set 'proxy' in task.yaml to its folder, or give hf:FOLDER."
         )
     return task.folder / task.spec.proxy
 
 
 def check_proxy(task: Task, trust: Trust) -> None:
-    """Checks the proxy of a task that has one, as every checkpoint is measured by it too."""
+    """Checks the task's proxy if it has one: every checkpoint is measured by it."""
     if task.spec.proxy is not None:
         check_reward_folder(proxy_folder(task), f"The proxy of the task '{task.spec.name}'", **vars(trust))
 
 
 def proxy_of(spec: CellSpec, task: Task, trust: Trust) -> Proxy | None:
-    """The task's proxy, as metrics want it; None when it has none.
+    """The task's proxy for the metrics; None when it has none.
 
-    In units of the gold reward only when that is the task's own, which its scale speaks of.
+    It is in units of the gold reward only if that is the task's own reward: its scale was measured on that.
     """
     if task.spec.proxy is None:
         return None

@@ -1,4 +1,4 @@
-"""What a generation backend can't do, found before anything is trained."""
+"""Checks before training that the generation backend supports the run."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 from rpo_bench.errors import UserError
 from rpo_bench.spec.schema import Decoding, GenerationSpec, RunSpec
 
-#: Settings of a decoding that a backend has no equal of.
+#: Decoding settings that a backend doesn't support.
 _LACKING = {
     "vllm": ("no_repeat_ngram_size",),
     "openai": ("no_repeat_ngram_size", "top_k", "repetition_penalty"),  # other servers ignore them
@@ -14,12 +14,12 @@ _LACKING = {
 
 
 def check_backend(spec: RunSpec, architectures: Mapping[str, str], trains: bool) -> None:
-    """Refuses what a backend can't do, before anything is trained.
+    """Refuses a run that the backend doesn't support, before training starts.
 
     Args:
-        spec: The run's.
+        spec: The run's spec.
         architectures: Model name → "decoder" or "encoder-decoder".
-        trains: Whether checkpoints are made, rather than finished ones measured.
+        trains: Whether the run trains checkpoints, rather than measuring finished ones.
 
     Raises:
         UserError: names the flag and what to do.
@@ -31,16 +31,18 @@ def check_backend(spec: RunSpec, architectures: Mapping[str, str], trains: bool)
     _check_decoding(spec.evaluation.decoding, backend, flag)
     for name, architecture in architectures.items():
         if architecture == "encoder-decoder" and backend == "vllm":
-            raise UserError(f"{flag}: vLLM has no encoder-decoder models, and {name} is one: leave it out.")
+            raise UserError(
+                f"{flag}: vLLM doesn't support encoder-decoder models such as {name}: leave it out."
+            )
     if backend == "openai" and trains:
         raise UserError(
-            f"{flag}: a server has finished checkpoints: measure them by 'rpo-bench eval', and leave the "
-            "flag out here."
+            f"{flag}: a server serves finished checkpoints only: measure them with 'rpo-bench eval', and "
+            "leave the flag out here."
         )
 
 
 def check_address(generation: GenerationSpec) -> None:
-    """Refuses a server that can't be asked, by its address or key, before anything is planned."""
+    """Refuses an unusable server address or key before planning."""
     if generation.backend == "openai" and generation.openai.base_url is not None:
         from rpo_bench.models.backends.server import checked_address
 
@@ -48,11 +50,11 @@ def check_address(generation: GenerationSpec) -> None:
 
 
 def check_within_reach(generation: GenerationSpec, checkpoints: Sequence[Path]) -> None:
-    """Checks that the backend is there, before anything is sampled.
+    """Checks that the backend is available before sampling.
 
     Args:
-        generation: What samples.
-        checkpoints: Those that are yet to be sampled from and that a server has to have.
+        generation: The backend and its settings.
+        checkpoints: Checkpoints without samples, which a server must serve.
 
     Raises:
         UserError: names the flag or variable and what to do.
@@ -73,5 +75,5 @@ def _check_decoding(decoding: Decoding, backend: str, flag: str) -> None:
     for name in _LACKING[backend]:
         if getattr(decoding, name) != getattr(default, name):
             raise UserError(
-                f"{flag}: {name} can't be had of it: leave that out of the decoding, or sample by hf."
+                f"{flag}: it doesn't support {name}: leave that out of the decoding, or sample with hf."
             )

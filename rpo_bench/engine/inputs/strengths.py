@@ -1,4 +1,4 @@
-"""Strengths that come to the same: one checkpoint is trained once, under the first of them."""
+"""Drops strengths that give the same training rows, so that each checkpoint is trained once."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,17 +11,17 @@ from trainers.objective import OfflineMethod
 
 
 def distinct_strengths(choice: Choice, examples: Callable[[], Examples]) -> tuple[Choice, list[str]]:
-    """Leaves out strengths at which a method trains on the same rows as at a smaller one.
+    """Drops strengths at which a method trains on the same rows as at a smaller one.
 
-    Only methods are looked at whose strength does nothing but choose rows, as SFT's best of k: beyond the
-    responses that there are, every k is the same.
+    This applies only to methods whose strength just selects rows, such as SFT's best of k: every k above the
+    number of responses is the same.
 
     Args:
         choice: a method with its strengths.
-        examples: gives the rows of the model, if they are needed.
+        examples: returns the model's rows; called only if needed.
 
     Returns:
-        The choice, and a sentence for every strength that is left out.
+        The choice, and a sentence for every dropped strength.
     """
     method = choice.method
     if not isinstance(method, OfflineMethod) or not method.strength_selects or len(choice.strengths) < 2:
@@ -38,12 +38,12 @@ def distinct_strengths(choice: Choice, examples: Callable[[], Examples]) -> tupl
         name, label = method.strength_name, choice.spec.label
         largest = int(np.bincount(rows.groups).max())
         why = (
-            f"the most responses to a prompt are {largest}"
+            f"no prompt has more than {largest} responses"
             if strength > largest
-            else "it takes the same rows"
+            else "it selects the same rows"
         )
         notes.append(
-            f"{label} at {name} = {strength:g} would be the same checkpoint as at {name} = {same:g}, and is "
-            f"left out: {why}."
+            f"{label} at {name} = {strength:g} is left out: it gives the same checkpoint as at "
+            f"{name} = {same:g}, as {why}."
         )
     return replace(choice, strengths=tuple(one for one in choice.strengths if one in kept)), notes

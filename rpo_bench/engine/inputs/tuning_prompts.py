@@ -1,4 +1,4 @@
-"""Prompts that settings are chosen by, never trained or tested on: a task's own, or some training prompts."""
+"""Tuning prompts, neither trained nor tested on: a task's own, or a part of the training prompts."""
 
 import hashlib
 from collections.abc import Callable, Mapping
@@ -13,7 +13,7 @@ from rpo_bench.engine.inputs.heldout import written
 from rpo_bench.errors import UserError
 from rpo_bench.tasks.task import Task
 
-#: One of so many training prompts is set aside, where the task has no tuning prompts.
+#: One in this many training prompts is set aside, where the task has no tuning prompts.
 SHARE = 5
 
 
@@ -22,17 +22,17 @@ def for_tuning(
 ) -> tuple[Task, dict[str, TrainingData]]:
     """The task with tuning prompts in place of its held-out ones, and the rows of all other prompts.
 
-    The prompts are the task's own tuning prompts. Where it has none, one training prompt in five is set
-    aside, by its text alone: the same for all base models, seeds and variants of the data. The task's hash
-    becomes another, so that what is measured here is never mixed with what is measured on the test prompts.
+    These are the task's own tuning prompts. Without them, one training prompt in five is set aside. The choice
+    depends only on the prompts' texts: all base models, seeds and data variants share it. The task gets
+    another hash, so that these results are never mixed with those on the test prompts.
 
     Args:
-        task: as it is.
+        task: the original task.
         data: its training rows, by base model.
-        work: where the prompts are written for worker processes.
+        work: the folder to which the prompts are written for workers.
 
     Raises:
-        UserError: there are too few prompts to set any aside, or none but tuning prompts to train on.
+        UserError: too few prompts to set any aside, or only tuning prompts to train on.
     """
     own = {alike(prompt.text) for prompt in task.tuning}
     is_tuning = (lambda text: alike(text) in own) if own else is_aside
@@ -51,7 +51,7 @@ def for_tuning(
 
 
 def is_aside(prompt: str) -> bool:
-    """Whether a prompt is set aside; prompts that differ in spacing, case or Unicode form go together."""
+    """Whether a prompt is set aside; spacing, case and Unicode form are ignored."""
     digest = hashlib.sha256(f"tuning {alike(prompt)}".encode("utf-8", "surrogatepass")).digest()
     return int.from_bytes(digest[:8], "big") % SHARE == 0
 

@@ -1,1 +1,1 @@
-"""The cells of a run, the jobs they need, and what they will cost."""
+"""The cells of a run, their jobs, and their estimated cost."""

@@ -16,23 +16,23 @@ from rpo_bench.spec.schema import CellSpec, DataSpec, MethodSpec, RunSpec, Train
 from rpo_bench.tasks.task import Task
 from trainers.objective import Method, Need
 
-#: The method that results name for the base model itself, measured as every checkpoint is.
+#: The method name of the base model itself in results.
 REFERENCE = MethodSpec(name="reference")
 
-#: Relative cost of a step, beside that of SFT.
+#: Cost of a step relative to a step of SFT.
 _STEP_COST = {Need.VALUE: 0.5, Need.KL_PARTNER: 0.4}
 
 
 @dataclass(frozen=True)
 class PlannedCell:
-    """A cell with what isn't part of its identity.
+    """A cell with settings that aren't part of its identity.
 
     Attributes:
         spec: the identity.
         model: the base model.
-        method: what trains it, at its strength; None for the base model itself and for checkpoints whose
-            method isn't known.
-        checkpoint: a finished checkpoint to be measured instead of training one.
+        method: the method at its strength; None for the base model itself and for checkpoints of an unknown
+            method.
+        checkpoint: a finished checkpoint to measure instead of training one.
     """
 
     spec: CellSpec
@@ -42,12 +42,12 @@ class PlannedCell:
 
     @property
     def strength_name(self) -> str:
-        """What its strength is called; "" where there is no method."""
+        """The name of the strength; "" without a method."""
         return "" if self.method is None else self.method.strength_name
 
     @property
     def needs(self) -> frozenset[Need]:
-        """What its training is built on; nothing where nothing is trained."""
+        """The method's data requirements; empty where nothing is trained."""
         return self.method.needs if self.method is not None and self.checkpoint is None else frozenset()
 
     @property
@@ -57,17 +57,17 @@ class PlannedCell:
 
     @property
     def step_cost(self) -> float:
-        """How much a training step takes, beside one of SFT; 0 where nothing is trained."""
+        """The cost of a training step relative to SFT; 0 where nothing is trained."""
         return float(self.trained) + sum(_STEP_COST.get(need, 0.0) for need in self.needs)
 
 
 def new_tokens(spec: RunSpec, task: Task) -> int:
-    """How many tokens a response may have."""
+    """The limit on response tokens."""
     return spec.evaluation.decoding.max_new_tokens or task.spec.max_new_tokens
 
 
 def reference_cell(spec: RunSpec, task: Task, task_hash: str, model: BaseModel) -> PlannedCell:
-    """The base model itself, measured as its descendants are; the same for any data and training."""
+    """The cell of the base model itself; it doesn't depend on data or training settings."""
     identity = CellSpec(
         task=task.spec.name,
         task_hash=task_hash,
@@ -89,7 +89,7 @@ def reference_cell(spec: RunSpec, task: Task, task_hash: str, model: BaseModel) 
 
 
 def usual_rate(spec: RunSpec, task: Task, choice: Choice, model: str) -> float:
-    """The learning rate where none is swept: the run's, else the tuned one, the task's, the method's own."""
+    """The learning rate without a sweep: the run's, else the tuned one, the task's, or the method's."""
     rates = {"*": choice.method.default_learning_rate, **task.spec.learning_rates}
     tuned = {} if spec.tuned is None else spec.tuned.rates
     usual = rates.get(choice.spec.name, rates["*"])
@@ -99,18 +99,18 @@ def usual_rate(spec: RunSpec, task: Task, choice: Choice, model: str) -> float:
 def check_tuned(
     spec: RunSpec, task: Task, choices: Sequence[Choice], models: Sequence[BaseModel]
 ) -> list[str]:
-    """Checks that tuned learning rates belong to this run; returns warnings of what they don't say.
+    """Checks that tuned learning rates fit this run; returns warnings about missing ones.
 
     Raises:
-        UserError: they are another task's, or another setting says the learning rate as well.
+        UserError: they were tuned on another task, or another setting gives the learning rate as well.
     """
     tuned = spec.tuned
     if tuned is None:
         return []
     if spec.training.learning_rate is not None or spec.learning_rates:
-        raise UserError("--tuned says which learning rates: leave out learning_rate and learning_rates.")
+        raise UserError("--tuned sets the learning rates: leave out learning_rate and learning_rates.")
     if tuned.task != task.spec.name:
-        raise UserError(f"The tuned file is of the task '{shown_name(tuned.task)}', not '{task.spec.name}'.")
+        raise UserError(f"The tuned file is for the task '{shown_name(tuned.task)}', not '{task.spec.name}'.")
     warnings = []
     if tuned.steps != spec.training.steps:
         warnings.append(
@@ -120,7 +120,7 @@ def check_tuned(
     if missing := [key for key in keys if key not in tuned.rates]:
         names, known = ", ".join(missing), ", ".join(sorted(tuned.rates))
         warnings.append(
-            f"The tuned file says nothing of {names}: usual learning rates are used there. It has {known}."
+            f"The tuned file has no entry for {names}, which use their usual learning rates. It has {known}."
         )
     return warnings
 

@@ -1,4 +1,4 @@
-"""The plan of an evaluation: finished checkpoints, each with the base model that it is measured against."""
+"""Plans an evaluation: finished checkpoints, each with its reference model."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -26,11 +26,11 @@ from rpo_bench.tasks.task import Task, load_task
 
 @dataclass(frozen=True)
 class Finished:
-    """What is to be measured.
+    """Finished checkpoints to measure.
 
     Attributes:
-        checkpoints: folders.
-        reference: what ``--reference`` was given, or None.
+        checkpoints: their folders or hub names.
+        reference: the value of ``--reference``, or None.
     """
 
     checkpoints: tuple[Path, ...]
@@ -38,7 +38,7 @@ class Finished:
 
 
 def plan_evaluation(spec: RunSpec, finished: Finished, around: PlanContext) -> Plan:
-    """Plans the measurement of finished checkpoints and of their base models.
+    """Plans the evaluation of finished checkpoints and of their base models.
 
     Raises:
         UserError: a checkpoint, its reference or the task can't be used.
@@ -46,7 +46,7 @@ def plan_evaluation(spec: RunSpec, finished: Finished, around: PlanContext) -> P
     if spec.evaluation.prompts != "test":
         raise UserError(
             "Finished checkpoints are measured on the task's held-out prompts: leave out --eval-prompts, and "
-            "give an --output-path that no tuning was run in."
+            "give an --output-path without a tuning."
         )
     check_address(spec.generation)
     check_evaluation(spec, around.trust)
@@ -92,14 +92,14 @@ def _folder(given: Path) -> Path:
 
 
 def _named_by(checkpoint: Path, reference: str | None) -> str:
-    """What named the base model, for messages."""
+    """The source of the base model's name, for messages."""
     if reference is None and is_adapter(checkpoint):
-        return f"The adapter in {checkpoint} stands on"
+        return f"The adapter in {checkpoint} was trained on"
     return "--reference"
 
 
 def check_checkpoint(folder: Path, around: PlanContext) -> None:
-    """Checks that a checkpoint folder is whole and can write text; raises UserError otherwise."""
+    """Checks that a checkpoint is complete and a language model; raises UserError otherwise."""
     if is_adapter(folder):
         check_adapter_folder(folder, around.trust.allow_pickle)
     else:
@@ -110,7 +110,7 @@ def check_checkpoint(folder: Path, around: PlanContext) -> None:
 
 
 def own_spec(checkpoint: Path) -> CellSpec | None:
-    """The identity of a checkpoint that ``train`` or ``train-and-eval`` made; None for any other."""
+    """The identity of a checkpoint made by ``train`` or ``train-and-eval``; None for others."""
     folder = checkpoint.resolve().parent
     if checkpoint.resolve().name != "checkpoint" or not (folder / "fit.json").is_file():
         return None
@@ -123,7 +123,7 @@ def own_spec(checkpoint: Path) -> CellSpec | None:
 def _cell(
     checkpoint: Path, origin: CellSpec | None, reference: PlannedCell, generation: GenerationSpec
 ) -> PlannedCell:
-    """The checkpoint's cell: under the method that made it, or under its folder's name."""
+    """The checkpoint's cell, named by its method or, if unknown, by its folder."""
     base = reference.spec
     if (
         origin is not None
@@ -149,7 +149,7 @@ def _cell(
 
 
 def _reference_name(checkpoint: Path, origin: CellSpec | None, task: Task, warnings: list[str]) -> str:
-    """What a checkpoint is measured against when nobody says."""
+    """The default reference of a checkpoint."""
     if origin is not None:
         known = own_models(task)
         return origin.model if origin.model in known else origin.model_path
@@ -159,10 +159,11 @@ def _reference_name(checkpoint: Path, origin: CellSpec | None, task: Task, warni
     same = [name for name in same if _kind(own_models(task)[name]) == _kind(checkpoint)]
     if len(same) != 1:
         raise UserError(
-            f"{checkpoint}: say with --reference which base model it was trained from, as KL is measured "
-            "against that."
+            f"{checkpoint}: set --reference to the base model it was trained from. KL is measured against it."
         )
-    warnings.append(f"{checkpoint} is measured against '{same[0]}', the task's model with its tokenizer.")
+    warnings.append(
+        f"{checkpoint} is measured against '{same[0]}', the task's model with the same tokenizer."
+    )
     return same[0]
 
 
@@ -180,7 +181,7 @@ def _kind(folder: Path) -> Any:
 def _fitting(
     task: Task, models: tuple[BaseModel, ...], spec: RunSpec, around: PlanContext, warnings: list[str]
 ) -> Task:
-    """The task with the prompts that the models have room for; raises UserError where one has none."""
+    """The task with only prompts that fit the models; raises UserError where none fits."""
     limit = new_tokens(spec, task)
     with collected_warnings() as said:
         task = fitting_task(task, models, limit, spec.data.long, (around.trust, around.work))
@@ -191,7 +192,7 @@ def _fitting(
 
 
 def _check_tokens(checkpoint: Path, model: BaseModel, around: PlanContext) -> None:
-    """Checks that both speak in the same tokens, and that an adapter suits its base."""
+    """Checks that both have the same tokenizer and that an adapter fits its base model."""
     from rpo_bench.models.loading import load_tokenizer
 
     trust = around.trust.trust_remote_code
@@ -199,13 +200,13 @@ def _check_tokens(checkpoint: Path, model: BaseModel, around: PlanContext) -> No
     ours = load_tokenizer(str(_tokenizer_folder(checkpoint, model, around)), trust)
     if ours.get_vocab() != theirs.get_vocab():
         raise UserError(
-            f"{checkpoint} has another tokenizer than its reference {model.path}: KL is measured on the "
-            "tokens that were sampled, so both must have the same. Give the right one with --reference."
+            f"{checkpoint} and its reference {model.path} have different tokenizers: KL is measured on the "
+            "sampled tokens, so both need the same one. Give the right reference with --reference."
         )
 
 
 def _tokenizer_folder(checkpoint: Path, model: BaseModel, around: PlanContext) -> Path:
-    """Where the checkpoint's tokenizer is: of an adapter often beside its base model, which must suit it."""
+    """The folder with the checkpoint's tokenizer: for many adapters, that of the base model."""
     if not is_adapter(checkpoint):
         return checkpoint
     from rpo_bench.models.adapter_checks import adapter_base, check_adapter_fits
@@ -213,6 +214,6 @@ def _tokenizer_folder(checkpoint: Path, model: BaseModel, around: PlanContext) -
     base = adapter_base(checkpoint, around.trust.allow_pickle)
     folder = model.path
     if base not in (model.hub, str(model.path)):
-        folder = model_folder(base, f"The adapter in {checkpoint} stands on {base}").folder
+        folder = model_folder(base, f"The adapter in {checkpoint} was trained on {base}").folder
     check_adapter_fits(checkpoint, folder, around.trust.trust_remote_code)
     return checkpoint if has_tokenizer(checkpoint) else folder

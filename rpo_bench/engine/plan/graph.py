@@ -1,4 +1,4 @@
-"""What is left to do of a plan, as jobs that need each other."""
+"""The unfinished part of a plan as a graph of jobs."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from rpo_bench.spec.schema import CellSpec
 from rpo_bench.tasks.source import named_files
 from trainers.objective import Need
 
-# Seconds on one core with the embedded model; they order the jobs and weigh the time left, nothing else.
+# Seconds on one core with the embedded model; used only to order jobs and to estimate the time left.
 _PER_ROW = 4e-4
 _PER_SAMPLE = 3e-4
 _PER_CELL = 0.5
@@ -26,14 +26,14 @@ _PER_CELL = 0.5
 
 @dataclass(frozen=True)
 class Todo:
-    """The jobs of a plan that aren't done, and the cells that are."""
+    """The unfinished jobs of a plan and the finished cells."""
 
     jobs: tuple[Job, ...]
     done: tuple[PlannedCell, ...]
 
 
 def outstanding(plan: Plan, output: Output, threads: int) -> Todo:
-    """Looks which artefacts of a plan exist, and makes jobs of the others."""
+    """Makes a job for every artefact of a plan that doesn't exist yet."""
     jobs: list[Job] = []
     done: list[PlannedCell] = []
     for cell in plan.cells:
@@ -41,7 +41,7 @@ def outstanding(plan: Plan, output: Output, threads: int) -> Todo:
             done.append(cell)
         else:
             jobs += _cell_jobs(plan, cell, output, threads)
-    unique = {job.key: job for job in jobs}  # shared jobs come up once per cell that needs them
+    unique = {job.key: job for job in jobs}  # a shared job appears once per cell that needs it
     return Todo(tuple(unique.values()), tuple(done))
 
 
@@ -88,7 +88,7 @@ def _cell_jobs(plan: Plan, cell: PlannedCell, output: Output, threads: int) -> I
 
 
 def _shared_jobs(plan: Plan, cell: PlannedCell, output: Output, work: CellWork) -> Iterator[Job]:
-    """The reference's log-probs of the rows, and of a seed's mismatched pairs where the method wants them."""
+    """Jobs for the reference's log-probs of the rows and, if needed, of a seed's mismatched pairs."""
     spec = cell.spec
     name = f"reference-{spec.model}-{spec.model_hash[:8]}"
     rows = Job(
@@ -117,7 +117,7 @@ def _shared_jobs(plan: Plan, cell: PlannedCell, output: Output, work: CellWork) 
 
 
 def cell_work(plan: Plan, cell: PlannedCell, output: Output, threads: int) -> CellWork:
-    """What a worker is told of a cell."""
+    """The work item of a cell, sent to workers."""
     return CellWork(
         spec=cell.spec,
         strength_name=cell.strength_name,

@@ -1,4 +1,4 @@
-"""What a spec file says of the paper that it follows: settings, deviations, and how large everything is."""
+"""The section ``paper`` of a preset: the paper's settings, deviations from it, and workload sizes."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -35,7 +35,7 @@ class PricedCells(Frozen):
 
 
 def paper_of(layers: Sequence[Mapping[str, Any]]) -> Paper | None:
-    """The topmost layer's section, where one has it; raises UserError when it can't be used."""
+    """The section of the topmost layer that has one; raises UserError when it is invalid."""
     found = [layer[PAPER] for layer in layers if PAPER in layer]
     if not found:
         return None
@@ -46,16 +46,16 @@ def paper_of(layers: Sequence[Mapping[str, Any]]) -> Paper | None:
 
 
 def priced(spec: RunSpec, paper: Paper, gpu: Gpu, include_path: Path | None = None) -> list[PricedCells]:
-    """What every method on every model takes; a last line per model is what its cells share.
+    """The cost of every method on every model; the last line of a model is the cost its cells share.
 
     Args:
         spec: the run.
-        paper: tokens, and sizes of models that aren't there.
-        gpu: what it runs on.
+        paper: token counts, and sizes of models that aren't on this machine.
+        gpu: the GPU.
         include_path: a folder of further tasks.
 
     Raises:
-        UserError: a method is unknown, or a model's size.
+        UserError: an unknown method, or a model of unknown size.
     """
     choices, load = choose(spec), paper.workload
     run = {
@@ -94,6 +94,6 @@ def _size(model: str, folder: Path, load: Workload) -> ModelSize:
     if (folder / "config.json").is_file():
         return size_of_folder(folder)
     raise UserError(
-        f"--dry-run: how large '{model}' is isn't known: name a folder with its config.json, or add it to "
+        f"--dry-run: the size of '{model}' is unknown: give a folder with its config.json, or add it to "
         f"{PAPER}.workload.models in a --config."
     )

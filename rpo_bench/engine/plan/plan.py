@@ -1,4 +1,4 @@
-"""From what is asked for to the cells that answer it; what can't work is refused here, before any work."""
+"""Turns a run's spec into cells, and refuses anything that can't work before work starts."""
 
 import importlib.util
 import itertools
@@ -52,12 +52,12 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class PlanContext:
-    """What a plan needs to know beyond the spec; none of it changes a result.
+    """Settings of planning beyond the spec. None of them changes a result.
 
     Attributes:
-        work: where tokenised rows and tasks made of files are written.
+        work: the folder for tokenised rows and tasks made from files.
         include_path: a folder of further tasks.
-        trust: what is allowed when models are loaded.
+        trust: permissions for loading models.
     """
 
     work: Path
@@ -67,7 +67,7 @@ class PlanContext:
 
 @dataclass(frozen=True)
 class Plan:
-    """Everything that a run will do; ``data`` is by model name."""
+    """All cells of a run with their inputs; ``data`` is keyed by model name."""
 
     spec: RunSpec
     task: Task
@@ -80,7 +80,7 @@ class Plan:
 
     @property
     def identity(self) -> Identity:
-        """What the names in the spec stand for."""
+        """Content hashes of the inputs named in the spec."""
         return Identity(
             task=self.task.spec.name,
             task_hash=self.cells[0].spec.task_hash,
@@ -91,10 +91,10 @@ class Plan:
 
 
 def plan_run(spec: RunSpec, context: PlanContext) -> Plan:
-    """Plans every cell of a run and checks that it can be done.
+    """Plans every cell of a run and checks that it can be executed.
 
     Raises:
-        UserError: anything that is unknown, missing, unusable or can't fit together.
+        UserError: an input or setting is unknown, missing, unusable or incompatible.
     """
     choices = choose(spec)
     check_trackers(spec.training.report_to)
@@ -132,21 +132,21 @@ def plan_run(spec: RunSpec, context: PlanContext) -> Plan:
 
 
 def check_evaluation(spec: RunSpec, trust: Trust) -> None:
-    """Checks what the evaluation names: reward and toxicity backend."""
+    """Checks the reward and the toxicity backend of the evaluation."""
     if spec.evaluation.reward is not None:
         check_source(spec.evaluation.reward, EVAL_FLAG, trust)
     if spec.evaluation.toxicity != "profanity":
         toxicity_metric(
             spec.evaluation.toxicity, trust.allow_pickle
-        )  # loaded once now, not first after hours
+        )  # loaded now, so that errors show before training
     elif importlib.util.find_spec("profanity_check") is None:
         log.warning(
-            "Toxicity will be unscored: install its classifier by pip install 'rpo-bench[profanity]'."
+            "Toxicity will be unscored: install its classifier with pip install 'rpo-bench[profanity]'."
         )
 
 
 def _check_adapters(training: TrainingSpec, model: BaseModel, trust: Trust) -> None:
-    """Checks that a model has the layers that adapters are asked for."""
+    """Checks that a model has the target layers of the adapters."""
     if training.lora is not None and training.lora.target_modules is not None:
         from rpo_bench.models.adapter_checks import check_targets
 
@@ -173,12 +173,12 @@ def _materials(spec: RunSpec, around: PlanContext) -> tuple[Task, dict[str, Trai
 
 
 def examples_of(spec: RunSpec, data: TrainingData, model: BaseModel, around: PlanContext) -> Path:
-    """Where the tokenised rows of a model are."""
+    """The file with the tokenised rows of a model."""
     return examples_file(around.work / "cache", model.hash, data.hash, spec.data.long, model.prompt_format)
 
 
 def _tokenise(spec: RunSpec, task: Task, data: TrainingData, model: BaseModel, around: PlanContext) -> None:
-    """Makes the tokenised rows of a model, and checks that its prompts fit, unless both were done before."""
+    """Tokenises a model's rows and checks that its prompts fit, unless done before."""
     file = examples_of(spec, data, model, around)
     limit = new_tokens(spec, task)
     key = [model.hash, task.hash, limit, *([] if model.prompt_format is None else [model.prompt_format.hash])]

@@ -1,9 +1,9 @@
-"""What a matrix would cost on GPUs, from parameters and tokens alone: nothing is loaded, fetched or run.
+"""Estimates the GPU cost of a matrix from parameters and tokens; nothing is loaded, downloaded or run.
 
 The model (docs/paper-presets.md): a forward pass takes 2 floating-point operations per parameter and
-token, a backward pass 4; attention's own products and the embeddings' look-up aren't counted. In an
-encoder-decoder the encoder's parameters work on prompt tokens, the others on response tokens. Training and
-log-probabilities run at ``mfu`` of the GPU's peak, sampling token by token at ``decode_mfu``.
+token, and a backward pass takes 4. Attention products and embedding look-ups aren't counted. In an
+encoder-decoder, the encoder's parameters process prompt tokens and the others process response tokens.
+Training and log-probabilities run at ``mfu`` of the GPU's peak, and sampling at ``decode_mfu``.
 """
 
 import json
@@ -18,13 +18,13 @@ from rpo_bench.errors import UserError, did_you_mean, first_line
 from rpo_bench.spec.schema import Settings
 from trainers.objective import Method, Need
 
-#: Peak of dense bf16 products in floating-point operations per second, by the makers' data sheets.
+#: Peak dense bf16 floating-point operations per second, from the vendors' data sheets.
 PEAKS: Mapping[str, float] = {"a100": 312e12, "h100": 989e12, "h200": 989e12, "l4": 121e12, "l40s": 362e12}
 _FORWARD, _TRAIN = 2.0, 6.0  # per parameter and token
 
 
 class ModelSize(Settings):
-    """How large a model is, in parameters that work on tokens (a tied output layer counts once)."""
+    """A model's size in parameters that process tokens; a tied output layer counts once."""
 
     parameters: int = Field(ge=1, description="all but a look-up table of embeddings")
     encoder: int = Field(0, ge=0, description="of these, the encoder's: they see the prompt alone")
@@ -37,7 +37,7 @@ class ModelSize(Settings):
 
 
 class Workload(Settings):
-    """What the data are like, in tokens."""
+    """The size of the data in rows, prompts and tokens."""
 
     models: dict[str, ModelSize] = Field(default_factory=dict, description="by the name in the spec's models")
     rows: int = Field(ge=1, description="training rows, whose reference log-probs are computed once")
@@ -48,12 +48,12 @@ class Workload(Settings):
 
 @dataclass(frozen=True)
 class Gpu:
-    """What it runs on.
+    """A GPU and how well it is used.
 
     Attributes:
         name: a key of ``PEAKS``.
-        mfu: share of the peak that training reaches.
-        decode_mfu: share that sampling reaches.
+        mfu: share of the peak reached in training.
+        decode_mfu: share of the peak reached in sampling.
     """
 
     name: str = "a100"
@@ -63,23 +63,23 @@ class Gpu:
     def __post_init__(self) -> None:
         """Checks name and shares; raises UserError."""
         if self.name not in PEAKS:
-            raise UserError(f"--gpu {self.name}: its peak isn't known.{did_you_mean(self.name, PEAKS)}")
+            raise UserError(f"--gpu {self.name}: unknown GPU.{did_you_mean(self.name, PEAKS)}")
         if not (0 < self.mfu <= 1 and 0 < self.decode_mfu <= 1):
-            raise UserError(f"--mfu {self.mfu:g}: it is a share of the peak, between 0 and 1.")
+            raise UserError(f"--mfu {self.mfu:g}: give a share of the peak between 0 and 1.")
 
     def hours(self, compute: float, decode: float) -> float:
-        """GPU hours of so many floating-point operations."""
+        """GPU hours for the given numbers of floating-point operations."""
         return (compute / self.mfu + decode / self.decode_mfu) / PEAKS[self.name] / 3600
 
 
 @dataclass(frozen=True)
 class Price:
-    """GPU hours of one cell, and what every cell on its model shares.
+    """GPU hours of one cell, and those shared by all cells of a model.
 
     Attributes:
-        train: of training, rollouts included.
-        measure: of sampling and log-probabilities.
-        shared: of the reference's log-probabilities of all rows, once per model; 0 for online methods.
+        train: training, including rollouts.
+        measure: sampling and log-probabilities.
+        shared: the reference's log-probabilities of all rows, once per model; 0 for online methods.
     """
 
     train: float
@@ -91,11 +91,11 @@ def price(method: Method | None, size: ModelSize, load: Workload, run: Mapping[s
     """GPU hours of one cell.
 
     Args:
-        method: what is trained; None: the reference, which is only measured.
-        size: of the model.
-        load: tokens.
+        method: the method; None: the reference, which is only measured.
+        size: the model's size.
+        load: the workload.
         run: ``steps``, ``batch_size`` and ``n_samples``.
-        gpu: what it runs on.
+        gpu: the GPU.
     """
     pass_ = size.work(load.prompt_tokens, load.response_tokens)
     samples = load.heldout * run["n_samples"]
@@ -115,10 +115,10 @@ def price(method: Method | None, size: ModelSize, load: Workload, run: Mapping[s
 
 
 def size_of_folder(folder: Path) -> ModelSize:
-    """A local model's size, from its ``config.json``; no weights are needed.
+    """The size of a local model from its ``config.json``; no weights are needed.
 
     Raises:
-        UserError: there is no such file, or transformers can't make a model of it.
+        UserError: the file is missing, or transformers can't build the model.
     """
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM
@@ -129,7 +129,7 @@ def size_of_folder(folder: Path) -> ModelSize:
         with torch.device("meta"):
             model = kind.from_config(config)
     except (OSError, ValueError, json.JSONDecodeError) as error:
-        raise UserError(f"{folder}: its size can't be told: {first_line(error)}") from error
+        raise UserError(f"{folder}: the model's size is unknown: {first_line(error)}") from error
     looked_up = model.get_input_embeddings().weight
     head = model.get_output_embeddings()
     tied = head is not None and head.weight is looked_up

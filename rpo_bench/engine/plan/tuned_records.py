@@ -1,4 +1,4 @@
-"""Records of checkpoints that were there before their method was tuned: they are told of it, too."""
+"""Adds the tuning to records of checkpoints that were trained before it."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -10,7 +10,7 @@ from rpo_bench.spec.schema import CellSpec, RunSpec, tuned_key
 
 
 def tuned_extra(spec: RunSpec, cell: CellSpec) -> dict[str, Any] | None:
-    """What a record says of the tuning of its learning rate; None where that is another one."""
+    """The record's entry on the tuning of its learning rate; None if the rate wasn't the tuned one."""
     key, tuned = tuned_key(cell.method.label, cell.model), spec.tuned
     if tuned is None or key not in tuned.rates or tuned.rates[key] != cell.training.learning_rate:
         return None
@@ -23,7 +23,7 @@ def tuned_extra(spec: RunSpec, cell: CellSpec) -> dict[str, Any] | None:
 
 
 def mark_tuned(spec: RunSpec, cells: Iterable[PlannedCell], output: Output) -> None:
-    """Adds the tuning to records that don't have it, or have another one's; broken ones stay as they are."""
+    """Adds the tuning to records without it or with another one; broken records stay unchanged."""
     for cell in cells:
         extra = tuned_extra(spec, cell.spec)
         folder = cell_folder(output.results, cell.spec)

@@ -1,1 +1,1 @@
-"""Jobs given to worker processes."""
+"""Runs jobs on a pool of worker processes."""

@@ -1,4 +1,4 @@
-"""Jobs, what they need from each other, and in which order workers take them."""
+"""Jobs, their dependencies, and the order in which workers take them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -10,17 +10,17 @@ Kind = Literal["shared", "open", "close"]
 
 @dataclass(frozen=True)
 class Job:
-    """One stage of one cell, or one artefact that several cells share.
+    """One stage of a cell, or one artefact shared by several cells.
 
     Attributes:
         key: Unique among the jobs of a run.
-        cell: The name under which it is shown and logged.
+        cell: Its name in progress and logs.
         phase: "train", "generate", "score" …
-        kind: "shared": several cells wait for it; "open": begins a cell; "close": carries a started cell on.
-        needs: Keys of the jobs that must be done first.
-        seconds: How long it is expected to take; decides the order and nothing else.
-        log: Where everything that it prints goes.
-        payload: What the worker is told; picklable.
+        kind: "shared": several cells wait for it; "open": starts a cell; "close": continues a started cell.
+        needs: Keys of the jobs that must finish first.
+        seconds: Expected duration; used only for ordering.
+        log: File that receives all output.
+        payload: The work item for the worker; picklable.
     """
 
     key: str
@@ -38,11 +38,11 @@ class Outcome:
     """How a job ended.
 
     Attributes:
-        status: "done"; "failed": it raised, or its worker died twice; "dropped": one that it needs failed.
+        status: "done"; "failed": it raised, or its worker died twice; "dropped": a job that it needs failed.
         reason: One sentence when it isn't done.
-        busy_seconds: Wall time that a worker spent on it.
-        work_seconds: The part of that in training, generating and scoring; the rest is the harness's.
-        value: What it returned.
+        busy_seconds: Wall-clock time that a worker spent on it.
+        work_seconds: The part spent on training, generating and scoring; the rest is overhead.
+        value: Its return value.
     """
 
     job: Job
@@ -55,11 +55,11 @@ class Outcome:
 
 @dataclass
 class Schedule:
-    """Hands out jobs whose needs are met, longest chain first, both ends of the run busy.
+    """Hands out jobs whose dependencies are finished, longest chain first.
 
-    Shared artefacts come first, for others wait on them. A started cell is carried to its end before the next
-    one starts, so that finished results appear early; only the last few cells are all started before any is
-    finished, so that their short last stages fill up the cores at the end.
+    Shared artefacts come first, as other jobs wait for them. A started cell is finished before the next one
+    starts, so that results appear early. Only the last few cells are all started before any is finished, so
+    that their short final stages keep all cores busy at the end.
     """
 
     jobs: Sequence[Job]
@@ -78,7 +78,7 @@ class Schedule:
         self._chain = chain_seconds(self.jobs)
 
     def next(self) -> Job | None:
-        """Takes the best job that can run now; None when there is none (now)."""
+        """Takes the best job that can run now; None if there is none."""
         ready = [job for job in self._waiting.values() if job.needs <= self._done]
         if not ready:
             return None
@@ -96,7 +96,7 @@ class Schedule:
         self._done.add(job.key)
 
     def fail(self, job: Job) -> list[Job]:
-        """Takes out everything that needs ``job``, directly or not, and returns it."""
+        """Drops all jobs that need ``job``, directly or indirectly, and returns them."""
         dropped: list[Job] = []
         gone = {job.key}
         while True:
@@ -114,10 +114,10 @@ class Schedule:
 
 
 def chain_seconds(jobs: Sequence[Job]) -> dict[str, float]:
-    """For each job, its expected length and that of the longest chain of jobs that waits for it.
+    """For each job, its expected duration plus that of the longest chain of jobs that waits for it.
 
     Raises:
-        ValueError: jobs need each other in a circle.
+        ValueError: the dependencies form a cycle.
     """
     waiting_for: dict[str, list[Job]] = {job.key: [] for job in jobs}
     for job in jobs:

@@ -1,4 +1,4 @@
-"""Worker processes on this machine: long-lived, one torch thread each, replaced when they die."""
+"""Long-lived worker processes on this machine, replaced when they die."""
 
 import multiprocessing
 import os
@@ -19,7 +19,7 @@ from rpo_bench.engine.pool.protocol import Event, Lost
 from rpo_bench.engine.pool.worker import Perform, Progress, worker_main
 from rpo_bench.processes import without_main
 
-#: Set before workers start: one thread each, and no chatter from libraries.
+#: Environment of workers: one thread each, and no progress bars or advice from libraries.
 WORKER_ENVIRONMENT = {
     "OMP_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",
@@ -31,14 +31,14 @@ WORKER_ENVIRONMENT = {
 
 
 def available_cores() -> int:
-    """The cores that this process may use."""
+    """The number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def worker_context(preload: Sequence[str] = ()) -> BaseContext:
-    """How workers are started: forked from a server that has imported ``preload`` once for all of them.
+    """The context in which workers start: forked from a server that has imported ``preload`` once.
 
-    The server starts importing at the first call, beside whatever this process does meanwhile.
+    The server starts importing at the first call, in parallel with this process.
     """
     for name, value in WORKER_ENVIRONMENT.items():
         os.environ.setdefault(name, value)
@@ -53,10 +53,10 @@ def worker_context(preload: Sequence[str] = ()) -> BaseContext:
 
 @contextmanager
 def _as_this_process() -> Iterator[None]:
-    """Processes that are started meanwhile find modules where this one does, and don't hear of Ctrl-C.
+    """Gives processes started inside the block this process's module path, and blocks Ctrl-C in them.
 
-    Python would put the current folder before everything, whatever files are in it; and what is interrupted
-    while it imports prints its traceback. A signal that comes meanwhile reaches this process afterwards.
+    Python would otherwise put the current folder first on the path. A process interrupted while importing
+    would print a traceback. Signals that arrive inside the block reach this process afterwards.
     """
     paths = {"PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path), "PYTHONSAFEPATH": "1"}  # noqa: PTH109
     before = {name: os.environ.get(name) for name in paths}
@@ -74,7 +74,7 @@ def _as_this_process() -> Iterator[None]:
 
 @dataclass
 class _Worker:
-    """A worker process, and the job that it is doing."""
+    """A worker process and its current job."""
 
     process: BaseProcess
     pipe: Connection
@@ -83,16 +83,16 @@ class _Worker:
 
 
 class LocalPool:
-    """Worker processes, started as jobs come and kept for the next ones; implements ``Pool``."""
+    """Worker processes, started on demand and kept for later jobs; implements ``Pool``."""
 
     def __init__(self, context: BaseContext, perform: Perform, workers: int, threads: int = 1) -> None:
-        """Starts nothing yet.
+        """Creates the pool; processes start with the first jobs.
 
         Args:
-            context: of ``worker_context``.
-            perform: what a worker does with a job.
-            workers: at most so many processes.
-            threads: of torch, per worker.
+            context: the result of ``worker_context``.
+            perform: the function that executes a job.
+            workers: the maximum number of processes.
+            threads: torch threads per worker.
         """
         self._context = context
         self._perform = perform
@@ -107,18 +107,18 @@ class LocalPool:
         self.close()
 
     def submit(self, job: Job) -> None:
-        """Gives the job to an idle worker, or to a new one.
+        """Gives the job to an idle or a new worker.
 
         Raises:
             RuntimeError: all workers have a job.
         """
         worker = next((worker for worker in self._workers if worker.job is None), None) or self._start()
         worker.job, worker.since = job, time.monotonic()
-        with suppress(OSError):  # it died while idle; ``events`` finds that out
+        with suppress(OSError):  # it died while idle; ``events`` detects that
             worker.pipe.send(job)
 
     def events(self, timeout: float) -> list[Event]:
-        """One message of each worker that has one; a closed pipe means that its process has died."""
+        """At most one message per worker; a closed pipe means that the process has died."""
         busy = [worker for worker in self._workers if worker.job is not None]
         ready = wait([worker.pipe for worker in busy], timeout=timeout)
         return [self._next_event(worker) for worker in busy if worker.pipe in ready]

@@ -1,4 +1,4 @@
-"""What is seen of a run while it goes on: a live table on a terminal, a line now and then elsewhere."""
+"""Progress of a run: a live table on a terminal, otherwise a line every 30 seconds."""
 
 import time
 from collections import Counter
@@ -18,18 +18,18 @@ from rpo_bench.errors import bounded
 from rpo_bench.terminal.screen import SafeConsole
 from rpo_bench.terminal.visible import visible
 
-_LINE_EVERY = 30.0  # seconds between two lines where there is no terminal
+_LINE_EVERY = 30.0  # seconds between lines without a terminal
 
 
 @dataclass
 class Tally:
-    """The state of a run, kept up to date by the pool: an Observer that shows nothing.
+    """The state of a run, updated by the pool: an Observer that shows nothing.
 
     Attributes:
-        jobs: everything there is to do.
-        workers: how many do it.
-        already: cells whose results were there before.
-        skipped: job → the share of it that an earlier run had done, where it goes on in the middle.
+        jobs: all jobs.
+        workers: number of workers.
+        already: number of cells that were finished before.
+        skipped: job → the share already done by an earlier run, for a resumed job.
     """
 
     jobs: Sequence[Job]
@@ -41,31 +41,31 @@ class Tally:
     skipped: dict[str, float] = field(default_factory=dict)
 
     def started(self, job: Job) -> None:
-        """Notes a job as running."""
+        """Marks a job as running."""
         self.running[job.key] = (job, None, time.monotonic())
 
     def progress(self, job: Job, progress: Progress) -> None:
-        """Notes how far it is, and at its first step where it went on."""
+        """Stores its progress and, at its first step, where it resumed."""
         if progress.step and progress.steps:
             self.skipped.setdefault(job.key, (progress.step - 1) / progress.steps)
         self.running[job.key] = (job, progress, self.running[job.key][2])
 
     def ended(self, outcome: Outcome) -> None:
-        """Notes how it ended."""
+        """Stores its outcome."""
         self.running.pop(outcome.job.key, None)
         self.outcomes.append(outcome)
 
     def tick(self) -> None:
-        """Nothing to show."""
+        """Shows nothing."""
 
     @property
     def total(self) -> int:
-        """All cells of the run, those that were there already included."""
+        """Number of cells of the run, including those finished before."""
         return len({job.cell for job in self._counted}) + self.already
 
     @property
     def done(self) -> int:
-        """Cells that have a result."""
+        """Number of cells with a result."""
         counted = {job.key for job in self._counted}
         left = Counter(job.cell for job in self._counted)
         left.subtract(o.job.cell for o in self.outcomes if o.status == "done" and o.job.key in counted)
@@ -73,18 +73,18 @@ class Tally:
 
     @property
     def failed(self) -> int:
-        """Cells that won't have one."""
+        """Number of cells that won't get a result."""
         counted = {job.key for job in self._counted}
         return len({o.job.cell for o in self.outcomes if o.status != "done" and o.job.key in counted})
 
     @property
     def unit(self) -> str:
-        """What is counted: cells, or jobs where no cell is to be made (a judge, lm-eval on base models)."""
+        """The unit of progress: cells, or jobs if no cell is computed (a judge, lm-eval on base models)."""
         return "cells" if self.already or any(job.kind != "shared" for job in self.jobs) else "jobs"
 
     @property
     def share(self) -> float:
-        """How much of what is counted is done; jobs without a cell count by their steps."""
+        """The finished share of the units; jobs without a cell count by their steps."""
         running = 0.0
         if self.unit == "jobs":
             running = sum(_share(progress) for _, progress, _ in self.running.values())
@@ -92,17 +92,17 @@ class Tally:
 
     @property
     def _counted(self) -> list[Job]:
-        """The jobs that belong to one cell alone, or all where none does."""
+        """The jobs that belong to a single cell, or all jobs if none does."""
         return [job for job in self.jobs if job.kind != "shared" or self.unit == "jobs"]
 
     @property
     def elapsed(self) -> float:
-        """Seconds since the run began."""
+        """Seconds since the run started."""
         return time.monotonic() - self.started_at
 
     @property
     def seconds_left(self) -> float | None:
-        """An estimate from the jobs done so far and the lengths expected; None before there is any."""
+        """Estimated from finished jobs and expected durations; None before the first job has finished."""
         done = [outcome for outcome in self.outcomes if outcome.status == "done"]
         expected = sum(o.job.seconds * (1 - self.skipped.get(o.job.key, 0.0)) for o in done)
         if not expected:
@@ -118,7 +118,7 @@ class Tally:
         return [job for job, _, _ in self.running.values()]
 
     def _share_of(self, job: Job, pace: float) -> float:
-        """How much of a running job is done: by its steps, or else by the time that it has taken."""
+        """The finished share of a running job, by its steps or by elapsed time."""
         _, progress, since = self.running[job.key]
         if progress is not None and progress.steps:
             return _share(progress)
@@ -127,19 +127,19 @@ class Tally:
 
 @dataclass
 class Lines(Tally):
-    """One plain line when a cell fails, and one every so often."""
+    """Prints a plain line when a cell fails, and one every 30 seconds."""
 
     console: Console = field(default_factory=lambda: SafeConsole(stderr=True))
     _last: float = field(default_factory=time.monotonic)
 
     def ended(self, outcome: Outcome) -> None:
-        """Says at once what failed."""
+        """Prints failures immediately."""
         super().ended(outcome)
         if outcome.status == "failed":
             say_failure(self.console, outcome)
 
     def tick(self) -> None:
-        """A line when the last one is old enough."""
+        """Prints a line if the last one is old enough."""
         if time.monotonic() - self._last < _LINE_EVERY:
             return
         self._last = time.monotonic()
@@ -155,13 +155,13 @@ class Screen(Tally):
     live: Live | None = None
 
     def ended(self, outcome: Outcome) -> None:
-        """Failures stay above the table."""
+        """Prints failures above the table."""
         super().ended(outcome)
         if outcome.status == "failed":
             say_failure(self.console, outcome)
 
     def tick(self) -> None:
-        """Draws the state anew."""
+        """Redraws the table."""
         if self.live is not None:
             self.live.update(render(self), refresh=True)
 
@@ -170,7 +170,7 @@ class Screen(Tally):
 def watching(
     jobs: Sequence[Job], workers: int, already: int, console: Console, quiet: bool
 ) -> Iterator[Tally]:
-    """An observer that suits the console, shown for as long as the block runs."""
+    """An observer suited to the console, shown while the block runs."""
     if quiet:
         yield Tally(jobs, workers, already)
     elif not console.is_terminal:
@@ -182,7 +182,7 @@ def watching(
 
 
 def say_failure(console: Console, outcome: Outcome) -> None:
-    """One sentence: which cell failed, at what, why, and where its log is."""
+    """Prints which cell failed, in which phase, why, and its log file."""
     job = outcome.job
     console.print(
         f"{job.cell}: {job.phase} failed: {bounded(outcome.reason or '')} Log: {job.log}", soft_wrap=True
@@ -190,13 +190,13 @@ def say_failure(console: Console, outcome: Outcome) -> None:
 
 
 def headline(tally: Tally) -> str:
-    """How far the run is, in one line."""
+    """The progress of the run in one line."""
     left = tally.seconds_left
     parts = [
         f"{tally.done}/{tally.total} {tally.unit} done",
         *([f"{tally.failed} failed"] if tally.failed else []),
         f"{clock(tally.elapsed)} so far",
-        f"about {clock(left)} left" if left is not None else "time left not known yet",
+        f"about {clock(left)} left" if left is not None else "time left unknown",
     ]
     return ", ".join(parts)
 
@@ -220,7 +220,7 @@ def render(tally: Tally) -> RenderableType:
 
 
 def clock(seconds: float) -> str:
-    """A duration as people say it: 42 s, 3 min 05 s, 2 h 10 min."""
+    """A readable duration: 42 s, 3 min 05 s, 2 h 10 min."""
     whole = round(seconds)
     if whole < 60:
         return f"{whole} s"

@@ -1,4 +1,4 @@
-"""What a pool of workers is: jobs go in, events come out; where the workers are is its own affair."""
+"""The protocol of a worker pool: it takes jobs and returns events."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ class Lost:
     """A job's worker died.
 
     Attributes:
-        how: "was killed by signal 9", to follow "Its worker process".
+        how: a predicate for "Its worker process", such as "was killed by signal 9".
     """
 
     how: str
@@ -21,12 +21,12 @@ class Lost:
 
 @dataclass(frozen=True)
 class Event:
-    """Something that happened to a job.
+    """A message about a job.
 
     Attributes:
-        job: as it was submitted.
-        what: that it has come a step further; all others end it.
-        busy_seconds: since it was submitted.
+        job: the submitted job.
+        what: its progress, or how it ended.
+        busy_seconds: seconds since it was submitted.
     """
 
     job: Job
@@ -35,11 +35,11 @@ class Event:
 
 
 class Pool(Protocol):
-    """Workers that do one job each at a time; a context manager that leaves none behind."""
+    """Workers that execute one job each at a time; a context manager that stops them all at exit."""
 
     @property
     def capacity(self) -> int:
-        """How many jobs it takes at a time; it may change while jobs run."""
+        """The number of jobs it can run at once; it may change while jobs run."""
         ...
 
     def submit(self, job: Job) -> None:
@@ -51,11 +51,11 @@ class Pool(Protocol):
         ...
 
     def events(self, timeout: float) -> Sequence[Event]:
-        """What has happened since the last call; waits for it, but no longer than ``timeout`` seconds."""
+        """New events since the last call; waits at most ``timeout`` seconds for one."""
         ...
 
     def close(self) -> None:
-        """Ends all workers, whatever they do."""
+        """Stops all workers, even busy ones."""
         ...
 
     def __enter__(self) -> Self: ...

@@ -1,4 +1,4 @@
-"""Jobs run on a pool: in the order of their needs, each tried again once if its worker dies."""
+"""Runs jobs on a pool in the order of their dependencies; a job is retried once if its worker dies."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -8,31 +8,31 @@ from rpo_bench.engine.pool.protocol import Event, Lost, Pool
 from rpo_bench.engine.pool.worker import Done, Failed, Progress
 from rpo_bench.errors import UserError
 
-_TICK = 0.25  # seconds between two looks at the clock when nothing happens
-_DEATHS = 2  # of workers, after which their job has failed
+_TICK = 0.25  # seconds between ticks while no event arrives
+_DEATHS = 2  # a job fails after this many dead workers
 
 
 class Observer(Protocol):
-    """Whoever watches a run; called in the parent process."""
+    """Observes a run; called in the parent process."""
 
     def started(self, job: Job) -> None:
-        """A worker has taken the job."""
+        """Called when a worker takes the job."""
 
     def progress(self, job: Job, progress: Progress) -> None:
-        """The job has come a step further."""
+        """Called when the job reports progress."""
 
     def ended(self, outcome: Outcome) -> None:
-        """The job is done, failed or dropped."""
+        """Called when the job is done, failed or dropped."""
 
     def tick(self) -> None:
-        """Time has passed."""
+        """Called at regular intervals."""
 
 
 def run_jobs(pool: Pool, jobs: Sequence[Job], observer: Observer) -> list[Outcome]:
-    """Runs all jobs and says how each ended, in the order of their ends.
+    """Runs all jobs and returns their outcomes in the order in which they ended.
 
     Raises:
-        UserError: nothing more can be written; what was done until then is kept.
+        UserError: the disk is full or read-only; finished work is kept.
     """
     return _Run(pool, Schedule(jobs, pool.capacity), observer).outcomes()
 
@@ -74,7 +74,9 @@ class _Run:
             self._lost(job, what, event.busy_seconds)
         elif isinstance(what, Failed):
             if what.fatal:
-                raise UserError(f"{what.reason} What is done is kept: make room, then run the same again.")
+                raise UserError(
+                    f"{what.reason} Finished work is kept: free disk space and run the command again."
+                )
             self._failed(job, what.reason, event.busy_seconds)
         else:
             self._done(job, what, event.busy_seconds)

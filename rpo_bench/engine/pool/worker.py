@@ -1,4 +1,4 @@
-"""A worker process: it takes jobs one at a time, reports on them, and dies with its parent."""
+"""A worker process: it executes one job at a time, reports progress, and ends with its parent."""
 
 import contextlib
 import errno
@@ -24,7 +24,7 @@ _REPORT_EVERY = 0.2  # seconds between two progress messages of a job
 
 @dataclass(frozen=True)
 class Progress:
-    """Where a job is: what it does, its step of how many, and the last loss."""
+    """A job's progress: its phase, step, number of steps, and last loss."""
 
     phase: str
     step: int | None = None
@@ -34,7 +34,7 @@ class Progress:
 
 @dataclass(frozen=True)
 class Done:
-    """A job's value and the seconds of it that went into training, generating and scoring."""
+    """A job's value and the seconds spent on training, generating and scoring."""
 
     value: Any = None
     work_seconds: float = 0.0
@@ -42,17 +42,17 @@ class Done:
 
 @dataclass(frozen=True)
 class Failed:
-    """Why a job failed; ``fatal`` when every further job would fail alike (the disk is full)."""
+    """Why a job failed; ``fatal`` if every further job would fail too (the disk is full)."""
 
     reason: str
     fatal: bool = False
 
 
 class Perform(Protocol):
-    """What a worker does with a job; a module-level function, so that it can be sent to the worker."""
+    """Executes a job; must be a module-level function, so that it can be pickled."""
 
     def __call__(self, job: Job, report: Callable[[Progress], None]) -> Done:
-        """Does the job; what it raises fails the job and nothing else."""
+        """Executes the job; an exception fails this job only."""
         ...
 
 
@@ -61,16 +61,16 @@ def worker_main(pipe: Connection, perform: Perform, threads: int, environment: M
 
     Args:
         pipe: receives Jobs (None: end), sends Progress, then Done or Failed.
-        perform: does a job.
-        threads: of torch, per worker.
-        environment: the parent's as it is now; the server that forked us may have been started earlier.
+        perform: executes a job.
+        threads: torch threads per worker.
+        environment: the parent's current environment; the fork server may have been started earlier.
     """
     os.environ.clear()
     os.environ.update(environment)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
     die_with_parent()
     limit_threads(threads)
-    gc.freeze()  # what the server imported lives on; collections needn't walk it (a third of a second each)
+    gc.freeze()  # skips the server's imports in collections, which saves a third of a second each
     with contextlib.suppress(EOFError, OSError):  # the parent is gone
         while (job := pipe.recv()) is not None:
             pipe.send(_attempt(job, perform, pipe))
@@ -96,7 +96,7 @@ def _attempt(job: Job, perform: Perform, pipe: Connection) -> Done | Failed:
     except UserError as error:
         return Failed(str(error), fatal=_disk_is_full(error))
     except SystemExit as error:
-        return Failed(f"A plug-in or a function of yours {exit_call(error)} ({located(error)}).")
+        return Failed(f"A plug-in or one of your functions {exit_call(error)} ({located(error)}).")
     except Exception as error:
         text = " ".join(str(error).split())
         return Failed(f"{type(error).__name__}: {text}"[:500], fatal=_disk_is_full(error))
@@ -104,7 +104,7 @@ def _attempt(job: Job, perform: Perform, pipe: Connection) -> Done | Failed:
 
 @contextlib.contextmanager
 def output_to(log: Path) -> Iterator[None]:
-    """Appends everything that the process prints, C libraries included, to ``log``."""
+    """Appends all output of the process, including C libraries, to ``log``."""
     log.parent.mkdir(parents=True, exist_ok=True)
     sys.stdout.flush()
     sys.stderr.flush()
@@ -123,10 +123,10 @@ def output_to(log: Path) -> Iterator[None]:
 
 
 def _disk_is_full(error: BaseException | None) -> bool:
-    """Whether the error, or one that it came from, says that there is no room or no right to write."""
+    """Whether the error, or one of its causes, means a full or read-only disk."""
     while error is not None:
         number = error.errno if isinstance(error, OSError) else None
-        # safetensors and tokenizers raise their own types, with the system's words in them
+        # safetensors and tokenizers raise their own types with the system's message
         if number in (errno.ENOSPC, errno.EDQUOT, errno.EROFS) or "No space left on device" in str(error):
             return True
         error = error.__cause__ or error.__context__
@@ -134,7 +134,7 @@ def _disk_is_full(error: BaseException | None) -> bool:
 
 
 def limit_threads(threads: int) -> None:
-    """Lets torch use ``threads`` threads (where it isn't loaded yet, the environment variables do)."""
+    """Sets torch's threads; if torch isn't loaded yet, environment variables do."""
     if "torch" in sys.modules:
         import torch
 

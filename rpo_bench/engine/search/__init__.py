@@ -1,1 +1,1 @@
-"""Strengths that are placed near KL budgets, in rounds."""
+"""Places strengths near KL budgets, in rounds."""

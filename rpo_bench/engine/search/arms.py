@@ -1,6 +1,6 @@
-"""One method on one base model at one learning rate, and the strengths that are placed for it.
+"""Arms of a search: one method, base model and learning rate, with the strengths placed for it.
 
-Everything follows from the records, so that a search that was stopped goes on where it was.
+The state is derived from the records alone, so a stopped search resumes where it was.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -19,7 +19,7 @@ from rpo_bench.engine.search.placing import Ladder, Tried, bracketed, next_stren
 from rpo_bench.methods.registry import default_method
 from rpo_bench.results.schema import Record
 
-_AT_A_TIME = 2  # strengths of an arm in one round: all arms run beside each other
+_AT_A_TIME = 2  # strengths per arm and round; all arms run in parallel
 
 Records = Mapping[str, Record]  # by cell hash
 
@@ -29,8 +29,8 @@ class Placing:
     """How strengths are placed.
 
     Attributes:
-        budgets: KL in nats near which they are placed.
-        most: strengths of an arm, those that it begins with included.
+        budgets: KL budgets in nats.
+        most: maximum number of strengths of an arm, including its first ones.
     """
 
     budgets: tuple[float, ...]
@@ -39,15 +39,15 @@ class Placing:
 
 @dataclass(frozen=True)
 class Arm:
-    """How far an arm has come.
+    """The state of an arm.
 
     Attributes:
         choice: the method.
         model: the base model.
         rate: the learning rate.
         cells: all strengths × seeds so far.
-        tried: the strengths that gave a KL, with its mean over seeds.
-        complete: whether these are all the cells that it wants.
+        tried: the strengths with a KL, and its mean over seeds.
+        complete: whether the arm needs no further cells.
     """
 
     choice: Choice
@@ -58,16 +58,16 @@ class Arm:
     complete: bool
 
     def not_bracketed(self, budgets: Iterable[float]) -> tuple[float, ...]:
-        """The budgets without a strength close on both sides."""
+        """The budgets without close strengths on both sides."""
         return tuple(budget for budget in budgets if not bracketed(self.tried, budget))
 
 
 @dataclass(frozen=True)
 class Start:
-    """Where an arm begins: its first strengths, and the others that it may take.
+    """The start of an arm: its first strengths and the ladder of allowed ones.
 
     Attributes:
-        budget: how many times the training's steps.
+        budget: multiple of the training steps.
     """
 
     plan: Plan
@@ -78,7 +78,7 @@ class Start:
     budget: int = 1
 
     def follow(self, rate: float, placing: Placing, records: Records) -> Arm:
-        """The arm at a learning rate, as far as there are records."""
+        """The arm at a learning rate, as far as records exist."""
         strengths = list(self.strengths)
         while True:
             cells = self._cells(rate, strengths)
@@ -107,7 +107,7 @@ class Start:
 
 
 def tried_strengths(records: Iterable[Record]) -> tuple[Tried, ...]:
-    """Each strength with its mean KL over seeds; without those that diverged on all."""
+    """Each strength with its mean KL over seeds, without strengths that diverged for all seeds."""
     found: dict[float, list[float]] = {}
     for record in records:
         kl, strength = record.point("kl"), record.spec.strength
@@ -117,7 +117,7 @@ def tried_strengths(records: Iterable[Record]) -> tuple[Tried, ...]:
 
 
 def ladder_of(plan: Plan, choice: Choice, model: BaseModel) -> Ladder:
-    """The strengths that a method may take: its own and those it was given, each checkpoint once."""
+    """The strengths that a method may take: its own and the given ones, one per distinct checkpoint."""
     if choice.fixed:
         return Ladder(choice.strengths)
     own = own_strengths(default_method(choice.spec.name))

@@ -1,4 +1,4 @@
-"""A run whose strengths are placed near the KL budgets at which methods are compared."""
+"""A run that places strengths near the KL budgets at which methods are compared."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -19,18 +19,18 @@ from rpo_bench.engine.search.rounds import Rounds, run_rounds
 def run_placed(
     plan: Plan, output: Output, runner: Runner, context: BaseContext, console: Console
 ) -> tuple[Rounds, list[str]]:
-    """Does what is left of a plan, and the strengths that its KL budgets ask for.
+    """Executes the unfinished cells of a plan, and places strengths near its KL budgets.
 
-    Strengths are placed by KL alone, its mean over seeds: no reward is looked at.
+    Strengths are placed by mean KL over seeds. Rewards aren't used.
 
     Returns:
-        What was done, and a sentence for each method that has no strengths close to a budget.
+        The outcome, and a sentence for each method without strengths close to a budget.
 
     Raises:
-        UserError: nothing more can be written.
+        UserError: the disk is full or read-only.
         KeyboardInterrupt: Ctrl-C; finished stages are kept.
     """
-    if not plan.spec.kl_budgets:  # no record need be read
+    if not plan.spec.kl_budgets:  # no need to read records
         return Rounds(plan, run_plan(plan, output, runner, context, console), {}), []
     starts = _starts(plan)
 
@@ -42,7 +42,7 @@ def run_placed(
 
 
 def placing_cost(plan: Plan) -> list[str]:
-    """What placing may add to a plan, in a sentence."""
+    """A sentence on the cells that placing may add to a plan."""
     spec = plan.spec
     if not spec.kl_budgets:
         return []
@@ -56,7 +56,7 @@ def placing_cost(plan: Plan) -> list[str]:
 
 
 def _starts(plan: Plan) -> list[tuple[Start, float]]:
-    """Every arm's beginning and learning rate."""
+    """The start and learning rate of every arm."""
     spec = plan.spec
     found = []
     for model, choice in product(plan.models, plan.choices):
@@ -67,7 +67,7 @@ def _starts(plan: Plan) -> list[tuple[Start, float]]:
 
 
 def _planned(plan: Plan, choice: Choice, model: str) -> tuple[float, ...]:
-    """The strengths of a method that the plan holds."""
+    """The strengths of a method in the plan."""
     cells = [cell.spec for cell in plan.cells if cell.spec.model == model]
     planned = [spec.strength for spec in cells if spec.method.label == choice.spec.label]
     return tuple(dict.fromkeys(strength for strength in planned if strength is not None))
@@ -80,20 +80,20 @@ def _arms(starts: list[tuple[Start, float]], records: Records) -> Iterator[Arm]:
 
 
 def _shortfalls(arm: Arm, plan: Plan) -> Iterator[str]:
-    """What an arm that is complete doesn't bracket."""
+    """Sentences on the budgets that a complete arm doesn't bracket."""
     if not arm.complete or not arm.tried:
         return
     furthest = max(one.kl for one in arm.tried)
     who = f"{arm.choice.spec.label} on {arm.model.name}{_which(arm, plan)}"
     for budget in arm.not_bracketed(plan.spec.kl_budgets):
         if furthest < budget:
-            yield f"{who} doesn't reach {budget:g} nats: its furthest strength lies at {furthest:.3g}."
+            yield f"{who} doesn't reach {budget:g} nats: its largest KL is {furthest:.3g}."
         else:
             yield f"{who} has no strengths within 15 % of {budget:g} nats on both sides."
 
 
 def _which(arm: Arm, plan: Plan) -> str:
-    """What tells an arm from the method's others, where it has any."""
+    """What distinguishes an arm from the method's others; "" if it is the only one."""
     told = []
     if len(plan.spec.learning_rates) > 1:
         told.append(f"learning rate {arm.rate:g}")

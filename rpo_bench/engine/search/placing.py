@@ -1,23 +1,23 @@
-"""Where to try the next strengths, so that some lie close to the KL budgets at which methods are compared.
+"""Chooses the next strengths to try, so that some are close to the KL budgets.
 
-KL is close to a power of the strength, so that the secant is taken on log-strength against log-KL.
+KL is roughly a power of the strength, so the secant method works on log-strength and log-KL.
 """
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-#: A budget is bracketed by points within this factor of it on either side.
+#: A budget is bracketed if there are points within this factor on both sides.
 CLOSE = 1.15
-_AIM = 1.06  # aims well inside the bracket, as a KL is only estimated
-_STRETCH = 4.0  # beyond the strengths tried so far, by at most this factor at a time
-_SAME = 1.01  # strengths closer than this are one
-_LEAST = 1e-3  # nats: below it a KL says nothing of where the strength is
+_AIM = 1.06  # aims well inside the bracket, as KL is only estimated
+_STRETCH = 4.0  # largest factor beyond the strengths tried so far
+_SAME = 1.01  # strengths closer than this count as equal
+_LEAST = 1e-3  # nats; smaller KLs are too noisy for the secant
 
 
 @dataclass(frozen=True)
 class Tried:
-    """A strength and the KL that it gave, in nats per sequence."""
+    """A strength and its measured KL in nats per sequence."""
 
     strength: float
     kl: float
@@ -25,12 +25,12 @@ class Tried:
 
 @dataclass(frozen=True)
 class Ladder:
-    """The strengths that a method has.
+    """The strengths that a method may take.
 
     Attributes:
-        own: its usual ones, most conservative first.
-        whole: strengths are whole numbers.
-        closed: strengths beyond its own ones give nothing new, as best of k beyond the responses there are.
+        own: its usual strengths, most conservative first.
+        whole: whether strengths are whole numbers.
+        closed: whether strengths beyond its own give nothing new, such as best of k above the responses.
     """
 
     own: tuple[float, ...]
@@ -38,7 +38,7 @@ class Ladder:
     closed: bool = False
 
     def rounded(self, strength: float) -> float | None:
-        """The nearest strength that it has; None for one beyond a closed end."""
+        """The nearest allowed strength; None beyond a closed end."""
         found = max(1.0, float(round(strength))) if self.whole else float(f"{strength:.3g}")
         return None if self.closed and not min(self.own) <= found <= max(self.own) else found
 
@@ -46,14 +46,14 @@ class Ladder:
 def next_strengths(
     tried: Sequence[Tried], lost: Sequence[float], budgets: Sequence[float], count: int, ladder: Ladder
 ) -> list[float]:
-    """The strengths to try next, at most ``count``; none where every budget is bracketed or out of reach.
+    """At most ``count`` strengths to try next; none if every budget is bracketed or unreachable.
 
     Args:
         tried: strengths of one method and learning rate, with their KL.
-        lost: strengths at which every training diverged.
-        budgets: KL in nats.
-        count: at most so many.
-        ladder: the strengths that there are.
+        lost: strengths at which training diverged for every seed.
+        budgets: KL budgets in nats.
+        count: maximum number of strengths.
+        ladder: the allowed strengths.
     """
     targets = unmet(tried, budgets)
     known = [*(one.strength for one in tried), *lost]
@@ -70,7 +70,7 @@ def next_strengths(
 
 
 def _without_secant(tried: Sequence[Tried], known: Sequence[float], ladder: Ladder) -> list[float]:
-    """One strength to try where fewer than two tell anything: of its own ladder, then beyond its bold end."""
+    """One strength to try if fewer than two have a usable KL: from its ladder, then beyond its bold end."""
     rest = [strength for strength in ladder.own if not _among(strength, known)]
     if rest:
         near = [one.strength for one in tried] or [ladder.own[len(ladder.own) // 2]]
@@ -88,7 +88,7 @@ def _among(strength: float, known: Sequence[float]) -> bool:
 
 
 def unmet(tried: Sequence[Tried], budgets: Sequence[float]) -> list[float]:
-    """The KLs to aim at: above and below every budget that has no point close on that side."""
+    """The KLs to aim at: above and below every budget without a close point on that side."""
     targets = []
     for budget in sorted(budgets):
         if not any(budget / CLOSE <= one.kl <= budget for one in tried):
@@ -99,17 +99,17 @@ def unmet(tried: Sequence[Tried], budgets: Sequence[float]) -> list[float]:
 
 
 def bracketed(tried: Sequence[Tried], budget: float) -> bool:
-    """Whether a budget has a point close on either side."""
+    """Whether a budget has close points on both sides."""
     return not unmet(tried, [budget])
 
 
 def _at(target: float, known: Sequence[Tried], tried: Sequence[Tried]) -> float | None:
-    """The strength that gives a KL, by the secant through the nearest points; None where they have one KL.
+    """The strength for a target KL, by the secant through the nearest points; None if their KLs are equal.
 
     Args:
         target: nats.
         known: two points or more, by KL.
-        tried: all points: the strength isn't far beyond theirs.
+        tried: all points; they bound the strength.
     """
     above = next((i for i, one in enumerate(known) if one.kl >= target), len(known))
     left, right = known[max(0, min(above, len(known) - 1) - 1)], known[min(max(above, 1), len(known) - 1)]

@@ -1,4 +1,4 @@
-"""Cells in rounds: what is trained next follows from the records so far, until nothing more is wanted."""
+"""Runs cells in rounds: each round is chosen from the records so far, until no more are needed."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -19,12 +19,12 @@ Wanted = Callable[[Records], Mapping[str, PlannedCell]]
 
 @dataclass(frozen=True)
 class Rounds:
-    """How rounds ended.
+    """The outcome of all rounds.
 
     Attributes:
-        plan: with all cells that were wanted, in the order in which they came.
-        report: of all rounds together.
-        records: of the cells that have a result, by cell hash.
+        plan: the plan with all requested cells, in order.
+        report: one report for all rounds.
+        records: records of the cells with a result, by cell hash.
     """
 
     plan: Plan
@@ -35,20 +35,20 @@ class Rounds:
 def run_rounds(
     plan: Plan, wanted: Wanted, output: Output, runner: Runner, context: BaseContext, console: Console
 ) -> Rounds:
-    """Does the cells that are wanted, then those that are wanted in view of their records, and so on.
+    """Runs the plan's cells, then further cells chosen from the records, until no more are requested.
 
-    A cell that fails is tried once, and doesn't keep others from going on.
+    A failed cell is not retried, and the other cells continue.
 
     Args:
-        plan: its cells come first.
-        wanted: from the records so far to further cells, by cell hash.
-        output: where results are.
-        runner: how the work is done.
-        context: of the worker processes.
-        console: where progress goes.
+        plan: the first round's cells.
+        wanted: maps the records so far to further cells, by cell hash.
+        output: the output folder.
+        runner: how jobs are executed.
+        context: the multiprocessing context of workers.
+        console: the console for progress.
 
     Raises:
-        UserError: nothing more can be written.
+        UserError: the disk is full or read-only.
         KeyboardInterrupt: Ctrl-C; finished stages are kept.
     """
     cells = {cell.spec.hash: cell for cell in plan.cells}
@@ -65,7 +65,7 @@ def run_rounds(
 
 
 def _together(reports: Sequence[RunReport]) -> RunReport:
-    """The reports of all rounds as one."""
+    """Merges the reports of all rounds."""
     return RunReport(
         outcomes=tuple(outcome for report in reports for outcome in report.outcomes),
         already=sum(report.already for report in reports),

@@ -1,4 +1,4 @@
-"""What worker processes run; forked from a server that has imported this module, and so torch, once."""
+"""Dispatches jobs to stages in worker processes, whose fork server imports this module once."""
 
 import contextlib
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from rpo_bench.engine.stages.train import partner_pass, reference_pass, train
 from rpo_bench.engine.work import CellWork, HarnessWork, JudgeWork, Stage
 from rpo_bench.registry import load_plugins
 
-with contextlib.suppress(Exception):  # slow to import; without it toxicity says why it is unscored
+with contextlib.suppress(Exception):  # slow to import; without it toxicity is unscored with the reason
     import profanity_check  # noqa: F401
 
 _STAGES: dict[Stage, Callable[[CellWork, Callable[[Progress], None]], float]] = {
@@ -24,7 +24,7 @@ _STAGES: dict[Stage, Callable[[CellWork, Callable[[Progress], None]], float]] = 
 
 
 def perform(job: Job, report: Callable[[Progress], None]) -> Done:
-    """Does a stage of a cell, runs lm-eval on it, or judges all; a job's payload is (stage, its work)."""
+    """Runs a job, whose payload is (stage, work item)."""
     load_plugins()
     stage, work = job.payload
     if isinstance(work, JudgeWork):

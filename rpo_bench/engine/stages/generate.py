@@ -1,4 +1,4 @@
-"""The stage that samples a policy on the held-out prompts."""
+"""The generate stage: samples a policy on the held-out prompts."""
 
 import json
 import time
@@ -21,7 +21,7 @@ from rpo_bench.models.hf import HFModel
 from rpo_bench.models.protocol import Generation
 from rpo_bench.results.samples import StoredSample
 
-#: Decimals of a stored log-probability: rounding moves it by 5e-7 nats at most, less than float32 computing.
+#: Decimals of a stored log-probability. The rounding of at most 5e-7 nats is below float32 accuracy.
 LOGP_DECIMALS = 6
 
 
@@ -30,15 +30,15 @@ def stored_sample(
     policy_logps: NDArray[np.float32] | None = None,
     reference_logps: NDArray[np.float32] | None = None,
 ) -> StoredSample:
-    """What is stored of a generation.
+    """A generation in stored form.
 
     Args:
         generation: The sample.
         policy_logps: Log-probabilities of its tokens under the policy, (T,).
-        reference_logps: The same under the reference, (T,).
+        reference_logps: Log-probabilities under the reference, (T,).
 
     Raises:
-        UserError: a log-probability isn't finite, as from a model that has diverged.
+        UserError: a log-probability isn't finite; the model has diverged.
     """
     for name, logps in (("policy", policy_logps), ("reference", reference_logps)):
         if logps is not None and not np.isfinite(logps).all():
@@ -74,7 +74,7 @@ def generate(work: CellWork, report: Callable[[Progress], None]) -> float:
     prompts, decoding = task_of(work).heldout[: evaluation.limit], decoding_of(work)
     backend = other_backend(work)
     started_at = time.monotonic()
-    if backend is not None:  # before the policy is loaded, as it wants the GPU's memory
+    if backend is not None:  # before the policy is loaded, as it needs the GPU's memory
         report(Progress("generate"))
         sampled = sample_by(backend, work, prompts, decoding)
     report(Progress("load"))

@@ -1,4 +1,4 @@
-"""The stage that judges the checkpoints of an output folder by their task's own judge."""
+"""The judge stage: the task's own judge compares the checkpoints of an output folder."""
 
 import time
 from collections.abc import Callable
@@ -13,7 +13,7 @@ EMBEDDED = "embedded"  # the task's own judge
 
 
 def judge_stage(work: JudgeWork, report: Callable[[Progress], None]) -> Done:
-    """What a worker does; its value is a ``Judged``."""
+    """Runs the judge; the value is a ``Judged``."""
     from rpo_bench.judge.registry import JudgeOptions, make_judge
 
     started_at = time.monotonic()

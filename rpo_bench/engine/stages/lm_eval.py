@@ -1,4 +1,4 @@
-"""The stage that runs lm-eval's tasks on a cell's model."""
+"""The lm-eval stage: runs lm-eval's tasks on a cell's model."""
 
 import time
 from collections.abc import Callable
@@ -11,22 +11,22 @@ from rpo_bench.results.store import StoredRecord, cell_folder, read_record
 
 
 def harness_stage(work: HarnessWork, report: Callable[[Progress], None]) -> Done:
-    """What a worker does: runs the tasks on one cell's model, and writes them into its result."""
+    """Runs the tasks on a cell's model and adds the results to its record."""
     from rpo_bench.lm_eval.harness import run_harness
     from rpo_bench.models.hf import HFModel
 
     started_at = time.monotonic()
     report(Progress("lm-eval"))
     cell = work.cell
-    manager = task_manager(work.asked.tasks, work.include_path)
+    manager = task_manager(work.request.tasks, work.include_path)
     model = HFModel.load(
         cell.policy,
         allow_pickle=cell.trust.allow_pickle,
         trust_remote_code=cell.trust.trust_remote_code,
         loading=cell.spec.loading,
     )
-    measured = run_harness(model.model, model.tokenizer, manager, work.asked, cell.spec.prompt_format)
+    measured = run_harness(model.model, model.tokenizer, manager, work.request, cell.spec.prompt_format)
     folder = cell_folder(cell.output.results, cell.spec)
     before = None if work.base is None else read_docs(work.base)
-    add_measured(StoredRecord(folder, read_record(folder)), measured, work.asked, before)
+    add_measured(StoredRecord(folder, read_record(folder)), measured, work.request, before)
     return Done(work_seconds=time.monotonic() - started_at)

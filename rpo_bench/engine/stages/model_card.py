@@ -1,4 +1,4 @@
-"""The model card of a checkpoint: what it came from, how it was trained, what it scored, how to repeat it."""
+"""The model card of a checkpoint: base model, training, scores, and the command to reproduce it."""
 
 import json
 from collections.abc import Mapping
@@ -20,14 +20,14 @@ ADAPTER = "adapter_config.json"
 def write_card(
     checkpoint: Path, spec: CellSpec, command: str, record: Record | None = None, dataset: str | None = None
 ) -> None:
-    """Writes ``README.md`` into a checkpoint folder, whole or not at all.
+    """Writes ``README.md`` into a checkpoint folder, atomically.
 
     Args:
-        checkpoint: the folder; a README of somebody else's there is left alone.
-        spec: what the checkpoint is.
-        command: makes it again.
-        record: its results, where it was measured.
-        dataset: the name on the hub of what it was trained on.
+        checkpoint: the folder; a README that RPO-Bench didn't write is kept.
+        spec: the checkpoint's cell.
+        command: the command that reproduces it.
+        record: its results, if it was measured.
+        dataset: the name of its training data on the hub.
     """
     file = checkpoint / CARD
     if not checkpoint.is_dir() or (file.is_file() and CARD_MARK not in file.read_text(encoding="utf-8")):
@@ -39,7 +39,7 @@ def write_card(
 def card_text(
     checkpoint: Path, spec: CellSpec, command: str, record: Record | None, dataset: str | None
 ) -> str:
-    """The card: YAML front matter as the hub reads it, then Markdown."""
+    """The card: YAML front matter for the hub, then Markdown."""
     adapter = (checkpoint / ADAPTER).is_file()
     head = yaml.safe_dump(_metadata(spec, record, dataset, adapter), sort_keys=False, allow_unicode=True)
     parts = [
@@ -51,13 +51,13 @@ def card_text(
         _table("Data", _data(spec, dataset)),
         _table("Training", _training(spec)),
         _results(record),
-        f"## How to make it again\n\n```\n{command}\n```\n\nCell `{spec.hash}`.\n",
+        f"## How to reproduce it\n\n```\n{command}\n```\n\nCell `{spec.hash}`.\n",
     ]
     return "\n".join(part for part in parts if part)
 
 
 def hub_name(spec: CellSpec) -> str | None:
-    """The base model's name on the hub; None for a folder, which means nothing elsewhere."""
+    """The base model's name on the hub; None for a local folder."""
     name, commit, _ = shown_name(Path(spec.model_path)).partition("@")
     return name if commit else None
 
@@ -70,7 +70,7 @@ def _strength(spec: CellSpec, record: Record | None) -> str:
 
 
 def _use(checkpoint: Path, spec: CellSpec) -> str:
-    """How the checkpoint is loaded, and what its prompts look like."""
+    """The code that loads the checkpoint, and its prompt format."""
     if (checkpoint / ADAPTER).is_file():
         seq2seq = _json(checkpoint / ADAPTER).get("task_type") == "SEQ_2_SEQ_LM"
         package, auto = "peft", "AutoPeftModelForSeq2SeqLM" if seq2seq else "AutoPeftModelForCausalLM"
@@ -85,7 +85,7 @@ def _use(checkpoint: Path, spec: CellSpec) -> str:
         ),
         *([f"from transformers import {auto}, AutoTokenizer"] if package != "peft" else []),
         "",
-        'folder = "."  # where this file lies, or its name on the hub',
+        'folder = "."  # the folder of this file, or its name on the hub',
         f"model, tokenizer = {auto}.from_pretrained(folder), AutoTokenizer.from_pretrained(folder)",
     ]
     return "\n".join(["## How to use it\n", "```python", *code, "```\n", _format(spec), ""])
@@ -94,12 +94,12 @@ def _use(checkpoint: Path, spec: CellSpec) -> str:
 def _format(spec: CellSpec) -> str:
     form = spec.prompt_format
     if form is None:
-        return "Prompts go in as they are."
+        return "Prompts are used as they are, without a template."
     if form.kind == "chat":
         whose = "the tokenizer's chat template" if form.template is None else "a chat template of its own"
-        system = "" if form.system is None else f", after a system turn that says: {form.system}"
+        system = "" if form.system is None else f", after this system prompt: {form.system}"
         return f"A prompt is the user's turn in {whose}{system}."
-    return f"What is written around prompts:\n\n```\n{form.template}\n```"
+    return f"Prompts are written in this template:\n\n```\n{form.template}\n```"
 
 
 def _data(spec: CellSpec, dataset: str | None) -> dict[str, Any]:

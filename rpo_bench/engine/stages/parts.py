@@ -1,6 +1,6 @@
-"""What the stages of a cell need of it: its task, rows, models, reward and decoding.
+"""Loads what the stages of a cell need: task, rows, models, reward and decoding.
 
-What the next cell is likely to need as well is kept.
+Objects that the next cell is likely to need are cached.
 """
 
 from dataclasses import replace
@@ -26,7 +26,7 @@ _KEPT_BYTES = 500_000_000  # base models up to this size stay loaded in a worker
 
 
 def task_of(work: CellWork) -> Task:
-    """The cell's task, kept for the next cell."""
+    """The cell's task, cached for the next cell."""
     return _task(work.task_folder, work.heldout_folder)
 
 
@@ -36,7 +36,7 @@ def _task(folder: Path, heldout: Path | None) -> Task:
 
 
 def dataset_of(work: CellWork) -> str | None:
-    """The name on the hub of what the cell is trained on; None for other rows."""
+    """The name of the training data on the hub; None for other rows."""
     source = task_of(work).spec.source
     return None if source is None or work.spec.data.file is not None else source.dataset
 
@@ -49,7 +49,7 @@ def decoding_of(work: CellWork) -> Decoding:
 
 
 def reward_of(work: CellWork, task: Task) -> RewardFunction | None:
-    """The reward that checkpoints are measured by."""
+    """The reward for measuring checkpoints."""
     return evaluation_reward(task, work.spec.evaluation, work.trust)
 
 
@@ -69,7 +69,7 @@ def diverged(work: CellWork) -> bool:
 
 
 def examples_file_of(work: CellWork) -> Path:
-    """Where the tokenised rows of a cell are."""
+    """The file with the tokenised rows of a cell."""
     spec = work.spec
     return examples_file(
         work.output.cache, spec.model_hash, spec.data_hash, spec.data.long, spec.prompt_format
@@ -77,7 +77,7 @@ def examples_file_of(work: CellWork) -> Path:
 
 
 def examples_of(work: CellWork) -> Examples:
-    """The tokenised rows of a cell, kept for the next one."""
+    """The tokenised rows of a cell, cached for the next one."""
     return _kept_examples(examples_file_of(work))
 
 
@@ -87,19 +87,19 @@ def _kept_examples(file: Path) -> Examples:
 
 
 def reference_cache_of(work: CellWork) -> ReferenceCache:
-    """The reference's log-probs, which all cells on its model share."""
+    """The reference's log-probs, shared by all cells of the model."""
     return ReferenceCache(work.output.cache / "reference", work.spec.model_hash)
 
 
 def load_model(work: CellWork, folder: Path, training: bool = False) -> HFModel:
-    """A model with weights of its own, free to be changed."""
+    """A fresh copy of the model, which may be modified."""
     spec = work.spec
     loading = _training_loading(spec) if training else spec.loading
     return _loaded(folder, work.trust, loading, spec.prompt_format)
 
 
 def _training_loading(spec: CellSpec) -> LoadingSpec:
-    """Full training keeps float32 weights, and all training is on one device."""
+    """Loading settings for training: float32 weights unless with adapters, on one device."""
     changes: dict[str, Any] = {"device_map": None}
     if spec.training.lora is None:
         changes["dtype"] = "float32"
@@ -107,11 +107,11 @@ def _training_loading(spec: CellSpec) -> LoadingSpec:
 
 
 def base_of(work: CellWork) -> HFModel:
-    """The base model, not to be changed; a small one is kept for the next cell."""
+    """The base model, which must not be modified; a small one is cached for the next cell."""
     folder = Path(work.spec.model_path)
     size = sum(file.stat().st_size for file in folder.glob("*.safetensors"))
-    asked = (folder, work.trust, work.spec.loading, work.spec.prompt_format)
-    return _kept_base(*asked) if size <= _KEPT_BYTES else _loaded(*asked)
+    arguments = (folder, work.trust, work.spec.loading, work.spec.prompt_format)
+    return _kept_base(*arguments) if size <= _KEPT_BYTES else _loaded(*arguments)
 
 
 @lru_cache(maxsize=2)

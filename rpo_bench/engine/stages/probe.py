@@ -1,4 +1,4 @@
-"""Probes of a policy in training: its reward and KL on a few prompts."""
+"""Probes a policy during training: its reward and KL on a few prompts."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -13,14 +13,14 @@ from rpo_bench.models.protocol import Generation
 from rpo_bench.spec.schema import Decoding
 from rpo_bench.tasks.task import RewardFunction, Task
 
-LOGPS_BATCH = 128  # sequences per forward pass; a fixed one, so that rounding is the same everywhere
+LOGPS_BATCH = 128  # sequences per forward pass; fixed, so that rounding is always the same
 
 _SEED = 0
 _BATCH = 256
 
 
 def make_probe(work: CellWork, task: Task, tokenizer: Any) -> Callable[[Any], dict[str, float]] | None:
-    """Measures a policy in training by its mean reward and KL on one sample to each probe prompt."""
+    """Makes a function that measures mean reward and KL on one sample per probe prompt."""
     reward, prompts = reward_of(work, task), task.probe
     if not prompts:
         return None
@@ -38,7 +38,7 @@ def make_probe(work: CellWork, task: Task, tokenizer: Any) -> Callable[[Any], di
 
 
 def sampled_kl(policy: HFModel, reference: HFModel, generations: Sequence[Generation]) -> float:
-    """KL(policy‖reference) in nats per sequence: the mean log-ratio of the policy's own samples."""
+    """KL(policy‖reference) in nats per sequence: the mean log-ratio of the policy's samples."""
     texts = [generation.prompt for generation in generations]
     tokens = [generation.token_ids for generation in generations]
     own, other = (model.token_logps(texts, tokens, LOGPS_BATCH) for model in (policy, reference))
@@ -46,6 +46,6 @@ def sampled_kl(policy: HFModel, reference: HFModel, generations: Sequence[Genera
 
 
 def probe_reward(reward: RewardFunction, prompts: Sequence[Prompt], texts: Sequence[str]) -> dict[str, float]:
-    """The mean of the scores that there are, as the training log calls it."""
+    """The mean of the available scores, under its name in the training log."""
     scores = [score for score in reward(prompts, texts) if score is not None]
     return {"probe_reward": float(np.mean(scores))} if scores else {}

@@ -1,4 +1,4 @@
-"""What an online method acts in: a cell's prompts, tokenised, and the reward of what is answered."""
+"""The environment of an online method: a cell's tokenised prompts and the reward of responses."""
 
 import logging
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 def make_world(
     model: HFModel, prompts: Sequence[Prompt], reward: RewardFunction, max_new_tokens: int
 ) -> World:
-    """The prompts that leave room for a response, and the reward on token ids.
+    """Makes the environment: prompts that leave room for a response, and the reward on token ids.
 
     Raises:
         UserError: no prompt leaves room.
@@ -35,9 +35,9 @@ def make_world(
 
     def score(owners: Sequence[int], responses: Sequence[Sequence[int]]) -> list[float]:
         texts = model.texts(responses)
-        asked = [fitting[owner][0] for owner in owners]
-        scores = reward(asked, texts)
-        for prompt, found in zip(asked, scores, strict=False):
+        answered = [fitting[owner][0] for owner in owners]
+        scores = reward(answered, texts)
+        for prompt, found in zip(answered, scores, strict=False):
             if found is None:
                 raise UserError(f"The reward has no score for a response to the prompt {prompt.prompt_id}.")
         return [float(found) for found in scores if found is not None]
@@ -50,7 +50,7 @@ def make_world(
 
 
 def _reward_start(model: HFModel, reward: RewardFunction) -> RewardStart | None:
-    """The reward model as a critic may start as it: where it reads the very tokens that the policy writes."""
+    """The reward model for initialising a critic; None unless it reads the policy's tokens."""
     if model.prompt_format is not None:  # the reward model reads the prompt without it
         return None
     if not isinstance(reward, RewardModel) or getattr(reward.model.config, LAYOUT_KEY, "") != "appended":

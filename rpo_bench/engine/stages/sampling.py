@@ -1,4 +1,4 @@
-"""Samples of a cell's policy by the backend that its spec names, beside what is recorded of that backend."""
+"""Samples a cell's policy with the backend in its spec, and describes that backend for the record."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
@@ -23,12 +23,12 @@ from rpo_bench.spec.schema import CellSpec, Decoding
 
 @dataclass(frozen=True)
 class PolicySamples:
-    """What was sampled from a policy.
+    """Samples of a policy.
 
     Attributes:
         generations: Ordered by prompt, then sample.
-        exact: Whether their tokens are the very ones that were sampled; otherwise there are none.
-        answer: The backend's own, None where transformers sampled.
+        exact: Whether the sampled tokens are known; otherwise the generations have no tokens.
+        answer: The backend's answer; None for transformers.
     """
 
     generations: list[Generation]
@@ -36,14 +36,14 @@ class PolicySamples:
     answer: Answer | None = field(default=None, repr=False)
 
     def described(self, logps: Sequence[NDArray[np.float32]], work: CellWork) -> dict[str, Any] | None:
-        """What the record says of the backend; None of transformers.
+        """The record's description of the backend; None for transformers.
 
         Args:
-            logps: Of the generations' tokens as transformers computes them; N arrays (T_i,).
+            logps: Log-probabilities of the generations' tokens from transformers; N arrays (T_i,).
             work: The cell.
 
         Raises:
-            UserError: they are so far from the backend's that it sampled from something else.
+            UserError: they differ too much from the backend's: it sampled from another model.
         """
         if self.answer is None:
             return None
@@ -53,9 +53,9 @@ class PolicySamples:
 
 
 def other_backend(work: CellWork) -> Backend | None:
-    """The backend that samples instead of transformers; None where transformers does.
+    """The backend that replaces transformers; None for transformers.
 
-    A server has the checkpoint and not its reference, so that the reference's own row is transformers'.
+    A server has only the checkpoint, so the reference itself is sampled with transformers.
     """
     spec = work.spec
     if spec.generation.backend == "vllm":
@@ -72,17 +72,17 @@ def other_backend(work: CellWork) -> Backend | None:
 def sample_by(
     backend: Backend, work: CellWork, prompts: Sequence[Prompt], decoding: Decoding
 ) -> PolicySamples:
-    """Samples a policy by another backend; the prompts' tokens and the seeds are ours.
+    """Samples a policy with another backend, given the prompts' tokens and the seeds.
 
     Raises:
-        UserError: the backend can't do it.
+        UserError: the backend failed.
     """
     spec, n = work.spec, work.spec.evaluation.n_samples
     folder = work.policy if has_tokenizer(work.policy) else Path(spec.model_path)  # an adapter's base
     tokenizer = load_tokenizer(str(folder), work.trust.trust_remote_code)
     end = closing(tokenizer, spec.prompt_format)
     answer = backend.sample(_requests(spec, tokenizer, prompts), decoding, end.ends)
-    asked = [(prompt, number) for prompt in prompts for number in range(n)]
+    requested = [(prompt, number) for prompt in prompts for number in range(n)]
     exact = all(one.token_ids is not None for one in answer.sampled)
     if not exact:
         _check_plain(prompts, tokenizer, spec, work.policy)
@@ -99,31 +99,31 @@ def sample_by(
             ids if exact else (),
             one.finished,
         )
-        for (prompt, number), one, ids, text in zip(asked, answer.sampled, tokens, texts, strict=True)
+        for (prompt, number), one, ids, text in zip(requested, answer.sampled, tokens, texts, strict=True)
     ]
     return PolicySamples(generations, exact, answer)
 
 
 def _check_plain(prompts: Sequence[Prompt], tokenizer: Any, spec: CellSpec, folder: Path) -> None:
-    """Refuses prompts that a server which reads texts would take for turns that nobody wrote."""
+    """Refuses prompts that spell special tokens, which a server that takes text would parse as such."""
     special = special_ids(tokenizer, spec.prompt_format)
     for prompt in prompts:
         found = spelt(tokenizer, prompt.text, special)
         if found:
             raise UserError(
-                f"The prompt {prompt.prompt_id} spells the special token '{found[0]}', which a server that "
-                f"takes texts alone reads as that token: sample {folder} by hf, by vllm, or by a server that "
+                f"The prompt {prompt.prompt_id} spells the special token '{found[0]}', and a server that "
+                f"takes only text reads it as that token: sample {folder} with hf, vllm, or a server that "
                 "takes tokens (vLLM's)."
             )
 
 
 def _check_sampled(texts: Sequence[str | None], n: int, folder: Path) -> None:
-    """Refuses texts that were decoded greedily, which servers do that don't know the settings."""
+    """Refuses texts that were decoded greedily, as by servers that ignore the sampling settings."""
     if n > 1 and all(len(set(texts[first : first + n])) == 1 for first in range(0, len(texts), n)):
         raise UserError(
-            f"The server gives {n} equal answers to every prompt: it decodes greedily whatever it is asked, "
-            f"and these aren't samples of {folder}. Have it sample (do_sample in generation_config.json), or "
-            "sample by hf."
+            f"The server gives {n} equal answers to every prompt: it ignores the sampling settings and "
+            f"decodes greedily, so these aren't samples of {folder}. Make it sample (do_sample in "
+            "generation_config.json), or sample with hf."
         )
 
 

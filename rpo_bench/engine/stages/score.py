@@ -1,4 +1,4 @@
-"""The last stage of a cell: scores, metrics, stability, and the record that holds them."""
+"""The score stage: scores, metrics, training stability, and the cell's record."""
 
 import json
 import time
@@ -61,7 +61,7 @@ def score(work: CellWork, report: Report) -> float:
 
 
 def _score_samples(work: CellWork, folder: Path) -> dict[str, MetricValue]:
-    """Scores the stored samples into ``folder``, beside a copy of them; returns the metrics."""
+    """Writes the samples and their scores to ``folder``; returns the metrics."""
     samples = read_json_lines(work.output.samples(work.spec) / SAMPLES_FILE, StoredSample)
     evaluation = work.spec.evaluation
     task = task_of(work)
@@ -82,13 +82,13 @@ def _score_samples(work: CellWork, folder: Path) -> dict[str, MetricValue]:
 
 
 def _train_folder(work: CellWork) -> Path | None:
-    """Where the policy was trained; None for one that came from elsewhere."""
+    """The folder in which the policy was trained; None if it was trained elsewhere."""
     folder = work.output.training(work.spec) if work.trained else work.policy.parent
     return folder if (folder / "fit.json").is_file() and (folder / "spec.yaml").is_file() else None
 
 
 def _training_log(work: CellWork, folder: Path) -> list[dict[str, Any]]:
-    """Copies the training log into the result folder, without probes of another reward than this one's."""
+    """Copies the training log into the result folder, without probes of a different reward."""
     trained = _train_folder(work)
     if trained is None:
         return []
@@ -146,7 +146,7 @@ def _record(
 
 
 def _hashes(work: CellWork, folder: Path) -> dict[str, str]:
-    """Content hashes of the prompts, of what lies in the result folder, and of the weights."""
+    """Content hashes of the prompts, the files in the result folder, and the weights."""
     prompts = task_of(work).heldout[: work.spec.evaluation.limit]
     names = {"samples": SAMPLES_FILE, "scores": SCORES_FILE, "train_log": TRAIN_LOG_FILE}
     found = {name: hash_file(folder / file) for name, file in names.items() if (folder / file).is_file()}

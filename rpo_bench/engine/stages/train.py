@@ -1,4 +1,4 @@
-"""The stages of a cell: train, generate, score. Each leaves its artefact whole or not at all."""
+"""The train stage and the reference's log-probs. Each writes its artefact atomically."""
 
 import time
 from collections.abc import Callable
@@ -45,25 +45,25 @@ from trainers.settings import FitResult, Lora, TrainingSettings
 
 Report = Callable[[Progress], None]
 
-PROBE_REWARD = "probe_reward.txt"  # which reward the training log's probes speak of
+PROBE_REWARD = "probe_reward.txt"  # identity of the reward in the training log's probes
 
 
 def training_settings(training: TrainingSpec, seed: int, name: str | None = None) -> TrainingSettings:
-    """What ``trainers.fit`` is told."""
+    """The settings for ``trainers.fit``."""
     values = training.model_dump(exclude={"lora", "reward"})
     lora = None if training.lora is None else Lora(**training.lora.model_dump())
     return TrainingSettings(**values, lora=lora, seed=seed, run_name=name)
 
 
 def train(work: CellWork, report: Report) -> float:
-    """Trains the cell's checkpoint where the output folder keeps it; returns the seconds it took."""
+    """Trains the cell's checkpoint in the output folder; returns the seconds it took."""
     started_at = time.monotonic()
     result = train_into(work.output.training(work.spec), work, report)
     return min(result.seconds, time.monotonic() - started_at)
 
 
 def train_into(folder: Path, work: CellWork, report: Report) -> FitResult:
-    """Trains a cell's checkpoint into ``folder``, beside its spec and training log; goes on where it was."""
+    """Trains a checkpoint into ``folder`` with its spec and training log; resumes if it was stopped."""
     result = _fit_into(folder, work, report)
     if not (folder / "checkpoint" / CARD).is_file():
         write_card(folder / "checkpoint", work.spec, work.command, dataset=dataset_of(work))
@@ -71,7 +71,7 @@ def train_into(folder: Path, work: CellWork, report: Report) -> FitResult:
 
 
 def run_config(work: CellWork) -> dict[str, Any]:
-    """What trackers are told of a cell."""
+    """The cell's settings for experiment trackers."""
     spec = work.spec
     training = {k: v for k, v in spec.training.model_dump(mode="json").items() if v is not None}
     names = {"task": spec.task, "model": spec.model, "cell": spec.hash, work.strength_name: spec.strength}
@@ -79,7 +79,7 @@ def run_config(work: CellWork) -> dict[str, Any]:
 
 
 def _fit_into(folder: Path, work: CellWork, report: Report) -> FitResult:
-    """The training itself: offline or online, as the method is."""
+    """Runs offline or online training, depending on the method."""
     method = method_of(work)
     settings = training_settings(work.spec.training, work.spec.seed, work.spec.name)
     settings = replace(settings, run_config=run_config(work))
@@ -98,7 +98,7 @@ def _fit_into(folder: Path, work: CellWork, report: Report) -> FitResult:
     if isinstance(method, OnlineMethod):
         reward = training_reward(work.spec, task, work.trust)
         if reward is None:
-            raise UserError(f"{method.name} needs a reward for its own answers; the task has none.")
+            raise UserError(f"{method.name} needs a reward for its samples; the task has none.")
         limit = decoding_of(work).max_new_tokens or task.spec.max_new_tokens
         world = make_world(base, load_prompts(examples_file_of(work)), reward, limit)
         return fit_online(
@@ -125,19 +125,19 @@ def _fit_into(folder: Path, work: CellWork, report: Report) -> FitResult:
 
 
 def method_of(work: CellWork) -> Method:
-    """The method of a cell, at its strength: resolved anew here, as classes of plug-ins can't be sent."""
+    """The cell's method at its strength; resolved here, as plug-in classes can't be pickled."""
     return resolve_method(work.spec.method, work.spec.strength)
 
 
 def offline(method: Method) -> OfflineMethod:
-    """The method as one that learns from rows; raises UserError when it is of no kind that is known."""
+    """The method as an offline method; raises UserError for an unknown kind."""
     if not isinstance(method, OfflineMethod):
         raise UserError(f"The method '{method.name}' is neither an OfflineMethod nor an OnlineMethod.")
     return method
 
 
 def reference_pass(work: CellWork, report: Report) -> float:
-    """Computes the reference's log-probs of all rows, which every cell on the same model and rows shares."""
+    """Computes the reference's log-probs of all rows, shared by all cells on the same model and rows."""
     report(Progress("reference"))
     started_at = time.monotonic()
     base = load_model(work, Path(work.spec.model_path), training=True)

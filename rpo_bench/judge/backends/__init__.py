@@ -1,1 +1,1 @@
-"""What answers a judge's questions: a server, a local model, a Python function, the gold reward."""
+"""Judge backends: servers, local models, Python functions, and the gold reward."""

@@ -1,4 +1,4 @@
-"""Judges that are functions: one's own in a Python file, and the task's gold reward."""
+"""Judges that are functions: a function in a Python file, and the task's gold reward."""
 
 import json
 import math
@@ -18,7 +18,7 @@ class PythonJudge:
     """``function(prompt, first, second)``: "A", "B", "tie", P(first is better), or None; a ``Judge``.
 
     Attributes:
-        function: The judge; it is shown the texts as they are.
+        function: The judge; it gets the unchanged texts.
         name: FILE:FUNCTION, for messages.
         content: Hash of its file.
     """
@@ -40,7 +40,7 @@ class PythonJudge:
         return {"backend": "python", "model": function, "content": self.content, "mode": self.mode}
 
     def ask(self, calls: Sequence[Call], again: bool = False) -> list[Attempt]:
-        """What the function says of each; raises UserError when it raises or says something else."""
+        """Calls the function; raises UserError when it raises or returns another value."""
         return [self._ask(call) for call in calls]
 
     def estimated_tokens(self, call: Call) -> tuple[int, int]:
@@ -59,14 +59,14 @@ class PythonJudge:
         if isinstance(said, int | float) and not isinstance(said, bool) and 0 <= said <= 1:
             return Attempt(text=None, label_logps=(_log(said), _log(1 - said)))
         raise UserError(
-            f"--judge python:{self.name}: it returned {said!r}; it should return 'A', 'B', 'tie', the "
+            f"--judge python:{self.name}: it returned {said!r}; it must return 'A', 'B', 'tie', the "
             "probability that the first is better, or None."
         )
 
 
 @dataclass(frozen=True)
 class GoldJudge:
-    """The task's gold reward, which knows the truth; it is no LLM. Implements ``Judge``.
+    """The task's gold reward as a judge without errors; it isn't an LLM. Implements ``Judge``.
 
     Attributes:
         rewards: By task.
@@ -84,11 +84,11 @@ class GoldJudge:
 
     @property
     def identity(self) -> dict[str, Any]:
-        """The tasks' contents."""
+        """The hashes of the tasks."""
         return {"backend": "gold", "model": "gold", "content": dict(self.content), "mode": self.mode}
 
     def ask(self, calls: Sequence[Call], again: bool = False) -> list[Attempt]:
-        """The response with the higher reward; a reward of None makes no verdict."""
+        """Prefers the response with the higher reward; no verdict if a reward is None."""
         return [self._ask(call) for call in calls]
 
     def estimated_tokens(self, call: Call) -> tuple[int, int]:

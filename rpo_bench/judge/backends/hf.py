@@ -1,4 +1,4 @@
-"""A local model as a judge: which of two labels it finds likelier as the answer."""
+"""A local model as a judge: compares the probabilities of two labels."""
 
 import time
 from collections.abc import Sequence
@@ -22,15 +22,14 @@ LABELS = ("A", "B")
 def label_logps(
     model: HFModel, prompts: Sequence[str], labels: tuple[str, str] = LABELS, batch_size: int = 32
 ) -> NDArray[np.float64]:
-    """Log-probabilities (nats) of two labels as the answers to prompts, for both architectures.
+    """Log-probabilities (nats) of two labels as answers to prompts, for both architectures.
 
-    A label may be written with a space or a line before it; where each of its spellings is one token, their
-    probabilities are added, as those that a server lists are. Else its tokens' log-probabilities are summed.
-    Nothing is sampled.
+    A label may follow a space or a line break. If each spelling is one token, their probabilities are added,
+    as for servers. Otherwise the log-probabilities of the label's tokens are summed. Nothing is sampled.
 
     Args:
         model: Decoder-only or encoder-decoder.
-        prompts: N texts, as the model is to see them.
+        prompts: N texts in the model's format.
         labels: Two texts.
         batch_size: Sequences per forward pass.
 
@@ -38,14 +37,14 @@ def label_logps(
         (N, 2).
 
     Raises:
-        UserError: The tokenizer doesn't tell the labels apart, or a prompt doesn't fit the context.
+        UserError: The tokenizer maps both labels to the same tokens, or a prompt doesn't fit the context.
     """
     ids = [list(model.tokenizer(label, add_special_tokens=False).input_ids) for label in labels]
     if not all(ids) or ids[0] == ids[1]:
         raise UserError(
-            f"{model.path} can't judge: its tokenizer doesn't tell '{labels[0]}' from '{labels[1]}'."
+            f"{model.path} can't judge: its tokenizer doesn't distinguish '{labels[0]}' and '{labels[1]}'."
         )
-    if len(ids[0]) == len(ids[1]) == 1:  # one forward pass tells both
+    if len(ids[0]) == len(ids[1]) == 1:  # one forward pass gives both
         spellings = _spellings(model.tokenizer, labels)
         logps = model.next_token_logps(prompts, [*spellings[0], *spellings[1]], batch_size)
         parts = np.split(logps, 2, axis=1)
@@ -56,7 +55,7 @@ def label_logps(
 
 
 def _spellings(tokenizer: Any, labels: tuple[str, str]) -> tuple[list[int], list[int]]:
-    """The tokens that are a label by themselves, alone or behind a space or a line's end, as many of each."""
+    """Single tokens that spell a label, alone or after a space or line break; equally many per label."""
     found: tuple[list[int], list[int]] = ([], [])
     for before in ("", " ", "\n"):
         pair = [tokenizer(before + label, add_special_tokens=False).input_ids for label in labels]
@@ -69,13 +68,13 @@ def _spellings(tokenizer: Any, labels: tuple[str, str]) -> tuple[list[int], list
 
 @dataclass(frozen=True)
 class HFJudge:
-    """A model folder that is asked for A or B; implements ``Judge``.
+    """A local model that answers A or B; implements ``Judge``.
 
     Attributes:
-        model: Loaded.
-        template: What it is shown.
+        model: The loaded model.
+        template: Its prompt template.
         content: Hash of its folder.
-        batch_size: Calls that are answered at a time; at 1 a forward pass has one of them, else a pair.
+        batch_size: Calls per batch; with 1, a forward pass has one call, otherwise a pair.
         embedded: Whether it is the task's own judge.
     """
 
@@ -91,12 +90,12 @@ class HFJudge:
 
     @property
     def max_chars(self) -> int:
-        """As the template has it."""
+        """The template's limit on characters of each text."""
         return self.template.max_chars
 
     @property
     def identity(self) -> dict[str, Any]:
-        """The weights and the template, and how the question is written to a chat model."""
+        """The weights, the template and the chat format."""
         found = {
             "backend": "embedded" if self.embedded else "hf",
             "model": self.model.path.rstrip("/").rpartition("/")[2],
@@ -112,13 +111,12 @@ class HFJudge:
     def ask(self, calls: Sequence[Call], again: bool = False) -> list[Attempt]:
         """The log-probabilities of A and B for each call.
 
-        A forward pass has both orders of a pair of responses and nothing else: what else is judged, before it
-        or beside it, changes no bit of them.
+        A forward pass holds only the two orders of one pair, so other calls can't change its results.
         """
         start = time.perf_counter()
         pairs = [self._both_orders(call) for call in calls]
         self._check_length([text for pair in pairs for text in pair])
-        logps = {pair: label_logps(self._asked, pair, LABELS, self.batch_size) for pair in set(pairs)}
+        logps = {pair: label_logps(self._prompted, pair, LABELS, self.batch_size) for pair in set(pairs)}
         found = [
             logps[pair][pair.index(self.template.question(call))]
             for call, pair in zip(calls, pairs, strict=True)
@@ -129,7 +127,7 @@ class HFJudge:
         return [Attempt(label_logps=(float(a), float(b)), seconds=each) for a, b in found]
 
     def _both_orders(self, call: Call) -> tuple[str, str]:
-        """What is shown of a call and of its swap, in an order of the texts' own."""
+        """The prompts of a call and its swap, in an order that depends only on the texts."""
         swapped = replace(call, first=call.second, second=call.first)
         first, second = sorted(map(self.template.question, (call, swapped)))
         return first, second
@@ -139,8 +137,8 @@ class HFJudge:
         return 0, 0
 
     @cached_property
-    def _asked(self) -> HFModel:
-        """The model, prompted as a policy of its kind is: in its chat format where it has one."""
+    def _prompted(self) -> HFModel:
+        """The model with its chat format, if it has one."""
         chat = getattr(self.model.tokenizer, "chat_template", None) and not self.model.is_encoder_decoder
         form = resolve_format(
             "chat" if chat else "none",
@@ -152,13 +150,13 @@ class HFJudge:
         return replace(self.model, prompt_format=form)
 
     def _check_length(self, shown: Sequence[str]) -> None:
-        longest = max(len(self._asked.encode(text)) for text in shown) + 1
+        longest = max(len(self._prompted.encode(text)) for text in shown) + 1
         if self.model.context is not None and longest > self.model.context:
             raise UserError(
-                f"{self.model.path} can't judge: a question takes {longest} tokens and it reads "
+                f"{self.model.path} can't judge: a question has {longest} tokens, and its context is "
                 f"{self.model.context}; lower --judge-max-chars, or give a shorter --judge-template."
             )
 
     def _shown(self, text: str) -> str:
-        """What is written of a question, without what the tokenizer adds."""
-        return prompt_text(self.model.tokenizer, text, self._asked.prompt_format)
+        """The text of a question, without the tokenizer's special tokens."""
+        return prompt_text(self.model.tokenizer, text, self._prompted.prompt_format)

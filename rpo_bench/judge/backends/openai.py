@@ -1,4 +1,4 @@
-"""Any OpenAI-compatible server as a judge, through the openai package."""
+"""OpenAI-compatible servers as judges, through the openai package."""
 
 import math
 import os
@@ -23,14 +23,14 @@ from rpo_bench.judge.protocol import REFUSED, Attempt, Call, Mode
 from rpo_bench.remote.scrubbing import well_formed
 from rpo_bench.remote.urls import Address, api_key
 
-MALFORMED = "malformed"  # ``finish`` of an answer that isn't a chat completion
+MALFORMED = "malformed"  # ``finish`` of a response that isn't a chat completion
 
 _LABELS = ("A", "B")
 _FLAG = "--judge-base-url"
 _OPENAI = "https://api.openai.com/v1"
 _AGAIN = "\n\nReply with the JSON object alone."
 _MOST_TOKENS = 10**9
-_CHARS_PER_TOKEN = 3  # few, so that estimates of English lie above
+_CHARS_PER_TOKEN = 3  # low, so that token counts of English are overestimated
 _TOKENS_PER_TURN = 16
 _FATAL = {
     401: "it refuses the key: check {key}",
@@ -41,22 +41,22 @@ _FATAL = {
 
 @dataclass(frozen=True)
 class OpenAIJudge:
-    """A chat model, at temperature 0 where it lets us; implements ``Judge``.
+    """A chat model, at temperature 0 if allowed; implements ``Judge``.
 
     Attributes:
-        model: As the server calls it.
-        template: What it is shown.
-        mode: ``verdict`` reads its text, ``logprobs`` the log-probabilities of A and B as first token.
-        base_url: None: the package's own, or OPENAI_BASE_URL.
-        key_env: Name of the environment variable that holds the key; the key itself is nowhere kept.
-        concurrency: Calls in flight.
-        timeout: Seconds of one HTTP request, to the end of its answer.
-        max_retries: Of connection errors, time-outs, 408, 409, 429 and 5xx; with back-off, or as long as
-            Retry-After says.
-        max_tokens: Of a reply.
-        limit: Under which name that is sent; see ``Wanted``.
+        model: The model's name on the server.
+        template: The prompt template.
+        mode: ``verdict`` parses its text; ``logprobs`` compares log-probabilities of A and B as first token.
+        base_url: The server; None: OPENAI_BASE_URL or the package's default.
+        key_env: Name of the environment variable with the key; the key itself is never stored.
+        concurrency: Concurrent calls.
+        timeout: Seconds for one HTTP request, up to the end of the response.
+        max_retries: Retries after connection errors, time-outs, 408, 409, 429 and 5xx, with back-off or
+            after Retry-After.
+        max_tokens: Limit on tokens of a reply.
+        limit: Name of the parameter for that limit; see ``Wanted``.
         temperature: See ``Wanted``.
-        reply_bytes: That an HTTP answer may have.
+        reply_bytes: Maximum size of an HTTP response.
     """
 
     model: str
@@ -76,12 +76,12 @@ class OpenAIJudge:
     asks_again: bool = True
 
     def __post_init__(self) -> None:
-        if self.base_url is not None:  # so that nothing shows its secrets
+        if self.base_url is not None:  # hides its secrets
             object.__setattr__(self, "base_url", Address(self.base_url))
 
     @property
     def identity(self) -> dict[str, Any]:
-        """Model, server, sampling and template; nothing of the key."""
+        """Model, server, sampling and template, without the key."""
         return {
             "backend": "openai",
             "model": self.model,
@@ -95,7 +95,7 @@ class OpenAIJudge:
 
     @property
     def max_chars(self) -> int:
-        """As the template has it."""
+        """The template's limit on characters of each text."""
         return self.template.max_chars
 
     @cached_property
@@ -107,7 +107,7 @@ class OpenAIJudge:
         if self._given == _OPENAI and api_key(self.key_env) is None:
             raise UserError(
                 f"The judge needs a key: set {self.key_env}, name another variable by --judge-api-key-env, "
-                f"or name a server that needs none by {_FLAG}."
+                f"or give a server that needs none with {_FLAG}."
             )
         return self._given.checked(_FLAG)
 
@@ -133,18 +133,18 @@ class OpenAIJudge:
         return str(self._client.base_url).rstrip("/")
 
     def check(self) -> None:
-        """Raises UserError for an address that no server has, or a key that no header can carry."""
+        """Raises UserError for an invalid address, or a key that can't be sent in a header."""
         api_key(self.key_env)
         self._given.checked(_FLAG)
 
     def ask(self, calls: Sequence[Call], again: bool = False) -> list[Attempt]:
-        """One attempt per call; raises UserError for what would fail for every call."""
+        """One attempt per call; raises UserError for errors that would affect every call."""
         return [self._ask(call, again) for call in calls]
 
     def estimated_tokens(self, call: Call) -> tuple[int, int]:
-        """From the characters of what is shown, and the longest reply.
+        """Estimates tokens from the prompt's characters and the longest reply.
 
-        Beyond ASCII a character may be as many tokens as bytes.
+        A non-ASCII character may take as many tokens as bytes.
         """
         shown = self.template.question(call)
         plain = sum(letter.isascii() for letter in shown)
@@ -160,15 +160,19 @@ class OpenAIJudge:
                 return attempt
 
     def _request(self, call: Call, again: bool, sent: dict[str, Any], started_at: float) -> Attempt | None:
-        """What comes of a request; None where the server has refused a parameter that can be left out."""
+        """The result of a request; None if the server refused a parameter that can be left out."""
         import openai
 
         from rpo_bench.remote.servers import requests_before
 
         shown = self.template.question(call) + (_AGAIN if again and self.mode == "verdict" else "")
-        asked = {"model": self.model, **sent, "messages": [{"role": "user", "content": well_formed(shown)}]}
+        arguments = {
+            "model": self.model,
+            **sent,
+            "messages": [{"role": "user", "content": well_formed(shown)}],
+        }
         try:
-            raw = self._client.chat.completions.with_raw_response.create(**asked)
+            raw = self._client.chat.completions.with_raw_response.create(**arguments)
             found, retries = self._read(raw.http_response.text), raw.retries_taken
         except openai.APIStatusError as problem:
             status, said = problem.status_code, sentence(problem.response.text)
@@ -183,7 +187,7 @@ class OpenAIJudge:
         return found.model_copy(update={"sent": sent, "seconds": seconds, "retries": retries})
 
     def _failure(self, problem: Exception) -> str:
-        """Why no answer came, in a few words."""
+        """Why there was no response, in a few words."""
         import openai
 
         if isinstance(problem, openai.APITimeoutError):
@@ -193,24 +197,26 @@ class OpenAIJudge:
         return str(problem)
 
     def _check_fatal(self, sent: dict[str, Any], problem: Any, said: str) -> None:
-        """Raises UserError for what would fail for every call."""
+        """Raises UserError for errors that would affect every call."""
         from rpo_bench.remote.servers import redirect
 
         status, elsewhere = problem.status_code, redirect(problem)
-        told = f" It says: {said.rstrip('.')}." if said else ""
+        message = f" It says: {said.rstrip('.')}." if said else ""
         who = f"The judge {self.model} at {self._url}"
         if elsewhere is not None:
             raise UserError(
-                f"{who} sends its questions on to {elsewhere}, where they don't go: give the "
-                "judge's own address by --judge-base-url."
+                f"{who} redirects to {elsewhere}, and redirects aren't followed: give the "
+                "judge's own address with --judge-base-url."
             )
         if refuses_logprobs(sent, status, said):
-            raise UserError(f"{who} gives no log-probabilities: leave out --judge-mode logprobs.{told}")
+            raise UserError(f"{who} gives no log-probabilities: leave out --judge-mode logprobs.{message}")
         if status in _FATAL:
-            raise UserError(f"{who} answered HTTP {status}: {_FATAL[status].format(key=self.key_env)}.{told}")
+            raise UserError(
+                f"{who} answered HTTP {status}: {_FATAL[status].format(key=self.key_env)}.{message}"
+            )
 
     def _read(self, answer: str) -> Attempt:
-        """What an HTTP answer says; one that isn't a chat completion has no text and can't be read."""
+        """Parses an HTTP response; one that isn't a chat completion has no text."""
         from rpo_bench.remote.servers import parsed
 
         try:
@@ -232,7 +238,7 @@ class OpenAIJudge:
 
 
 def _labels(choice: dict[str, Any]) -> tuple[float | None, float | None] | None:
-    """Log-probabilities of A and B among the likeliest first tokens; None where the server gives none."""
+    """Log-probabilities of A and B among the top first tokens; None if the server gives none."""
     content = (choice.get("logprobs") or {}).get("content")
     if not content:
         return None
@@ -244,7 +250,7 @@ def _labels(choice: dict[str, Any]) -> tuple[float | None, float | None] | None:
 
 
 def _sum(logps: list[float]) -> float | None:
-    """The log-probability of any of several spellings of a label."""
+    """The log-probability that any of a label's spellings occurs."""
     known = [logp for logp in logps if math.isfinite(logp)]
     return max(known) + math.log(sum(math.exp(one - max(known)) for one in known)) if known else None
 

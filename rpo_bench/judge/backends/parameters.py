@@ -1,4 +1,4 @@
-"""The parameters of a request to a chat server: what is wanted, and what the server turns out to accept."""
+"""Request parameters for chat servers: the desired ones, and those that the server accepts."""
 
 import json
 import re
@@ -14,19 +14,19 @@ Temperature = float | Literal["auto", "none"]
 AUTO: Final = "auto"
 NONE: Final = "none"
 
-_REFUSALS = (400, 422)  # statuses by which servers refuse a parameter
-_LONGEST = 400  # characters of a server's sentence
+_REFUSALS = (400, 422)  # HTTP statuses for refused parameters
+_LONGEST = 400  # characters quoted from a server's message
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """What is asked for.
+    """The desired parameters.
 
     Attributes:
-        mode: In ``logprobs`` a single token is asked for, with the likeliest first ones.
-        max_tokens: Of a reply.
-        limit: Under which name that is sent; ``auto``: under the one that the server takes.
-        temperature: ``auto``: 0, or the server's own where it refuses it; ``none``: the server's own.
+        mode: In ``logprobs``, a single token with the top log-probabilities is requested.
+        max_tokens: Limit on tokens of a reply.
+        limit: Name of the parameter for that limit; ``auto``: the one that the server accepts.
+        temperature: ``auto``: 0, or the server's default if it refuses; ``none``: the server's default.
     """
 
     mode: Mode = "verdict"
@@ -36,12 +36,12 @@ class Wanted:
 
     @property
     def tokens(self) -> int:
-        """Of a reply, at most."""
+        """The limit on tokens of a reply."""
         return self.max_tokens if self.mode == "verdict" else 1
 
     @property
     def identity(self) -> dict[str, Any]:
-        """What a judge's identity says of them."""
+        """The parameters as part of a judge's identity."""
         temperature = {AUTO: 0, NONE: None}.get(str(self.temperature), self.temperature)
         named = {} if self.limit == AUTO else {"limit_parameter": self.limit}
         return {"temperature": temperature, "max_tokens": self.tokens, **named}
@@ -49,10 +49,10 @@ class Wanted:
 
 @dataclass
 class Accepted:
-    """What is sent: as wanted, less what the server has refused; shared by all threads that ask.
+    """The desired parameters without those the server refused; shared by all threads.
 
-    Newer hosted models take ``max_completion_tokens`` for ``max_tokens`` and no temperature. The old form is
-    sent until it is refused, for older servers and most open ones know nothing else.
+    Newer hosted models take ``max_completion_tokens`` instead of ``max_tokens``, and no temperature. The old
+    form is sent until it is refused, as older and most open servers only support that.
     """
 
     wanted: Wanted
@@ -77,12 +77,12 @@ class Accepted:
         return sent | ({"logprobs": True, "top_logprobs": 20} if self.wanted.mode == "logprobs" else {})
 
     def adapts(self, sent: dict[str, Any], status: int, said: str) -> bool:
-        """Whether a refused request is worth sending again, in the form that the server accepts.
+        """Whether to repeat a refused request with parameters that the server accepts.
 
         Args:
             sent: The parameters of the request.
-            status: HTTP.
-            said: What the server said of it.
+            status: The HTTP status.
+            said: The server's message.
         """
         if status not in _REFUSALS:
             return False
@@ -95,7 +95,7 @@ class Accepted:
 
 
 def refuses_logprobs(sent: dict[str, Any], status: int, said: str) -> bool:
-    """Whether a server said that it gives no log-probabilities."""
+    """Whether a server refused to give log-probabilities."""
     return (
         status in _REFUSALS
         and "logprobs" in sent
@@ -104,7 +104,7 @@ def refuses_logprobs(sent: dict[str, Any], status: int, said: str) -> bool:
 
 
 def sentence(body: str) -> str:
-    """What a server says of an error: its JSON's message, with the parameter where it names one; else ""."""
+    """A server's error message from its JSON, with the parameter if given; else ""."""
     try:
         value = json.loads(body)
     except (ValueError, RecursionError):
@@ -121,7 +121,7 @@ def sentence(body: str) -> str:
 
 
 def _names(said: str, parameter: str) -> bool:
-    """Whether a refusal is of a parameter, and not of its value beside this prompt's length."""
+    """Whether a refusal is about a parameter, rather than its value for this prompt's length."""
     if re.search(r"too (large|long|many)|context|exceed", said, re.IGNORECASE):
         return False
     return re.search(rf"(?<![\w.]){parameter}(?!\w)", said) is not None

@@ -1,1 +1,1 @@
-"""Toxicity: from a word list to a classifier."""
+"""Toxicity classifiers, from a word list to transformers models."""

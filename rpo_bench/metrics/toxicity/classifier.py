@@ -1,4 +1,4 @@
-"""Toxicity by any Hugging Face sequence classifier: a folder, or a model of the hub."""
+"""Toxicity by a Hugging Face sequence classifier from a folder or the hub."""
 
 import logging
 import re
@@ -12,7 +12,7 @@ from rpo_bench.errors import UserError
 from rpo_bench.files.hashing import hash_folder
 from rpo_bench.metrics.protocol import Score, failure
 from rpo_bench.metrics.toxicity.choose import Toxicity
-from rpo_bench.models.activation import NEGATED, Activation, activation_of, asked_activation
+from rpo_bench.models.activation import NEGATED, Activation, activation_of, split_activation
 from rpo_bench.models.folder import check_model_folder
 from rpo_bench.models.hub import model_folder
 from rpo_bench.models.loading import load_classifier
@@ -25,20 +25,20 @@ log = logging.getLogger(__name__)
 
 _BATCH = 64
 _MAX_TOKENS = 512
-#: Texts by which it is found out whether a text's numbers depend on its batch.
+#: Texts for testing whether a text's outputs depend on its batch.
 _PROBES = ("good", "bad", "yes", "you are a stupid idiot, that is what they say of the river", "cat")
 _TOXIC = re.compile(r"tox|offens|hate|abus|insult|profan", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
 class ClassifierParts:
-    """A classifier with its tokenizer.
+    """A classifier and its tokenizer.
 
     Attributes:
         model: A transformers model that returns logits (B, L).
         tokenizer: Its tokenizer.
-        label: Which of the L labels means toxic.
-        activation: Whether labels have a sigmoid each, as in multi-label classifiers, or share a softmax.
+        label: Index of the toxic label.
+        activation: A sigmoid per label, as in multi-label classifiers, or a softmax.
     """
 
     model: Any
@@ -48,7 +48,7 @@ class ClassifierParts:
 
 
 class Classifier(Toxicity):
-    """The probability of the classifier's toxic label; texts are cut at its context.
+    """The probability of the classifier's toxic label; texts are cut to its context.
 
     Args:
         loaded: The classifier.
@@ -59,24 +59,24 @@ class Classifier(Toxicity):
         self.backend = backend
         self._loaded = loaded
         self._limit = _length_limit(loaded.model.config, loaded.tokenizer)
-        loaded.tokenizer.padding_side = "right"  # positions count from the left
+        loaded.tokenizer.padding_side = "right"  # positions start at the left
         self._equal_lengths = self._padding_is_read()
 
     @classmethod
     def load(cls, name: str, allow_pickle: bool = False, flag: str = "") -> "Classifier":
-        """Loads ``FOLDER``, ``FOLDER#LABEL``, or a hub model's ``ORG/NAME[@REVISION]`` in a folder's place.
+        """Loads ``FOLDER``, ``FOLDER#LABEL``, or a hub model ``ORG/NAME[@REVISION]``.
 
-        ``=sigmoid`` or ``=softmax`` behind any of them says how its logits become probabilities.
+        A suffix ``=sigmoid`` or ``=softmax`` sets how logits become probabilities.
 
         Args:
-            name: Which.
+            name: The classifier.
             allow_pickle: Whether pickled weights may be loaded.
-            flag: What was given, for messages; "": ``--toxicity hf:NAME``.
+            flag: The flag and its value, for messages; "": ``--toxicity hf:NAME``.
 
         Raises:
-            UserError: It can't be had or read, or which label is toxic, or how, can't be told.
+            UserError: It can't be loaded, or its toxic label or activation is ambiguous.
         """
-        named, asked = asked_activation(name)
+        named, asked = split_activation(name)
         given, _, label = named.partition("#")
         what = flag or f"--toxicity hf:{given}"
         source = model_folder(given, what)
@@ -89,7 +89,7 @@ class Classifier(Toxicity):
         return cls(loaded, f"{source.name}#{model.config.id2label[index]} ({content}, {activation})")
 
     def probabilities(self, texts: Sequence[str]) -> list[Score]:
-        """The toxic label's probability for each text; a text on which the classifier fails is unscored."""
+        """The toxic label's probability for each text; unscored if the classifier fails."""
         self._say_what_is_cut(texts)
         order = sorted(range(len(texts)), key=lambda index: len(texts[index]))
         found: list[Score] = [0.0] * len(texts)
@@ -100,7 +100,7 @@ class Classifier(Toxicity):
         return found
 
     def _scores(self, texts: list[str]) -> list[Score]:
-        """Scores of B texts in one batch; one by one if that fails, so that one can't spoil the others."""
+        """Scores of B texts in one batch, or one by one if that fails, to isolate failures."""
         try:
             return [float(probability) for probability in self._batch(texts)]
         except Exception as error:
@@ -116,7 +116,7 @@ class Classifier(Toxicity):
         return shares[:, self._loaded.label].cpu().numpy()
 
     def _logits(self, texts: Sequence[str]) -> Any:
-        """Logits of B texts, (B, L) float64; in batches of equally long ones where padding is read."""
+        """Logits of B texts, (B, L) float64; in batches of equal length if padding affects the logits."""
         loaded = self._loaded
         shown, options = as_text(loaded.tokenizer, texts)
         rows = loaded.tokenizer(shown, truncation=True, max_length=self._limit, **options)
@@ -132,10 +132,10 @@ class Classifier(Toxicity):
         return found
 
     def _padding_is_read(self) -> bool:
-        """Whether a text's logits change with the padding that longer texts beside it bring.
+        """Whether padding changes a text's logits.
 
         Raises:
-            UserError: They change with the texts beside it even without padding.
+            UserError: They change with the other texts of the batch even without padding.
         """
         self._equal_lengths = False
         lengths = [len(self._loaded.tokenizer(text).input_ids) for text in _PROBES]
@@ -147,7 +147,7 @@ class Classifier(Toxicity):
             )
 
     def _say_what_is_cut(self, texts: Sequence[str]) -> None:
-        """Says how many texts are longer than the classifier reads."""
+        """Warns how many texts were cut to the classifier's limit."""
         shown, options = as_text(self._loaded.tokenizer, texts)
         ids = self._loaded.tokenizer(shown, verbose=False, **options)["input_ids"]
         cut = sum(len(one) > self._limit for one in ids)
@@ -159,21 +159,21 @@ class Classifier(Toxicity):
 
 
 def can_be_padded(loaded: ClassifierParts) -> bool:
-    """Whether tokenizer and model know a padding token: without one, texts of other lengths go apart."""
+    """Whether tokenizer and model have a padding token; otherwise only equally long texts share a batch."""
     known = loaded.model.config.get_text_config().pad_token_id
     return loaded.tokenizer.pad_token_id is not None and known is not None
 
 
 def _length_limit(config: Any, tokenizer: Any) -> int:
-    """Tokens that the classifier reads of a text."""
+    """The classifier's limit in tokens."""
     return int(min(tokenizer.model_max_length, token_limit(config) or _MAX_TOKENS, _MAX_TOKENS))
 
 
 def toxic_label(labels: dict[int, str], wanted: str | None, path: str) -> int:
-    """Which label means toxic: the one asked for, one that is called so, or the second of two unnamed ones.
+    """The index of the toxic label: the requested one, one with such a name, or the second of two unnamed.
 
     Raises:
-        UserError: No label, or more than one, could be meant.
+        UserError: No label, or more than one, matches.
     """
     names = {int(index): name for index, name in labels.items()}
     if wanted is not None:
@@ -186,7 +186,5 @@ def toxic_label(labels: dict[int, str], wanted: str | None, path: str) -> int:
         found = exact or telling or unnamed or single
     if len(found) != 1:
         listed = ", ".join(names.values())
-        raise UserError(
-            f"--toxicity hf:{path}: say which label is toxic by hf:{path}#LABEL, one of {listed}."
-        )
+        raise UserError(f"--toxicity hf:{path}: give the toxic label as hf:{path}#LABEL, one of {listed}.")
     return found[0]

@@ -1,7 +1,7 @@
-"""Toxicity by Detoxify (Hanu and Unitary team, 2020): its published models by name, or a checkpoint file.
+"""Toxicity by Detoxify (Hanu and Unitary team, 2020): published models or a checkpoint file.
 
-The package reads the checkpoint and builds the model; batching, sorting by length and the context's limit are
-those of every other classifier here. The number is its label "toxicity".
+The package builds the model from the checkpoint. Batching, sorting by length and the context limit are the
+same as for all other classifiers. The score is its label "toxicity".
 """
 
 import os
@@ -21,7 +21,7 @@ from trainers.device import process_device
 
 LABEL = "toxicity"
 
-# Detoxify itself renames what older checkpoints call otherwise.
+# Detoxify itself renames the labels of older checkpoints.
 _RENAMED = {"toxic": LABEL}
 _OFFLINE = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
 
@@ -30,7 +30,7 @@ def detoxify(name: str, allow_pickle: bool = False) -> Classifier:
     """The classifier ``VARIANT`` (original, unbiased, multilingual or a small form) or ``FILE``.
 
     Raises:
-        UserError: The package, the weights, or the model's configuration and tokenizer can't be had or used.
+        UserError: The package, weights, configuration or tokenizer are missing or invalid.
     """
     what = f"--toxicity detoxify:{name}"
     if find_spec("detoxify") is None:
@@ -41,7 +41,7 @@ def detoxify(name: str, allow_pickle: bool = False) -> Classifier:
     model, tokenizer = _built(arch, loaded.state, what)
     absent = sorted(_names(model) - loaded.state.keys())
     if absent:
-        raise UserError(f"{what}: the weights lack {absent[0]}: it isn't a whole checkpoint.")
+        raise UserError(f"{what}: the checkpoint is incomplete: its weights lack {absent[0]}.")
     device = process_device()
     parts = ClassifierParts(model.to(device).eval(), tokenizer, loaded.label, "sigmoid")
     shown = name if name in _variants() else file.name
@@ -57,20 +57,20 @@ class _Checkpoint:
 
 
 def _variants() -> dict[str, str]:
-    """Detoxify's published models: name → address of the weights."""
+    """Detoxify's published models: name → URL of the weights."""
     from detoxify.detoxify import MODEL_URLS
 
     return dict(MODEL_URLS)
 
 
 def _weights(name: str, what: str) -> Path:
-    """The checkpoint's file: as given, or the local copy of a published one, downloaded where need be."""
+    """The checkpoint file: as given, or the local copy of a published one, downloaded if missing."""
     path, variants = Path(name).expanduser(), _variants()
     if name not in variants:
         if path.is_file():
             return path
         if path.is_dir():
-            raise UserError(f"{what}: that is a folder: give the checkpoint file in it.")
+            raise UserError(f"{what}: this is a folder: give the checkpoint file in it.")
         raise UserError(f"{what}: there is no such file or variant.{did_you_mean(name, variants)}")
     file = Path(torch.hub.get_dir()) / "checkpoints" / variants[name].rpartition("/")[2]
     if file.is_file():
@@ -78,7 +78,7 @@ def _weights(name: str, what: str) -> Path:
     advice = f"download {variants[name]} elsewhere and put it into {file.parent}, or give detoxify:FILE"
     if any(os.environ.get(flag, "") not in ("", "0") for flag in _OFFLINE):
         raise UserError(
-            f"{what}: its weights aren't on this machine, which is set to stay offline: {advice}."
+            f"{what}: its weights aren't on this machine, and it is set to offline mode: {advice}."
         )
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -89,14 +89,14 @@ def _weights(name: str, what: str) -> Path:
 
 
 def _checkpoint(file: Path, what: str, allow_pickle: bool) -> _Checkpoint:
-    """What a checkpoint holds; more than tensors and plain values is refused unless allowed."""
+    """Reads a checkpoint; anything but tensors and plain values is refused unless allowed."""
     try:
         loaded = torch.load(file, map_location="cpu", weights_only=not allow_pickle)
     except Exception as error:
         if "weights_only" in str(error).lower() or "Unsupported global" in str(error):
             raise UserError(
-                f"{what}: {file} holds more than weights and plain values, and unpickling that runs whatever "
-                "code it names: give --allow-pickle if you trust its author."
+                f"{what}: {file} contains more than weights and plain values, and unpickling can run any "
+                "code in it: give --allow-pickle if you trust its author."
             ) from error
         first = first_line(error)
         raise UserError(f"{what}: {file} is no checkpoint: {first}.") from error
@@ -117,9 +117,9 @@ def _checkpoint(file: Path, what: str, allow_pickle: bool) -> _Checkpoint:
 
 
 def _with_local_model(arch: dict[str, Any], file: Path) -> dict[str, Any]:
-    """The architecture with ``model_type`` as a folder beside the checkpoint, where there is one.
+    """The architecture with ``model_type`` replaced by a folder next to the checkpoint, if there is one.
 
-    ``model_type`` names what configuration and tokenizer come from: a hub model in the published checkpoints.
+    ``model_type`` is the source of configuration and tokenizer: a hub model in published checkpoints.
     """
     name = str(arch["model_type"])
     beside = (file.parent / name, file.parent / Path(name).name)
@@ -139,14 +139,16 @@ def _built(arch: dict[str, Any], state: dict[str, Any], what: str) -> tuple[Any,
         first = first_line(error)
         if not Path(source).is_dir():
             raise UserError(
-                f"{what}: the checkpoint takes configuration and tokenizer from '{source}', which is no "
-                f"folder here and can't be had from the hub ({first}): put them into a folder of that name "
-                "beside the checkpoint."
+                f"{what}: the checkpoint needs configuration and tokenizer of '{source}', which is no "
+                f"folder here and can't be loaded from the hub ({first}): put them into a folder of that "
+                "name next to the checkpoint."
             ) from error
-        raise UserError(f"{what}: no model can be made of the checkpoint and {source}: {first}.") from error
+        raise UserError(
+            f"{what}: no model can be built from the checkpoint and {source}: {first}."
+        ) from error
     return model, tokenizer
 
 
 def _names(model: Any) -> set[str]:
-    """The model's weights; buffers such as position numbers aren't any."""
+    """The names of the model's weights, without buffers such as position ids."""
     return {name for name, _ in model.named_parameters()}

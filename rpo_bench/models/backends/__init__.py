@@ -1,1 +1,1 @@
-"""Samplers beside transformers: vLLM's engine, and servers of OpenAI-compatible completions."""
+"""Generation backends besides transformers: vLLM and servers with OpenAI-compatible completions."""

@@ -1,4 +1,4 @@
-"""What every backend is asked, and what it says: tokens in, tokens and their log-probabilities out."""
+"""The protocol of generation backends: tokens in, tokens and log-probabilities out."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,17 +8,17 @@ from rpo_bench.data.row import Prompt
 from rpo_bench.files.hashing import hash_json
 from rpo_bench.spec.schema import Decoding
 
-_SEEDS = 2**31  # what every server takes as a seed
+_SEEDS = 2**31  # every server accepts seeds below this
 
 
 @dataclass(frozen=True)
 class Request:
-    """One response that is asked for.
+    """A request for one response.
 
     Attributes:
-        token_ids: The prompt, special tokens and format included.
-        text: The same as text, without the beginning-of-sequence; for servers that take no tokens.
-        seed: Its own, so that it doesn't depend on what else is asked for.
+        token_ids: The prompt with special tokens and format.
+        text: The same as text without beginning-of-sequence, for servers that take only text.
+        seed: Its own seed, so that it doesn't depend on other requests.
     """
 
     token_ids: tuple[int, ...]
@@ -31,11 +31,10 @@ class SampledResponse:
     """One response.
 
     Attributes:
-        token_ids: The very tokens that were sampled, the one that ended it included; None where the backend
-            doesn't say.
-        logps: Their log-probabilities (nats, temperature 1) as the backend computed them; None as above.
-        text: What it says, as the backend decodes it; None where the backend leaves that to us.
-        finished: Whether it ended by itself.
+        token_ids: The sampled tokens including the end token; None if the backend doesn't return them.
+        logps: Their log-probabilities (nats, temperature 1) from the backend; None as above.
+        text: The decoded text; None if the backend doesn't decode.
+        finished: Whether it ended before the length limit.
     """
 
     token_ids: tuple[int, ...] | None
@@ -46,29 +45,29 @@ class SampledResponse:
 
 @dataclass(frozen=True)
 class Answer:
-    """All responses, in the order of the requests, and what is recorded of the backend that gave them."""
+    """All responses in the order of the requests, and the backend's description for records."""
 
     sampled: tuple[SampledResponse, ...]
     described: dict[str, Any]
 
 
 class Backend(Protocol):
-    """Something that samples from one policy."""
+    """Samples from one policy."""
 
     def sample(self, requests: Sequence[Request], decoding: Decoding, end_ids: Sequence[int]) -> Answer:
         """Samples one response per request.
 
         Args:
-            requests: What is asked.
+            requests: The requests.
             decoding: How to sample; ``max_new_tokens`` is set.
             end_ids: The tokens that end a response.
 
         Raises:
-            UserError: it can't be had; the sentence says why.
+            UserError: sampling failed; the message says why.
         """
         ...
 
 
 def sample_seed(seed: int, prompt: Prompt, sample: int) -> int:
-    """The seed of one response: it belongs to (run's seed, prompt, number of the sample) alone."""
+    """The seed of one response; it depends only on the run's seed, the prompt and the sample's number."""
     return int(hash_json([seed, prompt.prompt_id, sample]), 16) % _SEEDS

@@ -1,7 +1,7 @@
-"""Any server of OpenAI-compatible completions as a backend; one that tells its tokens is measured exactly.
+"""A server with OpenAI-compatible completions as a backend.
 
-vLLM's server takes token ids as prompt and says which tokens it sampled (``return_token_ids``). Servers that
-know texts only are asked by text; their samples have no log-probabilities, so that KL stays unscored.
+vLLM's server takes token ids as the prompt and returns the sampled tokens (``return_token_ids``), so KL is
+exact. Servers that only take text give samples without log-probabilities, and their KL is unscored.
 """
 
 import math
@@ -27,10 +27,10 @@ class CompletionsServer:
     """Implements ``Backend``.
 
     Attributes:
-        settings: Where it is, and how it is asked.
-        folder: The checkpoint that it is to serve, by whose name it is found among the served ones.
-        retries: Of connection errors, time-outs, 408, 409, 429 and 5xx.
-        reply_bytes: That an HTTP answer may have.
+        settings: The server's address and request settings.
+        folder: The checkpoint it should serve; its name identifies it among the served models.
+        retries: Retries after connection errors, time-outs, 408, 409, 429 and 5xx.
+        reply_bytes: Maximum size of an HTTP response.
     """
 
     settings: ServerSettings
@@ -54,7 +54,7 @@ class CompletionsServer:
         return Answer(sampled, {"backend": "openai-compatible completions", **where, "token_exact": exact})
 
     def served(self) -> str:
-        """The name under which the server has the checkpoint: the one that was given, or its folder's.
+        """The checkpoint's name on the server: the given one, or its folder's name.
 
         Raises:
             UserError: no server answers, or it has no such model.
@@ -70,12 +70,13 @@ class CompletionsServer:
         fitting = [name for name in models if name in names] or models or [str(resolved)]
         if len(fitting) != 1:
             raise UserError(
-                f"{where} has {_listed(models)}: say by --generation-args model=NAME which is {self.folder}."
+                f"{where} has {_listed(models)}: set --generation-args model=NAME to the one that is "
+                f"{self.folder}."
             )
         return fitting[0]
 
     def _models(self) -> list[str]:
-        """What the server says that it has; empty where it doesn't say."""
+        """The models that the server lists; empty if it lists none."""
         import openai
 
         from rpo_bench.remote.servers import parsed, redirect
@@ -88,7 +89,7 @@ class CompletionsServer:
             if error.status_code in (401, 403):
                 raise UserError(
                     f"The server at {self._url} refuses the key: check {self.settings.api_key_env}, or give "
-                    f"user and password again by {_FLAG} (they aren't kept)."
+                    f"user and password again with {_FLAG} (they aren't stored)."
                 ) from error
             return []
         except openai.OpenAIError as error:
@@ -97,7 +98,7 @@ class CompletionsServer:
             ) from error
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise UserError(
-                f"{self._url} isn't a server of completions (its list of models is no JSON of one): correct "
+                f"{self._url} isn't a server of completions (its list of models isn't valid JSON): correct "
                 f"{_FLAG}, which often ends in /v1."
             ) from error
 
@@ -124,14 +125,14 @@ class CompletionsServer:
     def _check_redirect(self, elsewhere: str | None) -> None:
         if elsewhere is not None:
             raise UserError(
-                f"The server at {self._url} sends its reader on to {elsewhere}, where "
-                f"nothing is asked: give the server's own address by {_FLAG}."
+                f"The server at {self._url} redirects to {elsewhere}, and redirects aren't "
+                f"followed: give the server's own address with {_FLAG}."
             )
 
     def _first(
         self, model: str, request: Request, decoding: Decoding, end_ids: Sequence[int]
     ) -> SampledResponse | None:
-        """The first request by tokens; None where the server doesn't read them or say which it sampled."""
+        """Tries the first request with tokens; None if the server doesn't take or return tokens."""
         import openai
 
         try:
@@ -145,12 +146,12 @@ class CompletionsServer:
     def _ask(
         self, model: str, request: Request, decoding: Decoding, end_ids: Sequence[int] | None
     ) -> SampledResponse:
-        """One response; with ``end_ids`` by tokens, without by text."""
+        """Requests one response: with tokens if ``end_ids`` are given, otherwise with text."""
         import openai
 
         from rpo_bench.remote.servers import parsed, redirect, requests_before
 
-        asked: dict[str, Any] = {
+        arguments: dict[str, Any] = {
             "model": model,
             "prompt": well_formed(request.text) if end_ids is None else list(request.token_ids),
             "max_tokens": decoding.max_new_tokens,
@@ -159,9 +160,9 @@ class CompletionsServer:
             "seed": request.seed,
         }
         if end_ids is not None:
-            asked |= {"logprobs": 1, "extra_body": _exactly(end_ids)}
+            arguments |= {"logprobs": 1, "extra_body": _exactly(end_ids)}
         try:
-            raw = self._client.completions.with_raw_response.create(**asked)
+            raw = self._client.completions.with_raw_response.create(**arguments)
             return self._read(parsed(raw.http_response.text)["choices"][0])
         except openai.APIStatusError as error:
             self._check_redirect(redirect(error))
@@ -175,7 +176,7 @@ class CompletionsServer:
             raise self._failed("an answer that isn't a completion") from error
 
     def _read(self, choice: dict[str, Any]) -> SampledResponse:
-        """A response; raises ValueError or TypeError for what can't be one."""
+        """Parses a response; raises ValueError or TypeError for an invalid one."""
         finished = choice.get("finish_reason") == "stop"
         tokens, found = choice.get("token_ids"), choice.get("logprobs")
         logps = None if found is None else found.get("token_logprobs")
@@ -195,10 +196,10 @@ class CompletionsServer:
 
 
 def checked_address(settings: ServerSettings) -> Address:
-    """Where a server is, before it is asked.
+    """The validated address of a server.
 
     Raises:
-        UserError: No address was given, or none that a server can have; or no header can carry the key.
+        UserError: The address is missing or invalid, or the key can't be sent in a header.
     """
     if settings.base_url is None:
         raise UserError(f"--generation-backend openai needs {_FLAG}=URL, such as http://localhost:8000/v1.")
@@ -207,7 +208,7 @@ def checked_address(settings: ServerSettings) -> Address:
 
 
 def _why(error: Exception) -> str:
-    """Why no answer came, in brackets; "" where nothing was there to connect to."""
+    """The reason of a connection failure in brackets; "" if no server is listening."""
     import openai
 
     from rpo_bench.remote.servers import ReplyError
@@ -218,7 +219,7 @@ def _why(error: Exception) -> str:
 
 
 def _exactly(end_ids: Sequence[int]) -> dict[str, Any]:
-    """What vLLM's server is told besides, so that no default of its or of the checkpoint's is applied."""
+    """Further settings for vLLM's server, so that no defaults of the server or checkpoint apply."""
     return {
         "return_token_ids": True,
         "stop_token_ids": list(end_ids),

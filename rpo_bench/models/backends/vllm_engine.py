@@ -1,4 +1,4 @@
-"""vLLM's offline engine as a backend, in a process and, where need be, an environment of its own."""
+"""vLLM's offline engine as a backend, in a separate process and, if set, a separate environment."""
 
 import json
 import os
@@ -15,7 +15,7 @@ from rpo_bench.models.backends.protocol import Answer, Request, SampledResponse
 from rpo_bench.models.folder import check_adapter_folder, is_adapter
 from rpo_bench.spec.schema import Decoding, VllmSettings
 
-#: Names the interpreter of another environment, as vLLM pins its own torch.
+#: Environment variable with the interpreter of an environment with vLLM, as vLLM pins its own torch.
 PYTHON = "RPO_BENCH_VLLM_PYTHON"
 
 _SCRIPT = Path(__file__).with_name("vllm_process.py")
@@ -24,13 +24,13 @@ _FIND = "import importlib.util, sys; sys.exit(importlib.util.find_spec('vllm') i
 
 @dataclass(frozen=True)
 class VllmEngine:
-    """Implements ``Backend``; one engine, and one process, per call.
+    """Implements ``Backend``; each call starts one engine in one process.
 
     Attributes:
         folder: The policy: a decoder-only model or an adapter on one.
-        dtype: Of the weights.
-        settings: How the engine runs.
-        trust_remote_code: Whether a model's own code is run.
+        dtype: Number format of the weights.
+        settings: The engine's settings.
+        trust_remote_code: Whether code in the model folder may run.
     """
 
     folder: Path
@@ -43,7 +43,7 @@ class VllmEngine:
         limit = decoding.max_new_tokens
         assert limit is not None
         longest = max(len(request.token_ids) for request in requests) + limit
-        asked = {
+        request = {
             **self._placed(longest),
             "sampling": sampling_settings(decoding, end_ids),
             "prompts": [request.token_ids for request in requests],
@@ -51,7 +51,7 @@ class VllmEngine:
         }
         with tempfile.TemporaryDirectory(prefix="rpo-bench-vllm-") as name:
             question, reply = Path(name, "request.json"), Path(name, "reply.json")
-            question.write_text(json.dumps(asked))
+            question.write_text(json.dumps(request))
             self._run(question, reply, Path(name, "log"))
             said = json.loads(reply.read_text())
         ends = set(end_ids)
@@ -63,13 +63,13 @@ class VllmEngine:
         return Answer(sampled, {"backend": said["version"], "dtype": self.dtype, **settings})
 
     def _placed(self, longest: int) -> dict[str, Any]:
-        """The engine's arguments, and the adapter on it."""
+        """The engine's arguments and the adapter."""
         engine: dict[str, Any] = {
             "model": str(self.folder),
             "dtype": self.dtype,
             "max_model_len": longest,
-            "skip_tokenizer_init": True,  # tokens go in and come out: ours is the only tokenizer
-            "generation_config": "vllm",  # the checkpoint's own settings aren't consulted
+            "skip_tokenizer_init": True,  # the engine reads and returns tokens only
+            "generation_config": "vllm",  # ignores the checkpoint's generation settings
             "trust_remote_code": self.trust_remote_code,
             "seed": 0,
         }
@@ -83,7 +83,7 @@ class VllmEngine:
 
     def _run(self, question: Path, reply: Path, log: Path) -> None:
         environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-        environment["PYTHONSAFEPATH"] = "1"  # or the script's neighbours would hide packages of their names
+        environment["PYTHONSAFEPATH"] = "1"  # so that files next to the script don't hide packages
         command = [interpreter(), str(_SCRIPT), str(question), str(reply)]
         with log.open("wb") as output:
             done = subprocess.run(command, stdout=output, stderr=subprocess.STDOUT, env=environment)
@@ -94,7 +94,7 @@ class VllmEngine:
 
 
 def sampling_settings(decoding: Decoding, end_ids: Sequence[int]) -> dict[str, Any]:
-    """A decoding as vLLM's SamplingParams take it; it ends at our tokens and at no others."""
+    """The decoding as arguments of vLLM's SamplingParams; only ``end_ids`` end a response."""
     return {
         "n": 1,
         "temperature": decoding.temperature,
@@ -104,20 +104,20 @@ def sampling_settings(decoding: Decoding, end_ids: Sequence[int]) -> dict[str, A
         "max_tokens": decoding.max_new_tokens,
         "stop_token_ids": list(end_ids),
         "ignore_eos": True,
-        "logprobs": 0,  # of the sampled token alone
+        "logprobs": 0,  # only the sampled token's
         "detokenize": False,
     }
 
 
 def interpreter() -> str:
-    """The Python that has vLLM: the one that RPO_BENCH_VLLM_PYTHON names, else this one."""
+    """The Python interpreter with vLLM: the one in RPO_BENCH_VLLM_PYTHON, else this one."""
     return os.environ.get(PYTHON) or sys.executable
 
 
 def check_installed() -> None:
-    """Raises UserError where no vLLM is within reach."""
+    """Raises UserError if vLLM isn't installed."""
     python = interpreter()
-    hint = f"pip install vllm there, or name by {PYTHON} the python of an environment that has it."
+    hint = f"pip install vllm there, or set {PYTHON} to the python of an environment with vLLM."
     try:
         found = subprocess.run([python, "-c", _FIND], capture_output=True).returncode == 0
     except OSError as error:
@@ -127,13 +127,13 @@ def check_installed() -> None:
 
 
 def _lora_rank(rank: int) -> int:
-    """The next size that vLLM has kernels for."""
+    """The next larger rank with kernels in vLLM."""
     sizes = (8, 16, 32, 64, 128, 256, 320, 512)
     return next((size for size in sizes if size >= rank), rank)
 
 
 def _reason(text: str, code: int) -> str:
-    """The last line of a log that names an error."""
+    """The last line of a log that contains an error."""
     lines = [line.strip() for line in text.splitlines() if "Error" in line and not line.startswith(" ")]
     said = lines[-1] if lines else f"its process ended with {code}."
     return said[:300]

@@ -1,8 +1,8 @@
-"""Samples by vLLM's offline engine; a script of its own, run by the interpreter that has vLLM.
+"""A script that samples with vLLM's offline engine, run by an interpreter with vLLM.
 
-vLLM pins its own torch and transformers, keeps the GPU's memory until its process ends, and can't be forked.
-So this file imports nothing of ours: it reads a request from the file named first and writes the reply to the
-file named second, both JSON.
+vLLM pins its own torch and transformers, keeps GPU memory until its process ends, and can't be forked. So
+this script imports nothing from RPO-Bench: it reads a request from its first argument and writes the reply
+to the second, both JSON files.
 
 Request: {"engine": {…arguments of vllm.LLM…}, "sampling": {…of SamplingParams…}, "adapter": folder or null,
 "prompts": [[token ids]], "seeds": [int]}.
@@ -19,8 +19,8 @@ from pathlib import Path
 
 
 def main(request_file: str, reply_file: str) -> None:
-    """Answers one request."""
-    if sys.platform == "linux":  # no engine, and no GPU memory, outlives the run that asked
+    """Processes one request."""
+    if sys.platform == "linux":  # the engine ends with its parent, and frees the GPU memory
         ctypes.CDLL(None, use_errno=True).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
     os.environ.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", "0")  # scheduling in one process: reproducible
     os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
