@@ -1,4 +1,4 @@
-"""The Python interface: what ``import rpo_bench`` offers, and what the command line's verbs stand on."""
+"""The Python interface of ``import rpo_bench``, on which the command line is built."""
 
 import time
 import warnings
@@ -32,25 +32,25 @@ Paths = str | Path | Sequence[str | Path]
 
 
 class SpecSettings(TypedDict, total=False):
-    """Fields of a run's spec; each goes over the preset's and the config's.
+    """Fields of a run's spec; each overrides the preset and the config.
 
     Attributes:
         task: a task by name or folder.
-        data: fields of DataSpec, such as ``{"file": "my.jsonl"}``; a plain text is that file.
-        models: the task's own by name, or folders.
+        data: fields of DataSpec, such as ``{"file": "my.jsonl"}``; a plain string is the file.
+        models: names of the task's own models, or folders.
         methods: ``"sft,rpo(tau=0.3)"``, or a list of such texts, mappings and MethodSpecs.
         strengths: ``{"rpo": [0.3, 1], "*": [0.1]}``.
-        n_strengths: how many of a method's own strengths to run.
-        kl_budgets: nats near which further strengths of every method are placed.
-        placed: how many further strengths of a method, at most.
-        budgets: multiples of the training's steps, every cell at each of them.
-        seeds: of training.
-        learning_rates: every cell at each of these.
-        tuned: the file of ``tune``: each method at its own learning rate.
+        n_strengths: number of a method's own strengths to run.
+        kl_budgets: KL budgets in nats; further strengths of every method are placed near them.
+        placed: maximum number of further strengths per method.
+        budgets: multiples of the training steps; every cell is trained with each.
+        seeds: training seeds.
+        learning_rates: a sweep; every cell is trained with each.
+        tuned: the file from ``tune``, with a learning rate for each method.
         training: fields of TrainingSpec.
         evaluation: fields of EvaluationSpec.
         prompt_format: ``none``, ``chat``, a .jinja chat template or a text file with {prompt} in it.
-        system_prompt: of a chat format.
+        system_prompt: the system prompt of a chat format.
         loading: fields of LoadingSpec.
         generation: fields of GenerationSpec.
     """
@@ -76,18 +76,18 @@ class SpecSettings(TypedDict, total=False):
 
 
 class Place(TypedDict, total=False):
-    """Where a run happens and what it may do; none of it changes a result.
+    """Folders, permissions and workers of a run. None of them changes a result.
 
     Attributes:
-        output_path: where everything goes.
-        work_path: where checkpoints and other intermediate work go; ``<output_path>/work`` by default.
+        output_path: the output folder.
+        work_path: the folder for checkpoints and intermediate files; ``<output_path>/work`` by default.
         include_path: a folder of further tasks.
-        data_files: split → file, for a task made of a public dataset; holds for the rest of the process.
-        workers: processes; as many as cores by default.
-        threads: of torch, per worker.
-        progress: show it on standard error.
-        judge: ``embedded`` or ``none``; by default the task's own judge where it has one.
-        trust_remote_code: run code that a model folder brings along.
+        data_files: split → file, for tasks from a public dataset; applies to the rest of the process.
+        workers: number of processes; one per core by default.
+        threads: torch threads per worker.
+        progress: show progress on standard error.
+        judge: ``embedded`` or ``none``; by default the task's own judge if it has one.
+        trust_remote_code: run code in model folders.
         allow_pickle: load pickled weights, which can run code.
     """
 
@@ -104,19 +104,19 @@ class Place(TypedDict, total=False):
 
 
 class RunSettings(SpecSettings, Place, total=False):
-    """What ``train_and_eval`` takes."""
+    """All keyword arguments of ``train_and_eval``."""
 
 
 @dataclass(frozen=True)
 class Run:
-    """A run that has ended, with its page.
+    """The results of a run, with its page.
 
     Attributes:
         output: its folder.
-        board: what the page shows: a section per base model, each with its verdict and rows; None when
-            there are no results.
-        page: the page.
-        failures: cells without a result, and why; the same call tries them again.
+        board: the content of the page: a section per base model with its verdict and rows; None without
+            results.
+        page: the page's file.
+        failures: cells without a result, with the reasons; the same call tries them again.
     """
 
     output: Path
@@ -128,7 +128,7 @@ class Run:
         return f"Run({str(self.output)!r}: {self._said()}; page {str(self.page)!r})"
 
     def _repr_html_(self) -> str:
-        """What a notebook shows: a sentence, the verdicts and the way to the page."""
+        """The HTML for notebooks: a sentence, the verdicts and a link to the page."""
         verdicts = [] if self.board is None else [section.verdict.text for section in self.board.sections]
         lines = [f"<b>{escape(str(self.output))}</b>: {escape(self._said())}"]
         lines += map(escape, verdicts)
@@ -136,7 +136,7 @@ class Run:
         return "<br>".join(lines)
 
     def _said(self) -> str:
-        """How many checkpoints, and what failed."""
+        """The number of checkpoints and failures."""
         cells = 0 if self.board is None else sum(len(section.rows) for section in self.board.sections)
         rows = f"{cells} row" + ("" if cells == 1 else "s")
         return rows + (f", {len(self.failures)} without a result" if self.failures else "")
@@ -149,15 +149,15 @@ class Run:
 def make_spec(
     preset: str | None = None, config: str | Path | None = None, **settings: Unpack[SpecSettings]
 ) -> "RunSpec":
-    """The spec of a run, without running it.
+    """Makes the spec of a run without running it.
 
     Args:
-        preset: ``smoke``, ``quick`` (the default), ``standard`` or another that is shipped.
-        config: a spec file over the preset.
-        settings: fields that go over both: see ``SpecSettings``.
+        preset: ``smoke``, ``quick`` (the default), ``standard`` or another built-in preset.
+        config: a spec file that overrides the preset.
+        settings: fields that override both: see ``SpecSettings``.
 
     Raises:
-        UserError: names the field that is wrong.
+        UserError: a field is invalid; the message names it.
     """
     from rpo_bench.files.plain_data import check_plain
     from rpo_bench.spec.presets import WRONG, layers_of, spec_over
@@ -171,15 +171,15 @@ def train_and_eval(
 ) -> Run:
     """Trains methods × strengths × seeds × models, measures every checkpoint and builds the page.
 
-    Called again it does what is missing and nothing else; stopped at any moment, the same call goes on.
+    The same call resumes a stopped run, and only computes missing results.
 
     Args:
         preset: as in ``make_spec``.
         config: as in ``make_spec``.
-        settings: the spec's fields (``SpecSettings``) and the place (``Place``).
+        settings: fields of the spec (``SpecSettings``) and of the place (``Place``).
 
     Raises:
-        UserError: what can't work, in one sentence, before any work is done.
+        UserError: a setting or input is invalid; raised before any work.
     """
     started_at = time.monotonic()
     from rpo_bench.engine.run import default_output, run_matrix
@@ -198,24 +198,24 @@ def tune(
     strengths_per_rate: int = 6,
     **settings: Unpack[RunSettings],
 ) -> "Tuning":
-    """Chooses each method's learning rate on prompts that are neither trained nor tested on.
+    """Chooses each method's learning rate on prompts that are used for neither training nor testing.
 
-    Called again it does what is missing and nothing else; stopped at any moment, the same call goes on.
+    The same call resumes a stopped run, and only computes missing results.
 
     Args:
-        preset: as in ``make_spec``: whose steps and methods.
+        preset: as in ``make_spec``; its steps and methods are used.
         config: as in ``make_spec``.
-        rates: learning rates of each method, a factor of 3 apart.
-        strengths_per_rate: strengths of each learning rate, at most.
-        settings: as of ``train_and_eval``; ``kl_budgets`` are those near which strengths are placed,
-            ``seeds`` one or two, 0 by default, and a learning rate in ``training`` is the grid's centre.
+        rates: number of learning rates per method, a factor of 3 apart.
+        strengths_per_rate: maximum number of strengths per learning rate.
+        settings: as in ``train_and_eval``. Strengths are placed near ``kl_budgets``. ``seeds`` has one or two
+            seeds, 0 by default. A learning rate in ``training`` is the centre of the grid.
 
     Returns:
-        Its ``file`` for ``train_and_eval(tuned=...)``, and what it holds as ``tuned``; None where something
+        The ``file`` for ``train_and_eval(tuned=...)``, and its content ``tuned``, which is None if a cell
         failed.
 
     Raises:
-        UserError: what can't work, in one sentence, before any work is done.
+        UserError: a setting or input is invalid; raised before any work.
     """
     started_at = time.monotonic()
     from rpo_bench.engine.execute import failure_lines
@@ -244,20 +244,19 @@ def evaluate(
 ) -> Run:
     """Measures finished checkpoints as ``train_and_eval`` measures its own; nothing is trained.
 
-    Into the output folder of an earlier run they are measured as it was, and join its page.
+    In the output folder of an earlier run, they are measured in the same way and added to its page.
 
     Args:
         checkpoints: folders that ``from_pretrained`` reads, or LoRA adapters.
         task: a task by name or folder; None: that of the earlier run in the output folder, else civil_qa.
-        reference: the base model that KL is measured against: the task's own by name, or a folder; None:
-            the one that a checkpoint was trained from, or the task's with the same tokenizer.
+        reference: the base model against which KL is measured: one of the task's by name, or a folder.
+            None: the model that a checkpoint was trained from, or the task's with the same tokenizer.
         evaluation: fields of EvaluationSpec that differ.
-        models: fields of RunSpec that say how models are used: prompt_format, system_prompt, loading,
-            generation.
+        models: fields of RunSpec for using models: prompt_format, system_prompt, loading, generation.
         place: see ``Place``.
 
     Raises:
-        UserError: a checkpoint, its reference or the task can't be used.
+        UserError: a checkpoint, its reference or the task is unusable.
     """
     started_at = time.monotonic()
     from rpo_bench.engine.plan.evaluation import Finished
@@ -276,20 +275,20 @@ def evaluate(
 def compare(
     things: Paths, *more: str | Path, results: Paths | None = None, options: Options | None = None
 ) -> Report:
-    """What differences between stored results are worth, at equal KL and at equal strength.
+    """Tests differences between stored results at equal KL and at equal strength.
 
     Args:
         things: a folder of results, or a method in ``results`` (``rpo``, ``rpo@0.5``), or several.
-        more: further ones. The first is compared with each other; alone, with the stored baselines; a folder
-            of several methods, by the declared family.
+        more: further ones. The first is compared with each of these. A single one is compared with the stored
+            baselines. A folder of several methods is compared by the declared family.
         results: where methods are looked up; the stored baselines by default.
         options: metrics, KL budgets, level and so on.
 
     Returns:
-        The report; ``differences`` makes a table of it.
+        The report; ``differences`` converts it to a table.
 
     Raises:
-        UserError: something can't be found, or can't be compared; the sentence names the difference.
+        UserError: results are missing or incomparable; the message names the difference.
     """
     named = [str(path) for path in (*_paths(things), *more)]
     stored = baselines.stored_baselines()
@@ -298,7 +297,7 @@ def compare(
 
 
 def differences(report: Report) -> "pd.DataFrame":
-    """A comparison's rows: who against whom, on what, the difference, its interval and its verdict."""
+    """A comparison as a table: methods, metric, difference, interval and verdict."""
     return comparisons_frame(report)
 
 
@@ -311,8 +310,8 @@ def load_results(path: Paths = "results") -> "pd.DataFrame":
     Returns:
         Columns: task, model, architecture, method, strength_name, strength, seed, learning_rate, status;
         for every metric its point, ``<metric>_low`` and ``<metric>_high``; ``cost_*``; cell, command and
-        folder. Rows are in the order of these names. ``attrs["broken"]`` lists folders that couldn't be used
-        with the reason; a warning tells their number.
+        folder. Rows are sorted by these columns. ``attrs["broken"]`` lists unusable folders with the reason;
+        a warning gives their number.
 
     Raises:
         UserError: there are no results.
@@ -321,10 +320,10 @@ def load_results(path: Paths = "results") -> "pd.DataFrame":
     found = read_results(list(roots))
     if not found.records:
         why = "".join(f"; {one.folder}: {one.reason}" for one in found.broken[:1])
-        raise UserError(f"{', '.join(map(str, roots))}: there are no results here that can be used{why}.")
+        raise UserError(f"{', '.join(map(str, roots))}: there are no usable results here{why}.")
     if found.broken:
         first = found.broken[0]
-        _warn(f"{len(found.broken)} results can't be used; the first, {first.folder}: {first.reason}.", 2)
+        _warn(f"{len(found.broken)} results are unusable; the first, {first.folder}: {first.reason}.", 2)
     return results_frame(found)
 
 
@@ -333,10 +332,10 @@ def leaderboard(results: Paths = "results", output_path: str | Path | None = Non
 
     Args:
         results: folders of results, or outputs of ``train_and_eval``.
-        output_path: where the page goes; ``leaderboard`` beside the results by default.
+        output_path: folder of the page; ``leaderboard`` next to the results by default.
 
     Returns:
-        What the page shows, and its file.
+        The content of the page, and its file.
 
     Raises:
         UserError: there is no result to show, or the page can't be written.
@@ -347,7 +346,7 @@ def leaderboard(results: Paths = "results", output_path: str | Path | None = Non
 
 
 def default_page_folder(root: Path) -> Path:
-    """Where ``train_and_eval`` puts the page of the same results."""
+    """The folder in which ``train_and_eval`` puts the page of these results."""
     holds_results = (root / "results").is_dir()
     return (root if holds_results else root.parent) / "leaderboard"
 
@@ -355,12 +354,12 @@ def default_page_folder(root: Path) -> Path:
 def _paths(given: Paths) -> tuple[Path, ...]:
     found = (given,) if isinstance(given, str | Path) else tuple(given)
     if not found:
-        raise UserError("No folder was named: give at least one.")
+        raise UserError("No folder was given: give at least one.")
     return tuple(Path(path) for path in found)
 
 
 def _divided(settings: RunSettings) -> tuple[Place, SpecSettings]:
-    """The place and the spec's fields, which are given side by side."""
+    """Splits the settings into the place and the spec's fields."""
     names = Place.__annotations__
     place = {name: value for name, value in settings.items() if name in names}
     spec = {name: value for name, value in settings.items() if name not in names}
@@ -368,7 +367,7 @@ def _divided(settings: RunSettings) -> tuple[Place, SpecSettings]:
 
 
 def _changes(settings: SpecSettings) -> dict[str, Any]:
-    """The fields in the form in which a spec file would have them."""
+    """The fields in the form of a spec file."""
     changes: dict[str, Any] = {name: value for name, value in settings.items() if value is not None}
     if "methods" in changes:
         changes["methods"] = _methods(changes["methods"])
@@ -402,8 +401,8 @@ def _methods(given: Any) -> list[dict[str, Any]]:
             found.append(dict(one))
         else:
             raise UserError(
-                f"methods: {shown(one)} is no method: give texts such as 'rpo(tau=0.3)', or mappings such as "
-                "{'name': 'rpo', 'options': {'tau': 0.3}}."
+                f"methods: {shown(one)} isn't a method: give texts such as 'rpo(tau=0.3)', or mappings such "
+                "as {'name': 'rpo', 'options': {'tau': 0.3}}."
             )
     return found
 
@@ -435,7 +434,7 @@ def _callbacks() -> "RunCallbacks":
 
 
 def _ended(done: "Execution") -> Run:
-    """Builds the page of what there is; failures are told as a warning, too."""
+    """Builds the page of the results; failures are also reported as a warning."""
     from rpo_bench.engine.execute import failure_lines
 
     output, report = done.output, done.report
@@ -449,5 +448,5 @@ def _ended(done: "Execution") -> Run:
 
 
 def _warn(text: str, level: int) -> None:
-    """A warning in whose text nothing commands a terminal; ``level`` as ``warnings.warn`` counts it here."""
+    """Issues a warning without terminal control characters; ``level`` is the stack level of the caller."""
     warnings.warn(visible_lines(text), stacklevel=level + 1)

@@ -1,4 +1,4 @@
-"""What this machine can do: real checks, each with its answer in one line."""
+"""Checks of this machine, each with a one-line result."""
 
 import importlib
 import os
@@ -20,23 +20,23 @@ from rpo_bench.remote.urls import Address, error_line
 DISTRIBUTION = "rpo-bench"
 EMBEDDED_TASK = "civil_qa"
 _HUB_SECONDS = 5.0
-LITTLE_DISK = 2 * 10**9  # bytes: a standard run keeps checkpoints and samples of this order
+LITTLE_DISK = 2 * 10**9  # bytes; a standard run stores about this much
 _ENDPOINT = "HF_ENDPOINT"
 HF_VARIABLES = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_DATASETS_OFFLINE", "HF_HOME", _ENDPOINT)
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 
 
 class Status(StrEnum):
-    """How a check came out."""
+    """The outcome of a check."""
 
     OK = "ok"
-    NOTE = "note"  # works without it, or worth knowing
-    MISSING = "missing"  # something needed isn't there
+    NOTE = "note"  # optional, or for information
+    MISSING = "missing"  # something required is missing
 
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that was looked at."""
+    """The result of one check."""
 
     name: str
     status: Status
@@ -44,10 +44,10 @@ class Check:
 
 
 def examine(folder: Path) -> Iterator[Check]:
-    """Runs every check, yielding each as it is done.
+    """Runs every check, yielding each result immediately.
 
     Args:
-        folder: where results would be written.
+        folder: the intended folder for results.
     """
     groups: Sequence[Callable[[], Iterator[Check]]] = (
         check_python,
@@ -64,7 +64,7 @@ def examine(folder: Path) -> Iterator[Check]:
 
 
 def check_python() -> Iterator[Check]:
-    """The interpreter against what the package asks for."""
+    """Checks the Python version against the package's requirement."""
     from packaging.specifiers import SpecifierSet
 
     found = platform.python_version()
@@ -78,7 +78,7 @@ def check_python() -> Iterator[Check]:
 
 
 def check_packages() -> Iterator[Check]:
-    """Every package that ours depends on, against its range; those of extras may be absent."""
+    """Checks every dependency against its version range; those of extras may be missing."""
     from packaging.requirements import Requirement
 
     try:
@@ -91,13 +91,13 @@ def check_packages() -> Iterator[Check]:
         if extra == "dev" or not (extra or requirement.marker is None or requirement.marker.evaluate()):
             continue
         same = (requirement.name.lower().replace("_", "-"), str(requirement.specifier))
-        if same[0] != DISTRIBUTION and same not in seen:  # an extra made of others lists them once more
+        if same[0] != DISTRIBUTION and same not in seen:  # an extra that combines others repeats them
             seen.add(same)
             yield _package(requirement, extra)
 
 
 def _extra_of(requirement: Any) -> str | None:
-    """The extra that asks for a package, or None when it is always needed."""
+    """The extra that requires a package, or None if it is always required."""
     if requirement.marker is None:
         return None
     extras = metadata(DISTRIBUTION).get_all("Provides-Extra") or []
@@ -121,7 +121,7 @@ def _package(requirement: Any, extra: str | None) -> Check:
 
 
 def check_torch() -> Iterator[Check]:
-    """Cores, threads, memory, devices, and the number format that training would choose."""
+    """Checks cores, threads, memory, devices, and the number format for training."""
     try:
         import torch
     except (ImportError, OSError) as error:
@@ -145,7 +145,7 @@ def check_torch() -> Iterator[Check]:
 
 
 def _bfloat16(torch: Any) -> tuple[Status, str]:
-    """Multiplies matrices in both formats: whether bf16 pays is measured, not looked up."""
+    """Measures whether bf16 is faster by multiplying matrices in both formats."""
     from trainers.device import process_device
 
     device = process_device()
@@ -162,7 +162,7 @@ def _bfloat16(torch: Any) -> tuple[Status, str]:
 
 
 def check_disk(folder: Path) -> Iterator[Check]:
-    """Room to write, and leave to."""
+    """Checks free disk space and write permission."""
     existing = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
     if not os.access(existing, os.W_OK):
         yield Check("disk", Status.MISSING, f"{existing} can't be written: choose another --output-path")
@@ -173,16 +173,18 @@ def check_disk(folder: Path) -> Iterator[Check]:
 
 
 def check_toxicity() -> Iterator[Check]:
-    """Whether the embedded profanity classifier scores a sentence."""
+    """Checks that the embedded profanity classifier scores a sentence."""
     name = "toxicity"
     try:
         classifier = importlib.import_module("profanity_check")
         score = float(classifier.predict_prob(["You are a complete idiot."])[0])
     except ImportError:
         remedy = f"pip install '{DISTRIBUTION}[profanity]'"
-        yield Check(name, Status.NOTE, f"alt-profanity-check is absent: unscored without it ({remedy})")
+        yield Check(
+            name, Status.NOTE, f"alt-profanity-check isn't installed: toxicity is unscored ({remedy})"
+        )
         return
-    except Exception as error:  # a scikit-learn that can't read its weights, most often
+    except Exception as error:  # most often a scikit-learn version that can't read its weights
         yield Check(
             name, Status.NOTE, f"alt-profanity-check fails, toxicity is unscored: {first_line(error)}"
         )
@@ -193,7 +195,7 @@ def check_toxicity() -> Iterator[Check]:
 
 
 def check_browser() -> Iterator[Check]:
-    """A Chromium, which only the tests of the leaderboard need."""
+    """Checks for Chromium, which only the tests of the leaderboard need."""
     on_path = next((found for name in _BROWSERS if (found := shutil.which(name))), None)
     found = on_path or _playwright_browser()
     if found:
@@ -218,7 +220,7 @@ def _playwright_browser() -> str | None:
 
 
 def check_hub() -> Iterator[Check]:
-    """Whether the hub can be reached, and the variables that decide where models and data sets come from."""
+    """Checks that the hub can be reached, and the environment variables for models and data sets."""
     from huggingface_hub import constants
 
     given = {name: os.environ[name] for name in HF_VARIABLES if name in os.environ}
@@ -226,7 +228,7 @@ def check_hub() -> Iterator[Check]:
         given[_ENDPOINT] = Address(given[_ENDPOINT])
     said = "".join(f", {name}={value}" for name, value in given.items())
     if constants.HF_HUB_OFFLINE:
-        yield Check("hugging face", Status.OK, f"not asked: it is switched off{said}")
+        yield Check("hugging face", Status.OK, f"not checked: it is switched off{said}")
         return
     address = Address(constants.ENDPOINT)
     try:
@@ -234,14 +236,14 @@ def check_hub() -> Iterator[Check]:
             yield Check("hugging face", Status.OK, f"{address} answers ({answer.status}){said}")
     except urllib.error.HTTPError as error:
         yield Check("hugging face", Status.OK, f"{address} answers ({error.code}){said}")
-    except (OSError, ValueError) as error:  # no network, no such host, a wrong address
+    except (OSError, ValueError) as error:  # no network, unknown host, invalid address
         why = error_line(getattr(error, "reason", error) if isinstance(error, OSError) else error)
         detail = f"{address} can't be reached ({why}): only local models and data can be used{said}"
         yield Check("hugging face", Status.NOTE, detail)
 
 
 def check_embedded_task() -> Iterator[Check]:
-    """Loads each of the embedded task's base models, lets it answer a prompt, and scores the answer."""
+    """Loads each of the embedded task's base models, samples a response, and scores it."""
     from rpo_bench.models.hf import HFModel
     from rpo_bench.spec.schema import Decoding
     from rpo_bench.tasks.task import known_task

@@ -1,4 +1,4 @@
-"""The exception that the command line prints as one sentence instead of a traceback."""
+"""The exception that the command line prints as one sentence, and helpers for messages."""
 
 import difflib
 import re
@@ -10,18 +10,18 @@ from trainers.errors import UserError, bounded
 
 __all__ = ["LONGEST_QUOTE", "UserError", "bounded", "did_you_mean", "first_line", "located"]
 
-#: Characters of others' text that a sentence quotes.
+#: Maximum characters quoted from other texts.
 LONGEST_QUOTE = 300
 
-_LONGEST = 200  # characters of a word that are compared, of a line that is quoted
+_LONGEST = 200  # characters of a compared word, or of a quoted line
 _SENTENCE = re.compile(rf".{{20,{_LONGEST}}}?[.!?](?= [A-Z])")
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """A trailing hint for an unknown name.
+    """A hint for an unknown name, to be appended to a message.
 
     Returns:
-        " Did you mean 'x'?" for the nearest known name, else " Known: a, b, c."; "" when none is known.
+        " Did you mean 'x'?" for a similar name, else " Known: a, b, c."; "" without known names.
     """
     names = sorted(known)
     if not names:
@@ -31,9 +31,9 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 
 
 def first_line(error: object) -> str:
-    """What someone else's error, or text, says first, without a full stop; its type where it says nothing.
+    """The first line of an error or text without a full stop; for an empty error, its type.
 
-    Of a long line that is the first sentence or, where that is long too, the line without its middle.
+    A long line is reduced to its first sentence or, if that is long too, its middle is cut out.
     """
     line = " ".join((str(error).strip() or type(error).__name__).splitlines()[0].split())
     if len(line) > _LONGEST:
@@ -43,7 +43,7 @@ def first_line(error: object) -> str:
 
 
 def located(error: BaseException) -> str:
-    """Someone else's error in one line, with the place that raised it: "ValueError: no (x.py, line 3)"."""
+    """An error in one line with the place that raised it: "ValueError: no (x.py, line 3)"."""
     last = traceback.extract_tb(error.__traceback__)[-1]
     text = bounded(" ".join(str(error).split()), LONGEST_QUOTE)
     return f"{type(error).__name__}: {text} ({Path(last.filename).name}, line {last.lineno})"

@@ -1,4 +1,4 @@
-"""Words for numbers and lists, as every sentence that a user reads has them."""
+"""Wording of numbers and lists in all sentences for users."""
 
 import math
 from collections.abc import Sequence
@@ -21,12 +21,12 @@ def listed(names: Sequence[str]) -> str:
 
 
 def shortened(text: str, length: int) -> str:
-    """The text, cut with an ellipsis when it is longer than ``length`` characters."""
+    """The text, cut with an ellipsis if longer than ``length`` characters."""
     return text if len(text) <= length else text[: length - 1].rstrip() + "…"
 
 
 def number(value: float | None, digits: int = 3) -> str:
-    """A number with ``digits`` decimals and a true minus sign; a dash where there is none."""
+    """A number with ``digits`` decimals and a true minus sign; a dash for None."""
     if value is None or not math.isfinite(value):
         return DASH
     text = f"{value:.{digits}f}"
@@ -36,7 +36,7 @@ def number(value: float | None, digits: int = 3) -> str:
 
 
 def bounds(interval: Interval, digits: int = 3) -> str:
-    """``[low, high]``, or nothing where the interval couldn't be had."""
+    """``[low, high]``, or "" without an interval."""
     if interval.low is None or interval.high is None:
         return ""
     return f"[{number(interval.low, digits)}, {number(interval.high, digits)}]"
@@ -48,7 +48,7 @@ def estimate(interval: Interval, digits: int = 3) -> str:
 
 
 def share_text(interval: Interval) -> str:
-    """A share in per cent, with its bounds where there are any."""
+    """A share in per cent, with its bounds if it has any."""
     if interval.point is None:
         return "–"
     point = f"{100 * interval.point:.1f} %"
@@ -58,5 +58,5 @@ def share_text(interval: Interval) -> str:
 
 
 def strength_text(name: str, value: float | None) -> str:
-    """``τ = 0.3``, or nothing for a policy that has no strength: not trained, or trained elsewhere."""
+    """``τ = 0.3``, or "" for a policy without a strength: not trained, or trained elsewhere."""
     return "" if value is None or not name else f"{_GREEK.get(name, name)} = {value:g}"

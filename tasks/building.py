@@ -1,4 +1,4 @@
-"""What the builders of embedded tasks share: seeds, pretraining, and what is sampled from a policy."""
+"""Helpers for builders of embedded tasks: seeds, pretraining, and samples of a policy."""
 
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -18,25 +18,25 @@ from rpo_bench.models.protocol import Generation
 from rpo_bench.spec.schema import Decoding
 from rpo_bench.tasks.task import RewardFunction
 
-_BATCH = 256  # sequences at a time
-_SPARE = 4  # samples beyond those wanted, for the few whose text isn't tokenised back to what was sampled
+_BATCH = 256  # sequences per batch
+_SPARE = 4  # extra samples, for those whose text isn't tokenised back to the sampled tokens
 _REPORT_EVERY = 200  # steps
 
 log = logging.getLogger(__name__)
 
 
 def generator(seed: int, what: str) -> np.random.Generator:
-    """Random numbers of their own for each use."""
+    """A separate random generator for each use."""
     return np.random.default_rng([seed, *what.encode()])
 
 
 def derived_seed(seed: int, what: str) -> int:
-    """A seed of its own for each use, far from the small ones that evaluations use."""
+    """A separate seed for each use, far from the small seeds of evaluations."""
     return int(generator(seed, what).integers(2**20, 2**31))
 
 
 def show_progress() -> None:
-    """Lets a builder tell what it does, and keeps the libraries quiet."""
+    """Logs a builder's progress, and silences the libraries."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     for logger in ("httpx", "transformers"):
         logging.getLogger(logger).setLevel(logging.WARNING)
@@ -44,7 +44,7 @@ def show_progress() -> None:
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Torch on one thread: sums are then taken in one order, and the same seed gives the same bytes."""
+    """Sets torch to one thread, so that sums have a fixed order and results are bitwise reproducible."""
     import torch
 
     threads = torch.get_num_threads()
@@ -58,7 +58,7 @@ def one_thread() -> Iterator[None]:
 def pretrained(
     out: Path, train: Sequence[TextPair], heldout: Sequence[TextPair], settings: BaseSettings
 ) -> HFModel:
-    """A policy that imitates texts, saved to ``out``."""
+    """Pretrains a policy on texts and saves it to ``out``."""
     report = train_base(train, heldout, settings, out, _tell_every(_REPORT_EVERY))
     log.info(
         "%s: %d parameters, held-out perplexity %.3f, %.0f s",
@@ -73,17 +73,17 @@ def pretrained(
 def sampled_responses(
     model: HFModel, prompts: Sequence[Prompt], n: int, limit: int, seed: int
 ) -> list[tuple[Generation, float]]:
-    """n responses to each prompt with their log-probability under the model that sampled them.
+    """Samples n responses to each prompt, with their log-probability under the model.
 
-    Only those that ended by themselves and whose text is tokenised to the very tokens that were sampled: a
-    row of text then stands for what the policy did.
+    Only finished responses whose text is tokenised to the sampled tokens are kept, so that a row of text
+    represents the sample exactly.
 
     Args:
         model: the policy.
-        prompts: what it answers.
-        n: responses per prompt; there may be fewer where too many can't be used.
-        limit: tokens of a response.
-        seed: of the sampling.
+        prompts: the prompts.
+        n: responses per prompt; may be fewer if too many are unusable.
+        limit: limit on response tokens.
+        seed: seed of the sampling.
     """
     decoding = Decoding(max_new_tokens=limit)
     drawn = model.generate(prompts, n + _SPARE, decoding, seed, _BATCH)
@@ -106,7 +106,7 @@ def sampled_rewards(
 def with_reference_rewards(
     rows: Sequence[dict[str, object]], rewards: Mapping[str, NDArray[np.float64]]
 ) -> list[dict[str, object]]:
-    """Puts each prompt's reference rewards on its first row, which stands for all of them."""
+    """Adds each prompt's reference rewards to its first row, which applies to all rows."""
     waiting = dict(rewards)
     found = []
     for row in rows:
@@ -117,7 +117,7 @@ def with_reference_rewards(
 
 
 def write_oracle(file: Path, prompts: Sequence[Prompt], rewards: NDArray[np.float64]) -> None:
-    """Writes the reference samples' rewards (P, N) of P held-out prompts, as the oracle is made of them."""
+    """Writes the rewards (P, N) of reference samples for P held-out prompts, for the oracle."""
     with atomic_file(file) as temporary, temporary.open("wb") as stream:
         ids = np.array([prompt.prompt_id for prompt in prompts])
         np.savez_compressed(stream, rewards=rewards.astype(np.float32), prompt_ids=ids)

@@ -124,7 +124,7 @@ class TestSpecs:
             ({"learn": 3}, "unknown setting 'learn'"),
             ({"data": "rows.jsonl"}, "--data needs --models FOLDER"),
             ({"preset": "smoek"}, "Unknown preset 'smoek'. Did you mean 'smoke'?"),
-            ({"methods": ["sft", 3]}, "methods: 3 is no method: give texts such as 'rpo(tau=0.3)'"),
+            ({"methods": ["sft", 3]}, "methods: 3 isn't a method: give texts such as 'rpo(tau=0.3)'"),
             ({"methods": "rpo(("}, "'rpo((' is not understood"),
         ],
     )

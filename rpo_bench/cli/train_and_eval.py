@@ -74,7 +74,7 @@ class MatrixFlags:
     def further(self) -> dict[str, Any]:
         """The learning rates that --tuned names."""
         if self.placed is not None and self.kl_budgets is None:
-            raise UserError("--placed is of --kl-budgets: say near which KL, such as --kl-budgets 0.3,0.5.")
+            raise UserError("--placed needs --kl-budgets: say near which KL, such as --kl-budgets 0.3,0.5.")
         if self.tuned is None:
             return {}
         from rpo_bench.tuning.schema import tuned_field

@@ -1,1 +1,1 @@
-"""What a run is asked for: its settings, presets, and the command that repeats it."""
+"""The spec of a run: its settings, presets, flags, and the command that reproduces it."""

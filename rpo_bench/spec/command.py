@@ -10,22 +10,22 @@ from rpo_bench.spec.flags import flags_of, value_at
 from rpo_bench.spec.schema import CellSpec
 from rpo_bench.spec.trust import Trust
 
-#: The parts of a spec that say how a checkpoint is measured.
+#: The parts of a spec for measuring checkpoints.
 _MEASURED = ("evaluation", "generation", "prompt_format", "system_prompt", "loading")
 
 
 @dataclass(frozen=True)
 class Given:
-    """What flags were given that isn't part of a cell's identity.
+    """Given flags that aren't part of a cell's identity.
 
     Attributes:
-        task: ``--task``; "" for a task made of ``--data``.
+        task: ``--task``; "" for a task made from ``--data``.
         model: ``--models``, or ``--reference`` of ``eval``.
         include_path: ``--include-path``.
-        trust: what was allowed.
+        trust: permissions for loading models.
         prompt_format: ``--prompt-format``.
         data_files: ``--data-files``; "" without.
-        long: what becomes of what doesn't fit a context, as ``DataSpec`` has it.
+        long: how rows and prompts that are too long are handled, as in ``DataSpec``.
     """
 
     task: str
@@ -38,9 +38,9 @@ class Given:
 
 
 def train_and_eval_command(spec: CellSpec, given: Given) -> str:
-    """The ``train-and-eval`` that runs this one cell, whatever the presets of later versions say.
+    """The ``train-and-eval`` command for this cell, independent of the presets of later versions.
 
-    The reference policy's own cell comes with any run on its model.
+    The reference policy's own cell is part of any run on its model.
     """
     parts = ["rpo-bench", "train-and-eval", *_task(given), *_options({"models": given.model})]
     if spec.strength is not None:
@@ -51,7 +51,7 @@ def train_and_eval_command(spec: CellSpec, given: Given) -> str:
 
 
 def eval_command(spec: CellSpec, checkpoint: str, given: Given) -> str:
-    """The ``eval`` that measures this one checkpoint."""
+    """The ``eval`` command for this checkpoint."""
     parts = ["rpo-bench", "eval", checkpoint, *_task(given), *_options({"reference": given.model})]
     parts += [word for one in flags_of("data") if one.field == "data.long" for word in one.words(given.long)]
     return shlex.join([*parts, *_fields(spec, given, _MEASURED), *_trust(given.trust)])
@@ -68,7 +68,7 @@ def _trust(trust: Trust) -> list[str]:
 
 
 def _fields(spec: CellSpec, given: Given, parts: Sequence[str]) -> list[str]:
-    """The flags of fields that aren't at their defaults, or whose defaults may be others some day."""
+    """The flags of fields that aren't at their defaults, or whose defaults may change."""
     found: list[str] = []
     for one in flags_of(*parts):
         value = _value(spec, given, one.field)
@@ -85,7 +85,7 @@ def _backend_settings(spec: CellSpec) -> list[str]:
 
 
 def _value(spec: CellSpec, given: Given, field: str) -> Any:
-    """What a cell has of a run's field; None where it doesn't say, or where it changes nothing."""
+    """A cell's value of a run's field; None if it has none, or if it has no effect."""
     match field:
         case "prompt_format":
             return given.prompt_format

@@ -1,8 +1,8 @@
-"""Which flag sets which field of a spec: one table for all that speaks of both.
+"""The table of flags and the spec fields that they set.
 
-The command line makes its options of it, ``spec.command`` the command that repeats a cell, and
-``analysis.compatible`` the words for what may not differ. Bounds, defaults and most sentences are those of
-``spec.schema``.
+The command line makes its options from this table. ``spec.command`` makes the command that reproduces a
+cell, and ``analysis.compatible`` the words for settings that must not differ. Bounds, defaults and most
+descriptions come from ``spec.schema``.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -31,16 +31,16 @@ class SpecFlag:
     """A field of a run's spec and its flag.
 
     Attributes:
-        field: where it is in ``RunSpec``, such as ``training.steps``; ``CellSpec`` calls its parts alike.
-        flag: such as ``--steps``.
-        text: the sentence of the help; by default the description of the field.
-        metavar: what the help shows for the value.
+        field: its place in ``RunSpec``, such as ``training.steps``; ``CellSpec`` has the same names.
+        flag: the flag, such as ``--steps``.
+        text: the help text; by default the description of the field.
+        metavar: the placeholder for the value in the help.
         aliases: further spellings.
-        parse: text → value; by default pydantic reads the text.
-        switch: the value that a flag without a value of its own sets.
-        pinned: whether a command that repeats a cell has it at its default, too: a later version, or a
-            preset, may have another.
-        called: what a sentence calls it where two results differ in it.
+        parse: text → value; by default pydantic parses the text.
+        switch: the value set by a flag without an argument.
+        pinned: whether reproducing commands include it even at its default, as the default of a later
+            version or of a preset may differ.
+        called: its name in sentences on differences between results.
     """
 
     field: str
@@ -55,7 +55,7 @@ class SpecFlag:
 
     @property
     def help(self) -> str:
-        """A sentence on it."""
+        """The help text."""
         if self.text:
             return self.text
         told = field_of(self.field).description or ""
@@ -63,7 +63,7 @@ class SpecFlag:
 
     @property
     def bounds(self) -> dict[str, int]:
-        """The smallest and the largest whole number that it may be, as ``min`` and ``max``."""
+        """The smallest and largest allowed whole number, as ``min`` and ``max``."""
         names = {"ge": "min", "le": "max"}
         return {
             names[limit]: value
@@ -74,12 +74,12 @@ class SpecFlag:
 
     @property
     def default(self) -> Any:
-        """What the field is where nothing is said."""
+        """The field's default."""
         found = field_of(self.field)
         return None if found.is_required() else found.get_default(call_default_factory=True)
 
     def words(self, value: Any) -> list[str]:
-        """The flag as words of a command line that sets the field to ``value``."""
+        """The command-line words that set the field to ``value``."""
         if self.switch is not None:
             return [self.flag] if value == self.switch else []
         return [self.flag, str(value)]
@@ -95,7 +95,7 @@ _COLUMNS: Mapping[ColumnName, str] = {
     "messages": "Column of whole conversations.",
 }
 
-#: In the order in which a command names them.
+#: In the order of their use in commands.
 SPEC_FLAGS: tuple[SpecFlag, ...] = (
     SpecFlag("task", "--task", "A task by name or folder.", aliases=("--tasks",)),
     SpecFlag(
@@ -295,18 +295,18 @@ BY_FLAG: Mapping[str, SpecFlag] = {one.flag: one for one in SPEC_FLAGS}
 
 
 def flags_of(*parts: str) -> Iterator[SpecFlag]:
-    """The flags of some parts of a spec, such as ``training``, in the table's order."""
+    """The flags of parts of a spec, such as ``training``, in the table's order."""
     return (one for one in SPEC_FLAGS if one.field.partition(".")[0] in parts)
 
 
 def called_in_sentences(field: str) -> str:
-    """What a sentence calls a field: ``evaluation.seed`` is the "generation seed"."""
+    """A field's name in sentences: ``evaluation.seed`` is the "generation seed"."""
     names = (one.called for one in SPEC_FLAGS if one.field == field)
     return next(names, "") or " ".join(field.split(".")[1:])
 
 
 def value_at(spec: BaseModel | Mapping[str, Any], field: str) -> Any:
-    """The value of a field, by its dotted name; None where a part of the way isn't there."""
+    """The value of a field by its dotted name; None if a part of the path is missing."""
     here: Any = spec
     for name in field.split("."):
         here = here.get(name) if isinstance(here, Mapping) else getattr(here, name, None)
@@ -314,7 +314,7 @@ def value_at(spec: BaseModel | Mapping[str, Any], field: str) -> Any:
 
 
 def set_at(settings: dict[str, Any], field: str, value: Any) -> None:
-    """Sets a field of nested settings, by its dotted name."""
+    """Sets a field of nested settings by its dotted name."""
     *parts, last = field.split(".")
     for name in parts:
         settings = settings.setdefault(name, {})
@@ -323,7 +323,7 @@ def set_at(settings: dict[str, Any], field: str, value: Any) -> None:
 
 @cache
 def field_of(field: str) -> FieldInfo:
-    """What ``RunSpec`` says of a field; of the keys of a mapping, what it says of the mapping's values."""
+    """The field's definition in ``RunSpec``; for keys of a mapping, that of the mapping's values."""
     here: Any = RunSpec
     found = FieldInfo()
     for name in field.split("."):

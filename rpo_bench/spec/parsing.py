@@ -1,4 +1,4 @@
-"""How the text of a flag becomes part of a spec."""
+"""Parses the texts of flags into parts of a spec."""
 
 import re
 from typing import Any
@@ -9,13 +9,13 @@ from rpo_bench.spec.schema import MAX_BUDGET, MAX_NAME, RPO_PAPER_DECODING, Deco
 
 _METHOD = re.compile(r"\s*+(?P<name>[\w.-]++)\s*+(?:\((?P<options>[^()]*+)\))?\s*+(?:,|$)")
 _NUMBER = re.compile(r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?")
-_NO_NUMBER = re.compile(r"[-+]?(?:inf|infinity|nan)", re.IGNORECASE)  # float() reads them
+_NO_NUMBER = re.compile(r"[-+]?(?:inf|infinity|nan)", re.IGNORECASE)  # float() accepts them
 _MAX_SEEDS = 1_000
-MAX_NATS = 1_000  # beyond any KL that anybody compares at
+MAX_NATS = 1_000  # far above any useful KL budget
 
 
 def parse_methods(text: str) -> list[MethodSpec]:
-    """Methods with options out of ``sft,rpo(partition=leave_one_out,logp=mean)``."""
+    """Parses methods with options, such as ``sft,rpo(partition=leave_one_out,logp=mean)``."""
     check_flag(text, "--methods")
     found, position = [], 0
     while position < len(text):
@@ -32,14 +32,14 @@ def parse_methods(text: str) -> list[MethodSpec]:
 
 
 def parse_strengths(text: str) -> dict[str, list[float]]:
-    """Strengths by method out of ``rpo=0.3,1;kto=0.1``; a plain list is for all methods (``*``)."""
+    """Parses strengths by method, such as ``rpo=0.3,1;kto=0.1``; a plain list is for all methods (``*``)."""
     check_flag(text, "--strengths")
     found: dict[str, list[float]] = {}
     for part in filter(None, map(str.strip, text.split(";"))):
         name, equals, values = part.rpartition("=")
         method = name.strip() if equals else "*"
         if method in found:
-            raise UserError(f"--strengths gives those of {shown(method)} twice: give them once.")
+            raise UserError(f"--strengths has {shown(method)} twice: give it once.")
         found[method] = [_number(item, "--strengths") for item in split_list(values)]
     if not found or not all(found.values()):
         raise UserError(f"--strengths {shown(text)} has no number; write e.g. rpo=0.3,1;kto=0.1.")
@@ -47,7 +47,7 @@ def parse_strengths(text: str) -> dict[str, list[float]]:
 
 
 def parse_numbers(text: str, where: str) -> list[float]:
-    """Numbers between commas, at least one; raises UserError naming ``where`` for anything else."""
+    """Parses one or more numbers separated by commas; raises UserError naming ``where`` otherwise."""
     check_flag(text, where)
     found = [_number(item, where) for item in split_list(text)]
     if not found:
@@ -56,15 +56,15 @@ def parse_numbers(text: str, where: str) -> list[float]:
 
 
 def parse_nats(text: str, where: str = "--kl-budgets") -> tuple[float, ...]:
-    """KL budgets out of ``0.3,0.5``, ascending; raises UserError naming ``where`` for anything else."""
+    """Parses KL budgets such as ``0.3,0.5``, sorted; raises UserError naming ``where`` otherwise."""
     found = tuple(sorted(set(parse_numbers(text, where))))
     if not 0 < found[0] <= found[-1] < MAX_NATS:
-        raise UserError(f"{where} {shown(text)}: write numbers of nats above 0, such as 0.3,0.5,0.75.")
+        raise UserError(f"{where} {shown(text)}: give numbers above 0, in nats, such as 0.3,0.5,0.75.")
     return found
 
 
 def parse_sweep(text: str) -> list[float]:
-    """Learning rates out of ``lr=1e-4,2e-4``."""
+    """Parses learning rates such as ``lr=1e-4,2e-4``."""
     check_flag(text, "--sweep")
     name, equals, values = text.partition("=")
     if name.strip() not in ("lr", "learning_rate") or not equals:
@@ -76,7 +76,7 @@ def parse_sweep(text: str) -> list[float]:
 
 
 def parse_budgets(text: str) -> list[int]:
-    """Multiples of the training's steps out of ``1,3,10``."""
+    """Parses multiples of the training steps, such as ``1,3,10``."""
     check_flag(text, "--budgets")
     parts = split_list(text)
     if not parts or not all(_is_whole(part) and len(part) <= len(str(MAX_BUDGET)) for part in parts):
@@ -90,7 +90,7 @@ def parse_budgets(text: str) -> list[int]:
 
 
 def parse_seeds(text: str) -> list[int]:
-    """Seeds out of ``0,1,2`` or ``0-4``."""
+    """Parses seeds, such as ``0,1,2`` or ``0-4``."""
     check_flag(text, "--seeds")
     seeds: list[int] = []
     for part in split_list(text):
@@ -100,7 +100,7 @@ def parse_seeds(text: str) -> list[int]:
         if max(len(first), len(last)) > len(str(MAX_SEED)) or int(last or first) > MAX_SEED:
             raise UserError(f"--seeds {shown(text)}: seeds are at most {MAX_SEED}.")
         if int(last or first) - int(first) >= _MAX_SEEDS:
-            raise UserError(f"--seeds {shown(text)}: {_MAX_SEEDS:,} seeds are the most of one run.")
+            raise UserError(f"--seeds {shown(text)}: a run has at most {_MAX_SEEDS:,} seeds.")
         seeds += range(int(first), int(last or first) + 1)
     if not seeds:
         raise UserError(f"--seeds {shown(text)} has no seed; write e.g. 0,1,2 or 0-4.")
@@ -108,7 +108,7 @@ def parse_seeds(text: str) -> list[int]:
 
 
 def parse_decoding(text: str, base: dict[str, Any]) -> dict[str, Any]:
-    """Decoding settings out of ``temperature=0.7,top_k=50``, over ``base``; checked by the spec later."""
+    """Parses decoding settings such as ``temperature=0.7,top_k=50`` over ``base``; validated later."""
     pairs = parse_pairs(text, "--gen-kwargs")
     preset = pairs.pop("preset", None)
     if preset == "rpo-paper":
@@ -129,7 +129,7 @@ def split_list(text: str) -> list[str]:
 
 
 def parse_pairs(text: str, where: str) -> dict[str, Any]:
-    """Settings out of ``name=value,…``; raises UserError naming ``where`` for anything else."""
+    """Parses settings ``name=value,…``; raises UserError naming ``where`` otherwise."""
     check_flag(text, where)
     found: dict[str, Any] = {}
     for part in split_list(text):
@@ -155,7 +155,7 @@ def _is_whole(text: str) -> bool:
 
 
 def check_flag(text: str, where: str) -> None:
-    """Refuses the text of a flag that is endless or no text; raises UserError naming ``where``."""
+    """Raises UserError naming ``where`` for a flag's value that is too long or invalid text."""
     if (problem := text_problem(text)) is not None:
         raise UserError(f"{where}: it {problem}.")
     if len(text) > MAX_FLAG:

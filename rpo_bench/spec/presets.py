@@ -1,4 +1,4 @@
-"""Specs from layers: a preset, a file over it, flags over both."""
+"""Builds specs from layers: a preset, a config file over it, and flags over both."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from importlib.resources import files
@@ -13,24 +13,24 @@ from rpo_bench.files.settings_text import parse_yaml, read_settings
 from rpo_bench.spec.parsing import parse_decoding
 from rpo_bench.spec.schema import RunSpec, with_first_protocol
 
-#: The part of a preset or config that says which paper it follows (engine/plan/paper.py); no part of a spec.
+#: The section of a preset or config about its paper (engine/plan/paper.py); not part of a spec.
 PAPER = "paper"
-#: Settings of the training that nobody writes by hand and every run writes: a file with them is a run's.
+#: Training settings that users rarely write but every run does; a file with them was written by a run.
 _OF_WRITTEN_SPECS = frozenset({"weight_decay", "report_to", "micro_batch_size"})
-#: How errors of settings begin.
+#: The beginning of error messages about settings.
 WRONG = "The settings can't be used"
-#: Fields that a higher layer replaces as a whole; the others are merged key by key.
+#: Fields that a higher layer replaces as a whole; other fields are merged key by key.
 _WHOLE = frozenset({"methods", "strengths", "decoding", "lora"})
 
 
 def preset_names() -> list[str]:
-    """The presets that come with the package."""
+    """The names of the built-in presets."""
     folder = files("rpo_bench") / "presets"
     return sorted(file.name.removesuffix(".yaml") for file in folder.iterdir() if file.name.endswith(".yaml"))
 
 
 def load_preset(name: str) -> dict[str, Any]:
-    """A preset's part of a spec; raises UserError for an unknown name."""
+    """Loads a preset; raises UserError for an unknown name."""
     if name not in preset_names():
         name = shown_name(name)
         raise UserError(f"Unknown preset '{name}'.{did_you_mean(name, preset_names())}")
@@ -39,7 +39,7 @@ def load_preset(name: str) -> dict[str, Any]:
 
 
 def load_config(file: Path) -> dict[str, Any]:
-    """A user's spec file, whole or in part; raises UserError when it isn't one."""
+    """Loads a full or partial spec file; raises UserError when it is invalid."""
     found = read_settings(file, f"--config {file}")
     if not isinstance(found, dict):
         raise UserError(f"--config {file} holds no settings: write e.g. 'seeds: [0, 1]'.")
@@ -50,10 +50,10 @@ def load_config(file: Path) -> dict[str, Any]:
 
 
 def merged(layers: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    """The layers as one, later ones over earlier ones; raises UserError for what no setting can be."""
+    """Merges layers, later over earlier ones; raises UserError for invalid values."""
     found = list(layers)
     for layer in found:
-        check_plain(layer, WRONG)  # before anything walks through it
+        check_plain(layer, WRONG)  # before traversing it
     return _over(found)
 
 
@@ -69,38 +69,38 @@ def _over(layers: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def layers_of(preset: str | None, config: Path | None) -> list[Mapping[str, Any]]:
-    """The preset (``quick`` unless one is named) and, over it, the file."""
+    """The preset (``quick`` by default) and the file over it."""
     return [load_preset(preset or "quick"), *([] if config is None else [load_config(config)])]
 
 
 def spec_over(layers: Sequence[Mapping[str, Any]], changes: Mapping[str, Any]) -> RunSpec:
-    """The spec that ``changes`` over a preset and a file over it ask for.
+    """The spec of ``changes`` over the layers.
 
     Args:
-        layers: the preset first; whatever is above it is a user's own.
+        layers: the preset first, then the user's layers.
         changes: fields of RunSpec.
 
     Raises:
-        UserError: names the field that is wrong.
+        UserError: a field is invalid; the message names it.
     """
     check_plain(changes, WRONG)
     below = merged({k: v for k, v in layer.items() if k != PAPER} for layer in layers)
     top = {**changes, "task": _task(changes, below)}
-    if "methods" in changes and "strengths" not in changes:  # those of methods that are gone
+    if "methods" in changes and "strengths" not in changes:  # drops strengths of removed methods
         names = {str(method.get("name")) for method in changes["methods"]} | {"*"}
         kept = {k: v for k, v in part_of(below, "strengths").items() if str(k).partition("(")[0] in names}
         top["strengths"] = kept
     settings = merged([below, top])
     if settings["task"].startswith(AD_HOC) and not any("models" in layer for layer in [*layers[1:], changes]):
         raise UserError(
-            "--data needs --models FOLDER, the model to train: one that you have, or one made of the same "
-            "file by 'rpo-bench base --data FILE --output-path FOLDER'."
+            "--data needs --models FOLDER, the model to train: an existing one, or one trained on the same "
+            "file with 'rpo-bench base --data FILE --output-path FOLDER'."
         )
     return run_spec(settings, WRONG)
 
 
 def with_decoding(changes: Mapping[str, Any], below: Mapping[str, Any]) -> dict[str, Any]:
-    """Changes whose decoding may be the text of --gen-kwargs: read, over the decoding of the layers below."""
+    """Parses the text of --gen-kwargs in the changes, over the decoding of lower layers."""
     evaluation = part_of(changes, "evaluation")
     text = evaluation.get("decoding")
     if not isinstance(text, str):
@@ -110,7 +110,7 @@ def with_decoding(changes: Mapping[str, Any], below: Mapping[str, Any]) -> dict[
 
 
 def part_of(settings: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    """A part of settings that has parts of its own; raises UserError where it is something else."""
+    """A nested part of settings; raises UserError if it isn't a mapping."""
     found = settings.get(name)
     if found is not None and not isinstance(found, Mapping):
         raise UserError(f"{WRONG}: {name} = {shown(found)}: write settings by name, such as {{name: value}}.")
@@ -135,7 +135,7 @@ def run_spec(settings: Mapping[str, Any], where: str) -> RunSpec:
         where: the file or flags that errors name.
 
     Raises:
-        UserError: names the first field that is wrong.
+        UserError: a field is invalid; the message names the first one.
     """
     try:
         return RunSpec.model_validate(settings)
@@ -144,7 +144,7 @@ def run_spec(settings: Mapping[str, Any], where: str) -> RunSpec:
 
 
 def first_error(error: ValidationError) -> str:
-    """The first of a validation's complaints, with the field's dotted name and the value."""
+    """The first validation error with the field's dotted name and value."""
     first = error.errors()[0]
     name = ".".join(map(shown_name, first["loc"]))
     if first["type"] == "extra_forbidden":
@@ -154,7 +154,7 @@ def first_error(error: ValidationError) -> str:
 
 
 def _fields_at(place: Sequence[int | str]) -> Iterable[str]:
-    """The settings that there are at a place of a spec; none where it can't be told."""
+    """The valid settings at a place of a spec; empty if unknown."""
     model: Any = RunSpec
     for part in place:
         field = getattr(model, "model_fields", {}).get(part)
@@ -163,12 +163,12 @@ def _fields_at(place: Sequence[int | str]) -> Iterable[str]:
     return () if model is None else model.model_fields
 
 
-#: A run's task is called so when it is made of ``--data FILE``: ``data:<name>``.
+#: The prefix of task names made from ``--data FILE``: ``data:<name>``.
 AD_HOC = "data:"
 
 
 def ad_hoc_name(file: str) -> str:
-    """The task name of a user's file: ``data:`` and the file's name without its endings."""
+    """The task name of a user's file: ``data:`` and the file's name without suffixes."""
     name = Path(file).name.removesuffix(".gz")
     stem = name.rpartition(".")[0] or name
     return AD_HOC + "".join(c if c.isalnum() or c in "._-" else "-" for c in stem)

@@ -1,4 +1,4 @@
-"""What a run is: frozen, validated, hashable."""
+"""The schema of runs and cells: frozen, validated and hashable."""
 
 from collections.abc import Iterator
 from functools import cache
@@ -15,7 +15,7 @@ from rpo_bench.remote.urls import Address
 Batching = Literal["uniform", "by_length"]
 Clipping = Literal["relative", "none", "absolute"]
 
-#: How version 0.1 trained. A stored cell that doesn't say it was made so.
+#: Training settings of version 0.1, which apply to stored cells without these fields.
 FIRST_PROTOCOL = MappingProxyType({"batches": "by_length", "clipping": "absolute"})
 
 Seed = Annotated[int, Field(ge=0, le=MAX_SEED)]
@@ -24,22 +24,21 @@ MAX_BUDGET = 10_000  # times the training's steps
 Name = Annotated[str, Field(max_length=MAX_NAME)]
 Strength = Annotated[float, Field(gt=0)]
 
-#: A task as a user names it: a known one, or a folder, whose code is then run. The name of a task in a record
-#: is a plain string, which :func:`rpo_bench.tasks.task.load_task` doesn't take.
+#: A task given by a user: a known name, or a folder, whose code is then run. Task names in records are plain
+#: strings, which :func:`rpo_bench.tasks.task.load_task` doesn't accept.
 GivenTask = NewType("GivenTask", str)
 
 
 class Frozen(BaseModel):
-    """The base of all records: immutable, and an unknown key is an error."""
+    """The base of all records: immutable, without unknown keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Settings(Frozen):
-    """The base of all specs: what somebody sets, through whatever door it comes.
+    """The base of all specs: settings from the command line, files or Python.
 
-    Every number is finite and fits into 64 bits, every text is Unicode without NUL, and true and false are no
-    numbers.
+    Numbers are finite and fit into 64 bits, texts are Unicode without NUL, and true and false aren't numbers.
     """
 
     model_config = ConfigDict(allow_inf_nan=False)
@@ -48,18 +47,18 @@ class Settings(Frozen):
     @classmethod
     def _plain(cls, value: Any, info: ValidationInfo) -> Any:
         nested, takes_switch = _kinds(cls, str(info.field_name))
-        if nested:  # its own fields are looked at
+        if nested:  # its own fields are checked separately
             return value
         if (problem := plain_problem(value)) is not None:
             raise ValueError(problem)
         if not takes_switch and any(isinstance(item, bool) for item in values_in(value)):
-            raise ValueError("true and false are no numbers or texts")
+            raise ValueError("true and false aren't numbers or texts")
         return value
 
 
 @cache
 def _kinds(model: type[Settings], field: str) -> tuple[bool, bool]:
-    """Whether a field holds further settings, and whether it takes true and false."""
+    """Whether a field has nested settings, and whether it accepts true and false."""
     kinds = list(_mentioned(model.model_fields[field].annotation))
     nested = any(isinstance(kind, type) and issubclass(kind, BaseModel) for kind in kinds)
     return nested, bool in kinds or Any in kinds
@@ -72,7 +71,7 @@ def _mentioned(annotation: Any) -> Iterator[Any]:
 
 
 class Decoding(Settings):
-    """How responses are sampled. The default is ancestral sampling, of which KL is a statement."""
+    """How responses are sampled. The default is ancestral sampling, for which KL is defined."""
 
     temperature: float = Field(1.0, gt=0)
     top_k: int = Field(0, ge=0, description="0: no limit")
@@ -83,7 +82,7 @@ class Decoding(Settings):
 
     @property
     def ancestral(self) -> bool:
-        """Whether samples come from the policy itself, unchanged by the decoding."""
+        """Whether samples come from the policy's unmodified distribution."""
         return self.model_copy(update={"max_new_tokens": None}) == Decoding()
 
 
@@ -93,7 +92,7 @@ RPO_PAPER_DECODING = Decoding(
 
 
 class LoraSpec(Settings):
-    """Low-rank adapters through peft; the adapter-free model is then the reference."""
+    """Low-rank adapters through peft; the model without adapters is the reference."""
 
     rank: int = Field(8, ge=1)
     alpha: float = Field(16.0, gt=0)
@@ -101,7 +100,7 @@ class LoraSpec(Settings):
 
 
 class TrainingSpec(Settings):
-    """The part of training that is the same for every method: only the loss may differ."""
+    """Training settings shared by all methods; only the loss differs."""
 
     steps: int = Field(300, ge=1, description="optimiser steps")
     batch_size: int = Field(64, ge=2, description="rows per optimiser step")
@@ -128,7 +127,7 @@ class TrainingSpec(Settings):
 
     @property
     def of_version_0_1(self) -> bool:
-        """Whether batches are drawn and gradients clipped as that version did."""
+        """Whether batches and clipping are those of version 0.1."""
         return all(getattr(self, name) == value for name, value in FIRST_PROTOCOL.items())
 
     @model_validator(mode="after")
@@ -136,7 +135,7 @@ class TrainingSpec(Settings):
         default = type(self).model_fields["max_grad_norm"].default
         if self.clipping != "absolute" and self.max_grad_norm != default:
             raise ValueError(
-                "max_grad_norm is of absolute clipping: set clipping to absolute, or leave it out"
+                "max_grad_norm belongs to absolute clipping: set clipping to absolute, or leave it out"
             )
         return self
 
@@ -147,7 +146,7 @@ class TrainingSpec(Settings):
 
 
 class EvaluationSpec(Settings):
-    """How every checkpoint is measured."""
+    """Settings for measuring checkpoints."""
 
     n_samples: int = Field(4, ge=1, description="samples per held-out prompt")
     prompts: Literal["test", "tuning"] = Field(
@@ -167,7 +166,7 @@ class EvaluationSpec(Settings):
 
 
 class DataSpec(Settings):
-    """Which rows are trained on."""
+    """The training rows."""
 
     file: str | None = Field(None, description="None: the task's own data")
     split: str | None = Field(None, description="only the rows of this split of the file")
@@ -194,7 +193,7 @@ class DataSpec(Settings):
 
 
 class PromptFormat(Settings):
-    """How a prompt is laid out around its text before it is tokenised; the response follows it."""
+    """The format in which a prompt's text is written before tokenising; the response follows it."""
 
     kind: Literal["chat", "template"]
     template: str | None = Field(None, description="its text; None: the chat template of the tokenizer")
@@ -203,7 +202,7 @@ class PromptFormat(Settings):
 
 
 class LoadingSpec(Settings):
-    """How models are loaded to be measured."""
+    """How models are loaded for measuring."""
 
     dtype: Literal["float32", "bfloat16", "float16"] = Field(
         "float32", description="of the weights; training keeps float32 weights unless it trains adapters"
@@ -225,7 +224,7 @@ class VllmSettings(Settings):
 
 
 class ServerSettings(Settings):
-    """Where a server of OpenAI-compatible completions is, and how it is asked."""
+    """Address and request settings of a server with OpenAI-compatible completions."""
 
     base_url: Address | None = Field(
         None, description="such as http://localhost:8000/v1; kept without user, password and query"
@@ -237,7 +236,7 @@ class ServerSettings(Settings):
 
 
 class GenerationSpec(Settings):
-    """What samples from checkpoints when they are measured; probes and rollouts are always transformers'."""
+    """The backend that samples checkpoints when measuring; probes and rollouts always use transformers."""
 
     backend: Literal["hf", "vllm", "openai"] = Field("hf", description="part of a cell's identity")
     vllm: VllmSettings = VllmSettings()
@@ -245,7 +244,7 @@ class GenerationSpec(Settings):
 
     @property
     def of_references(self) -> "GenerationSpec":
-        """What samples from base models: a server has the checkpoint alone, so that transformers does."""
+        """The backend for base models: transformers instead of a server, which has only the checkpoint."""
         return GenerationSpec() if self.backend == "openai" else self
 
 
@@ -258,13 +257,13 @@ class MethodSpec(Settings):
 
     @property
     def label(self) -> str:
-        """How results call it: ``rpo`` or ``rpo(partition=leave_one_out)``."""
+        """Its name in results: ``rpo`` or ``rpo(partition=leave_one_out)``."""
         options = ",".join(f"{key}={value}" for key, value in sorted(self.options.items()))
         return f"{self.name}({options})" if options else self.name
 
 
 class CellSpec(Settings):
-    """One training run and its evaluation: (task, base model, method, strength, seed) and how."""
+    """One training run and its evaluation: task, base model, method, strength, seed and settings."""
 
     task: str
     task_hash: str = Field(description="content hash of the task: prompts, reward, version")
@@ -292,12 +291,12 @@ class CellSpec(Settings):
 
     @property
     def hash(self) -> str:
-        """The cell's identity: SHA-256 of everything above but where files happen to lie."""
+        """The cell's identity: SHA-256 of all fields above except file paths."""
         return hash_json(self._without("model_path"))
 
     @property
     def training_hash(self) -> str:
-        """The identity of the checkpoint alone: evaluation settings don't change it."""
+        """The identity of the checkpoint, independent of evaluation settings."""
         return hash_json(self._without("model_path", "evaluation", "task_hash", "generation"))
 
     def _without(self, *fields: str) -> dict[str, Any]:
@@ -319,7 +318,7 @@ class CellSpec(Settings):
 
 
 def with_first_protocol(stored: Any) -> Any:
-    """Stored settings with how version 0.1 trained, if they don't say how batches are drawn: they are its."""
+    """Stored settings; those without a setting for batches get version 0.1's, which wrote them."""
     training = stored.get("training") if isinstance(stored, dict) else None
     if isinstance(training, dict) and not FIRST_PROTOCOL.keys() & training.keys():
         return {**stored, "training": {**training, **FIRST_PROTOCOL}}
@@ -327,9 +326,9 @@ def with_first_protocol(stored: Any) -> Any:
 
 
 def without_later_defaults(settings: dict[str, Any]) -> dict[str, Any]:
-    """The settings of a cell without fields at their default that the first published cells didn't have.
+    """A cell's settings without default values of fields added after the first published cells.
 
-    So a cell keeps its identity when a release gives it a new setting.
+    A cell therefore keeps its identity when a release adds a setting.
     """
     kept = dict(settings)
     if kept.get("prompt_format", "") is None:
@@ -337,7 +336,7 @@ def without_later_defaults(settings: dict[str, Any]) -> dict[str, Any]:
     backend = kept.get("generation", {}).get("backend", GenerationSpec().backend)
     kept.pop("generation", None)
     if backend != GenerationSpec().backend:
-        kept["generation"] = backend  # where and how it runs changes no distribution
+        kept["generation"] = backend  # its other settings don't change the distribution
     if "loading" in kept:
         default = LoadingSpec().model_dump(mode="json")
         changed = {name: value for name, value in kept["loading"].items() if value != default[name]}
@@ -345,7 +344,7 @@ def without_later_defaults(settings: dict[str, Any]) -> dict[str, Any]:
         if not changed:
             del kept["loading"]
     if isinstance(training := kept.get("training"), dict):
-        # The reference policy isn't trained, and nobody knows how a checkpoint from elsewhere was.
+        # The reference policy isn't trained, and the training of checkpoints from elsewhere is unknown.
         same = kept.get("strength", "") is None or kept.get("data_hash") == ""
         same = same or FIRST_PROTOCOL.items() <= training.items()
         kept["training"] = {name: v for name, v in training.items() if not (same and name in FIRST_PROTOCOL)}
@@ -353,7 +352,7 @@ def without_later_defaults(settings: dict[str, Any]) -> dict[str, Any]:
 
 
 class TunedRates(Settings):
-    """Learning rates that ``rpo-bench tune`` chose, by ``method@base model``."""
+    """Learning rates chosen by ``rpo-bench tune``, by ``method@base model``."""
 
     file: str = Field(description="content hash of the file")
     task: str = Field(description="the task that it was tuned on")
@@ -367,12 +366,12 @@ class TunedRates(Settings):
 
 
 def tuned_key(method: str, model: str) -> str:
-    """How tuned learning rates are found: by the method's label and the base model's name."""
+    """The key of a tuned learning rate: the method's label and the base model's name."""
     return f"{method}@{model}"
 
 
 class RunSpec(Settings):
-    """What ``train-and-eval`` is asked for; the plan turns it into cells."""
+    """The spec of ``train-and-eval``, which the plan turns into cells."""
 
     task: Annotated[GivenTask, Field(max_length=MAX_NAME)] = GivenTask("civil_qa")
     data: DataSpec = DataSpec()

@@ -1,11 +1,11 @@
-"""What is allowed when models are loaded."""
+"""Permissions for loading models."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Trust:
-    """What is allowed when models are loaded."""
+    """Permissions for loading models."""
 
     trust_remote_code: bool = False
     allow_pickle: bool = False

@@ -1,4 +1,4 @@
-"""Where a task's oracle comes from: reference samples that ship with it, or are stored beside results."""
+"""Finds a task's oracle: reference samples bundled with the task, or stored next to results."""
 
 import io
 import zipfile
@@ -16,20 +16,20 @@ from rpo_bench.stats.arrays import Floats
 from rpo_bench.stats.oracle import Oracle, estimate_oracle
 from rpo_bench.tasks.task import Task, known_task, task_folders
 
-#: Folder of results in which stored reference samples lie: <results>/<task>/<model>/oracle/<name>.npz.
+#: Subfolder for stored reference samples: <results>/<task>/<model>/oracle/<name>.npz.
 ORACLE_FOLDER = "oracle"
 
 
 def find_oracle(spec: CellSpec, roots: Sequence[Path] = (), include_path: Path | None = None) -> Oracle | str:
-    """The oracle of what a cell was measured on, or why there is none.
+    """The oracle for a cell's prompts and reward, or why there is none.
 
     Args:
         spec: Any cell of the panel.
-        roots: Folders of results, in which stored reference samples are looked for.
+        roots: Folders of results to search for stored reference samples.
         include_path: A folder of further tasks.
     """
     if not spec.evaluation.decoding.ancestral:
-        return "the decoding is not the policy's own distribution, of which the oracle is a statement"
+        return "the oracle holds only for ancestral sampling, and this decoding changes the distribution"
     try:
         stored = stored_rewards(spec, roots)
         if stored is not None:
@@ -43,7 +43,7 @@ def _of_task(spec: CellSpec, include_path: Path | None) -> Oracle | str:
     if spec.evaluation.reward is not None:
         return "the reward is not the task's own"
     if spec.task not in task_folders(include_path):
-        return "the task isn't at hand, or has no reference samples"
+        return "the task isn't available here, or has no reference samples"
     task = known_task(spec.task, include_path)
     if spec.model not in task.spec.reference_samples:
         return "the task has no reference samples for this model"
@@ -53,12 +53,12 @@ def _of_task(spec: CellSpec, include_path: Path | None) -> Oracle | str:
 
 
 def read_oracle(task: Task, model: str) -> Oracle:
-    """The oracle from a task's file of reference samples; raises UserError when it doesn't fit the task."""
+    """Reads the oracle from a task's reference samples; raises UserError when they don't fit the task."""
     return estimate_oracle(*task_rewards(task, model))
 
 
 def task_rewards(task: Task, model: str) -> tuple[Floats, tuple[str, ...]]:
-    """A task's own reference rewards (P, N) and its prompts; raises UserError when they don't fit it."""
+    """A task's reference rewards (P, N) and prompts; raises UserError when they don't fit the task."""
     name = task.spec.reference_samples[model]
     rewards, named = read_rewards(task.folder / name, name)
     prompts = tuple(prompt.prompt_id for prompt in task.heldout)
@@ -70,14 +70,14 @@ def task_rewards(task: Task, model: str) -> tuple[Floats, tuple[str, ...]]:
 
 
 def read_rewards(file: Path, name: str) -> tuple[Floats, tuple[str, ...]]:
-    """Rewards (P, N) and prompt identities (P,), none if the file doesn't tell them.
+    """Rewards (P, N) and prompt ids (P,), which are empty if the file has none.
 
     Args:
         file: A .npz with ``rewards`` and ``prompt_ids``.
-        name: What messages call it: a page needn't say where its maker keeps files.
+        name: Its name in messages, without private paths.
 
     Raises:
-        UserError: It can't be read, or holds something else.
+        UserError: It can't be read, or has another content.
     """
     try:
         data = read_archive(file)
@@ -96,30 +96,30 @@ def read_rewards(file: Path, name: str) -> tuple[Floats, tuple[str, ...]]:
 
 
 def write_rewards(file: Path, rewards: Floats, prompts: Sequence[str]) -> None:
-    """Writes reference rewards (P, N) as tasks ship them; atomically."""
+    """Writes reference rewards (P, N) atomically, in the format of tasks."""
     with atomic_file(file) as temporary, temporary.open("wb") as stream:
         np.savez_compressed(stream, rewards=rewards.astype(np.float32), prompt_ids=np.array(list(prompts)))
 
 
 def oracle_file(results: Path, task: str, model: str, identity: str) -> Path:
-    """Where reference rewards are stored beside results.
+    """The file for reference rewards next to results.
 
     Args:
         results: The folder of results.
         task: The task's name.
         model: The base model's name.
-        identity: Hash of what they are samples of.
+        identity: Hash of the task and the model.
     """
     return results / _last(task) / _last(model) / ORACLE_FOLDER / f"{identity[:16]}.npz"
 
 
 def _last(name: str) -> str:
-    """The last part of a name, which may come from a record, as a folder that stays in its place."""
+    """The last part of a name from a record, as a safe folder name."""
     return short_name(Path(name.replace("\0", "_")).name.strip(".") or "_")
 
 
 def stored_rewards(spec: CellSpec, roots: Sequence[Path]) -> Path | None:
-    """The stored reference rewards that fit a cell, where there are any."""
+    """The stored reference rewards that fit a cell, if any."""
     for root in roots:
         results = results_folder(root)
         file = oracle_file(results, spec.task, spec.model, oracle_identity(spec.task_hash, spec.model_hash))
@@ -134,5 +134,5 @@ def results_folder(root: Path) -> Path:
 
 
 def oracle_identity(task_hash: str, model_hash: str) -> str:
-    """What reference rewards are samples of: the task's prompts and reward, and the reference policy."""
+    """The identity of reference rewards: the task's prompts and reward, and the reference policy."""
     return hash_json([task_hash, model_hash])

@@ -1,4 +1,4 @@
-"""A record of a public dataset as rows: a demonstration, scored responses, or a preference pair."""
+"""Converts records of public datasets to rows: demonstrations, scored responses or preference pairs."""
 
 import string
 from collections.abc import Iterator, Mapping
@@ -15,19 +15,19 @@ from rpo_bench.data.sources import Record
 from rpo_bench.errors import UserError
 from rpo_bench.spec.schema import Settings
 
-_DEMONSTRATION = 1.0  # the reward of a response that the dataset itself gives
+_DEMONSTRATION = 1.0  # the reward of a demonstration
 
 
 class IncompleteError(Exception):
-    """A record lacks a value that its neighbours have; its text says which."""
+    """A record lacks a value; the text names it."""
 
 
 class RecordShape(Settings):
-    """How a record becomes a prompt and responses.
+    """Describes how to convert a record to a prompt and responses.
 
-    Columns may lie deeper: ``prompt.text`` is ``text`` within ``prompt``. Templates hold columns in braces.
-    Three shapes: ``response`` alone is a demonstration; ``response`` with ``reward`` is a scored response, or
-    one per item of the list ``responses``; ``chosen`` with ``rejected`` is a preference pair.
+    Columns may be nested: ``prompt.text`` is ``text`` within ``prompt``. Templates contain columns in braces.
+    There are three shapes. ``response`` alone is a demonstration. ``response`` with ``reward`` is a scored
+    response, or one per item of the list ``responses``. ``chosen`` with ``rejected`` is a preference pair.
     """
 
     prompt: str | None = Field(
@@ -50,7 +50,7 @@ class RecordShape(Settings):
     @field_validator("prompt", "response", "chosen", "rejected")
     @classmethod
     def _is_template(cls, value: str | None) -> str | None:
-        list(string.Formatter().parse(value or ""))  # raises ValueError for a lonely brace
+        list(string.Formatter().parse(value or ""))  # raises ValueError for unbalanced braces
         return value
 
     @model_validator(mode="after")
@@ -60,7 +60,7 @@ class RecordShape(Settings):
         if (self.chosen is None) == (self.response is None):
             raise ValueError("give either 'response', or 'chosen' and 'rejected'")
         if self.prompt is None and self.chosen is None:
-            raise ValueError("'prompt' is missing; only preference pairs of whole dialogues do without")
+            raise ValueError("'prompt' is missing; only preference pairs of whole dialogues don't need it")
         if self.chosen is not None and (self.reward is not None or self.responses is not None):
             raise ValueError("a preference pair has no 'reward' and no 'responses': leave them out")
         if self.responses is not None and self.reward is None:
@@ -69,19 +69,19 @@ class RecordShape(Settings):
 
     @property
     def scored(self) -> bool:
-        """Whether there is more to a prompt than one demonstration."""
+        """Whether the responses have rewards or preferences, rather than being demonstrations."""
         return self.chosen is not None or self.reward is not None
 
     def rows_of(self, record: Record, place: str) -> list[Row]:
-        """The rows that a record stands for.
+        """Converts a record to rows.
 
         Args:
-            record: As it was read.
-            place: What it was read from, for messages.
+            record: The record.
+            place: Its source, for messages.
 
         Raises:
-            UserError: It can't be read, lacks a column, or has a wrong value; names its place.
-            IncompleteError: It has the columns, but one is empty, and the shape skips such records.
+            UserError: It can't be read, lacks a column, or has an invalid value; names its place.
+            IncompleteError: A column is empty, and the shape skips such records.
         """
         where = f"{place} {record.where}"
         if record.problem:
@@ -137,10 +137,10 @@ class RecordShape(Settings):
 
     def _items(self, value: Mapping[str, Any], where: str) -> list[Mapping[str, Any]]:
         found = self._column(value, str(self.responses), where)
-        if isinstance(found, Mapping):  # a list of records that was stored by columns
+        if isinstance(found, Mapping):  # a list of records stored by columns
             found = _turned_round(found)
         if not isinstance(found, list) or not all(isinstance(item, Mapping) for item in found):
-            raise _unusable(where, f"the column '{self.responses}' is no list of records")
+            raise _unusable(where, f"the column '{self.responses}' isn't a list of records")
         if not found:
             raise self._incomplete(f"{where}: the column '{self.responses}' is empty")
         return found
@@ -162,7 +162,7 @@ class RecordShape(Settings):
             raise _unusable(where, str(error)) from error
 
     def _filled(self, template: str, value: Mapping[str, Any], where: str) -> str:
-        """A template with a record's columns in it."""
+        """A template filled with a record's columns."""
         return "".join(
             part for piece in _pieces(template) for part in (piece[0], self._text(value, piece[1], where))
         )
@@ -176,7 +176,7 @@ class RecordShape(Settings):
             raise _unusable(where, str(error)) from None
 
     def _column(self, value: Mapping[str, Any], column: str, where: str) -> Any:
-        """A column's value, at the end of a path of names; the message names what is there instead."""
+        """A column's value by its dotted path; errors list the existing columns."""
         here: Any = value
         path = [column] if column in value else column.split(".")
         for i, name in enumerate(path):
@@ -194,7 +194,7 @@ class RecordShape(Settings):
 
 
 def _turned_round(columns: Mapping[str, Any]) -> list[dict[str, Any]] | None:
-    """A list of records that is stored by columns; None where the columns are no such list."""
+    """Transposes a list of records stored by columns; None if it isn't one."""
     if not all(isinstance(column, list) for column in columns.values()):
         return None
     if len({len(column) for column in columns.values()}) > 1:

@@ -1,4 +1,4 @@
-"""A task's data from a public dataset: out of files that are there, or else from the hub."""
+"""Reads a task's data from a public dataset: from local files, or from the hub."""
 
 import logging
 import os
@@ -19,17 +19,17 @@ from rpo_bench.tasks.records import IncompleteError, RecordShape
 
 log = logging.getLogger(__name__)
 
-#: A folder of downloaded datasets: FOLDER/TASK/SPLIT.jsonl, or FOLDER/TASK as save_to_disk wrote it.
+#: A folder of downloaded datasets: FOLDER/TASK/SPLIT.jsonl, or FOLDER/TASK written by save_to_disk.
 VARIABLE = "RPO_BENCH_DATASETS"
 _ENDINGS = (".jsonl", ".jsonl.gz", ".json", ".parquet", ".csv")
-#: Files of single splits, "train=FILE,test=FILE": what --data-files sets, for worker processes too.
+#: Files of single splits, "train=FILE,test=FILE", set by --data-files and inherited by workers.
 FILES_VARIABLE = "RPO_BENCH_DATA_FILES"
-_CHOICE = "held out"  # which prompts are held out is no part of a seed
+_CHOICE = "held out"  # the choice of held-out prompts doesn't depend on a seed
 
 
 @dataclass(frozen=True)
 class SourceParts:
-    """A dataset's rows, divided."""
+    """A dataset's rows, split."""
 
     train: tuple[Row, ...]
     heldout: tuple[Row, ...]
@@ -37,7 +37,7 @@ class SourceParts:
 
 
 class DatasetSource(RecordShape):
-    """Where a task's prompts and responses come from, and how a record becomes them."""
+    """The dataset of a task's prompts and responses, and how to convert its records."""
 
     dataset: str = Field(description="name on the hub")
     config: str | None = None
@@ -56,7 +56,7 @@ class DatasetSource(RecordShape):
 
     @property
     def measured_on(self) -> str:
-        """Which prompts are held out, in words."""
+        """A description of the held-out prompts."""
         some = "" if self.heldout_prompts is None else f"{self.heldout_prompts:,} of "
         return f"{some}split '{self.heldout}'"
 
@@ -64,12 +64,12 @@ class DatasetSource(RecordShape):
     def _divides(self) -> Self:
         if self.train == self.heldout and self.heldout_prompts is None:
             raise ValueError(
-                "'train' and 'heldout' are one split: say with 'heldout_prompts' how many to hold out"
+                "'train' and 'heldout' are the same split: set 'heldout_prompts' to the number to hold out"
             )
         return self
 
     def parts(self, task: str, folder: Path) -> "SourceParts":
-        """Everything, divided: no prompt, nor one nearly equal, is in two; what is held out goes first."""
+        """All rows, split. Equal and nearly equal prompts are in one part, preferably the held-out one."""
         heldout = self._chosen(self.rows(self.heldout, task, folder))
         measured = {alike(row.prompt) for row in heldout}
         rows = self.rows(self.train, task, folder)
@@ -84,7 +84,7 @@ class DatasetSource(RecordShape):
         return SourceParts(tuple(kept), tuple(heldout), tuple(probe))
 
     def _chosen(self, rows: list[Row]) -> list[Row]:
-        """The rows of the prompts that are measured on; whatever the order of the file, the same ones."""
+        """The rows of the held-out prompts, independent of the file's order."""
         if self.heldout_prompts is None:
             return rows
         ranked = sorted({row.prompt_id for row in rows}, key=lambda one: hash_json([_CHOICE, one]))
@@ -92,11 +92,11 @@ class DatasetSource(RecordShape):
         return [row for row in rows if row.prompt_id in chosen]
 
     def rows(self, split: str, task: str, folder: Path) -> list[Row]:
-        """The rows of a split; of demonstrations to equal prompts the first counts.
+        """The rows of a split; for demonstrations, only the first of each prompt.
 
         Args:
-            split: As the dataset calls it.
-            task: The task's name, by which its files are found.
+            split: Its name in the dataset.
+            task: The task's name, for finding its files.
             folder: The task's folder.
 
         Raises:
@@ -127,7 +127,7 @@ class DatasetSource(RecordShape):
         return list(kept.values())
 
     def _records(self, split: str, task: str, folder: Path) -> tuple[str, Iterator[Record]]:
-        """The split's records, and what errors call the place."""
+        """The split's records, and the name of their source in errors."""
         given = named_files()
         if split in given:
             return str(given[split]), read_records(given[split])
@@ -144,8 +144,8 @@ class DatasetSource(RecordShape):
             splits = list(dict.fromkeys((self.train, self.heldout)))
             files = " and ".join(f"{task}/{one}.jsonl" for one in splits)
             raise UserError(
-                f"Task '{task}': {str(error).rstrip('.')}; or name files by --data-files "
-                f"{','.join(f'{one}=FILE' for one in splits)}, or set {VARIABLE} to a folder that has the "
+                f"Task '{task}': {str(error).rstrip('.')}; or give files with --data-files "
+                f"{','.join(f'{one}=FILE' for one in splits)}, or set {VARIABLE} to a folder with the "
                 f"dataset as {files}."
             ) from error
 
@@ -163,7 +163,7 @@ class DatasetSource(RecordShape):
 
 
 def named_files() -> dict[str, Path]:
-    """Split → file, as the environment names them; raises UserError when that can't be read."""
+    """Split → file from the environment variable; raises UserError when it is invalid."""
     found: dict[str, Path] = {}
     for part in filter(None, os.environ.get(FILES_VARIABLE, "").split(",")):
         split, equals, file = part.partition("=")
@@ -174,7 +174,7 @@ def named_files() -> dict[str, Path]:
 
 
 def name_files(text: str) -> None:
-    """Lets the splits of a task's dataset be read from files, here and in processes that this one starts."""
+    """Sets the files of a dataset's splits, for this process and its children."""
     os.environ[FILES_VARIABLE] = text
     found = {split: file.resolve() for split, file in named_files().items()}
     os.environ[FILES_VARIABLE] = ",".join(f"{split}={file}" for split, file in found.items())

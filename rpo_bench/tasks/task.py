@@ -1,4 +1,4 @@
-"""What a task is, and how it is found: a folder with a task.yaml."""
+"""Tasks: folders with a task.yaml, and how they are found and loaded."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -21,11 +21,11 @@ from rpo_bench.spec.schema import GivenTask, Settings
 from rpo_bench.tasks.source import DatasetSource, SourceParts
 from rpo_bench.verifier import Verifier
 
-#: Scores responses: (prompts, responses) → one number each, or None where there is nothing to score.
+#: Scores responses: (prompts, responses) → one number each, or None for no score.
 RewardFunction = Callable[[Sequence[Prompt], Sequence[str]], Sequence[float | None]]
 
 
-#: The file of held-out prompts that were made to fit a run's models.
+#: The file of held-out prompts that were cut to fit a run's models.
 HELDOUT = "heldout.jsonl"
 
 
@@ -63,7 +63,7 @@ class TaskSpec(Settings):
 
     @property
     def only_data(self) -> bool:
-        """Whether it names nothing but rows and prompts: no code, no models and no dataset."""
+        """Whether it names only rows and prompts: no code, models or dataset."""
         return not (self.source or self.reward or self.proxy or self.judge or self.models)
 
     @model_validator(mode="after")
@@ -71,21 +71,18 @@ class TaskSpec(Settings):
         if self.source is None and not (self.train and self.heldout):
             raise ValueError("a task needs 'train' and 'heldout', or a 'source'")
         if self.source is not None and (self.train or self.heldout or self.tuning or self.probe):
-            raise ValueError(
-                "'source' stands instead of 'train', 'heldout', 'tuning' and 'probe': leave them out"
-            )
+            raise ValueError("'source' replaces 'train', 'heldout', 'tuning' and 'probe': leave them out")
         return self
 
 
 @dataclass(frozen=True)
 class Task:
-    """A task with its folder.
+    """A task and its folder.
 
     Attributes:
-        spec: what its ``task.yaml`` says.
-        folder: where that is.
-        heldout_folder: a folder with other held-out prompts than its own: those that a run's models have room
-            for.
+        spec: the content of its ``task.yaml``.
+        folder: its folder.
+        heldout_folder: a folder of held-out prompts that replace its own: those that fit a run's models.
     """
 
     spec: TaskSpec
@@ -94,7 +91,7 @@ class Task:
 
     @cached_property
     def heldout(self) -> list[Prompt]:
-        """The prompts that checkpoints are measured on."""
+        """The held-out prompts for measuring checkpoints."""
         if self.heldout_folder is not None:
             return read_prompts(self.heldout_folder / HELDOUT)
         if self.spec.heldout is None:
@@ -108,14 +105,14 @@ class Task:
 
     @cached_property
     def probe(self) -> list[Prompt]:
-        """The prompts whose reward is followed during training (none of the held-out ones)."""
+        """The probe prompts, whose reward is measured during training (none are held out)."""
         if self.spec.source is not None:
             return prompts_of(self._parts.probe)
         return read_prompts(self.folder / self.spec.probe) if self.spec.probe else []
 
     @cached_property
     def _parts(self) -> SourceParts:
-        """What the task's dataset holds; every prompt has an answer that the task's verifier can read."""
+        """The parts of the task's dataset; checks that the verifier can read every prompt's answer."""
         assert self.spec.source is not None
         parts = self.spec.source.parts(self.spec.name, self.folder)
         rows = [*parts.heldout, *parts.train, *parts.probe]
@@ -123,13 +120,13 @@ class Task:
             lost = {prompt.prompt_id for prompt in self.reward.unanswerable(prompts_of(rows))}
             bad = next((row for row in rows if row.prompt_id in lost), None)
             if bad is not None:
-                raise UserError(f"{bad.source}: its answer can't be read by {self.spec.reward}.")
+                raise UserError(f"{bad.source}: {self.spec.reward} can't read its answer.")
         return parts
 
     def train_rows(self, variant: str, model: str | None = None) -> list[Row]:
-        """The training rows for a base model: of ``train_file``, or the demonstrations of the dataset.
+        """The training rows for a base model: from ``train_file`` or the dataset.
 
-        A public dataset has no variants: it gives the same rows for any.
+        A public dataset has no variants, so it gives the same rows for all.
         """
         if self.spec.source is not None:
             return list(self._parts.train)
@@ -137,7 +134,7 @@ class Task:
 
     @cached_property
     def reward(self) -> RewardFunction | None:
-        """The gold reward, or None when the task has none."""
+        """The gold reward, or None if the task has none."""
         if self.spec.reward is None:
             return None
         file, _, function = self.spec.reward.partition(":")
@@ -146,7 +143,7 @@ class Task:
 
     @cached_property
     def hash(self) -> str:
-        """Identity of what is measured: version, prompts, the reward's source and the proxy."""
+        """Content hash of the task: version, prompts, the reward's source and the proxy."""
         sources = [self.spec.reward.partition(":")[0], *self.spec.reward_files] if self.spec.reward else []
         reward = [hash_file(self.folder / file) for file in sources]
         prompts = [p.model_dump() for p in self.heldout]
@@ -159,9 +156,9 @@ class Task:
         """The file of training rows for a base model.
 
         Args:
-            variant: Which of the task's data sets.
+            variant: One of the task's data sets.
             model: One of the task's base models. Data sampled from a reference policy differ by model; a
-                model that has none of its own gets what is meant for all, or else the first model's.
+                model without its own data gets the data for all models, or else the first model's.
 
         Raises:
             UserError: There is no such variant.
@@ -175,12 +172,12 @@ class Task:
         return self.folder / train[chosen]
 
     def model_folder(self, name: str) -> Path | None:
-        """The folder of one of the task's own base models, or None when it has none of that name."""
+        """The folder of one of the task's base models, or None if there is none of that name."""
         return self.folder / self.spec.models[name] if name in self.spec.models else None
 
 
 def task_folders(include_path: Path | None = None) -> dict[str, Path]:
-    """Names of the tasks within reach: the bundled ones and those under ``--include_path``."""
+    """The known tasks: bundled ones and those under ``--include_path``."""
     import tasks
 
     roots = [Path(p) for p in tasks.__path__] + ([include_path] if include_path else [])
@@ -188,9 +185,10 @@ def task_folders(include_path: Path | None = None) -> dict[str, Path]:
 
 
 def load_task(given: GivenTask, include_path: Path | None = None) -> Task:
-    """The task that a user names: a known one, or the one in that folder, whose code is trusted.
+    """The task named by a user: a known one, or one in a folder, whose code is then trusted.
 
-    A known name means the known task, whatever the working folder holds; ``./NAME`` is the folder.
+    A known name always means the known task, even if there is a folder of that name. ``./NAME`` means the
+    folder.
 
     Raises:
         UserError: There is no such task.
@@ -201,7 +199,7 @@ def load_task(given: GivenTask, include_path: Path | None = None) -> Task:
 
 
 def known_task(name: str, include_path: Path | None = None) -> Task:
-    """The task of a name that stands in a stored file: one of the known ones, never one in a folder.
+    """The task named in a stored file: only known tasks, never folders.
 
     Raises:
         UserError: There is no such task.
@@ -213,7 +211,7 @@ def known_task(name: str, include_path: Path | None = None) -> Task:
 
 
 def load_folder(folder: Path) -> Task:
-    """The task in a folder that the program itself chose; raises UserError when it can't be read."""
+    """The task in a folder chosen by the program; raises UserError when it can't be read."""
     file = folder / "task.yaml"
     try:
         return Task(TaskSpec.model_validate(read_settings(file, str(file))), folder)
@@ -222,10 +220,10 @@ def load_folder(folder: Path) -> Task:
 
 
 def load_function(file: Path, name: str) -> Any:
-    """A function out of a Python file; raises UserError when the file or the function isn't there."""
+    """Loads a function from a Python file; raises UserError when either is missing."""
     if not file.is_file():
-        raise UserError(f"{file}: there is no such file (wanted for its function '{name}').")
-    identity = hash_json([str(file.resolve()), hash_file(file)])  # equal files may import their neighbours
+        raise UserError(f"{file}: there is no such file (needed for its function '{name}').")
+    identity = hash_json([str(file.resolve()), hash_file(file)])  # equal files may import other neighbours
     module = import_file(file, f"rpo_bench_function_{identity[:12]}", str(file), trial=not _is_ours(file))
     if not hasattr(module, name):
         raise UserError(f"{file} has no function '{name}'.")
@@ -233,9 +231,9 @@ def load_function(file: Path, name: str) -> Any:
 
 
 def try_function(file: Path, name: str, what: str, *arguments: Any) -> None:
-    """Calls a function of a user's file in a process of its own, to see that it comes back.
+    """Calls a function of a user's file in a child process, to check that it returns.
 
-    What it gives, or raises as an ordinary exception, isn't looked at here.
+    Its return value and ordinary exceptions are ignored.
 
     Raises:
         UserError: the call ends the process, crashes it or takes too long.
@@ -253,14 +251,14 @@ def _call(file: Path, name: str, arguments: Sequence[Any]) -> None:
 
 
 def _is_ours(file: Path) -> bool:
-    """Whether a file comes with this package, and needs no trial."""
+    """Whether a file is part of this package and needs no trial."""
     import tasks
 
     return any(file.resolve().is_relative_to(Path(root).resolve()) for root in tasks.__path__)
 
 
 def read_prompts(file: Path) -> list[Prompt]:
-    """The prompts of a JSONL file; raises UserError, naming the line, when one is broken or comes twice."""
+    """Reads prompts from a JSONL file; raises UserError, naming the line, for invalid or duplicate ones."""
     first: dict[str, int] = {}
     prompts = []
     for line in numbered_lines(file):
@@ -274,7 +272,7 @@ def read_prompts(file: Path) -> list[Prompt]:
             raise UserError(f"{file} line {line.number}: {first_problem(error)}.") from error
         if prompt.prompt_id in first:
             raise UserError(
-                f"{file} line {line.number}: the prompt_id '{prompt.prompt_id}' is that of "
+                f"{file} line {line.number}: the prompt_id '{prompt.prompt_id}' is already used in "
                 f"line {first[prompt.prompt_id]}."
             )
         first[prompt.prompt_id] = line.number
@@ -283,7 +281,7 @@ def read_prompts(file: Path) -> list[Prompt]:
 
 
 def _task_problem(error: ValidationError) -> str:
-    """The first complaint about a task.yaml as a sentence, with the field that may have been meant."""
+    """The first validation error of a task.yaml as a sentence, with a suggested field."""
     first = error.errors()[0]
     if first["type"] != "extra_forbidden":
         return f"{first_problem(error)}."

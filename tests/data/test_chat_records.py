@@ -81,7 +81,10 @@ def test_a_cell_of_a_text_file_may_spell_messages(spell):
             "parts that aren't text",
         ),
         ({"prompt": "Who?", "chosen": [WHY, YES], "rejected": [WHY, NO]}, "'prompt' isn't a turn"),
-        ({"prompt": "Why?", "chosen": [YES], "rejected": "No."}, "'rejected' is the text 'No.', where mess"),
+        (
+            {"prompt": "Why?", "chosen": [YES], "rejected": "No."},
+            "'rejected' is the text 'No.', but must be mess",
+        ),
         ({"prompt": [{**WHY, "content": " "}], "response": "Yes.", "reward": 1}, "'prompt' is empty"),
         ({"messages": "Why?", "reward": 1}, "but must be a list of messages"),
         ({"prompt": "Why?", "completion": "So.", "label": "spam"}, "'reward' is missing, and 'label' is the"),

@@ -109,7 +109,7 @@ def test_a_csv_field_may_be_longer_than_the_modules_default_limit(tmp_path):
     [
         ("none.jsonl", None, "{path}: there is no such file."),
         ("rows.xlsx", b"PK", "{path}: the suffix '.xlsx' isn't one of .jsonl, .ndjson, .json, .csv"),
-        ("rows", b"x", "{path}: the ending '' isn't one of"),
+        ("rows", b"x", "{path}: the suffix '' isn't one of"),
         ("a.json", b'[{"a": 1},\n{"a": ]', "{path} line 2: not JSON (Expecting value at column 7)."),
         ("a.json", b'[{"a": "\xff"}]', "{path} line 1: not UTF-8 (byte 0xff at column 9)."),
         ("a.jsonl", "{}".encode("utf-16"), "{path} is UTF-16 text: save it as UTF-8."),

@@ -98,7 +98,7 @@ def test_a_method_whose_strength_an_option_says_keeps_to_it(task, tmp_path):
     ("flags", "message"),
     [
         (("--placed", "3"), "--placed needs --kl-budgets"),
-        (("--kl-budgets", "0"), "write numbers of nats above 0"),
+        (("--kl-budgets", "0"), "give numbers above 0"),
         (("--kl-budgets", "x"), "'x' is not a number"),
     ],
 )

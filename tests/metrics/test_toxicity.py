@@ -144,5 +144,5 @@ def test_the_toxic_label_is_found_or_asked_for(classifier, build):
     with pytest.raises(UserError, match="no model folder"):
         toxicity_metric(f"hf:{folder}/elsewhere")
     (folder / "model.safetensors").write_bytes(b"damaged")
-    with pytest.raises(UserError, match="is damaged or cut short"):
+    with pytest.raises(UserError, match="is damaged or truncated"):
         toxicity_metric(f"hf:{folder}#angry")

@@ -74,16 +74,14 @@ def test_a_worked_solution_without_its_number_is_named(downloaded):
     with pytest.raises(UserError) as raised:
         _ = load_task("gsm8k").heldout
     assert str(raised.value) == (
-        f"{downloaded / 'test.jsonl'} line 2: its answer can't be read by reward.py:right_number."
+        f"{downloaded / 'test.jsonl'} line 2: reward.py:right_number can't read its answer."
     )
 
 
 def test_without_data_or_hub_the_sentence_says_what_to_do(monkeypatch):
     monkeypatch.delenv(VARIABLE, raising=False)
     monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", True)
-    with pytest.raises(
-        UserError, match=f"set {VARIABLE} to a folder that has the dataset as gsm8k/train.jsonl"
-    ):
+    with pytest.raises(UserError, match=f"set {VARIABLE} to a folder with the dataset as gsm8k/train.jsonl"):
         _ = load_task("gsm8k").heldout
 
 

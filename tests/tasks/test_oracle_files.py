@@ -48,9 +48,9 @@ def test_it_is_read_from_the_task(task):
     [
         ({"task_hash": "0" * 64}, "the task has changed"),
         ({"model": "encoder-decoder"}, "no reference samples for this model"),
-        ({"task": "data:mine"}, "isn't at hand"),
+        ({"task": "data:mine"}, "isn't available here"),
         ({"evaluation": EvaluationSpec(reward="python:r.py:f")}, "not the task's own"),
-        ({"evaluation": EvaluationSpec(decoding=Decoding(top_k=5))}, "not the policy's own distribution"),
+        ({"evaluation": EvaluationSpec(decoding=Decoding(top_k=5))}, "holds only for ancestral sampling"),
     ],
 )
 def test_there_is_none_for_results_that_it_says_nothing_of(task, changes, reason):

@@ -206,7 +206,7 @@ class TestErrors:
         ({"prompt": "{q}", "chosen": "{a}"}, "'chosen' and 'rejected' belong together"),
         ({"response": "{a}"}, "'prompt' is missing"),
         ({"prompt": "{q}", "response": "{a}", "responses": "all"}, "'responses' needs 'reward'"),
-        ({"prompt": "{q}", "response": "{a}", "heldout": "train"}, "say with 'heldout_prompts'"),
+        ({"prompt": "{q}", "response": "{a}", "heldout": "train"}, "set 'heldout_prompts'"),
     ],
 )
 def test_a_source_that_cant_be(tmp_path, source, message):

@@ -103,7 +103,10 @@ class TestPrompts:
                 "line 4: text: String should have at least 1 character.",
             ),
             ("{", "line 4: Invalid JSON"),
-            ('{"prompt_id": "r1", "text": "Again?"}', "line 4: the prompt_id 'r1' is that of line 2."),
+            (
+                '{"prompt_id": "r1", "text": "Again?"}',
+                "line 4: the prompt_id 'r1' is already used in line 2.",
+            ),
         ],
     )
     def test_that_are_broken_are_named_by_file_and_line(self, folder, line, sentence):
@@ -167,7 +170,7 @@ class TestReward:
         [
             ("x = 1", "reward.py has no function 'gold'."),
             ("1 / 0", "reward.py: importing it failed: ZeroDivisionError: division by zero."),
-            (None, "reward.py: there is no such file (wanted for its function 'gold')."),
+            (None, "reward.py: there is no such file (needed for its function 'gold')."),
         ],
     )
     def test_that_is_not_there_is_one_sentence(self, tmp_path, text, sentence):

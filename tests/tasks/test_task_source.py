@@ -143,8 +143,9 @@ class TestErrors:
         message = self.refused(
             folder,
             "Task 'riddles': hf:someone/riddles: there is no such folder, and no copy from the hub",
-            "HF_HUB_OFFLINE prevents downloads: give a folder, or unset it; or name files by --data-files train=FILE",
-            f"set {VARIABLE} to a folder that has the dataset as riddles/train.jsonl and riddles/test.jsonl.",
+            "HF_HUB_OFFLINE prevents downloads: give a folder, or unset it; or give files with",
+            "--data-files train=FILE",
+            f"set {VARIABLE} to a folder with the dataset as riddles/train.jsonl and riddles/test.jsonl.",
         )
         assert ".." not in message
 
@@ -182,12 +183,12 @@ class TestErrors:
         )
         write_task(folder, reward="reward.py:right")
         where = download(tmp_path, monkeypatch, train=[*TRAIN[:3], {"question": "Why?", "answer": "So."}])
-        self.refused(folder, f"{where / 'train.jsonl'} line 4: its answer can't be read by reward.py:right.")
+        self.refused(folder, f"{where / 'train.jsonl'} line 4: reward.py:right can't read its answer.")
 
     @pytest.mark.parametrize(
         ("source", "changes", "message"),
         [
-            ({}, {"heldout": "x.jsonl"}, "'source' stands instead of 'train', 'heldout' and 'probe'"),
+            ({}, {"heldout": "x.jsonl"}, "'source' replaces 'train', 'heldout' and 'probe'"),
             ({"prompt": "{question"}, {}, "source.prompt: expected '}' before end of string"),
             ({"splits": {}}, {}, "unknown field 'source.splits'. Known: chosen, config, "),
         ],

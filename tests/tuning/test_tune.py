@@ -141,7 +141,7 @@ def test_python_tunes_as_the_command_line_does_and_takes_the_file(task, tmp_path
     [{"rates": 1}, {"strengths_per_rate": 0}, {"kl_budgets": []}, {"kl_budgets": [0]}, {"kl_budgets": [1e9]}],
 )
 def test_python_refuses_what_makes_no_sense(task, given, tmp_path):
-    with pytest.raises(UserError, match=r"two or more of each|numbers of nats above 0"):
+    with pytest.raises(UserError, match=r"two or more of each|numbers above 0, in nats"):
         rb.tune(task=str(task), methods="kto", output_path=tmp_path / "out", **given)
     assert not (tmp_path / "out").exists()
 
@@ -182,7 +182,7 @@ def test_train_and_eval_takes_each_methods_learning_rate_and_records_it(done, ta
     ("flags", "message"),
     [
         (("--kl-budgets", "a"), "--kl-budgets: 'a' is not a number"),
-        (("--kl-budgets", "0,1"), "write numbers of nats above 0"),
+        (("--kl-budgets", "0,1"), "give numbers above 0"),
         (("--eval-prompts", "test"), "tune always measures on tuning prompts"),
     ],
 )

@@ -22,9 +22,9 @@ def for_tuning(
 ) -> tuple[Task, dict[str, TrainingData]]:
     """The task with tuning prompts in place of its held-out ones, and the rows of all other prompts.
 
-    These are the task's own tuning prompts. Without them, one training prompt in five is set aside. The choice
-    depends only on the prompts' texts: all base models, seeds and data variants share it. The task gets
-    another hash, so that these results are never mixed with those on the test prompts.
+    These are the task's own tuning prompts. Without them, one training prompt in five is set aside. The
+    choice depends only on the prompts' texts: all base models, seeds and data variants share it. The task
+    gets another hash, so that these results are never mixed with those on the test prompts.
 
     Args:
         task: the original task.
