@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rpo_bench.analysis.cube import Cube, cube_of
 from rpo_bench.analysis.field import Field, Rank, field_of, ranks_in
@@ -33,6 +33,8 @@ class Standing:
         added: Whether it is none of the baselines, but ranked against them.
         lost: Checkpoints without a measurement, for they diverged.
         furthest: The KL of its furthest strength, in nats, where that is short of the budget.
+        unplaced: Whether it is behind by the straight lines between its strengths, and within chance only by
+            what these may hide: no strength of it is near the budget.
     """
 
     label: str
@@ -45,18 +47,17 @@ class Standing:
     added: bool
     lost: int
     furthest: float | None
+    unplaced: bool = False
 
     @property
     def resolved(self) -> bool:
         """Whether the leader is shown to be ahead: the difference, over training seeds, lies above zero."""
-        if self.behind is None or self.behind.low is None:
-            return False
-        return self.behind.low > 0 and "training seeds" in self.behind.levels
+        return self.behind is not None and _is_lead(self.behind)
 
     @property
     def best(self) -> bool:
-        """Whether it belongs to the best group: ranked, and not shown to earn less than the leader."""
-        return self.ranks is not None and not self.resolved
+        """Whether it belongs to the best group: ranked, near the budget, and within chance of the leader."""
+        return self.ranks is not None and not self.resolved and not self.unplaced
 
 
 @dataclass(frozen=True)
@@ -176,9 +177,12 @@ def _place(one: Placed) -> tuple[bool, float, str]:
 def _standing(
     one: Placed, leader: Placed, added: bool, reference: Term, far: Reach, joint: Joint
 ) -> Standing:
-    behind = None
+    behind, unplaced = None, False
     if one is not leader:
         behind = joint.contrast([leader.term, one.term.negative()]).interval
+        lines = [replace(term, slack=0.0) for term in (leader.term, one.term)]
+        by_lines = joint.contrast([lines[0], lines[1].negative()]).interval
+        unplaced = _is_lead(by_lines) and not _is_lead(behind)
     furthest = far.points[one.item.label]
     return Standing(
         label=one.item.label,
@@ -191,4 +195,10 @@ def _standing(
         added=added,
         lost=one.item.lost,
         furthest=furthest if furthest < far.budget else None,
+        unplaced=unplaced,
     )
+
+
+def _is_lead(difference: Interval) -> bool:
+    """Whether a difference is above 0 beyond chance, over training seeds."""
+    return difference.low is not None and difference.low > 0 and "training seeds" in difference.levels

@@ -46,8 +46,8 @@ def verdict(panel: Panel, ranking: Ranking | None) -> Verdict:
         only = "the only method here" if alone else "the only baseline with several training seeds"
         after = f", {only}, earns a reward of {reward}."
         return Verdict(before, leader.label, after, False, _notes(panel, ranking))
-    rival = others[0]
-    equals = [one.label for one in others if not one.resolved]
+    rival = next((one for one in others if not one.unplaced), others[0])
+    equals = [one.label for one in others if not one.resolved and not one.unplaced]
     lead = f"{_difference(rival)} more than {rival.label}"
     if not equals:
         after = f" earns the most reward: {reward}, {lead}, the next."
@@ -122,6 +122,10 @@ def _notes(panel: Panel, ranking: Ranking) -> tuple[str, ...]:
     ]
     if short:
         notes.append(f"Don't reach that KL and are compared where they end: {listed(short)}.")
+    unplaced = [one.label for one in ranking.standings if one.unplaced]
+    if unplaced:
+        names = listed(unplaced)
+        notes.append(f"No strength near that KL, so the reward there isn't known closely: {names}.")
     lost = [f"{one.lost} of {one.label}" for one in ranking.standings if one.lost]
     if lost:
         notes.append(f"Diverged and not counted: {listed(lost)}.")

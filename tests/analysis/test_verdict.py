@@ -134,3 +134,12 @@ def test_without_a_reward_the_sentence_says_so(tmp_path, rewarded, reason):
         scores |= {"reward": [0.5] * 4} if method in rewarded else {}
         write_scored(tmp_path, cell_spec(method, strength), scores)
     assert said(tmp_path).text == f"Nothing can be compared at equal KL: {reason}."
+
+
+def test_a_method_without_a_strength_near_the_kl_ties_with_nobody(tmp_path):
+    """From 0 at 0 nats a line falls to −1 at 6; a concave curve may pass 5 before, and nobody knows."""
+    far = {0.3: [(6, -1.0), (6, -1.1), (6, -0.9)], 0.1: [(9, -4.0), (9, -4.1), (9, -3.9)]}
+    near = {"a": {0.1: [(1, 1.0), (1, 1.1), (1, 0.9)]}, "b": {0.1: [(1, 0.9), (1, 1.1), (1, 0.95)]}}
+    found = said(write_points(tmp_path, {**near, "far": far}))
+    assert "2 methods tie for best: a, b. a has" in found.text
+    assert any("No strength near that KL" in note and note.endswith(": far.") for note in found.notes)
