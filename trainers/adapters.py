@@ -23,7 +23,7 @@ def trial_logps(model: Any) -> Tensor:
 
 
 def changes_base(adapted: Any, before: Tensor) -> bool:
-    """Whether the model says something else with its adapter off than it said before it had one.
+    """Whether the model's outputs with the adapter off differ from those before it was added.
 
     Bias terms that are trained without an adapter of their own do that, and initialisations that move part of
     the weights into the adapter (PiSSA, OLoRA, CorDA …).

@@ -48,8 +48,8 @@ def needs_equal_lengths(
     if worst <= tolerance:
         return True
     raise UserError(
-        f"{what}: what it says of a row changes by {worst:.2g} with the rows beside it, even where all are "
-        "equally long: its layers mix the rows of a batch, so that no number of it can be trusted. "
+        f"{what}: its numbers for a row change by {worst:.2g} with the rows beside it, even where all are "
+        "equally long: its layers mix the rows of a batch, so its numbers aren't reliable. "
         "Use another model."
     )
 

@@ -1,4 +1,4 @@
-"""What an encoder-decoder model's targets begin with before any text: <s>, or the code of a language."""
+"""The tokens that begin an encoder-decoder model's targets before any text: <s>, or a language code."""
 
 from typing import Any
 
@@ -17,11 +17,11 @@ def target_beginning(model: Any, tokenizer: Any, start: int) -> tuple[int, ...]:
 
     Args:
         model: A transformers encoder-decoder model.
-        tokenizer: Its tokenizer; None: only the model's settings are asked.
+        tokenizer: Its tokenizer; None: use only the model's settings.
         start: ``decoder_start_token_id``.
 
     Raises:
-        UserError: A multilingual model doesn't say which language it is to write.
+        UserError: A multilingual model doesn't define the target language.
     """
     config = model.config
     forced = getattr(config, "forced_bos_token_id", None)
@@ -30,7 +30,7 @@ def target_beginning(model: Any, tokenizer: Any, start: int) -> tuple[int, ...]:
     found = tuple(written) if forced is None else (int(forced), *written[1:])
     if not found and config.model_type in _MULTILINGUAL and start == config.eos_token_id:
         raise UserError(
-            "The multilingual model doesn't say which language it writes: set forced_bos_token_id in its "
+            "The multilingual model doesn't define its target language: set forced_bos_token_id in its "
             "generation_config.json, or tgt_lang in its tokenizer_config.json."
         )
     return found
@@ -39,7 +39,7 @@ def target_beginning(model: Any, tokenizer: Any, start: int) -> tuple[int, ...]:
 def _before_targets(tokenizer: Any) -> list[int]:
     try:
         whole = tokenizer(text_target="a").input_ids
-    except Exception:  # a multilingual tokenizer that hasn't been told the language of targets
+    except Exception:  # a multilingual tokenizer without a target language
         return []
     special, found = set(tokenizer.all_special_ids) - {tokenizer.unk_token_id}, []
     for token in whole:

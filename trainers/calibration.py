@@ -1,4 +1,4 @@
-"""How well score differences tell which of two responses is the better one: accuracy and calibration."""
+"""Accuracy and calibration of score differences as predictors of the better response."""
 
 from dataclasses import dataclass
 
@@ -33,11 +33,11 @@ class Bin:
 
 @dataclass(frozen=True)
 class PairQuality:
-    """What a reward model is worth on pairs with a known better response.
+    """The quality of a reward model on pairs with a known better response.
 
     Attributes:
         accuracy: share in the right order; a tie counts half.
-        log_loss: mean of −log σ(difference), in nats; log 2 for a model that knows nothing.
+        log_loss: mean of −log σ(difference), in nats; log 2 for a random model.
         calibration_error: expected calibration error, mean |accuracy − confidence| over the bins.
         bins: those with a pair in them.
     """

@@ -25,7 +25,7 @@ _FILTER_DRAWS = 4  # a batch is filled up by at most so many draws of prompts
 
 @dataclass(frozen=True)
 class World:
-    """What the policy acts in.
+    """The environment of the policy: prompts and reward.
 
     Attributes:
         prompts: token ids.
@@ -49,15 +49,15 @@ class GroupSource:
 
     Attributes:
         groups: of one iteration.
-        counts: so far: rollouts and tokens spent, rollouts learnt from, and their presentations, in rollouts
-            and in tokens.
-        prompts: the prompts that were learnt from so far.
+        counts: so far: rollouts and tokens sampled, rollouts used, and their presentations, in rollouts and
+            in tokens.
+        prompts: the prompts used so far.
     """
 
     def __init__(
         self, method: OnlineMethod, policy: Any, world: World, seed: int, batch_size: int, dtype: DType
     ) -> None:
-        """Takes the policy, which is sampled from as it is at each call."""
+        """Takes the policy, which is sampled in its current state at each call."""
         self.method = method
         self.policy = policy
         self.world = world
@@ -90,7 +90,7 @@ class GroupSource:
             kept = drawn  # nothing but degenerate groups: the iteration has no gradient but the KL's
         return kept[: self.groups], everything, float(np.mean(entropies))
 
-    def learnt_from(self, groups: Sequence[Group], iteration: int) -> None:
+    def count_used(self, groups: Sequence[Group], iteration: int) -> None:
         """Counts the groups of an iteration, replayed ones among them, once they are settled."""
         fresh = [group for group in groups if group.born == iteration]
         self.prompts.update(tuple(group.prompt) for group in fresh)
@@ -101,7 +101,7 @@ class GroupSource:
 
     @property
     def seen(self) -> Seen:
-        """What was learnt from so far."""
+        """The data used so far."""
         used, shown = self.counts["used"], self.counts["presentations"]
         epochs = shown / max(1, used)
         tokens = self.counts["shown_tokens"]
@@ -112,7 +112,7 @@ class GroupSource:
         return {"counts": dict(self.counts), "prompts": [list(prompt) for prompt in sorted(self.prompts)]}
 
     def load(self, state: dict[str, Any]) -> None:
-        """Takes back what ``state`` gave."""
+        """Restores a ``state``."""
         self.counts, self.prompts = dict(state["counts"]), {tuple(prompt) for prompt in state["prompts"]}
 
     def _choose(self, rng: np.random.Generator) -> list[int]:

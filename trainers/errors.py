@@ -1,13 +1,13 @@
-"""The one exception that a user is meant to read, and how much of others' text a message may carry."""
+"""The exception with a message for users, and the limit on text from outside in messages."""
 
 LONGEST_MESSAGE = 1000  # characters
 
 
 class UserError(Exception):
-    """Something that the user can mend: one plain sentence naming the file, line or flag and what to do.
+    """An error that the user can fix: one plain sentence with the file, line or flag and what to do.
 
-    The command line prints the sentence and exits with code 2; any other exception is a bug of ours. A
-    sentence that others' text makes too long loses its middle: what to do stands at its end.
+    The command line prints the sentence and exits with code 2; any other exception is a bug. A sentence made
+    too long by text from outside loses its middle, since the advice is at its end.
     """
 
     def __init__(self, *parts: object) -> None:
@@ -15,7 +15,7 @@ class UserError(Exception):
 
 
 def bounded(text: str, longest: int = LONGEST_MESSAGE) -> str:
-    """The text, or its beginning and its end, with what is left out between them told."""
+    """The text, or its beginning and end with the number of omitted characters between them."""
     if len(text) <= longest:
         return text
     end = longest // 3

@@ -1,4 +1,4 @@
-"""Training by an offline method: what is asked for, what comes of it."""
+"""Training by an offline method: from a model and examples to a checkpoint."""
 
 import shutil
 import warnings
@@ -51,21 +51,21 @@ def fit(
 ) -> FitResult:
     """Trains ``model`` by ``method``; the model as it is given is the reference.
 
-    Everything lies in ``out_dir``: ``train_log.jsonl`` grows as it runs, ``checkpoint/`` (safetensors, with
-    the tokenizer) appears when it is done, and last ``fit.json``. Called again on the same folder it returns
-    what is there, or goes on from the latest checkpoint under ``partial/``, with the result of a run that was
-    never interrupted.
+    All output is in ``out_dir``: ``train_log.jsonl`` grows during training; ``checkpoint/`` (safetensors,
+    with the tokenizer) is written at the end, followed by ``fit.json``. Called again on the same folder it
+    returns the finished result, or resumes from the latest checkpoint under ``partial/``, with the same
+    result as an uninterrupted run.
 
     Args:
         method: the objective.
         model: a transformers causal or encoder-decoder model; it is changed in place.
         examples: the tokenised rows.
         settings: everything else.
-        out_dir: made when missing.
-        cache: where reference log-probs are kept; None: nowhere.
+        out_dir: the output folder, created if missing.
+        cache: cache of reference log-probs, or None.
         tokenizer: saved with the checkpoint; gives the padding token.
         probe: measures the policy every ``settings.probe_every`` steps, at the start and at the end.
-        progress: is told of every optimiser step.
+        progress: called after every optimiser step.
 
     Raises:
         UserError: the data lacks what the method needs, or the model isn't its reference at step 0.
@@ -107,7 +107,7 @@ def fit(
 
 
 def finish(result: FitResult, policy: Any, tokenizer: Any, out_dir: Path) -> FitResult:
-    """Saves the checkpoint of a run that didn't diverge, then the result, and drops what it went on from."""
+    """Saves the checkpoint of a run that didn't diverge, then the result, and deletes partial checkpoints."""
     if result.reason is None:
         _save_checkpoint(policy, tokenizer, out_dir)
     result.save(out_dir / "fit.json")

@@ -1,4 +1,4 @@
-"""Training by an online method: what is asked for, what comes of it."""
+"""Training by an online method: from a model and a reward to a checkpoint."""
 
 import copy
 import time
@@ -40,8 +40,8 @@ def fit_online(
 ) -> FitResult:
     """Trains ``model`` by ``method`` on its own rollouts; the model as it is given is the reference.
 
-    ``settings.steps`` counts iterations, ``settings.batch_size`` the rollouts of one. The folder is used as
-    by ``fit``, and resumed likewise.
+    ``settings.steps`` counts iterations, ``settings.batch_size`` the rollouts of an iteration. The output
+    folder and resuming work as in ``fit``.
 
     Raises:
         UserError: the reward function fails, or a group would be too small for the method.
@@ -96,7 +96,7 @@ def _critic(method: OnlineMethod, model: Any, world: World) -> Critic | None:
     if world.reward_start is None:
         raise UserError(
             f"{method.name} with critic_init=reward needs a reward model of the policy's own architecture "
-            "and tokens as its only reward; this reward is none: leave critic_init out."
+            "and tokens as its only reward; this reward isn't one: omit critic_init."
         )
     critic = Critic.of_reward_model(world.reward_start).to(next(model.parameters()).device)
     return checked_critic(critic, world.layout)
@@ -108,7 +108,7 @@ def _run(trainer: OnlineTrainer, out_dir: Path, probe: Probe | None, progress: P
     done = 0
     if file.is_file():
         saved = torch.load(file, weights_only=True)
-        if saved["state"].keys() == trainer.state().keys():  # else it is of another version: begin anew
+        if saved["state"].keys() == trainer.state().keys():  # else it is of another version: start over
             done = saved["iteration"]
             trainer.load(saved["state"])
     log = TrainingLog(out_dir / "train_log.jsonl", done if done else -1, settings.tracked)

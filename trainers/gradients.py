@@ -89,7 +89,7 @@ class GradientScale:
         }
 
     def load(self, state: dict[str, Any]) -> None:
-        """Takes back what ``state`` gave."""
+        """Restores a ``state``."""
         self.steps, self.clipped = int(state["steps"]), int(state["clipped"])
         self._unit, self._recent = float(state["unit"]), [float(norm) for norm in state["recent"]]
 
@@ -123,6 +123,6 @@ class GradientScales:
         return {"policy": self.policy.state(), "value": self.value.state()}
 
     def load(self, state: dict[str, Any]) -> None:
-        """Takes back what ``state`` gave."""
+        """Restores a ``state``."""
         self.policy.load(state["policy"])
         self.value.load(state["value"])

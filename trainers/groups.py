@@ -70,7 +70,7 @@ class ReplayBuffer:
         return [group.state() for group in self.groups]
 
     def load(self, state: list[dict[str, Any]]) -> None:
-        """Takes back what ``state`` gave."""
+        """Restores a ``state``."""
         self.groups = [Group(**fields) for fields in state]
 
 

@@ -1,4 +1,4 @@
-"""How a model's rows share batches: found out once for each model, by its own numbers."""
+"""How a model's rows can share batches: determined once per model by a trial."""
 
 import dataclasses
 from collections.abc import Iterator, Sequence
@@ -27,7 +27,7 @@ def checked_layout(model: Any, layout: TokenLayout, what: str = "The model") -> 
 
     Args:
         model: a transformers causal or encoder-decoder model.
-        layout: how it wants prompt and response laid out.
+        layout: the format of its inputs.
         what: names the model, for messages.
 
     Raises:
@@ -55,7 +55,7 @@ def checked_layout(model: Any, layout: TokenLayout, what: str = "The model") -> 
 def keeps_apart(model: Any, layout: TokenLayout) -> bool:
     """Whether sequences that share a row have the log-probs that they have alone.
 
-    Asked of the model itself, in both orders: its code may know nothing of such rows, or its layers carry a
+    It is tested on the model in both orders: its code may not support such rows, or its layers may carry
     state from one sequence to the next.
     """
     device = next(model.parameters()).device
@@ -65,7 +65,7 @@ def keeps_apart(model: Any, layout: TokenLayout) -> bool:
         prompts, responses = [prompt for prompt, _ in rows], [response for _, response in rows]
         try:
             together = packed_logps(model, prompts, responses, _one_row(rows, layout), layout, device)
-        except Exception:  # a model's own code may raise anything: it isn't made for such rows
+        except Exception:  # a model's own code may raise anything: it doesn't support such rows
             return False
         found = [together[i, : len(response)] for i, response in enumerate(responses)]
         if difference(found, alone) > tolerance_of(model):
@@ -120,7 +120,7 @@ def evaluating(model: Any) -> Iterator[None]:
 
 
 def tolerance_of(model: Any) -> float:
-    """What rounding may change of a model's numbers, by the format of its weights."""
+    """The tolerance of a model's numbers to rounding, by the format of its weights."""
     return TOLERANCE.get(next(model.parameters()).dtype, max(TOLERANCE.values()))
 
 

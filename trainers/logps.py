@@ -20,7 +20,7 @@ _IGNORED = -100  # the label of positions that are no response token
 
 @dataclass(frozen=True)
 class TokenLayout:
-    """How a model wants prompt and response laid out.
+    """How a model's inputs are built from prompt and response.
 
     Attributes:
         pad_id: fills up shorter rows; masked everywhere.

@@ -12,7 +12,7 @@ def reset_peak_memory(device: torch.device) -> None:
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
         return
-    try:  # Linux forgets the process's high-water mark when told so; elsewhere it covers the process's life
+    try:  # Linux can reset the process's high-water mark; elsewhere it covers the process's lifetime
         Path("/proc/self/clear_refs").write_text("5")
     except OSError:
         return

@@ -1,4 +1,4 @@
-"""What a training objective is: the data it needs, its three axes, its loss."""
+"""The interface of training objectives: required data, the three axes, the loss."""
 
 import dataclasses
 from abc import ABC, abstractmethod
@@ -15,7 +15,7 @@ from trainers.examples import Examples
 
 
 class Need(StrEnum):
-    """What a method asks of its data beyond (prompt, response)."""
+    """What a method needs from its data beyond (prompt, response)."""
 
     REWARD = "reward"
     LABEL = "label"  # desirable or undesirable
@@ -40,13 +40,13 @@ class Axes:
 
 @dataclass(frozen=True)
 class Batch:
-    """What a loss sees: one number per row of a micro-batch. Everything but the policy is a constant.
+    """The inputs of a loss: one number per row of a micro-batch. Everything but the policy is a constant.
 
     Attributes:
         policy_logps: log π_θ(y|x) summed over the response's tokens, EOS included; (B,), with gradient.
         reference_logps: the same under π_ref; (B,).
         lengths: tokens of each response, EOS included; (B,).
-        reward: scaled as the method asks; (B,).
+        reward: scaled for the method; (B,).
         desirable: whether the response counts as good; (B,) bool, or None.
         log_partition: log Ẑ(x); (B,), or None.
         value: V(x) with gradient to the value network; (B,), or None.
@@ -77,7 +77,7 @@ class Batch:
 
 @dataclass(frozen=True)
 class LossOutput:
-    """A loss with what is worth logging beside it.
+    """A loss with further numbers for the log.
 
     Attributes:
         loss: the mean over the micro-batch; ().
@@ -147,7 +147,7 @@ class OfflineMethod(Method, ABC):
         return None
 
     def transformed(self, examples: Examples) -> Examples:
-        """The rows with their rewards as the method wants them, beyond z-scoring."""
+        """The rows with the method's own reward transformation, after z-scoring."""
         return examples
 
     def log_partition(

@@ -39,7 +39,7 @@ class DivergedError(Exception):
 
 @dataclass(frozen=True)
 class TrainingInputs:
-    """What is learnt from what, and how the rows are computed.
+    """The objective and its data, and how rows are computed.
 
     Attributes:
         method: the objective.
@@ -73,7 +73,7 @@ class OfflineTrainer(Trainer):
         value_learning_rate: float,
         scales: GradientScales,
     ) -> None:
-        """Takes the policy, equal to the reference, and what it is to learn."""
+        """Takes the policy, equal to the reference, and the work."""
         data = inputs.data
         super().__init__(model=model, args=args, train_dataset=range(len(data.plan.batches)))
         self.method = inputs.method
@@ -214,7 +214,7 @@ class OfflineTrainer(Trainer):
                 "belong to other weights, another tokenizer or another number format: clear the cache."
             )
 
-    # --- what Trainer asks for ---
+    # --- the interface of Trainer ---
 
     def get_train_dataloader(self) -> DataLoader[Any]:
         """The plan's steps, in order."""
@@ -255,12 +255,12 @@ class OfflineTrainer(Trainer):
             self.progress(self.state.global_step, record)
 
     def resume_counts(self, record: dict[str, float]) -> None:
-        """Takes up an interrupted run's counts from the last line of its log."""
+        """Restores an interrupted run's counts from the last line of its log."""
         self.tokens = int(record["tokens"])
         self._started = time.monotonic() - record["seconds"]
 
     def run_probe(self) -> dict[str, float]:
-        """What the probe measures of the policy as it is now."""
+        """The probe's measurement of the current policy."""
         return {} if self.probe is None else self.probe(self.accelerator.unwrap_model(self.model))
 
     def write_log(self, step: int, record: dict[str, float]) -> None:

@@ -41,9 +41,9 @@ class Mismatch:
         if not self._worst <= bound:
             raise UserError(
                 f"Before the first step sampling and training differ by {self._worst:.2g} nats per token; "
-                f"{bound:g} is what {dtype} explains: the model doesn't say step by step what it says in a "
-                "whole pass, so that its rollouts aren't on-policy. Use --dtype float32, another "
-                "--attn-implementation, or another model."
+                f"rounding in {dtype} explains {bound:g}. The model's steps and whole passes disagree, so "
+                "its rollouts aren't on-policy. Use --dtype float32, another --attn-implementation, or "
+                "another model."
             )
 
 

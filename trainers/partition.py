@@ -35,7 +35,7 @@ def log_partition(
 
     Args:
         estimator: one of the table above.
-        examples: rows with their rewards, already scaled as the method wants them.
+        examples: rows with their rewards, already scaled for the method.
         tau: KL strength, in units of reward per nat.
         reference_logps: log π_ref(y|x) summed over tokens; (N,).
         lengths: tokens of each response, to take mean log-probs in ``released``; None for sums.

@@ -17,9 +17,9 @@ from trainers.online import Rollouts
 class POPO(GRPO):
     """GRPO whose degenerate groups are replaced by the most recent effective groups of a small buffer.
 
-    The behaviour policy (who sampled) and the proximal policy (the trust region's centre) are told apart:
-    the gain is (π_prox/π_behav) · min((π_θ/π_prox) A, clip(·) A). The paper's exact loss was not seen; this
-    is its description worked out per token, with the weight capped.
+    The behaviour policy (which sampled) and the proximal policy (centre of the trust region) are separate:
+    the gain is (π_prox/π_behav) · min((π_θ/π_prox) A, clip(·) A). The paper's exact loss was not available;
+    this follows its description per token, with a capped weight.
 
     Attributes:
         buffer_groups: how many effective groups are kept, the oldest leaving first.

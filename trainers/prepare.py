@@ -1,4 +1,4 @@
-"""What is computed before the first step: scaled rewards, reference log-probs, partition, batch plan."""
+"""Computes everything before the first step: scaled rewards, reference log-probs, partition, batch plan."""
 
 import dataclasses
 from dataclasses import dataclass
@@ -20,10 +20,10 @@ from trainers.settings import TrainingSettings
 
 @dataclass(frozen=True)
 class PreparedRows:
-    """The rows as a method wants them: N rows in U units of one or two rows.
+    """The rows prepared for a method: N rows in U units of one or two rows.
 
     Attributes:
-        examples: the rows that are trained on, rewards scaled as the method asks.
+        examples: the training rows, with rewards scaled for the method.
         units: the rows of each unit: one, or a pair; (U, 1) or (U, 2).
         reference_logps: log π_ref(y|x); (N,).
         lengths: response tokens; (N,).
@@ -108,7 +108,7 @@ def prepare_rows(method: OfflineMethod, examples: Examples, reference: NDArray[n
 
 
 def check_needs(method: OfflineMethod, examples: Examples) -> None:
-    """Raises UserError when the rows lack something that the method is built on."""
+    """Raises UserError if the rows lack something that the method needs."""
     needs = method.needs
     if Need.LABEL in needs and examples.desirable is None:
         raise UserError(f"{method.name} needs desirable/undesirable labels; the examples have none.")

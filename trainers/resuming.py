@@ -1,4 +1,4 @@
-"""Training that goes on where it was stopped: what it keeps, in one file beside the model folder."""
+"""Resumable training: the state in one file beside the model folder."""
 
 import time
 from dataclasses import dataclass, field
@@ -14,14 +14,14 @@ SAVE_EVERY = 15.0  # seconds
 
 @dataclass
 class Resume:
-    """Where a training keeps what it goes on with; does nothing without a file.
+    """The saved state of a training; does nothing without a file.
 
     The model must have no state beyond weights, optimiser and schedule (no dropout, batches planned ahead).
-    The result is then the same to the bit as that of a training that wasn't stopped.
+    The result is then bit-identical to that of an uninterrupted training.
 
     Attributes:
-        file: kept while the training goes on; ``done`` takes it away.
-        key: of everything that the weights depend on; what another training left is not used.
+        file: exists during training; ``done`` deletes it.
+        key: of everything that the weights depend on; the state of another training is ignored.
     """
 
     file: Path | None = None
@@ -34,7 +34,7 @@ class Resume:
         return cls(out.with_name(f".{out.name}.part"), key)
 
     def start(self, *parts: Any) -> tuple[int, list[dict[str, float]]]:
-        """Brings model, optimiser and the like to where they were; returns the steps done, and their log."""
+        """Restores model, optimiser and schedule; returns the steps done, and their log."""
         if self.file is None or not self.file.is_file():
             return 0, []
         try:
@@ -48,7 +48,7 @@ class Resume:
         return int(state["step"]), list(state["log"])
 
     def step(self, step: int, log: list[dict[str, float]], *parts: Any) -> None:
-        """Keeps the state behind a step, whenever enough time has passed."""
+        """Saves the state after a step, if enough time has passed."""
         if self.file is None or time.monotonic() - self._saved < SAVE_EVERY:
             return
         states = [part.state_dict() for part in parts]
@@ -58,6 +58,6 @@ class Resume:
         self._saved = time.monotonic()
 
     def done(self) -> None:
-        """The model is saved: what was kept isn't needed any more."""
+        """Deletes the state once the model is saved."""
         if self.file is not None:
             self.file.unlink(missing_ok=True)

@@ -18,7 +18,7 @@ from trainers.precision import autocast, resolve_dtype
 from trainers.resuming import Resume
 from trainers.sequence_scores import Encoded, sequence_scores
 
-#: Told after each step: its number, and what the log has of it.
+#: Called after each step with its number and its log record.
 Progress = Callable[[int, dict[str, float]], None]
 
 _RATE_TIMES_WIDTH = 0.03  # the default learning rate: 5e-4 at a width of 64, 7e-6 at 4,096
@@ -115,8 +115,8 @@ def fit_reward_model(
         model: a transformers sequence classifier with one label; dropout stays off.
         data: what to learn from.
         settings: everything else.
-        progress: told of every step.
-        resume: where it goes on after it was stopped.
+        progress: called after every step.
+        resume: saves the state, and restores it after an interruption.
 
     Returns:
         The log: step, loss (nats per pair), accuracy, grad_norm and lr of each step.
@@ -130,8 +130,8 @@ def fit_reward_model(
     dtype = resolve_dtype(settings.dtype, model)
     model.eval()  # no dropout
     resume = resume or Resume()
-    begun, log = resume.start(model, optimiser)
-    for step in range(begun, settings.steps):
+    started, log = resume.start(model, optimiser)
+    for step in range(started, settings.steps):
         lr = rate * min(1.0, (step + 1) / max(1, settings.warmup_steps)) * (1 - step / settings.steps)
         optimiser.param_groups[0]["lr"] = lr
         loss = right = 0.0

@@ -28,8 +28,7 @@ from trainers.settings import TrainingSettings
 class OnlineTrainer:
     """One policy in training. An iteration samples, scores, and climbs the method's surrogate.
 
-    Everything random is drawn from (seed, iteration), so that an iteration's number is all that a resumed run
-    needs to know of the generators.
+    All randomness is drawn from (seed, iteration), so a resumed run needs only the iteration's number.
     """
 
     def __init__(
@@ -65,7 +64,7 @@ class OnlineTrainer:
     # --- one iteration ---
 
     def iterate(self, iteration: int) -> dict[str, float]:
-        """Samples, learns, and says what happened."""
+        """Samples, trains, and returns the log record."""
         started = time.perf_counter()
         self.policy.eval()
         fresh, drawn, entropy = self.source.effective_groups(iteration)
@@ -75,7 +74,7 @@ class OnlineTrainer:
         if not self._compares:  # single steps round otherwise than whole passes: one source for both
             fresh = self._rescored(fresh, iteration)
         groups = self.buffer.replace(fresh, iteration) if self.buffer.size else fresh
-        self.source.learnt_from(groups, iteration)
+        self.source.count_used(groups, iteration)
         rollouts = self._assemble(groups, iteration)
         advantages, returns = self._advantages(rollouts)
         record = self._describe(drawn, rollouts) | {"entropy": entropy}
@@ -93,13 +92,13 @@ class OnlineTrainer:
         return found
 
     def _compare(self, rollouts: Rollouts, part: Tensor, logps: Tensor) -> None:
-        """Adds how far the policy's pass before its first step is from what sampling said."""
+        """Records the difference between the sampled log-probs and a pass before the first step."""
         if self._compares:
             fresh = (rollouts.age[part] == 0)[:, None]
             self._mismatch.add(rollouts.behaviour_logps[part], logps, rollouts.mask[part] & fresh)
 
     def _assemble(self, groups: list[Group], iteration: int) -> Rollouts:
-        """The groups as tensors, with what policy, reference and critic say of them now."""
+        """The groups as tensors, with current log-probs of policy and reference, and values of the critic."""
         self._passes = passes = self._passes_over(groups)
         mask = passes.inputs.response_mask
         behaviour = padded([row for g in groups for row in g.behaviour_logps], mask.shape[1])
@@ -247,7 +246,7 @@ class OnlineTrainer:
         }
 
     def load(self, state: dict[str, Any]) -> None:
-        """Takes back what ``state`` gave."""
+        """Restores a ``state``."""
         self.policy.load_state_dict(state["policy"])
         if self.critic is not None:
             self.critic.load_state_dict(state["critic"])

@@ -29,7 +29,7 @@ def row_logps(
         model: a transformers causal or encoder-decoder model.
         prompts: token ids; B of them.
         responses: token ids, end-of-sequence included; B of them.
-        layout: how the model wants them laid out.
+        layout: the format of the model's inputs.
         device: of the model.
     """
     read = np.array([len(prompt) for prompt in prompts], dtype=np.int64)

@@ -1,4 +1,4 @@
-"""Which way of stepping a model gives the log-probs of a whole forward pass: found out by trial."""
+"""Finds by trial how to step a model with the log-probs of a whole forward pass."""
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -21,7 +21,7 @@ _known: WeakKeyDictionary[Any, dict[int, Way]] = WeakKeyDictionary()
 
 @torch.no_grad()
 def sampling_way(model: Any, layout: TokenLayout) -> Way:
-    """The fastest way of stepping the model that says what a whole forward pass says.
+    """The fastest way of stepping the model that agrees with a whole forward pass.
 
     With a cache where it can be repeated and pruned and doesn't take in padding; else without one.
     """
@@ -43,7 +43,7 @@ def first_right(
 
     Args:
         model: a transformers model.
-        layout: how it wants prompt and response laid out.
+        layout: the format of its inputs.
         ways: the fastest first.
         run: continues the prompts by a few tokens.
     """

@@ -1,4 +1,4 @@
-"""How much a method learnt from: the same question of every method, whose answers differ."""
+"""How much data a method trained on, in the same terms for every method."""
 
 from dataclasses import dataclass
 
@@ -8,17 +8,17 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class Seen:
-    """What a training saw.
+    """The data that a training used.
 
     Attributes:
         rows: responses that the data hold; of an online method, those it sampled.
-        rows_used: distinct ones that some step learnt from.
+        rows_used: distinct ones used by any step.
         prompts: distinct prompts among those.
         presentations: rows of all steps together, repeats counted.
         tokens: of the responses of all presentations.
-        epochs: presentations over the rows that could come up.
-        pairs: pairs that were made of the rows; None for a method that learns from single rows.
-        pairs_used: distinct ones that some step learnt from.
+        epochs: presentations divided by the number of available rows.
+        pairs: pairs that were made of the rows; None for a method that trains on single rows.
+        pairs_used: distinct ones used by any step.
     """
 
     rows: int
@@ -38,7 +38,7 @@ def seen_offline(
     batches: NDArray[np.int64],
     rows: int,
 ) -> Seen:
-    """What an offline training saw.
+    """The data that an offline training used.
 
     Args:
         units: the rows of each unit: one, or a pair; (U, 1) or (U, 2).

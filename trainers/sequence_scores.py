@@ -17,7 +17,7 @@ class Encoded:
 
     Attributes:
         ids: token ids, special tokens included.
-        segments: which text each token belongs to, where the model wants to know (BERT).
+        segments: which text each token belongs to, for models that need it (BERT).
     """
 
     ids: Sequence[int]
@@ -27,10 +27,10 @@ class Encoded:
 def sequence_scores(model: Any, rows: Sequence[Encoded], equal_lengths: bool = False) -> Tensor:
     """One score for each row; (B,) float32, with gradient where it is enabled.
 
-    The classifiers of transformers find the token that they read the score from by its id: a decoder the last
-    one that isn't ``config.pad_token_id``, an encoder-decoder the last end-of-sequence, of which it wants
-    equally many in all rows. So padding has that id and stands on the right, and rows that can't share a
-    batch are scored in batches of their own.
+    The classifiers of transformers read the score at a token that they find by its id: a decoder at the last
+    one that isn't ``config.pad_token_id``, an encoder-decoder at the last end-of-sequence, of which all rows
+    must have equally many. So padding has that id and is on the right, and rows that can't share a batch are
+    scored in separate batches.
 
     Args:
         model: a transformers sequence classifier with one label.

@@ -1,4 +1,4 @@
-"""What training is asked for and what came of it: the same for every method."""
+"""Settings and results of training, the same for every method."""
 
 import dataclasses
 import json
@@ -25,7 +25,7 @@ class Lora:
 
 @dataclass(frozen=True)
 class TrainingSettings:
-    """Everything about training but the objective.
+    """All settings of training except the objective.
 
     Attributes:
         steps: optimiser steps.
@@ -45,8 +45,8 @@ class TrainingSettings:
         save_every: steps between resumable checkpoints; 0: none.
         seed: of the batch plan and of new weights (adapters).
         report_to: trackers that get the training log as well (tensorboard, wandb, trackio).
-        run_name: what they call the run.
-        run_config: what they are told of it: method, strength, seed …
+        run_name: the run's name there.
+        run_config: the run's configuration for them: method, strength, seed …
     """
 
     steps: int = 300
@@ -70,13 +70,13 @@ class TrainingSettings:
 
     @property
     def tracked(self) -> Tracked:
-        """What trackers are told."""
+        """The trackers and the run's configuration for them."""
         return Tracked(self.report_to, self.run_name, self.run_config)
 
 
 @dataclass(frozen=True)
 class FitResult:
-    """How a training run ended.
+    """The result of a training run.
 
     Attributes:
         status: "completed", or "diverged": a loss or gradient that wasn't finite, a result like any other.
@@ -90,7 +90,7 @@ class FitResult:
         reward_mean: subtracted from the rewards where the method z-scores them (else 0).
         reward_sd: they were divided by this (else 1).
         rollouts: responses sampled from the policy in training (online methods).
-        seen: what it learnt from; None in a result of version 0.1.
+        seen: the data that it used; None in a result of version 0.1.
     """
 
     status: Literal["completed", "diverged"]

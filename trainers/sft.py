@@ -33,7 +33,7 @@ class SFT(OfflineMethod):
 
     @property
     def needs(self) -> frozenset[Need]:
-        """Rewards, to choose by; k = 1 imitates the data, whatever they are worth."""
+        """Rewards to select by; k = 1 imitates the data regardless of quality."""
         return frozenset({Need.REWARD} if self.k > 1 else ())
 
     def rows(self, examples: Examples) -> NDArray[np.int64]:

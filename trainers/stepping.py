@@ -112,8 +112,8 @@ def _cached(model: Any, prompts: Sequence[Sequence[int]], count: int, layout: To
     if layout.decoder_start_id is not None:
         encoded = model.get_encoder()(input_ids=ids, attention_mask=mask)
         encoded.last_hidden_state = encoded.last_hidden_state[copies]
-        begun = torch.tensor([[layout.decoder_start_id, *layout.beginning]], device=device)
-        start = begun.expand(len(copies), -1)
+        beginning = torch.tensor([[layout.decoder_start_id, *layout.beginning]], device=device)
+        start = beginning.expand(len(copies), -1)
         given = {"encoder_outputs": encoded}
         output = model(**given, attention_mask=mask[copies], decoder_input_ids=start, use_cache=True)
         return _Cached(output, mask[copies], None, given, output.logits[:, -1])
@@ -128,7 +128,7 @@ def _cached(model: Any, prompts: Sequence[Sequence[int]], count: int, layout: To
 
 
 class Whole:
-    """Steps without a cache: each reads all that was said so far, padded on the right."""
+    """Steps without a cache: each step reads the whole sequence so far, padded on the right."""
 
     def __init__(
         self,
@@ -137,7 +137,7 @@ class Whole:
         layout: TokenLayout,
         said: Sequence[list[int]] | None = None,
     ) -> None:
-        """Takes prompts, and what has been said to them so far."""
+        """Takes prompts and the responses so far."""
         self.prompts = list(prompts)
         self.said = [list(one) for one in said or [[]] * len(prompts)]
         self.layout = layout

@@ -33,7 +33,7 @@ class Tracker(Protocol):
 
 @dataclass(frozen=True)
 class Tracked:
-    """What trackers are told of a run.
+    """A run's trackers and the configuration for them.
 
     Attributes:
         names: which of them.
@@ -56,10 +56,10 @@ def check_trackers(names: Sequence[str]) -> None:
 
 
 def open_trackers(tracked: Tracked, folder: Path, keep_steps: int = -1) -> list[Tracker]:
-    """Begins the run in every tracker, or goes on with it.
+    """Starts or resumes the run in every tracker.
 
     Args:
-        tracked: which trackers, and what they are told.
+        tracked: the trackers and the run's configuration.
         folder: the run's; TensorBoard's files go below it.
         keep_steps: the last step that an interrupted run's log keeps; later ones come again.
     """

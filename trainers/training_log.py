@@ -15,7 +15,7 @@ class TrainingLog:
     def __init__(self, file: Path, keep_steps: int = -1, tracked: Tracked | None = None) -> None:
         """Opens the log, keeping what an interrupted run wrote up to step ``keep_steps``.
 
-        Trackers, where some are wanted, get whatever is written.
+        Trackers, if any, receive all records.
         """
         kept = [line for line in _whole_lines(file) if json.loads(line)["step"] <= keep_steps]
         file.parent.mkdir(parents=True, exist_ok=True)

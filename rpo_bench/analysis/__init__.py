@@ -1,1 +1,1 @@
-"""Comparing stored results: which may be compared, on what, and what the difference is worth."""
+"""Compares stored results: which are comparable, on which metrics, and whether they differ."""

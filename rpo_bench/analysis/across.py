@@ -1,4 +1,4 @@
-"""Methods over several tasks and base models: normalised by anchors that no method has a say in."""
+"""Methods over several tasks and base models: scores normalised by anchors that no method affects."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -28,9 +28,9 @@ from rpo_bench.stats.oracle import reward_on
 from rpo_bench.stats.seeding import generator
 from rpo_bench.tasks.oracle_files import find_oracle
 
-#: The KL at which methods are compared over tasks, in nats: fixed, so that no method moves it.
+#: The KL at which methods are compared over tasks, in nats: fixed, so that no method affects it.
 BUDGET = 0.5
-#: Shares of the way to the oracle whose performance profile is told.
+#: Shares of the oracle's gain at which the performance profile is reported.
 THRESHOLDS = (0.25, 0.5, 0.75)
 
 _RESAMPLES = 5_000
@@ -65,7 +65,7 @@ def aggregate_report(roots: Sequence[Path], baseline: str = "sft") -> AggregateR
 
     Args:
         roots: Folders of results.
-        baseline: Whom the probability of improvement is over.
+        baseline: The method that the probability of improvement is over.
 
     Raises:
         UserError: Fewer than two places have an oracle, a reference policy, and methods in common.

@@ -21,14 +21,14 @@ Oracles = Mapping[tuple[str, str], Oracle]
 
 @dataclass(frozen=True)
 class Section:
-    """A panel with all that is told about it.
+    """A panel with everything that is shown about it.
 
     Attributes:
         rows: By series, then strength.
         ranking: The methods at one KL budget; None where they can't be ranked.
         oracle: For the panel's prompts, where there is one.
         no_oracle: Why there is none.
-        evidence: What stands behind the verdict.
+        evidence: The evidence for the verdict.
         unread: Cell → why its scores couldn't be read.
     """
 

@@ -29,7 +29,7 @@ def compare(arguments: Sequence[str], roots: Sequence[Path], options: Options) -
     Args:
         arguments: Folders of results, or methods (``rpo``, ``rpo@0.5``) in ``roots``.
         roots: Folders of results: the stored baselines.
-        options: What is asked for.
+        options: Metrics, budgets and filters.
 
     Raises:
         UserError: Something can't be found, or can't be compared; the sentence names the difference.

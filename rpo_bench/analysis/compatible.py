@@ -1,4 +1,4 @@
-"""What may be compared, and what stands in the way, in words."""
+"""Which results are comparable, and the reason if they aren't."""
 
 from collections.abc import Sequence
 
@@ -56,7 +56,7 @@ def _said(value: object) -> str:
 def refuse(first: str, one: Sequence[StoredRecord], second: str, other: Sequence[StoredRecord]) -> UserError:
     """The sentence for two sets of results of which no two checkpoints can be compared."""
     reasons = [reason for a in one for b in other if (reason := difference(a.record, b.record)) is not None]
-    # The nearest pair says most: a difference in decoding is told rather than that another task is there too.
+    # The nearest pair is the most informative: report different decoding rather than a different task.
     order = ["different tasks", "versions", "prompts", "reference", "differs"]
     ranked = sorted(reasons, key=lambda text: -next((i for i, key in enumerate(order) if key in text), 0))
     why = ranked[0] if ranked else "they have nothing in common"

@@ -27,7 +27,7 @@ class Cube:
         joint: The resamples that everything shares.
         unread: Cell → why its scores can't be read.
         documents: The same by document of lm-eval's tasks, where some were run.
-        kept: What has been computed from it already, by whatever tells it apart: pairs share their sides.
+        kept: Cached results by key, since pairs share their sides.
     """
 
     prompts: tuple[str, ...]
@@ -89,12 +89,12 @@ def cube_of(panel: Panel, scores: PanelScores, metrics: Collection[str], resampl
 
 
 def panel_joint(panel: Panel, scores: PanelScores, resamples: int = RESAMPLES) -> Joint:
-    """A panel's resamples: they depend on what is measured, not on where it lies."""
+    """A panel's resamples: they depend on what is measured, not on file paths."""
     return Joint(panel_seed(panel), len(scores.prompts), resamples)
 
 
 def panel_seed(panel: Panel) -> int:
-    """What a panel's resamples derive from: what is measured, not where it lies."""
+    """The seed of a panel's resamples: it depends on what is measured, not on file paths."""
     spec = panel.spec
     identity = hash_json([spec.task_hash, spec.model_hash, spec.evaluation.model_dump(mode="json")])
     return int(identity[:15], 16)

@@ -1,4 +1,4 @@
-"""What stands behind a verdict: declared comparisons, who beats whom, and proxy against gold."""
+"""The evidence for a verdict: declared comparisons, probability of improvement, proxy against gold."""
 
 from dataclasses import dataclass
 
@@ -34,7 +34,7 @@ class Wins:
 
 @dataclass(frozen=True)
 class Declared:
-    """The comparisons that were declared beforehand, and what they are in words."""
+    """The declared comparisons, and their description."""
 
     words: str
     comparisons: tuple[Comparison, ...]

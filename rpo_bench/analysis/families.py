@@ -1,4 +1,4 @@
-"""Which comparisons are made, which of them were declared beforehand, and how all are adjusted."""
+"""The comparisons to make, the declared ones among them, and their adjustment."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ PRIMARY = "reward"
 
 @dataclass(frozen=True)
 class Family:
-    """Ordered pairs to compare, first − second, and what they are in words."""
+    """Ordered pairs to compare, first − second, and their description."""
 
     pairs: tuple[tuple[Item, Item], ...]
     words: str

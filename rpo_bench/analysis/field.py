@@ -1,7 +1,7 @@
-"""Who fixes the KL at which methods are compared, who is ranked, and who is only shown.
+"""The roles of methods: which set the KL budget, which are ranked, and which are only shown.
 
-The baselines fix the budget and are ranked among each other. Whatever was added is ranked against them, and
-moves neither the budget nor the rank of anybody else; what has a single training seed isn't ranked at all.
+The baselines set the budget and are ranked among each other. Added methods are ranked against them and affect
+neither the budget nor any other rank. Methods with a single training seed aren't ranked.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,7 +23,7 @@ PUBLISHED, HEADLINE = 5, 10
 
 @dataclass(frozen=True)
 class Field:
-    """The methods of a comparison by the part that they have in it, by label.
+    """The methods of a comparison by role, by label.
 
     Attributes:
         baselines: The project's own methods with five seeds or more, where there are two such; else those of
@@ -76,13 +76,13 @@ def _trained(item: Item) -> int:
 
 
 def ranks_in(field: Field, terms: Mapping[str, Term], joint: Joint, level: float) -> dict[str, Rank | None]:
-    """The ranks that paired differences over training seeds leave open; None for a single seed.
+    """The ranges of ranks that paired differences over training seeds allow; None for a single seed.
 
-    Those of the baselines hold together: all pairs of them are adjusted by Holm. An added method's stands
-    for itself: its differences from the baselines are adjusted among themselves.
+    The baselines' ranks hold simultaneously: all their pairs are adjusted by Holm. An added method's rank
+    holds by itself: its differences from the baselines are adjusted among themselves.
 
     Args:
-        field: Who takes what part.
+        field: The roles of the methods.
         terms: Label → its reward, by seed.
         joint: The resamples that all share.
         level: The chance that no rank of a family is wrong.

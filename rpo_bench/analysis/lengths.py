@@ -38,7 +38,7 @@ def bounded_results(results: Results) -> Results:
 
 
 def bounded_record(stored: StoredRecord) -> StoredRecord:
-    """The record with overlong texts cut, and told apart by a hash; others as they are."""
+    """The record with overlong texts cut and made unique by a hash; other records unchanged."""
     record = _bounded(stored.record, LONGEST_TEXT)
     return stored if record is stored.record else replace(stored, record=record)
 
@@ -49,13 +49,13 @@ def bounded_name(name: str) -> str:
 
 
 def bounded_text(text: str) -> str:
-    """The text, or its beginning with what is left out told."""
+    """The text, or its beginning with the number of omitted characters."""
     rest = len(text) - LONGEST_TEXT
     return text if rest <= 0 else f"{text[:LONGEST_TEXT]}… ({rest:,} more characters)"
 
 
 def bounded_samples(texts: Sequence[str], file: str) -> list[str]:
-    """Prompts or responses of which a browser can hold all, those that were cut with what is left out told.
+    """Prompts or responses, cut to a total that a browser can hold, with the number of omitted characters.
 
     Args:
         texts: Of a row, or a panel.

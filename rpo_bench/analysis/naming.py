@@ -1,4 +1,4 @@
-"""Names that tell panels, and the series within one, apart by the settings in which they differ."""
+"""Names that distinguish panels, and the series in a panel, by the settings in which they differ."""
 
 from collections import defaultdict
 from collections.abc import Hashable, Mapping
@@ -8,7 +8,7 @@ from rpo_bench.spec.schema import CellSpec
 
 K = TypeVar("K", bound=Hashable)
 
-#: The beginnings of the settings that tell panels, and series within a panel, apart.
+#: Prefixes of the settings that distinguish panels, and series in a panel.
 PANEL_FIELDS = (
     "task_hash",
     "model_hash",
@@ -25,13 +25,13 @@ SERIES_FIELDS = ("data.", "data_hash", "world_hash", "training.", "method.source
 def labels(
     groups: Mapping[K, tuple[Hashable, CellSpec]], fields: tuple[str, ...], standing: Mapping[K, int] = {}
 ) -> dict[K, str]:
-    """For every group, what tells it from those of the same name: nothing, or `` [steps=100]``.
+    """For every group the suffix that distinguishes it from others of its name: empty, or `` [steps=100]``.
 
     Args:
         groups: Key → (name, the spec of one of the group's results).
         fields: The beginnings of the settings that a group has in common.
-        standing: Key → a number; a group is told from those with the same or a lower one, and keeps its name
-            when others are added.
+        standing: Key → a number; a group is distinguished from those with the same or a lower one, so that it
+            keeps its name when others are added.
     """
     named: dict[Hashable, list[K]] = defaultdict(list)
     for key, (name, _) in groups.items():
@@ -40,8 +40,8 @@ def labels(
     for keys in named.values():
         for most in {standing.get(key, 0) for key in keys}:
             among = [key for key in keys if standing.get(key, 0) <= most]
-            told = _differences([groups[key][1] for key in among], fields)
-            for key, difference in zip(among, told, strict=True):
+            differences = _differences([groups[key][1] for key in among], fields)
+            for key, difference in zip(among, differences, strict=True):
                 if standing.get(key, 0) == most:
                     found[key] = f" [{difference}]" if difference else ""
     return found

@@ -148,8 +148,8 @@ def _metric(item: Item, metric: str) -> MetricValue | None:
 
 def _direction(first: MetricValue, second: MetricValue) -> bool | None:
     """Which way the metric is better, by whichever record says it; None where they disagree."""
-    told = {one.higher_is_better for one in (first, second)} - {None}
-    return told.pop() if len(told) == 1 else None
+    directions = {one.higher_is_better for one in (first, second)} - {None}
+    return directions.pop() if len(directions) == 1 else None
 
 
 def _of_corpus(
@@ -160,7 +160,7 @@ def _of_corpus(
         return None
     a, b = (_points(row, metric) for row in (match.first, match.second))
     contrast = welch_difference(a, b, level=level)
-    notes = ("one number per training seed: the interval covers seeds alone",)
+    notes = ("one number per training seed: the interval covers only seeds",)
     comparison = _comparison(first, second, metric, value, match).model_copy(
         update={
             "first_value": _own(match.first, metric, a, level),
@@ -226,23 +226,23 @@ def _notes(
 
 
 def _understated(item: Item, side: Side, contrast: Contrast) -> list[str]:
-    """What straight lines may hide: said where it isn't small beside the standard error."""
+    """A note on the bias of linear interpolation, if it isn't small relative to the standard error."""
     if contrast.error is None or side.slack <= _SMALL * contrast.error:
         return []
     return [f"straight lines may understate {item.label} by {side.slack:.2g}, which the interval includes"]
 
 
 def _of_single_seeds(sides: Sequence[tuple[Item, Side]], interval: Interval) -> list[str]:
-    """What an interval says nothing of; a reference policy has no training seeds to be said of."""
+    """A note on variation that an interval doesn't cover; a reference policy has no training seeds."""
     if interval.levels == PROMPT_LEVELS:
-        return ["one training seed: the interval covers prompts alone"]
+        return ["one training seed: the interval covers only prompts"]
     alone = [item.label for item, side in sides if item.trained and len(side.term.measured().seeds) == 1]
-    return [f"{label} has one training seed, which the interval takes as it is" for label in alone]
+    return [f"{label} has one training seed: the interval doesn't cover its variation" for label in alone]
 
 
 def _without_interval(prompts: int, p: float | None) -> str:
     if p == 1.0:
         return "the scores are identical"
     if prompts == 1:
-        return "one prompt: no interval can be had"
-    return "the difference is the same everywhere: no interval can be had"
+        return "one prompt: there is no interval"
+    return "the difference is the same everywhere: there is no interval"

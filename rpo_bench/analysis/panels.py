@@ -10,7 +10,7 @@ from rpo_bench.files.hashing import hash_json
 from rpo_bench.results.store import StoredRecord
 from rpo_bench.spec.schema import CellSpec
 
-#: Training seeds from which anything can be said of another one.
+#: The fewest training seeds that allow a statement about another seed.
 SEVERAL = 2
 
 
@@ -44,7 +44,7 @@ class Series:
     """One method with its options, training settings and data, along its strengths: a line of the frontier.
 
     Attributes:
-        label: The method's label, with whatever else tells it from the panel's other series.
+        label: The method's label, with a suffix that distinguishes it from the panel's other series.
         rows: Ordered by strength.
     """
 
@@ -64,7 +64,7 @@ class Panel:
     It is one version of a task, the descendants of one base model, one reward and one decoding.
 
     Attributes:
-        task: The task's name, with whatever tells this panel from others of the same task and model.
+        task: The task's name, with a suffix that distinguishes this panel from others of the task and model.
         model: The base model's name.
         series: The reference policy first, then by label.
     """
@@ -120,7 +120,7 @@ def _series(records: list[StoredRecord]) -> tuple[Series, ...]:
 
 
 def _standing(group: Sequence[StoredRecord]) -> int:
-    """Who keeps a name that others come to bear: ours with several seeds, others with several, the rest."""
+    """Precedence for an unchanged name: ours with several seeds, others with several, the rest."""
     cells = Counter(stored.record.spec.strength for stored in group)
     if max(cells.values()) < SEVERAL:
         return 2
@@ -167,13 +167,13 @@ def _with_twin(row: Row, strength: float, group: Sequence[StoredRecord]) -> Row:
 def settled(rows: Sequence[Row]) -> tuple[Row, ...]:
     """The rows that count at equal KL: those with several seeds, or all where none has.
 
-    One seed says nothing of another, so it doesn't move what several stand for.
+    One seed says nothing about others, so it doesn't affect the estimate of several.
     """
     return tuple(row for row in rows if len(row.stored) >= SEVERAL) or tuple(rows)
 
 
 def _grouped(records: Iterable[StoredRecord], key: Any) -> dict[Any, list[StoredRecord]]:
-    """Groups in an order that depends on what the records are, not on where they lie."""
+    """Groups in an order that depends on the records, not on file paths."""
     groups: dict[Any, list[StoredRecord]] = defaultdict(list)
     for stored in sorted(records, key=_order):
         groups[key(stored)].append(stored)
@@ -200,8 +200,8 @@ def evaluation_key(spec: CellSpec) -> list[Any]:
 def training_key(spec: CellSpec, but: Collection[str] = ()) -> list[Any]:
     """What has to be equal for two trained policies to be one method's, at some strength and seed.
 
-    As in a cell's identity, what an online method learns from is told by its content, and trackers change
-    nothing.
+    As in a cell's identity, an online method's training reward is identified by its content, and trackers
+    don't count.
 
     Args:
         spec: Of a trained policy.
@@ -213,12 +213,12 @@ def training_key(spec: CellSpec, but: Collection[str] = ()) -> list[Any]:
 
 
 def _series_identity(stored: StoredRecord) -> str:
-    """What has to be equal for two checkpoints to lie on one line of the frontier.
+    """What has to be equal for two checkpoints to be on one line of the frontier.
 
     Contributed results keep apart from the project's own, whatever method they name. The data belong to a
     trained policy's identity only: a reference policy never saw them. What another backend sampled is no
     further seed.
     """
     spec = stored.record.spec
-    learnt = [spec.method.model_dump(mode="json")] if spec.strength is None else training_key(spec)
-    return hash_json([*learnt, spec.generation.backend, stored.contributor])
+    training = [spec.method.model_dump(mode="json")] if spec.strength is None else training_key(spec)
+    return hash_json([*training, spec.generation.backend, stored.contributor])

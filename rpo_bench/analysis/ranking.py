@@ -1,4 +1,4 @@
-"""Who wins at equal KL: the order of methods at one KL budget, and what the leader's lead is worth."""
+"""The ranking at equal KL: every method's reward at one KL budget, and its difference to the leader."""
 
 import math
 from collections.abc import Sequence
@@ -27,8 +27,8 @@ class Standing:
         gain: The same less the reference policy's, on shared prompts.
         behind: The leader's reward less its own; None for the leader.
         seeds: Training seeds that count.
-        ranks: The best and the worst rank that it may have, by all pairwise differences over training seeds,
-            adjusted by Holm: those that ``rpo-bench compare`` tells; None for one seed, which isn't ranked.
+        ranks: The range of ranks consistent with all pairwise differences over training seeds, adjusted by
+            Holm, as in ``rpo-bench compare``; None for one seed, which isn't ranked.
         of: How many are ranked with it.
         added: Whether it is none of the baselines, but ranked against them.
         lost: Checkpoints without a measurement, for they diverged.
@@ -51,12 +51,12 @@ class Standing:
 
     @property
     def resolved(self) -> bool:
-        """Whether the leader is shown to be ahead: the difference, over training seeds, lies above zero."""
+        """Whether the leader is ahead beyond chance: the interval over training seeds is above zero."""
         return self.behind is not None and _is_lead(self.behind)
 
     @property
     def best(self) -> bool:
-        """Whether it belongs to the best group: ranked, near the budget, and within chance of the leader."""
+        """Whether it ties for best: ranked, near the budget, and within chance of the leader."""
         return self.ranks is not None and not self.resolved and not self.unplaced
 
 
@@ -79,7 +79,7 @@ class Ranking:
         return next(one for one in self.standings if one.behind is None)
 
     def ahead(self, label: str) -> int:
-        """How many of the baselines stand before a method: what is added moves nobody's place."""
+        """How many baselines are ahead of a method; added methods don't affect the place of others."""
         at = next(i for i, one in enumerate(self.standings) if one.label == label)
         return sum(not one.added for one in self.standings[:at])
 
@@ -89,9 +89,9 @@ def rank(
 ) -> Ranking | None:
     """Ranks a panel's methods by their reward at one KL budget; None where nothing can be ranked.
 
-    The budget is the KL that at least half of the baselines (and two, if there are two) reach, which no
-    reward has a say in; there is none while fewer than that have measurably left the reference policy. What
-    isn't a baseline is ranked against these, and what has one seed isn't ranked: neither moves the others.
+    The budget is the KL that at least half of the baselines (and two, if there are two) reach, so rewards
+    don't affect it; there is none while fewer than that have measurably left the reference policy. Other
+    methods are ranked against the baselines, and methods with one seed aren't ranked: neither affects others.
     A method is followed from the reference policy through its strengths in the order of their KL, in
     straight lines: mixing two policies gives at least the reward on the line between them, for at most
     its KL. One that ends before the budget stays where it ends: what it earns there is within the budget.

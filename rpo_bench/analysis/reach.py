@@ -32,7 +32,7 @@ def seeds_of(items: Sequence[Item], cube: Cube) -> dict[str, int]:
 def reach(
     items: Sequence[Item], cube: Cube, level: float, cap: float | None, baselines: Collection[str]
 ) -> Reach:
-    """The furthest KL of each, and the budget that no reward and nothing that was added has a say in.
+    """The furthest KL of each, and the budget, which rewards and added methods don't affect.
 
     It is the largest KL that at least half of the baselines (and two, if there are two) reach. A method whose
     KL isn't above 0 in the resamples counts as staying at 0. Where there is an oracle, ``cap`` is its end:

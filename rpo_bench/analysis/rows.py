@@ -19,7 +19,7 @@ from rpo_bench.stats.training_stability import mean_stability
 Badge = Literal["reference", "preliminary", "published", "headline"]
 
 
-_BOUNDED = ("share", "probability", "0 to 1")  # units of what lies between 0 and 1
+_BOUNDED = ("share", "probability", "0 to 1")  # units of quantities between 0 and 1
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Value:
     """A cell of the table.
 
     Attributes:
-        interval: The estimate, over seeds and prompts where both can be had.
+        interval: The estimate, over seeds and prompts where possible.
         seeds: Training seeds behind it.
         prompts: Prompts behind it; None for a measure of all samples at once.
         backend: What scored it.
@@ -50,7 +50,7 @@ class BoardRow:
 
     Attributes:
         key: What addresses call it: the beginning of its first checkpoint's hash.
-        method: The method's label, with whatever else tells it from others of the same name.
+        method: The method's label, with a suffix that distinguishes it from others of the same name.
         strength: None for the reference policy.
         seeds: Seeds that were trained, ordered.
         diverged: How many of them diverged.
@@ -164,7 +164,7 @@ def _values(
 
 
 def _in_range(interval: Interval, unit: str) -> Interval:
-    """The interval without what no share or probability can be."""
+    """The interval, clipped to valid shares or probabilities."""
     if interval.low is None or interval.high is None or not unit.startswith(_BOUNDED):
         return interval
     return interval.model_copy(update={"low": max(interval.low, 0.0), "high": min(interval.high, 1.0)})
@@ -200,7 +200,7 @@ def _over_seeds(intervals: Sequence[Interval]) -> tuple[Interval, int] | None:
 
 
 def _comparable(oracle: _Yardstick, terms: Mapping[str, Term]) -> bool:
-    """Whether there is a regret to tell: the oracle can be trusted as far as the KL goes."""
+    """Whether regret is defined: the oracle is reliable up to the KL."""
     return {"reward", "kl"} <= set(terms) and float(terms["kl"].seeds.mean()) <= oracle.end
 
 

@@ -19,13 +19,13 @@ from rpo_bench.lm_eval.schema import SCORE
 from rpo_bench.stats.bootstrap import RESAMPLES
 from rpo_bench.stats.oracle import Oracle
 
-#: What is compared when nobody says, as far as it was measured.
+#: Metrics to compare by default, where measured.
 METRICS = ("reward", "kl", "toxicity", "accuracy", "distinct_2", "length")
 
 
 @dataclass(frozen=True)
 class Options:
-    """What is asked for.
+    """Metrics, budgets and filters of a comparison.
 
     Attributes:
         metrics: Names; empty: the usual ones; ("all",): all that were measured.
@@ -61,7 +61,7 @@ def compare_panel(
         pairs: What is compared.
         cube: Scores of the items' checkpoints and of the reference policy.
         oracle: Of the cube's very prompts, or why there is none.
-        options: What is asked for.
+        options: Metrics, budgets and filters.
     """
     start = _start(panel, cube)
     trained = [item for item in items if item.trained]
@@ -91,7 +91,7 @@ def compare_panel(
 
 
 def _fixing(trained: Sequence[Item], cube: Cube) -> tuple[str, ...]:
-    """Who fixes the KL budget: the baselines; of two things that are compared with each other, both."""
+    """The methods that set the KL budget: the baselines, or both of two items compared with each other."""
     if len(trained) == 2:
         return tuple(item.label for item in trained)
     return field_of(trained, seeds_of(trained, cube)).baselines
@@ -107,7 +107,7 @@ def primary_comparisons(
         pairs: What is compared.
         cube: KL and primary metric of the items' checkpoints and of the reference policy.
         budget: In nats.
-        options: What is asked for.
+        options: Metrics, budgets and filters.
     """
     at_kl = replace(options, at="kl")
     compared = _with_primary(_pairs(pairs, (PRIMARY,), cube, _start(panel, cube), (budget,), at_kl))

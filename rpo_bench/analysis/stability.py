@@ -1,4 +1,4 @@
-"""How steadily methods are optimised, over training seeds, from stored records and logs."""
+"""Training stability of methods over seeds, from stored records and logs."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -45,7 +45,7 @@ class MethodStability(Frozen):
 
 
 class StabilityReport(Frozen):
-    """Everything about the steadiness of some results."""
+    """The stability report of some results."""
 
     rows: tuple[MethodStability, ...]
     sensitivity: tuple[Sensitivity, ...]
@@ -54,11 +54,11 @@ class StabilityReport(Frozen):
 
 @dataclass(frozen=True)
 class Limits:
-    """What counts as diverged, and what as arrived.
+    """Thresholds of divergence and of convergence.
 
     Attributes:
         kl_cap: Nats per sequence beyond which a checkpoint counts as diverged.
-        threshold: Probe reward whose first step is looked for; None: not looked for.
+        threshold: Probe reward to report the first step of, or None.
     """
 
     kl_cap: float = 20.0
@@ -66,7 +66,7 @@ class Limits:
 
 
 def stability_report(roots: Sequence[Path], limits: Limits) -> StabilityReport:
-    """The steadiness of every trained method under some result folders.
+    """The stability of every trained method under some result folders.
 
     Raises:
         UserError: There is nothing that was trained.
@@ -134,8 +134,8 @@ def worst_mean(values: Floats, tail: float = TAIL) -> float | None:
 def divergence(stored: StoredRecord, panel: Panel, scores: PanelScores, kl_cap: float) -> str | None:
     """Why a checkpoint counts as diverged; None if it doesn't.
 
-    The loss stopped being finite, the KL is over the cap, or the reward is shown to be under the reference
-    policy's (the 95 % interval of the paired difference over prompts lies below 0).
+    The loss stopped being finite, the KL exceeds the cap, or the reward is below the reference policy's
+    beyond chance (the 95 % interval of the paired difference over prompts is below 0).
     """
     if stored.record.status == "diverged":
         return "not finite"
@@ -161,7 +161,7 @@ def _arrival(stored: StoredRecord, threshold: float) -> int | None:
     """The first step whose probe reward is at the threshold; None if none is."""
     try:
         log = read_train_log(stored.folder)
-    except UserError:  # a damaged log is no arrival
+    except UserError:  # a damaged log doesn't count
         return None
     return first_step(log, threshold)
 

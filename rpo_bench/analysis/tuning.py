@@ -1,4 +1,4 @@
-"""What records say of the tuning of a method's learning rate; nothing of it is trusted to be well formed."""
+"""Reads how a method's learning rate was tuned from records, which may be malformed."""
 
 import math
 from dataclasses import dataclass
@@ -16,8 +16,8 @@ class TunedSeries:
 
     Attributes:
         configurations: how many were tried.
-        best_of: the expected best area under the frontier of k learning rates, k = 1 …; empty if not told.
-        cap: nats up to which the area is taken; None if not told.
+        best_of: the expected best area under the frontier of k learning rates, k = 1 …; empty if unknown.
+        cap: nats up to which the area is taken; None if unknown.
     """
 
     configurations: int
@@ -26,16 +26,16 @@ class TunedSeries:
 
 
 def tuned_series(series: Series) -> TunedSeries | None:
-    """What all records of a method say alike; None where one says nothing, or something else."""
-    told = [_read(stored.record) for row in series.rows for stored in row.stored]
-    return told[0] if told and all(one == told[0] for one in told) else None
+    """The tuning on which all records of a method agree; None if any lacks it or differs."""
+    found = [_read(stored.record) for row in series.rows for stored in row.stored]
+    return found[0] if found and all(one == found[0] for one in found) else None
 
 
 def _read(record: Record) -> TunedSeries | None:
-    told = record.extra.get("tuned")
-    if not isinstance(told, dict) or type(count := told.get("configurations")) is not int or count < 1:
+    tuned = record.extra.get("tuned")
+    if not isinstance(tuned, dict) or type(count := tuned.get("configurations")) is not int or count < 1:
         return None
-    best, cap = told.get("best_of"), _number(told.get("cap"))
+    best, cap = tuned.get("best_of"), _number(tuned.get("cap"))
     areas = [_number(area) for area in best] if isinstance(best, list) else []
     if cap is None or cap <= 0 or not 0 < len(areas) <= _MOST or None in areas:
         return TunedSeries(count)
@@ -43,5 +43,5 @@ def _read(record: Record) -> TunedSeries | None:
 
 
 def _number(value: Any) -> float | None:
-    """A finite number, or None for whatever else is stored."""
+    """A finite number, or None for anything else."""
     return float(value) if type(value) in (int, float) and math.isfinite(value) else None

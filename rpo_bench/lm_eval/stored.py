@@ -48,29 +48,33 @@ def read_parts(folder: Path) -> dict[str, dict[str, Any]]:
     return parts
 
 
-def missing(record: Record, tasks: Sequence[str], asked: LmEvalRequest) -> list[str]:
+def missing(record: Record, tasks: Sequence[str], request: LmEvalRequest) -> list[str]:
     """The requested tasks that a record has no results of with these settings."""
-    known = _told_tasks(record)
-    return [task for task in tasks if known.get(task, {}).get("settings") != asked.settings]
+    known = _known_tasks(record)
+    return [task for task in tasks if known.get(task, {}).get("settings") != request.settings]
 
 
 def add_measured(
-    stored: StoredRecord, measured: Measured, asked: LmEvalRequest, before: Sequence[DocScore] | None
+    stored: StoredRecord, measured: Measured, request: LmEvalRequest, before: Sequence[DocScore] | None
 ) -> Record:
     """Writes lm-eval's results into a stored result; the record is written last.
 
     Args:
         stored: The result.
         measured: lm-eval's results of its checkpoint.
-        asked: The requested tasks and settings.
+        request: The requested tasks and settings.
         before: The base model's documents; None for the base model itself.
     """
     with updating(stored) as record:
-        return _add(record, stored.folder, measured, asked, before)
+        return _add(record, stored.folder, measured, request, before)
 
 
 def _add(
-    record: Record, folder: Path, measured: Measured, asked: LmEvalRequest, before: Sequence[DocScore] | None
+    record: Record,
+    folder: Path,
+    measured: Measured,
+    request: LmEvalRequest,
+    before: Sequence[DocScore] | None,
 ) -> Record:
     new = set(measured.tasks)
     docs = [doc for doc in read_docs(folder) if doc.task not in new] + list(measured.docs)
@@ -83,21 +87,25 @@ def _add(
     if before is not None:
         values |= alignment_tax(before, measured.docs, values, record.cell)
     old = {name: value for name, value in record.metrics.items() if not _of(name, new)}
-    told = {**_told_tasks(record), **_told(measured, asked)}
+    entries = {**_known_tasks(record), **_entries(measured, request)}
     changed = record.model_copy(
         update={
             "metrics": dict(sorted({**old, **values}.items())),
-            "extra": {**record.extra, EXTRA: told},
-            "command": _command(record.command, sorted(told), asked),
+            "extra": {**record.extra, EXTRA: entries},
+            "command": _command(record.command, sorted(entries), request),
         }
     )
     write_record(folder, changed)
     return changed
 
 
-def _command(command: str, tasks: Sequence[str], asked: LmEvalRequest) -> str:
+def _command(command: str, tasks: Sequence[str], request: LmEvalRequest) -> str:
     """The command that reproduces a row, with these tasks."""
-    flags = {FLAG: ",".join(tasks), "--lm-eval-limit": asked.limit, "--lm-eval-fewshot": asked.num_fewshot}
+    flags = {
+        FLAG: ",".join(tasks),
+        "--lm-eval-limit": request.limit,
+        "--lm-eval-fewshot": request.num_fewshot,
+    }
     return with_flags(command, flags)
 
 
@@ -107,7 +115,7 @@ def _of(name: str, tasks: set[str]) -> bool:
     return own is not None and own.partition("/")[0] in tasks
 
 
-def _told_tasks(record: Record) -> dict[str, dict[str, Any]]:
+def _known_tasks(record: Record) -> dict[str, dict[str, Any]]:
     """The tasks in a record; malformed entries are ignored."""
     known = record.extra.get(EXTRA)
     if not isinstance(known, dict):
@@ -115,10 +123,10 @@ def _told_tasks(record: Record) -> dict[str, dict[str, Any]]:
     return {name: task for name, task in known.items() if isinstance(task, dict)}
 
 
-def _told(measured: Measured, asked: LmEvalRequest) -> dict[str, Any]:
+def _entries(measured: Measured, request: LmEvalRequest) -> dict[str, Any]:
     return {
         task: {
-            "settings": asked.settings,
+            "settings": request.settings,
             "version": measured.parts["versions"][task],
             "documents": hash_json(sorted({doc.document for doc in measured.docs if doc.task == task}))[:16],
         }

@@ -43,8 +43,8 @@ def judged_command(
     flags: dict[str, object] = {"--judge": None, "--judge-prompts": None}
     later: list[str] = []
     for judge in judges.values():
-        asked, commands = judge.get("flags"), judge.get("commands")
-        flags |= asked if isinstance(asked, dict) else {}
+        given, commands = judge.get("flags"), judge.get("commands")
+        flags |= given if isinstance(given, dict) else {}
         texts = [one for one in commands if isinstance(one, str)] if isinstance(commands, list) else []
         later += [one for one in texts if one not in later]
     first = with_flags(command.partition(_THEN)[0], flags)

@@ -202,7 +202,7 @@ def given(root: Path, first: list, second: list, seeds: int = 1) -> dict:
 def test_one_seed_has_an_interval_over_prompts_and_says_so(tmp_path: Path):
     one = given(tmp_path, [1.0, 2.0, 4.0, 3.0], [0.0, 1.5, 1.0, 2.0])
     assert one["difference"]["levels"] == ["prompts", "generation"]
-    assert "one training seed: the interval covers prompts alone" in one["notes"]
+    assert "one training seed: the interval covers only prompts" in one["notes"]
 
 
 def test_a_single_seed_beside_several_is_told_as_that_and_the_reference_has_none_to_tell(tmp_path: Path):
@@ -210,7 +210,7 @@ def test_a_single_seed_beside_several_is_told_as_that_and_the_reference_has_none
     for cell in [*tmp_path.glob("**/a-1-1-*"), *tmp_path.glob("**/a-1-2-*")]:
         (cell / "result.json").unlink()
     one = comparison(report("a", "b", "--results", tmp_path, "--at", "strength"), metric="reward")
-    assert one["notes"] == ["a has one training seed, which the interval takes as it is"]
+    assert one["notes"] == ["a has one training seed: the interval doesn't cover its variation"]
     base = comparison(report("b", "reference", "--results", tmp_path), metric="reward")
     assert base["difference"]["levels"][0] == "training seeds where there are several"
     assert base["notes"] == []
@@ -220,7 +220,7 @@ def test_one_prompt_has_no_interval(tmp_path: Path):
     one = given(tmp_path, [1.0], [0.5], seeds=3)
     assert (one["difference"]["point"], one["difference"]["low"], one["p"]) == (0.5, None, None)
     assert one["verdict"] == "undetermined"
-    assert "one prompt: no interval can be had" in one["notes"]
+    assert "one prompt: there is no interval" in one["notes"]
 
 
 def test_a_seed_whose_scores_cannot_be_read_stands_behind_nothing(tmp_path: Path):
@@ -235,7 +235,7 @@ def test_a_seed_whose_scores_cannot_be_read_stands_behind_nothing(tmp_path: Path
         "rpo": (1, "one seed"),
     }
     (gap,) = [one for one in found["comparisons"] if one["primary"]]
-    assert "rpo has one training seed, which the interval takes as it is" in gap["notes"]
+    assert "rpo has one training seed: the interval doesn't cover its variation" in gap["notes"]
     alone = report("sft", "kto", "--results", tmp_path)["sections"][0]
     assert "Nothing at equal KL: fewer than two methods have scores of their KL." in alone["notes"]
 
