@@ -58,8 +58,8 @@ def _of_length(card: "JudgeCard") -> Iterator[str]:
     fair = 0.5 if of is None or of.longer.point is None else of.longer.point
     found = card.prefers_longer
     if found.point is not None and found.point > fair + _LENGTH and _apart(found, fair):
-        told = "" if of is None else f"; by {of.by} it is better in {_percent(fair)}"
-        yield f"It prefers length: the longer response wins {_with(found)} of the questions{told}."
+        by_truth = "" if of is None else f"; by {of.by} it is better in {_percent(fair)}"
+        yield f"It prefers length: the longer response wins {_with(found)} of the questions{by_truth}."
 
 
 def _of_sanity(card: "JudgeCard") -> Iterator[str]:

@@ -20,8 +20,8 @@ def judge_name(identity: Mapping[str, Any]) -> str:
     """
     content = identity.get("content")
     own = identity["backend"] == "embedded" and all(identity.get(k, v) == v for k, v in _OWN.items())
-    told = content if own and isinstance(content, str) else hash_json(dict(identity))
-    return f"{identity['backend']}:{identity['model']} {told[:_SHOWN]}"
+    digest = content if own and isinstance(content, str) else hash_json(dict(identity))
+    return f"{identity['backend']}:{identity['model']} {digest[:_SHOWN]}"
 
 
 def same_judge(recorded: str | None, name: str) -> bool:
@@ -55,12 +55,12 @@ def chosen(names: Mapping[str, str], given: str | None) -> list[str]:
 
 
 def _means(given: str, folder: str, name: str) -> bool:
-    model, _, told = name.rpartition(" ")
+    model, _, digest = name.rpartition(" ")
     kind, _, rest = given.partition(":")
     if kind == "hf":
         given = f"hf:{rest.rstrip('/').rpartition('/')[2]}"
     elif kind == "python":
         given = f"python:{rest.rpartition(':')[2]}"
     bare = model.partition(":")
-    names = (name, model, bare[0], bare[2], bare[2].rpartition("/")[2], told, short_name(name))
+    names = (name, model, bare[0], bare[2], bare[2].rpartition("/")[2], digest, short_name(name))
     return bool(given) and (given in names or folder.startswith(given))

@@ -200,8 +200,8 @@ def _pretrain(
     # responses more weight, and the model would learn short responses.
     typical = float(np.mean([len(response) for response in encoded.responses])) * plan.batches.shape[1]
     model.train()  # the model has no dropout
-    begun, log = resume.start(model, optimizer, schedule)
-    for step, batch in enumerate(plan.batches[begun:], start=begun + 1):
+    first, log = resume.start(model, optimizer, schedule)
+    for step, batch in enumerate(plan.batches[first:], start=first + 1):
         total, count = 0.0, 0
         for places in length_groups(encoded.lengths[batch], pass_cost(model.device)):
             rows = batch[places]

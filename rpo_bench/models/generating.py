@@ -154,8 +154,8 @@ class Sampler:
         states = self.model.get_encoder()(input_ids=ids, attention_mask=mask)  # each prompt once
         where = torch.tensor([distinct[tuple(prompt)] for prompt in prompts], device=ids.device)  # (b,)
         states.last_hidden_state = states.last_hidden_state[where]
-        begun = [self.layout.decoder_start_id, *self.layout.beginning]
-        decoder = torch.tensor([[*begun, *tokens] for tokens in so_far])
+        beginning = [self.layout.decoder_start_id, *self.layout.beginning]
+        decoder = torch.tensor([[*beginning, *tokens] for tokens in so_far])
         inputs = {
             "encoder_outputs": states,
             "attention_mask": mask[where],

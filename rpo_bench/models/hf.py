@@ -112,8 +112,8 @@ class HFModel:
         limits = positions_of(self.model.config)
         if not self.is_encoder_decoder or limits.response is None:
             return limits
-        begun = TokenLayout.of(self._inner, self.pad_id, self.tokenizer).beginning
-        return replace(limits, response=limits.response - len(begun))
+        beginning = TokenLayout.of(self._inner, self.pad_id, self.tokenizer).beginning
+        return replace(limits, response=limits.response - len(beginning))
 
     @property
     def context(self) -> int | None:

@@ -58,8 +58,8 @@ class SpecFlag:
         """The help text."""
         if self.text:
             return self.text
-        told = field_of(self.field).description or ""
-        return f"{told[:1].upper()}{told[1:]}."
+        description = field_of(self.field).description or ""
+        return f"{description[:1].upper()}{description[1:]}."
 
     @property
     def bounds(self) -> dict[str, int]:

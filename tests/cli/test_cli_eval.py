@@ -227,7 +227,7 @@ class TestOfAdapters:
         assert done.exit_code == 2
         (line,) = done.stderr.strip().splitlines()
         assert line.startswith(
-            f"The adapter in {adapter} stands on org/base: there is no such folder, and no"
+            f"The adapter in {adapter} was trained on org/base: there is no such folder, and no"
         )
 
 

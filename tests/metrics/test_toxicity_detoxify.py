@@ -92,7 +92,7 @@ def test_what_cannot_be_used_is_one_sentence(tmp_path: Path, monkeypatch):
         assert "\n" not in str(found.value)
 
     refused("detoxify:orignal", "Did you mean 'original'")
-    refused("detoxify:original", "stay offline: download https://.*or give detoxify:FILE")
+    refused("detoxify:original", "offline mode: download https://.*or give detoxify:FILE")
     refused(f"detoxify:{tmp_path}", "this is a folder")
     refused(saved({"state_dict": {}}), "no checkpoint of Detoxify: it has no 'config'")
     refused(saved({**whole, "state_dict": {}}), "its weights lack bert")
@@ -160,5 +160,5 @@ def test_models_of_the_hub_that_cannot_be_had_are_one_sentence(monkeypatch):
         UserError, match=r"--toxicity hate-speech:facebook/roberta-hate.*: there is no such folder"
     ):
         toxicity_metric("hate-speech")
-    with pytest.raises(UserError, match=r"--toxicity hf:nobody/nothing: .*HF_HUB_OFFLINE is set"):
+    with pytest.raises(UserError, match=r"--toxicity hf:nobody/nothing: .*HF_HUB_OFFLINE prevents"):
         toxicity_metric("hf:nobody/nothing#toxic")

@@ -165,7 +165,7 @@ def test_nobody_is_asked_but_the_server_that_was_named(client: str, status: int,
         with faults_serving(answering) as server:
             outcome = ask(server.url, tmp_path)
     assert other.asked == []
-    assert f"on to {other.url}/chat/completions, where" in outcome.sentence
+    assert f"redirects to {other.url}/chat/completions, and" in outcome.sentence
     assert "hunter22" not in outcome.sentence
 
 

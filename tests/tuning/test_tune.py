@@ -235,7 +235,7 @@ def test_a_file_with_a_method_twice_or_a_rate_that_was_not_tried_is_refused(done
     content = json.loads((out / "tuned.json").read_text())
     file = tmp_path / "tuned.json"
     file.write_text(json.dumps({**content, "choices": content["choices"] * 2}))
-    with pytest.raises(UserError, match="comes twice"):
+    with pytest.raises(UserError, match="occurs twice"):
         read_tuned(file)
     file.write_text(json.dumps({**content, "choices": [{**content["choices"][0], "configurations": []}]}))
     with pytest.raises(UserError, match="wasn't tried"):

@@ -94,9 +94,9 @@ def _shortfalls(arm: Arm, plan: Plan) -> Iterator[str]:
 
 def _which(arm: Arm, plan: Plan) -> str:
     """What distinguishes an arm from the method's others; "" if it is the only one."""
-    told = []
+    parts = []
     if len(plan.spec.learning_rates) > 1:
-        told.append(f"learning rate {arm.rate:g}")
+        parts.append(f"learning rate {arm.rate:g}")
     if len(plan.spec.budgets) > 1:
-        told.append(f"{arm.cells[0].spec.training.steps} steps")
-    return f" ({', '.join(told)})" if told else ""
+        parts.append(f"{arm.cells[0].spec.training.steps} steps")
+    return f" ({', '.join(parts)})" if parts else ""
