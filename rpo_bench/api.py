@@ -19,6 +19,7 @@ from rpo_bench.results.store import read_results
 from rpo_bench.site.build import PAGE, build_leaderboard
 from rpo_bench.tasks.source import name_files
 from rpo_bench.terminal.visible import visible_lines
+from rpo_bench.wording import counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -323,7 +324,8 @@ def load_results(path: Paths = "results") -> "pd.DataFrame":
         raise UserError(f"{', '.join(map(str, roots))}: there are no usable results here{why}.")
     if found.broken:
         first = found.broken[0]
-        _warn(f"{len(found.broken)} results are unusable; the first, {first.folder}: {first.reason}.", 2)
+        unusable = counted(len(found.broken), "unusable result")
+        _warn(f"{unusable} left out; the first, {first.folder}: {first.reason}.", 2)
     return results_frame(found)
 
 

@@ -100,7 +100,7 @@ def test_a_broken_result_is_told_and_the_rest_goes_on(run, tmp_path):
     shutil.copytree(run.output / "results", tmp_path / "results")
     broken = sorted((tmp_path / "results").rglob("result.json"))[0]
     broken.write_text("{")
-    with pytest.warns(UserWarning, match="1 results can't be used"):
+    with pytest.warns(UserWarning, match="1 unusable result left out"):
         frame = rb.load_results(tmp_path / "results")
     assert len(frame) == 4
     assert frame.attrs["broken"][0][0] == str(broken.parent)
@@ -143,7 +143,7 @@ def test_what_can_not_be_pushed_is_one_sentence():
 
 
 def test_no_results_is_an_error(tmp_path):
-    with pytest.raises(rb.UserError, match="there are no results here that can be used"):
+    with pytest.raises(rb.UserError, match="there are no usable results here"):
         rb.load_results(tmp_path)
 
 

@@ -82,7 +82,7 @@ def test_a_gradient_that_is_not_the_declared_one_ends_with_1(tmp_path, monkeypat
             "    strength_name = 'tau'\n    tau: float = 1.0\n"
             "    default_strengths = (1.0,)\n    def coefficient(self, batch): ...\n"
             "    def loss(self, batch): return batch.reward[99_999_999]",
-            "Method 'mine' failed in the tabular world: IndexError: index 99999999 is out of bounds",
+            "Method 'mine' failed in the table: IndexError: index 99999999 is out of bounds",
         ),
     ],
     ids=["no-loss", "no-statements", "loss-raises"],

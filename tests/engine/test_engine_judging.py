@@ -60,7 +60,7 @@ def test_every_checkpoint_has_a_win_rate_and_the_judge_has_a_card(done):
 
 def test_the_page_shows_both(done):
     page = (done[1] / "leaderboard" / "index.html").read_text()
-    assert "The judge, judged" in page
+    assert "How reliable is the judge?" in page
     assert 'data-k="win_rate"' in page
 
 

@@ -215,7 +215,7 @@ def test_a_judge_without_its_fields_is_one_sentence(missing: str, value: object,
 def test_weights_with_an_odd_header_are_one_sentence(header: bytes, tmp_path: Path):
     file = tmp_path / "model.safetensors"
     file.write_bytes(len(header).to_bytes(8, "little") + header)
-    with pytest.raises(UserError, match="damaged or cut short"):
+    with pytest.raises(UserError, match="damaged or truncated"):
         check_whole(file)
 
 

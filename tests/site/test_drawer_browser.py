@@ -88,7 +88,7 @@ def test_a_card_tells_spec_command_cost_and_every_metric(page):
     assert metrics.locator("tr", has_text="reward").locator("td").first.inner_text() == shown
     names = [one.partition(",")[0] for one in metrics.locator("tbody th").all_inner_texts()]
     assert names[:3] == ["reward", "kl", "toxicity"]
-    costs = card.locator("section", has_text="what they cost")
+    costs = card.locator("section", has_text="Checkpoints and their cost")
     assert [one.split()[1] for one in costs.locator("tbody th").all_inner_texts()] == ["0", "1", "2"]
     assert "11 s" in costs.inner_text()
 

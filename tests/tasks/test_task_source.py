@@ -188,7 +188,7 @@ class TestErrors:
     @pytest.mark.parametrize(
         ("source", "changes", "message"),
         [
-            ({}, {"heldout": "x.jsonl"}, "'source' replaces 'train', 'heldout' and 'probe'"),
+            ({}, {"heldout": "x.jsonl"}, "'source' replaces 'train', 'heldout', 'tuning' and 'probe'"),
             ({"prompt": "{question"}, {}, "source.prompt: expected '}' before end of string"),
             ({"splits": {}}, {}, "unknown field 'source.splits'. Known: chosen, config, "),
         ],
