@@ -17,6 +17,7 @@ from rpo_bench.results import baselines
 from rpo_bench.results.frame import results_frame
 from rpo_bench.results.store import read_results
 from rpo_bench.site.build import PAGE, build_leaderboard
+from rpo_bench.spec.python_settings import SpecSettings, spec_fields
 from rpo_bench.tasks.source import name_files
 from rpo_bench.terminal.visible import visible_lines
 from rpo_bench.wording import counted
@@ -26,54 +27,10 @@ if TYPE_CHECKING:
 
     from rpo_bench.analysis.board import Board
     from rpo_bench.engine.run import Execution, RunCallbacks, RunContext
-    from rpo_bench.spec.schema import MethodSpec, RunSpec
+    from rpo_bench.spec.schema import RunSpec
     from rpo_bench.tuning.run import Tuning
 
 Paths = str | Path | Sequence[str | Path]
-
-
-class SpecSettings(TypedDict, total=False):
-    """Fields of a run's spec; each overrides the preset and the config.
-
-    Attributes:
-        task: a task by name or folder.
-        data: fields of DataSpec, such as ``{"file": "my.jsonl"}``; a plain string is the file.
-        models: names of the task's own models, or folders.
-        methods: ``"sft,rpo(tau=0.3)"``, or a list of such texts, mappings and MethodSpecs.
-        strengths: ``{"rpo": [0.3, 1], "*": [0.1]}``.
-        n_strengths: number of a method's own strengths to run.
-        kl_budgets: KL budgets in nats; further strengths of every method are placed near them.
-        placed: maximum number of further strengths per method.
-        budgets: multiples of the training steps; every cell is trained with each.
-        seeds: training seeds.
-        learning_rates: a sweep; every cell is trained with each.
-        tuned: the file from ``tune``, with a learning rate for each method.
-        training: fields of TrainingSpec.
-        evaluation: fields of EvaluationSpec.
-        prompt_format: ``none``, ``chat``, a .jinja chat template or a text file with {prompt} in it.
-        system_prompt: the system prompt of a chat format.
-        loading: fields of LoadingSpec.
-        generation: fields of GenerationSpec.
-    """
-
-    task: str
-    data: str | Path | Mapping[str, Any]
-    models: str | Path | Sequence[str | Path]
-    methods: "str | Sequence[str | Mapping[str, Any] | MethodSpec]"
-    strengths: Mapping[str, Sequence[float]]
-    n_strengths: int | None
-    kl_budgets: Sequence[float]
-    placed: int
-    budgets: Sequence[int]
-    seeds: int | Sequence[int]
-    learning_rates: Sequence[float]
-    tuned: str | Path
-    training: Mapping[str, Any]
-    evaluation: Mapping[str, Any]
-    prompt_format: str
-    system_prompt: str
-    loading: Mapping[str, Any]
-    generation: Mapping[str, Any]
 
 
 class Place(TypedDict, total=False):
@@ -164,7 +121,12 @@ def make_spec(
     from rpo_bench.spec.presets import WRONG, layers_of, spec_over
 
     check_plain([preset, None if config is None else str(config), settings], WRONG)
-    return spec_over(layers_of(preset, None if config is None else Path(config)), _changes(settings))
+    changes = spec_fields(settings)
+    if isinstance(changes.get("tuned"), str | Path):
+        from rpo_bench.tuning.schema import tuned_field
+
+        changes["tuned"] = tuned_field(Path(changes["tuned"]))
+    return spec_over(layers_of(preset, None if config is None else Path(config)), changes)
 
 
 def train_and_eval(
@@ -366,47 +328,6 @@ def _divided(settings: RunSettings) -> tuple[Place, SpecSettings]:
     place = {name: value for name, value in settings.items() if name in names}
     spec = {name: value for name, value in settings.items() if name not in names}
     return place, spec  # type: ignore[return-value]
-
-
-def _changes(settings: SpecSettings) -> dict[str, Any]:
-    """The fields in the form of a spec file."""
-    changes: dict[str, Any] = {name: value for name, value in settings.items() if value is not None}
-    if "methods" in changes:
-        changes["methods"] = _methods(changes["methods"])
-    if isinstance(changes.get("data"), str | Path):
-        changes["data"] = {"file": str(changes["data"])}
-    if "models" in changes:
-        models = changes["models"]
-        several = models if isinstance(models, list | tuple) else [models]
-        changes["models"] = [str(one) if isinstance(one, Path) else one for one in several]
-    if isinstance(changes.get("tuned"), str | Path):
-        from rpo_bench.tuning.schema import tuned_field
-
-        changes["tuned"] = tuned_field(Path(changes["tuned"]))
-    if isinstance(changes.get("seeds"), int):
-        changes["seeds"] = [changes["seeds"]]
-    return changes
-
-
-def _methods(given: Any) -> list[dict[str, Any]]:
-    from rpo_bench.files.plain_data import shown
-    from rpo_bench.spec.parsing import parse_methods
-    from rpo_bench.spec.schema import MethodSpec
-
-    found: list[dict[str, Any]] = []
-    for one in given if isinstance(given, list | tuple) else [given]:
-        if isinstance(one, str):
-            found += [method.model_dump() for method in parse_methods(one)]
-        elif isinstance(one, MethodSpec):
-            found.append(one.model_dump())
-        elif isinstance(one, Mapping):
-            found.append(dict(one))
-        else:
-            raise UserError(
-                f"methods: {shown(one)} isn't a method: give texts such as 'rpo(tau=0.3)', or mappings such "
-                "as {'name': 'rpo', 'options': {'tau': 0.3}}."
-            )
-    return found
 
 
 def _run_context(root: Path, place: Place, started_at: float) -> "RunContext":

@@ -8,7 +8,6 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 import rpo_bench as rb
-from rpo_bench.api import SpecSettings
 from rpo_bench.cli.knobs import KnobFlags
 from rpo_bench.cli.measuring_flags import EvaluationFlags, GenerationFlags
 from rpo_bench.cli.run_flags import DataFlags, ModelFlags, TrainingFlags
@@ -19,6 +18,7 @@ from rpo_bench.engine.inputs.rewards import parse_rewards
 from rpo_bench.errors import UserError
 from rpo_bench.files.plain_data import MAX_SEED, plain_problem
 from rpo_bench.spec.presets import load_config, load_preset, spec_over
+from rpo_bench.spec.python_settings import SpecSettings
 from rpo_bench.spec.schema import CellSpec, RunSpec
 from rpo_bench.tasks.task import TaskSpec, load_task
 

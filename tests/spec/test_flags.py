@@ -6,8 +6,8 @@ import typing
 import pytest
 from pydantic import BaseModel
 
-from rpo_bench.api import SpecSettings
 from rpo_bench.spec.flags import SPEC_FLAGS, called_in_sentences, field_of, set_at, value_at
+from rpo_bench.spec.python_settings import SpecSettings
 from rpo_bench.spec.schema import CellSpec, RunSpec
 
 #: Fields that are set in a file or in Python, or that another flag sets with others.
