@@ -180,9 +180,7 @@ def _standing(
     behind, unplaced = None, False
     if one is not leader:
         behind = joint.contrast([leader.term, one.term.negative()]).interval
-        lines = [replace(term, slack=0.0) for term in (leader.term, one.term)]
-        by_lines = joint.contrast([lines[0], lines[1].negative()]).interval
-        unplaced = _is_lead(by_lines) and not _is_lead(behind)
+        unplaced = not _is_lead(behind) and _is_behind_by_lines(one.term, leader.term, joint)
     furthest = far.points[one.item.label]
     return Standing(
         label=one.item.label,
@@ -197,6 +195,14 @@ def _standing(
         furthest=furthest if furthest < far.budget else None,
         unplaced=unplaced,
     )
+
+
+def _is_behind_by_lines(term: Term, leader: Term, joint: Joint) -> bool:
+    """Whether a method is behind if straight lines hide nothing; False where they hide nothing anyway."""
+    if not (term.slack or leader.slack):
+        return False
+    lines = [replace(leader, slack=0.0), replace(term, slack=0.0).negative()]
+    return _is_lead(joint.contrast(lines).interval)
 
 
 def _is_lead(difference: Interval) -> bool:

@@ -54,14 +54,20 @@ def with_flags(function: F) -> F:
     return command  # type: ignore[return-value]
 
 
+def flag_name(hint: Any) -> str | None:
+    """The flag that a field's annotation declares; None for an argument."""
+    option = hint.__metadata__[0]
+    return str(option.default) if isinstance(option, typer.models.OptionInfo) else None
+
+
 def given_flags(*groups: Any) -> list[str]:
     """The options that reproduce the groups' values; without defaults and arguments."""
     found: list[str] = []
     for group in groups:
         hints = get_type_hints(type(group), include_extras=True)
         for field in fields(group):
-            option, value = hints[field.name].__metadata__[0], getattr(group, field.name)
-            if isinstance(option, typer.models.OptionInfo) and value not in (None, False, field.default):
-                found.append(str(option.default))  # the first argument of ``flag``
+            name, value = flag_name(hints[field.name]), getattr(group, field.name)
+            if name is not None and value not in (None, False, field.default):
+                found.append(name)
                 found += [] if value is True else [str(value.value if isinstance(value, Enum) else value)]
     return found

@@ -5,9 +5,9 @@ from dataclasses import fields
 from typing import Any, get_type_hints
 
 from rpo_bench.cli.knobs import KnobFlags
-from rpo_bench.cli.options import flag
+from rpo_bench.cli.options import flag, flag_name
 from rpo_bench.errors import UserError
-from rpo_bench.spec.flags import BY_FLAG, set_at, value_at
+from rpo_bench.spec.flags import BY_FLAG, SPEC_FLAGS, SpecFlag, set_at, value_at
 from rpo_bench.spec.presets import merged, spec_over, with_decoding
 from rpo_bench.spec.schema import RunSpec
 
@@ -39,29 +39,24 @@ def spec_changes(*groups: Any) -> dict[str, Any]:
     for group in groups:
         hints = get_type_hints(type(group), include_extras=True)
         for one in fields(group):
-            row = BY_FLAG.get(_flag_of(hints[one.name]))
+            row = BY_FLAG.get(flag_name(hints[one.name]) or "")
             value = getattr(group, one.name)
             if row is None or value is None or value is False:
                 continue
             if row.switch is not None:
                 value = row.switch
-                _check_alone(row.flag, value_at(found, row.field))
+                _check_alone(row, value_at(found, row.field))
             set_at(found, row.field, value if row.parse is None else row.parse(value))
         if hasattr(group, "further"):
             found = merged([found, group.further()])
     return found
 
 
-def _flag_of(hint: Any) -> str:
-    """The flag that a field's annotation declares; "" for an argument."""
-    return str(getattr(next(iter(getattr(hint, "__metadata__", ())), None), "default", ""))
-
-
-def _check_alone(flag: str, already: Any) -> None:
+def _check_alone(row: SpecFlag, already: Any) -> None:
     """Refuses two switches of one field."""
-    for other in BY_FLAG.values():
-        if already is not None and other.switch == already:
-            raise UserError(f"{other.flag} and {flag} exclude each other: give one of them.")
+    for other in SPEC_FLAGS:
+        if already is not None and (other.field, other.switch) == (row.field, already):
+            raise UserError(f"{other.flag} and {row.flag} exclude each other: give one of them.")
 
 
 def build_spec(

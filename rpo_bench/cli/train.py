@@ -16,7 +16,7 @@ from rpo_bench.cli.spec_flags import build_spec, spec_changes
 from rpo_bench.engine.output import difference, flat, read_yaml
 from rpo_bench.errors import UserError
 from rpo_bench.files.plain_data import MAX_SEED
-from rpo_bench.spec.parsing import parse_methods
+from rpo_bench.spec.parsing import method_settings
 from rpo_bench.spec.schema import with_first_protocol
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def train(
     layers = [{"models": [checkpoint.model], "seeds": [checkpoint.seed], "n_strengths": 1}]
     changes = spec_changes(checkpoint, data, training, models)
     changes["models"] = [checkpoint.model]
-    changes["methods"] = [method.model_dump() for method in parse_methods(checkpoint.method)]
+    changes["methods"] = method_settings(checkpoint.method)
     if checkpoint.strength is not None:
         changes["strengths"] = {"*": [checkpoint.strength]}
     spec = build_spec(layers, changes, knobs)

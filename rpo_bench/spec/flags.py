@@ -15,8 +15,8 @@ from pydantic.fields import FieldInfo
 
 from rpo_bench.data.columns import ColumnName, flag_of
 from rpo_bench.spec.parsing import (
+    method_settings,
     parse_budgets,
-    parse_methods,
     parse_nats,
     parse_seeds,
     parse_strengths,
@@ -109,7 +109,7 @@ SPEC_FLAGS: tuple[SpecFlag, ...] = (
         "methods",
         "--methods",
         'Methods, e.g. "sft,rpo(partition=leave_one_out)".',
-        parse=lambda text: [method.model_dump() for method in parse_methods(text)],
+        parse=method_settings,
     ),
     SpecFlag(
         "strengths",

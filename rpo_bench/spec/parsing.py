@@ -31,6 +31,11 @@ def parse_methods(text: str) -> list[MethodSpec]:
     return found
 
 
+def method_settings(text: str) -> list[dict[str, Any]]:
+    """Methods out of the same text, as settings of a spec file."""
+    return [method.model_dump() for method in parse_methods(text)]
+
+
 def parse_strengths(text: str) -> dict[str, list[float]]:
     """Parses strengths by method, such as ``rpo=0.3,1;kto=0.1``; a plain list is for all methods (``*``)."""
     check_flag(text, "--strengths")

@@ -6,7 +6,7 @@ from typing import Any, TypedDict
 
 from rpo_bench.errors import UserError
 from rpo_bench.files.plain_data import shown
-from rpo_bench.spec.parsing import parse_methods
+from rpo_bench.spec.parsing import method_settings
 from rpo_bench.spec.schema import MethodSpec
 
 
@@ -74,7 +74,7 @@ def _methods(given: Any) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     for one in given if isinstance(given, list | tuple) else [given]:
         if isinstance(one, str):
-            found += [method.model_dump() for method in parse_methods(one)]
+            found += method_settings(one)
         elif isinstance(one, MethodSpec):
             found.append(one.model_dump())
         elif isinstance(one, Mapping):

@@ -141,9 +141,7 @@ def reference_pass(work: CellWork, report: Report) -> float:
     report(Progress("reference"))
     started_at = time.monotonic()
     base = load_model(work, Path(work.spec.model_path), training=True)
-    layout = checked_layout(
-        base.model, TokenLayout.of(base.model, base.tokenizer.pad_token_id, base.tokenizer)
-    )
+    layout = _layout(base)
     dtype = resolve_dtype(work.spec.training.dtype, base.model)
     check_beginnings(base.model, examples_of(work), layout, str(work.spec.model_path))
     reference_logps(reference_cache_of(work), base.model, examples_of(work), layout, dtype)
@@ -160,9 +158,7 @@ def partner_pass(work: CellWork, report: Report) -> float:
     started_at = time.monotonic()
     base = load_model(work, Path(work.spec.model_path), training=True)
     method = method_of(work)
-    layout = checked_layout(
-        base.model, TokenLayout.of(base.model, base.tokenizer.pad_token_id, base.tokenizer)
-    )
+    layout = _layout(base)
     settings = training_settings(work.spec.training, work.spec.seed)
     dtype = resolve_dtype(settings.dtype, base.model)
     rows = labelled(examples_of(work), method)
