@@ -117,6 +117,13 @@ def make_spec(
     Raises:
         UserError: a field is invalid; the message names it.
     """
+    return _spec(preset, config, {}, settings)
+
+
+def _spec(
+    preset: str | None, config: str | Path | None, defaults: Mapping[str, Any], settings: SpecSettings
+) -> "RunSpec":
+    """``make_spec`` with a function's own defaults over the preset's."""
     from rpo_bench.files.plain_data import check_plain
     from rpo_bench.spec.presets import WRONG, layers_of, spec_over
 
@@ -126,7 +133,7 @@ def make_spec(
         from rpo_bench.tuning.schema import tuned_field
 
         changes["tuned"] = tuned_field(Path(changes["tuned"]))
-    return spec_over(layers_of(preset, None if config is None else Path(config)), changes)
+    return spec_over(layers_of(preset, None if config is None else Path(config), defaults), changes)
 
 
 def train_and_eval(
@@ -182,13 +189,13 @@ def tune(
     """
     started_at = time.monotonic()
     from rpo_bench.engine.execute import failure_lines
-    from rpo_bench.tuning.run import default_output, effort_of
+    from rpo_bench.tuning.run import DEFAULTS, default_output, effort_of
     from rpo_bench.tuning.run import tune as tuned
 
     place, changes = _divided(settings)
     effort = effort_of(rates, strengths_per_rate, changes.pop("kl_budgets", None))
     changes.setdefault("seeds", 0)
-    spec = make_spec(preset, config, **changes)
+    spec = _spec(preset, config, DEFAULTS, changes)
     root = Path(place.get("output_path") or default_output(spec))
     done = tuned(spec, effort, _run_context(root, place, started_at), _callbacks())
     if done.tuned is None:

@@ -56,17 +56,13 @@ def packed_rows(lengths: NDArray[np.int64], widths: Sequence[int]) -> list[list[
         lengths: tokens of each sequence on each side, none above its width; (N, D).
         widths: of a row on each side; (D,).
     """
-    rows: list[list[int]] = []
-    free: list[NDArray[np.int64]] = []
+    rows: list[list[int]] = [[] for _ in lengths]
+    free = np.tile(np.array(widths), (len(lengths), 1))  # (N, D): a row for each sequence is enough
     for place in np.argsort(-lengths.sum(axis=1), kind="stable").tolist():
-        own = lengths[place]
-        row = next((i for i, left in enumerate(free) if (left >= own).all()), len(rows))
-        if row == len(rows):
-            rows.append([])
-            free.append(np.array(widths))
+        row = int((free >= lengths[place]).all(axis=1).argmax())
         rows[row].append(place)
-        free[row] = free[row] - own
-    return rows
+        free[row] -= lengths[place]
+    return [row for row in rows if row]
 
 
 def packed_logps(

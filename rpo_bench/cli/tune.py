@@ -79,14 +79,14 @@ def tune(
     started_at = time.monotonic()
     from rpo_bench.cli.ending import callbacks_of, run_context_of
     from rpo_bench.spec.presets import layers_of
-    from rpo_bench.tuning.run import default_output, effort_of
+    from rpo_bench.tuning.run import DEFAULTS, default_output, effort_of
     from rpo_bench.tuning.run import tune as tuned
 
     if evaluation.eval_prompts is not None:
         raise UserError("tune always measures on tuning prompts: omit --eval-prompts.")
     changes = spec_changes(what, data, training, evaluation, models)
     effort = effort_of(what.rates, what.strengths, changes.pop("kl_budgets"))
-    spec = build_spec(layers_of(what.preset, what.config), changes)
+    spec = build_spec(layers_of(what.preset, what.config, DEFAULTS), changes)
     root = runner.output_path or default_output(spec)
     run_context = replace(
         run_context_of(root, runner, trust, JudgingFlags(), started_at), include_path=data.include_path

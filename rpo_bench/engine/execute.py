@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.console import Console
 
 from rpo_bench.engine.output import Output
-from rpo_bench.engine.plan.graph import Todo, outstanding
+from rpo_bench.engine.plan.graph import outstanding
 from rpo_bench.engine.plan.plan import Plan
 from rpo_bench.engine.pool.jobs import Job, Outcome
 from rpo_bench.engine.pool.local import LocalPool, available_cores, worker_context
@@ -38,9 +38,14 @@ class Runner:
     quiet: bool = False
     started_at: float = 0.0
 
+    @property
+    def most(self) -> int:
+        """The largest number of workers."""
+        return self.workers or available_cores()
+
     def count(self, jobs: int) -> int:
         """The number of workers for this many jobs."""
-        return max(1, min(self.workers or available_cores(), jobs))
+        return max(1, min(self.most, jobs))
 
 
 @dataclass(frozen=True)
@@ -100,12 +105,39 @@ def run_plan(plan: Plan, output: Output, runner: Runner, context: BaseContext, c
     todo = outstanding(plan, output, runner.threads)
     if not todo.jobs:
         return RunReport((), len(todo.done), time.monotonic() - runner.started_at, 0)
-    return _run(todo, runner, context, console)
+    return _run(todo.jobs, len(todo.done), runner, context, console)
+
+
+def run_growing(
+    jobs: Sequence[Job],
+    more: Callable[[Outcome], Sequence[Job]],
+    already: int,
+    runner: Runner,
+    context: BaseContext,
+    console: Console,
+) -> RunReport:
+    """Executes jobs, and the further jobs that their outcomes ask for.
+
+    Args:
+        jobs: the first jobs.
+        more: called with each outcome; returns further jobs.
+        already: number of cells that were finished before.
+        runner: how jobs are executed.
+        context: the multiprocessing context of workers.
+        console: the console for progress.
+
+    Raises:
+        UserError: the disk is full or read-only.
+        KeyboardInterrupt: Ctrl-C; finished stages are kept.
+    """
+    if not jobs:
+        return RunReport((), already, time.monotonic() - runner.started_at, 0)
+    return _run(jobs, already, runner, context, console, more)
 
 
 def run_job(job: Job, runner: Runner, context: BaseContext, console: Console) -> Outcome:
     """Executes one job that belongs to no cell, in a worker of the same fork server."""
-    (outcome,) = _run(Todo((job,), ()), runner, context, console).outcomes
+    (outcome,) = _run([job], 0, runner, context, console).outcomes
     return outcome
 
 
@@ -113,17 +145,24 @@ def run_jobs(
     jobs: Sequence[Job], runner: Runner, context: BaseContext, console: Console
 ) -> Sequence[Outcome]:
     """Executes jobs outside the plan's cells, in workers of the same fork server."""
-    return _run(Todo(tuple(jobs), ()), runner, context, console).outcomes
+    return _run(jobs, 0, runner, context, console).outcomes
 
 
-def _run(todo: Todo, runner: Runner, context: BaseContext, console: Console) -> RunReport:
-    workers = runner.count(len(todo.jobs))
+def _run(
+    jobs: Sequence[Job],
+    already: int,
+    runner: Runner,
+    context: BaseContext,
+    console: Console,
+    more: Callable[[Outcome], Sequence[Job]] | None = None,
+) -> RunReport:
+    workers = runner.count(len(jobs)) if more is None else runner.most
     with (
-        watching(todo.jobs, workers, len(todo.done), console, runner.quiet) as observer,
+        watching(jobs, workers, already, console, runner.quiet) as observer,
         LocalPool(context, perform, workers, runner.threads) as pool,
     ):
-        outcomes = on_pool(pool, todo.jobs, observer)
-    return RunReport(tuple(outcomes), len(todo.done), time.monotonic() - runner.started_at, workers)
+        outcomes = on_pool(pool, jobs, observer, more)
+    return RunReport(tuple(outcomes), already, time.monotonic() - runner.started_at, workers)
 
 
 def perform(job: Job, report: Callable[[Progress], None]) -> Done:

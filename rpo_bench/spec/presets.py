@@ -68,9 +68,12 @@ def _over(layers: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     return result
 
 
-def layers_of(preset: str | None, config: Path | None) -> list[Mapping[str, Any]]:
-    """The preset (``quick`` by default) and the file over it."""
-    return [load_preset(preset or "quick"), *([] if config is None else [load_config(config)])]
+def layers_of(
+    preset: str | None, config: Path | None, defaults: Mapping[str, Any] | None = None
+) -> list[Mapping[str, Any]]:
+    """The preset (``quick`` by default) with a command's own defaults over it, and the file over both."""
+    own = merged([load_preset(preset or "quick"), defaults or {}])
+    return [own, *([] if config is None else [load_config(config)])]
 
 
 def spec_over(layers: Sequence[Mapping[str, Any]], changes: Mapping[str, Any]) -> RunSpec:

@@ -1,6 +1,6 @@
-"""Runs a tuning: rounds of cells until every search is complete, then writes the choices."""
+"""Runs a tuning: cells until every search is complete, then writes the choices."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice, product
 from multiprocessing.context import BaseContext
@@ -13,7 +13,7 @@ from rpo_bench.engine.plan.cells import PlannedCell
 from rpo_bench.engine.plan.plan import Plan, plan_run
 from rpo_bench.engine.run import RunCallbacks, RunContext
 from rpo_bench.engine.search.arms import Records
-from rpo_bench.engine.search.rounds import run_rounds
+from rpo_bench.engine.search.run_search import run_search
 from rpo_bench.errors import UserError
 from rpo_bench.files.plain_data import shown
 from rpo_bench.spec.parsing import MAX_NATS
@@ -26,13 +26,16 @@ from rpo_bench.wording import counted
 
 FILE = "tuned.json"
 
+#: Defaults over the preset's. The choice reads reward and KL of finished checkpoints and nothing else.
+DEFAULTS: Mapping[str, Any] = {"training": {"probe_every": 0}, "evaluation": {"toxicity": "none"}}
+
 
 @dataclass(frozen=True)
 class Tuning:
     """The outcome of a tuning.
 
     Attributes:
-        report: the report of all rounds.
+        report: the report of the run.
         file: the file of choices.
         tuned: its content; None if cells have no result.
     """
@@ -138,7 +141,7 @@ def _run(
         return {cell.spec.hash: cell for arm in arms for cell in arm.cells}
 
     with_references = replace(plan, cells=references)
-    done = run_rounds(
+    done = run_search(
         with_references, wanted, run_context.output, run_context.runner, context, callbacks.console
     )
     if done.report.lost_cells:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from rpo_bench.engine.pool.jobs import Job
+from rpo_bench.engine.pool.jobs import Job, Outcome
 from rpo_bench.engine.pool.progress import Tally
 from rpo_bench.engine.pool.protocol import Event, Lost
 from rpo_bench.engine.pool.run_jobs import run_jobs
@@ -93,3 +93,40 @@ def test_a_fatal_failure_ends_the_run_with_what_to_do():
     with pytest.raises(UserError, match=r"^The disk is full\. Finished work is kept: free disk space"):
         run(pool, jobs(a="", b=""))
     assert pool.submitted == ["a"]
+
+
+def growing(
+    pool: ScriptedPool, todo: list[Job], asked: dict[str, list[Job]]
+) -> tuple[list[tuple[str, str]], Tally]:
+    """Runs jobs whose ends ask for others; returns (key, status) as they ended."""
+    tally = Tally(todo, pool.capacity)
+
+    def more(outcome: Outcome) -> list[Job]:
+        return asked.get(outcome.job.key, []) if outcome.status == "done" else []
+
+    with pool:
+        ended = run_jobs(pool, todo, tally, more)
+    return [(outcome.job.key, outcome.status) for outcome in ended], tally
+
+
+def test_a_job_that_ends_may_ask_for_others_which_may_need_finished_ones():
+    ended, tally = growing(
+        ScriptedPool(1), jobs(s="", a="s"), {"a": jobs(s="", b="s", c="b"), "c": jobs(d="")}
+    )
+    assert ended == [(key, "done") for key in "sabcd"]
+    assert (tally.done, tally.total) == (5, 5)
+
+
+def test_a_failed_job_asks_for_nothing_and_another_cell_may_ask_for_it_again():
+    pool = ScriptedPool(1, {"s": [Failed("broken")], "a": [Failed("broken")]})
+    ended, _ = growing(pool, jobs(s="", a="s", x=""), {"x": jobs(s="", y="s"), "s": [], "a": jobs(z="")})
+    assert ended == [("s", "failed"), ("a", "dropped"), ("x", "done"), ("s", "done"), ("y", "done")]
+
+
+def test_in_a_schedule_that_grows_started_cells_are_finished_before_others_start():
+    cells = [
+        *(Job(f"{name}.t", name, "train", Path("log")) for name in "abc"),
+        *(Job(f"{name}.s", name, "score", Path("log"), "close", frozenset({f"{name}.t"})) for name in "abc"),
+    ]
+    ended, _ = growing(ScriptedPool(1), cells, {})
+    assert [key for key, _ in ended] == ["a.t", "a.s", "b.t", "b.s", "c.t", "c.s"]

@@ -15,7 +15,7 @@ from rpo_bench.tuning.schema import read_tuned
 
 FEW = (
     "--rates", "2", "--strengths-per-rate", "3", "--kl-budgets", "0.5,2", "--steps", "3", "--batch-size", "8",
-    "--probe-every", "0", "--n-samples", "2", "--toxicity", "none", "--workers", "1",
+    "--n-samples", "2", "--workers", "1",
 )  # fmt: skip
 
 
@@ -51,6 +51,23 @@ def test_tuning_prompts_are_neither_trained_nor_tested_on(done, task):
     assert measured == aside
     trained = [record for record in records if record.spec.strength is not None]
     assert {record.seen.rows for record in trained if record.seen} == {4 * (len(TOPICS) - len(aside))}
+
+
+def test_only_reward_and_kl_cost_time_unless_more_is_asked_for(done, task, tmp_path):
+    out, _ = done
+    records = [one.record for one in stored(out)]
+    assert {r.spec.training.probe_every for r in records if r.spec.strength is not None} == {0}
+    assert all({"reward", "kl"} <= record.metrics.keys() for record in records)
+    assert not any(name.startswith("toxic") for record in records for name in record.metrics)
+    more = {
+        "training": {"steps": 1, "batch_size": 4, "probe_every": 1},
+        "evaluation": {"toxicity": "profanity"},
+    }
+    given = {"rates": 2, "strengths_per_rate": 2, "kl_budgets": [0.5], "output_path": tmp_path, "workers": 1}
+    rb.tune(task=str(task), methods="sft", **more, **given)
+    records = [one.record for one in stored(tmp_path)]
+    assert {r.spec.training.probe_every for r in records if r.spec.strength is not None} == {1}
+    assert any(name.startswith("toxic") for record in records for name in record.metrics)
 
 
 def test_every_method_has_the_same_grid_and_all_that_was_tried_is_in_the_file(done):
@@ -119,8 +136,8 @@ def test_python_tunes_as_the_command_line_does_and_takes_the_file(task, tmp_path
     settings = {
         "task": str(task),
         "methods": "kto",
-        "training": {"steps": 2, "batch_size": 8, "probe_every": 0, "learning_rate": 1e-3},
-        "evaluation": {"n_samples": 1, "toxicity": "none"},
+        "training": {"steps": 2, "batch_size": 8, "learning_rate": 1e-3},
+        "evaluation": {"n_samples": 1},
         "workers": 1,
     }
     given = {"rates": 2, "strengths_per_rate": 2, "kl_budgets": [0.5], "output_path": tmp_path / "tuned"}

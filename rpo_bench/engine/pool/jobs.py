@@ -59,11 +59,13 @@ class Schedule:
 
     Shared artefacts come first, as other jobs wait for them. A started cell is finished before the next one
     starts, so that results appear early. Only the last few cells are all started before any is finished, so
-    that their short final stages keep all cores busy at the end.
+    that their short final stages keep all cores busy at the end. In a schedule that grows, where results ask
+    for further cells, no cell counts as one of the last.
     """
 
     jobs: Sequence[Job]
     workers: int
+    grows: bool = False
     _waiting: dict[str, Job] = field(init=False)
     _done: set[str] = field(init=False, default_factory=set)
     _chain: dict[str, float] = field(init=False)
@@ -77,13 +79,24 @@ class Schedule:
             raise ValueError(f"jobs need what no job makes: {sorted(unknown)}")
         self._chain = chain_seconds(self.jobs)
 
+    def add(self, jobs: Sequence[Job]) -> list[Job]:
+        """Adds jobs and returns them, without those whose key is known."""
+        known = {job.key for job in self.jobs}
+        new = [job for job in jobs if job.key not in known]
+        if new:
+            self.jobs = [*self.jobs, *new]
+            self._waiting |= {job.key: job for job in new}
+            self._chain = chain_seconds(self.jobs)
+        return new
+
     def next(self) -> Job | None:
         """Takes the best job that can run now; None if there is none."""
         ready = [job for job in self._waiting.values() if job.needs <= self._done]
         if not ready:
             return None
         unopened = sum(job.kind == "open" for job in self._waiting.values())
-        order = ("shared", "open", "close") if unopened <= 2 * self.workers else ("shared", "close", "open")
+        last = not self.grows and unopened <= 2 * self.workers
+        order = ("shared", "open", "close") if last else ("shared", "close", "open")
         best = min(ready, key=lambda job: (order.index(job.kind), -self._chain[job.key]))
         return self._waiting.pop(best.key)
 
@@ -96,12 +109,16 @@ class Schedule:
         self._done.add(job.key)
 
     def fail(self, job: Job) -> list[Job]:
-        """Drops all jobs that need ``job``, directly or indirectly, and returns them."""
+        """Drops all jobs that need ``job``, directly or indirectly, and returns them.
+
+        They are forgotten, with ``job`` itself: another cell may ask for it again.
+        """
         dropped: list[Job] = []
         gone = {job.key}
         while True:
             more = [other for other in self._waiting.values() if other.needs & gone]
             if not more:
+                self.jobs = [other for other in self.jobs if other.key not in gone]
                 return dropped
             for other in more:
                 gone.add(self._waiting.pop(other.key).key)

@@ -55,6 +55,10 @@ class Tally:
         self.running.pop(outcome.job.key, None)
         self.outcomes.append(outcome)
 
+    def added(self, jobs: Sequence[Job]) -> None:
+        """Counts further jobs."""
+        self.jobs = [*self.jobs, *jobs]
+
     def tick(self) -> None:
         """Shows nothing."""
 

@@ -1,6 +1,6 @@
 """Runs jobs on a pool in the order of their dependencies; a job is retried once if its worker dies."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from rpo_bench.engine.pool.jobs import Job, Outcome, Schedule
@@ -24,26 +24,48 @@ class Observer(Protocol):
     def ended(self, outcome: Outcome) -> None:
         """Called when the job is done, failed or dropped."""
 
+    def added(self, jobs: Sequence[Job]) -> None:
+        """Called when an outcome has asked for further jobs."""
+
     def tick(self) -> None:
         """Called at regular intervals."""
 
 
-def run_jobs(pool: Pool, jobs: Sequence[Job], observer: Observer) -> list[Outcome]:
+def run_jobs(
+    pool: Pool,
+    jobs: Sequence[Job],
+    observer: Observer,
+    more: Callable[[Outcome], Sequence[Job]] | None = None,
+) -> list[Outcome]:
     """Runs all jobs and returns their outcomes in the order in which they ended.
+
+    Args:
+        pool: executes the jobs.
+        jobs: the first jobs.
+        observer: observes the run.
+        more: called with each outcome; returns further jobs. Those whose key is known are ignored.
 
     Raises:
         UserError: the disk is full or read-only; finished work is kept.
     """
-    return _Run(pool, Schedule(jobs, pool.capacity), observer).outcomes()
+    schedule = Schedule(jobs, pool.capacity, grows=more is not None)
+    return _Run(pool, schedule, observer, more or (lambda _: ())).outcomes()
 
 
 class _Run:
     """One call of ``run_jobs``."""
 
-    def __init__(self, pool: Pool, schedule: Schedule, observer: Observer) -> None:
+    def __init__(
+        self,
+        pool: Pool,
+        schedule: Schedule,
+        observer: Observer,
+        more: Callable[[Outcome], Sequence[Job]],
+    ) -> None:
         self._pool = pool
         self._schedule = schedule
         self._observer = observer
+        self._more = more
         self._running = 0
         self._deaths: dict[str, int] = {}
         self._outcomes: list[Outcome] = []
@@ -100,3 +122,5 @@ class _Run:
     def _end(self, outcome: Outcome) -> None:
         self._outcomes.append(outcome)
         self._observer.ended(outcome)
+        if added := self._schedule.add(self._more(outcome)):
+            self._observer.added(added)

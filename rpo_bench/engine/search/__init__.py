@@ -1,1 +1,1 @@
-"""Places strengths near KL budgets, in rounds."""
+"""Places strengths near KL budgets, from the records so far."""

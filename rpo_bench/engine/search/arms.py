@@ -19,7 +19,7 @@ from rpo_bench.engine.search.placing import Ladder, Tried, bracketed, next_stren
 from rpo_bench.methods.registry import default_method
 from rpo_bench.results.schema import Record
 
-_AT_A_TIME = 2  # strengths per arm and round; all arms run in parallel
+_AT_A_TIME = 2  # strengths that an arm asks for together; all arms run in parallel
 
 Records = Mapping[str, Record]  # by cell hash
 

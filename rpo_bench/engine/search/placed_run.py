@@ -13,12 +13,12 @@ from rpo_bench.engine.output import Output
 from rpo_bench.engine.plan.cells import PlannedCell, usual_rate
 from rpo_bench.engine.plan.plan import Plan
 from rpo_bench.engine.search.arms import Arm, Placing, Records, Start, ladder_of
-from rpo_bench.engine.search.rounds import Rounds, run_rounds
+from rpo_bench.engine.search.run_search import Searched, run_search
 
 
 def run_placed(
     plan: Plan, output: Output, runner: Runner, context: BaseContext, console: Console
-) -> tuple[Rounds, list[str]]:
+) -> tuple[Searched, list[str]]:
     """Executes the unfinished cells of a plan, and places strengths near its KL budgets.
 
     Strengths are placed by mean KL over seeds. Rewards aren't used.
@@ -31,13 +31,13 @@ def run_placed(
         KeyboardInterrupt: Ctrl-C; finished stages are kept.
     """
     if not plan.spec.kl_budgets:  # no need to read records
-        return Rounds(plan, run_plan(plan, output, runner, context, console), {}), []
+        return Searched(plan, run_plan(plan, output, runner, context, console), {}), []
     starts = _starts(plan)
 
     def wanted(records: Records) -> dict[str, PlannedCell]:
         return {cell.spec.hash: cell for arm in _arms(starts, records) for cell in arm.cells}
 
-    done = run_rounds(plan, wanted, output, runner, context, console)
+    done = run_search(plan, wanted, output, runner, context, console)
     return done, [line for arm in _arms(starts, done.records) for line in _shortfalls(arm, plan)]
 
 
