@@ -33,7 +33,8 @@ from rpo_bench.results.store import (
     read_results,
     read_train_log,
 )
-from rpo_bench.spec.schema import CellSpec, MethodSpec
+from rpo_bench.spec.schema import CellSpec
+from rpo_bench.spec.sections import MethodSpec
 
 PUBLISHED = Path(__file__).resolve().parents[1] / "results" / "civil_qa" / "decoder"
 STRENGTHS = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 4.0, 8.0)

@@ -31,7 +31,7 @@ from rpo_bench.methods.registry import resolve_method
 from rpo_bench.metrics.accuracy import pass_at_k
 from rpo_bench.models.hf import HFModel
 from rpo_bench.models.quiet import quiet
-from rpo_bench.spec.schema import Decoding, MethodSpec
+from rpo_bench.spec.sections import Decoding, MethodSpec
 from rpo_bench.tasks.task import Task, load_task
 from trainers.fitting_online import fit_online
 from trainers.online import OnlineMethod

@@ -245,7 +245,7 @@ def check_hub() -> Iterator[Check]:
 def check_embedded_task() -> Iterator[Check]:
     """Loads each of the embedded task's base models, samples a response, and scores it."""
     from rpo_bench.models.hf import HFModel
-    from rpo_bench.spec.schema import Decoding
+    from rpo_bench.spec.sections import Decoding
     from rpo_bench.tasks.task import known_task
 
     try:

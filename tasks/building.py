@@ -15,7 +15,7 @@ from rpo_bench.models.base_shape import BaseSettings
 from rpo_bench.models.base_texts import TextPair
 from rpo_bench.models.hf import HFModel
 from rpo_bench.models.protocol import Generation
-from rpo_bench.spec.schema import Decoding
+from rpo_bench.spec.sections import Decoding
 from rpo_bench.tasks.task import RewardFunction
 
 _BATCH = 256  # sequences per batch

@@ -11,7 +11,7 @@ from rpo_bench.data.row import Prompt
 from rpo_bench.metrics.accuracy import pass_at_k
 from rpo_bench.models.hf import HFModel
 from rpo_bench.models.protocol import Generation
-from rpo_bench.spec.schema import Decoding
+from rpo_bench.spec.sections import Decoding
 from rpo_bench.stats.arrays import Floats
 from rpo_bench.stats.oracle import default_taus, oracle_curve
 from rpo_bench.tasks.task import Task, known_task

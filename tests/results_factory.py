@@ -13,7 +13,8 @@ from rpo_bench.results.environment import environment
 from rpo_bench.results.samples import ScoreLine
 from rpo_bench.results.schema import Cost, MetricValue, Record
 from rpo_bench.results.store import SCORES_FILE, TRAIN_LOG_FILE, cell_folder, write_record
-from rpo_bench.spec.schema import CellSpec, DataSpec, EvaluationSpec, MethodSpec, TrainingSpec
+from rpo_bench.spec.schema import CellSpec
+from rpo_bench.spec.sections import DataSpec, EvaluationSpec, MethodSpec, TrainingSpec
 from rpo_bench.stats.interval import Interval
 
 PROMPTS = 24

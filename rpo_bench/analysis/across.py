@@ -15,7 +15,7 @@ from rpo_bench.analysis.protocol_notes import protocol_notes
 from rpo_bench.analysis.scores import read_panel_scores
 from rpo_bench.errors import UserError
 from rpo_bench.results.store import read_results
-from rpo_bench.spec.schema import Frozen
+from rpo_bench.spec.settings import Frozen
 from rpo_bench.stats.aggregates import (
     Anchors,
     aggregate_interval,

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from pydantic import Field
 
-from rpo_bench.spec.schema import Frozen
+from rpo_bench.spec.settings import Frozen
 from rpo_bench.stats.arrays import Floats
 from rpo_bench.stats.bootstrap import RESAMPLES
 from rpo_bench.stats.interval import Interval

@@ -11,7 +11,7 @@ from rpo_bench.analysis.panels import Panel, Series, panels, settled
 from rpo_bench.analysis.scores import read_panel_scores
 from rpo_bench.errors import UserError
 from rpo_bench.results.store import read_results
-from rpo_bench.spec.schema import Frozen
+from rpo_bench.spec.settings import Frozen
 from rpo_bench.stats.arrays import Floats
 from rpo_bench.stats.interval import Interval
 from rpo_bench.stats.joint import Term

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from rpo_bench.spec.schema import Frozen
+from rpo_bench.spec.settings import Frozen
 from rpo_bench.stats.interval import Interval
 
 Matching = Literal["kl", "strength", "given"]

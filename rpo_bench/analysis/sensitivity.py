@@ -4,7 +4,7 @@ import numpy as np
 
 from rpo_bench.analysis.panels import Panel, Row, Series, training_key
 from rpo_bench.files.hashing import hash_json
-from rpo_bench.spec.schema import Frozen
+from rpo_bench.spec.settings import Frozen
 
 #: (strength, learning rate) → gain over the reference policy.
 Grid = dict[tuple[float | None, float | None], float]

@@ -13,7 +13,7 @@ from rpo_bench.analysis.scores import PanelScores, read_panel_scores
 from rpo_bench.analysis.sensitivity import Sensitivity, sensitivities
 from rpo_bench.errors import UserError
 from rpo_bench.results.store import StoredRecord, read_results, read_train_log
-from rpo_bench.spec.schema import Frozen
+from rpo_bench.spec.settings import Frozen
 from rpo_bench.stats.arrays import Floats
 from rpo_bench.stats.bootstrap import mean_over_prompts
 from rpo_bench.stats.interval import Interval

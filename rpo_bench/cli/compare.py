@@ -107,10 +107,10 @@ class PrintFlags:
 @with_flags
 def compare(what: WhatFlags, how: HowFlags, printing: PrintFlags) -> None:
     """Compare stored results: paired differences with intervals, at equal KL and at equal strength."""
-    from rpo_bench import api
+    from rpo_bench.api.results import compare as compared
 
     options = _options(what, how, printing)
-    report = api.compare(what.things, results=what.results or None, options=options)
+    report = compared(what.things, results=what.results or None, options=options)
     _print(report, printing.format)
     code = _gate(report, printing.fail_if_worse or [])
     if code:

@@ -7,7 +7,7 @@ from typing import Annotated
 from rpo_bench.cli.options import flag
 from rpo_bench.errors import UserError
 from rpo_bench.spec.parsing import parse_numbers
-from rpo_bench.spec.schema import MethodSpec
+from rpo_bench.spec.sections import MethodSpec
 
 #: Flag → names of strengths. Some papers call the KL coefficient of online methods β.
 _KNOBS = {"tau": ("tau",), "beta": ("beta", "kl_coef"), "k": ("k",), "kl_coef": ("kl_coef",)}

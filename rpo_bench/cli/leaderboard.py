@@ -46,7 +46,7 @@ def leaderboard(
 
     Results that can't be used are skipped and listed here and on the page.
     """
-    from rpo_bench.api import default_page_folder
+    from rpo_bench.api.results import default_page_folder
     from rpo_bench.site.build import PAGE, build_leaderboard
     from rpo_bench.site.serve import page_server
     from rpo_bench.site.terminal import print_table

@@ -8,7 +8,7 @@ from rpo_bench.cli.spec_flags import spec_flag
 from rpo_bench.errors import UserError, did_you_mean
 from rpo_bench.files.plain_data import shown, shown_name
 from rpo_bench.spec.parsing import parse_pairs, split_list
-from rpo_bench.spec.schema import ServerSettings, VllmSettings
+from rpo_bench.spec.sections import ServerSettings, VllmSettings
 
 if TYPE_CHECKING:
     from rpo_bench.engine.judge_run import Judging

@@ -12,7 +12,7 @@ from rpo_bench.errors import UserError, did_you_mean
 from rpo_bench.files.plain_data import MAX_SEED
 
 if TYPE_CHECKING:
-    from rpo_bench.spec.schema import MethodSpec
+    from rpo_bench.spec.sections import MethodSpec
     from rpo_bench.tabular.kept import Kept
     from rpo_bench.tabular.truth import Condition
     from rpo_bench.tabular.verify import Questions, Verification
@@ -103,7 +103,7 @@ def _kept(
 
 def _all() -> "list[MethodSpec]":
     from rpo_bench.methods import METHODS
-    from rpo_bench.spec.schema import MethodSpec
+    from rpo_bench.spec.sections import MethodSpec
 
     return [MethodSpec(name=name) for name in METHODS]
 

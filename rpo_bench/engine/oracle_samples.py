@@ -16,7 +16,7 @@ from rpo_bench.metrics.protocol import Unscored
 from rpo_bench.metrics.reward import Reward
 from rpo_bench.models.protocol import Generation, Model
 from rpo_bench.results.samples import StoredSample
-from rpo_bench.spec.schema import Decoding, EvaluationSpec
+from rpo_bench.spec.sections import Decoding, EvaluationSpec
 from rpo_bench.spec.trust import Trust
 from rpo_bench.stats.arrays import Floats
 from rpo_bench.tasks.oracle_files import (

@@ -18,7 +18,8 @@ from rpo_bench.files.atomic import atomic_file, explained
 from rpo_bench.files.hashing import hash_json
 from rpo_bench.files.settings_text import read_settings
 from rpo_bench.files.validation import first_problem
-from rpo_bench.spec.schema import CellSpec, RunSpec, Settings, with_first_protocol
+from rpo_bench.spec.schema import CellSpec, RunSpec, with_first_protocol
+from rpo_bench.spec.settings import Settings
 
 
 @dataclass(frozen=True)

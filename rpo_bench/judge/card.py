@@ -14,7 +14,7 @@ from rpo_bench.judge.agreement import kappas
 from rpo_bench.judge.cautions import warnings_of
 from rpo_bench.judge.questions import Game, Outcome, Question, first_won, questions_of
 from rpo_bench.judge.storage import FOLDER, IDENTITY_FILE, judge_folders, read_identity
-from rpo_bench.spec.schema import Frozen
+from rpo_bench.spec.settings import Frozen
 from rpo_bench.stats.bootstrap import mean_over_prompts
 from rpo_bench.stats.interval import QUESTION_LEVELS, Interval, empty
 from rpo_bench.stats.rates import rate_interval

@@ -7,7 +7,7 @@ from rpo_bench.files.hashing import hash_file, hash_folder
 from rpo_bench.judge.prompts import load_template
 from rpo_bench.judge.protocol import Judge
 from rpo_bench.judge.registry import FLAG, JudgeOptions, JudgeRequest
-from rpo_bench.tasks.task import load_function, try_function
+from rpo_bench.tasks.functions import load_function, try_function
 
 #: A trial prompt and two responses for functions.
 _TRIAL = ("Is this a question?", "This is an answer.", "This is another answer.")

@@ -8,7 +8,7 @@ from pydantic import BeforeValidator, Field, FiniteFloat
 
 from rpo_bench.data.row import Prompt
 from rpo_bench.remote.scrubbing import well_formed
-from rpo_bench.spec.schema import Frozen
+from rpo_bench.spec.settings import Frozen
 
 #: Text from others in a form that files can hold.
 Said = Annotated[str, BeforeValidator(lambda text: well_formed(text) if isinstance(text, str) else text)]

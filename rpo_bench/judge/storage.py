@@ -21,7 +21,7 @@ from rpo_bench.files.validation import first_problem
 from rpo_bench.judge.parsing import Answer, read_attempt
 from rpo_bench.judge.protocol import Judge, Mode, StoredReply
 from rpo_bench.judge.questions import Game
-from rpo_bench.spec.schema import Frozen
+from rpo_bench.spec.settings import Frozen
 
 FOLDER, IDENTITY_FILE = "judgements", "judge.json"
 REPLIES_FILE, GAMES_FILE, VERDICTS_FILE = "replies.jsonl", "games.jsonl", "verdicts.jsonl"

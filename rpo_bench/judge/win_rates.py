@@ -9,7 +9,7 @@ import numpy as np
 from pydantic import Field
 
 from rpo_bench.errors import UserError
-from rpo_bench.spec.schema import Frozen
+from rpo_bench.spec.settings import Frozen
 from rpo_bench.stats.arrays import Floats
 from rpo_bench.stats.bootstrap import RESAMPLES, mean_over_prompts
 from rpo_bench.stats.interval import QUESTION_LEVELS, Interval

@@ -16,7 +16,7 @@ from tqdm import tqdm
 from rpo_bench.lm_eval.find_tasks import hub_at_once, quiet_harness
 from rpo_bench.lm_eval.schema import PARTS, DocScore, LmEvalRequest, Measured
 from rpo_bench.models.templates import DATED
-from rpo_bench.spec.schema import PromptFormat
+from rpo_bench.spec.sections import PromptFormat
 
 log = logging.getLogger(__name__)
 

@@ -5,7 +5,7 @@ from typing import Any
 from pydantic import Field, FiniteFloat
 
 from rpo_bench.results.schema import MetricValue
-from rpo_bench.spec.schema import Frozen
+from rpo_bench.spec.settings import Frozen
 
 #: Files of a result folder.
 RESULTS_FILE = "lm_eval.json"

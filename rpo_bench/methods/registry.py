@@ -9,7 +9,7 @@ from typing import Any
 from rpo_bench.errors import UserError, did_you_mean
 from rpo_bench.files.plain_data import number_problem, shown
 from rpo_bench.registry import Registry
-from rpo_bench.spec.schema import MethodSpec
+from rpo_bench.spec.sections import MethodSpec
 from trainers.objective import Axes, Method
 
 #: Name → a factory of the method with its default options.

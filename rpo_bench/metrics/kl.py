@@ -19,7 +19,7 @@ import numpy as np
 from rpo_bench.data.row import Prompt
 from rpo_bench.metrics.protocol import CorpusMetric, Metric, MetricContext, SampleMetric, Score, Unscored
 from rpo_bench.results.samples import StoredSample
-from rpo_bench.spec.schema import Decoding
+from rpo_bench.spec.sections import Decoding
 from rpo_bench.stats.arrays import Floats
 
 NO_LOGPS = Unscored("no log-probabilities of policy and reference")

@@ -9,7 +9,7 @@ import numpy as np
 
 from rpo_bench.data.row import Prompt
 from rpo_bench.results.samples import StoredSample
-from rpo_bench.spec.schema import Decoding
+from rpo_bench.spec.sections import Decoding
 from rpo_bench.stats.arrays import Floats
 from rpo_bench.stats.bootstrap import prompt_means
 from rpo_bench.tasks.task import RewardFunction

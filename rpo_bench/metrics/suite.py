@@ -23,7 +23,7 @@ from rpo_bench.metrics.references import references_of
 from rpo_bench.metrics.registry import METRICS
 from rpo_bench.results.samples import ScoreLine, StoredSample, rounded_score
 from rpo_bench.results.schema import MetricValue
-from rpo_bench.spec.schema import Decoding
+from rpo_bench.spec.sections import Decoding
 from rpo_bench.stats.arrays import Floats
 from rpo_bench.stats.bootstrap import intervals
 from rpo_bench.stats.interval import Interval, empty

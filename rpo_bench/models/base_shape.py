@@ -6,7 +6,7 @@ from pydantic import Field
 
 from rpo_bench.errors import UserError
 from rpo_bench.models.base_tokenizer import Architecture, TokenizerKind
-from rpo_bench.spec.schema import Settings
+from rpo_bench.spec.settings import Settings
 
 
 class BaseSettings(Settings):

@@ -8,7 +8,7 @@ from rpo_bench.data.conversation import Conversation
 from rpo_bench.models.plain_text import as_text
 from rpo_bench.models.prompting import prompt_ids
 from rpo_bench.models.templates import SYSTEM_ROLES
-from rpo_bench.spec.schema import PromptFormat
+from rpo_bench.spec.sections import PromptFormat
 
 
 def cut_prompt(

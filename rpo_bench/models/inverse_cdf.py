@@ -23,7 +23,7 @@ from transformers import (
 
 from rpo_bench.errors import UserError
 from rpo_bench.files.hashing import hash_json
-from rpo_bench.spec.schema import Decoding
+from rpo_bench.spec.sections import Decoding
 from trainers.sampling import first_above
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from rpo_bench.errors import UserError, first_line
 from rpo_bench.files.hashing import hash_json
 from rpo_bench.models.templates import chat_text
-from rpo_bench.spec.schema import PromptFormat
+from rpo_bench.spec.sections import PromptFormat
 
 FLAG = "--prompt-format"
 _CHAT_FILE = ".jinja"  # suffix of chat template files

@@ -8,7 +8,7 @@ from typing import Any
 from rpo_bench.data.conversation import Conversation
 from rpo_bench.models.plain_text import decode, encode, hidden, plain_batch, written_ids
 from rpo_bench.models.templates import after_response, chat_text, messages_of, written_prompt
-from rpo_bench.spec.schema import PromptFormat
+from rpo_bench.spec.sections import PromptFormat
 
 
 def prompt_ids(

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rpo_bench.data.row import Prompt
-from rpo_bench.spec.schema import Decoding
+from rpo_bench.spec.sections import Decoding
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from pydantic import Field
 
 from rpo_bench.files.atomic import atomic_file
 from rpo_bench.files.validation import read_model
-from rpo_bench.spec.schema import Frozen
+from rpo_bench.spec.settings import Frozen
 from rpo_bench.stats.interval import Interval
 
 RECORD_FILE = "reward_model.json"

@@ -8,7 +8,7 @@ from typing import Any
 from rpo_bench.errors import UserError
 from rpo_bench.models.plain_text import begins_with_special, spelt
 from rpo_bench.models.prompting import special_ids
-from rpo_bench.spec.schema import PromptFormat
+from rpo_bench.spec.sections import PromptFormat
 
 log = logging.getLogger(__name__)
 WRITTEN_SHARE = 0.5  # if more prompts begin with a special token, a template has written them

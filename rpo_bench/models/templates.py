@@ -5,7 +5,7 @@ from typing import Any
 
 from rpo_bench.data.conversation import Conversation
 from rpo_bench.errors import UserError, first_line
-from rpo_bench.spec.schema import PromptFormat
+from rpo_bench.spec.sections import PromptFormat
 
 #: Some chat templates (Llama 3's) write today's date into the prompt unless a date is given.
 _DATE = "26 Jul 2024"

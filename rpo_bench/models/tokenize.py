@@ -21,7 +21,7 @@ from rpo_bench.errors import UserError
 from rpo_bench.models.cutting import cut_prompt, least_prompt
 from rpo_bench.models.prompting import prompt_ids, response_ids
 from rpo_bench.models.special_tokens import check_special
-from rpo_bench.spec.schema import PromptFormat
+from rpo_bench.spec.sections import PromptFormat
 from trainers.examples import Examples
 from trainers.pairs import lonely_rows
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rpo_bench.results.schema import MetricValue, Record
-from rpo_bench.spec.schema import FIRST_PROTOCOL
+from rpo_bench.spec.sections import FIRST_PROTOCOL
 
 JUDGES = "judges"  # under ``extra``: the judges of a record's win rates, and their settings
 _THEN = " && "

@@ -7,7 +7,7 @@ import numpy as np
 from pydantic import Field, FiniteFloat, model_validator
 
 from rpo_bench.data.conversation import PromptText
-from rpo_bench.spec.schema import Frozen
+from rpo_bench.spec.settings import Frozen
 
 #: Significant digits of a stored score.
 SCORE_DIGITS = 9

@@ -5,7 +5,8 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field
 
 from rpo_bench.remote.urls import without_secrets
-from rpo_bench.spec.schema import CellSpec, Frozen
+from rpo_bench.spec.schema import CellSpec
+from rpo_bench.spec.settings import Frozen
 from rpo_bench.stats.interval import Interval
 
 SCHEMA_VERSION: Literal[1] = 1

@@ -27,7 +27,7 @@ from rpo_bench.site.row_ranks import row_ranks
 from rpo_bench.site.stability_table import MEASURES, Stability, stability
 from rpo_bench.site.svg import Frame, key
 from rpo_bench.site.trade_offs import scatter
-from rpo_bench.spec.schema import Decoding
+from rpo_bench.spec.sections import Decoding
 from rpo_bench.stats.oracle import MIN_EFFECTIVE_SAMPLES
 from rpo_bench.terminal.visible import visible
 from rpo_bench.wording import bounds, counted, number, strength_text

@@ -2,7 +2,7 @@
 
 The command line makes its options from this table. ``spec.command`` makes the command that reproduces a
 cell, and ``analysis.compatible`` the words for settings that must not differ. Bounds, defaults and most
-descriptions come from ``spec.schema``.
+descriptions come from ``spec.schema`` and ``spec.sections``.
 """
 
 from collections.abc import Callable, Iterator, Mapping

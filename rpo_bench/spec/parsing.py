@@ -5,7 +5,9 @@ from typing import Any
 
 from rpo_bench.errors import UserError
 from rpo_bench.files.plain_data import MAX_FLAG, MAX_SEED, number_problem, shown, text_problem
-from rpo_bench.spec.schema import MAX_BUDGET, MAX_NAME, RPO_PAPER_DECODING, Decoding, MethodSpec
+from rpo_bench.spec.schema import MAX_BUDGET
+from rpo_bench.spec.sections import RPO_PAPER_DECODING, Decoding, MethodSpec
+from rpo_bench.spec.settings import MAX_NAME
 
 _METHOD = re.compile(r"\s*+(?P<name>[\w.-]++)\s*+(?:\((?P<options>[^()]*+)\))?\s*+(?:,|$)")
 _NUMBER = re.compile(r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?")

@@ -7,7 +7,7 @@ from typing import Any, TypedDict
 from rpo_bench.errors import UserError
 from rpo_bench.files.plain_data import shown
 from rpo_bench.spec.parsing import method_settings
-from rpo_bench.spec.schema import MethodSpec
+from rpo_bench.spec.sections import MethodSpec
 
 
 class SpecSettings(TypedDict, total=False):

@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from rpo_bench.spec.schema import Frozen
+from rpo_bench.spec.settings import Frozen
 
 #: Significant digits: fewer than float64 has, so that the order of a sum doesn't show.
 DIGITS = 12

@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import Field, computed_field
 
-from rpo_bench.spec.schema import Frozen
+from rpo_bench.spec.settings import Frozen
 
 Status = Literal["ok", "warning", "failed"]
 

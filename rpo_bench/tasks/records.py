@@ -13,7 +13,7 @@ from rpo_bench.data.row import Row
 from rpo_bench.data.shapes import common_prompt, pair_of, prompt_id_of
 from rpo_bench.data.sources import Record
 from rpo_bench.errors import UserError
-from rpo_bench.spec.schema import Settings
+from rpo_bench.spec.settings import Settings
 
 _DEMONSTRATION = 1.0  # the reward of a demonstration
 

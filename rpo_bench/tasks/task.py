@@ -1,10 +1,10 @@
 """Tasks: folders with a task.yaml, and how they are found and loaded."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Self
 
 from pydantic import Field, ValidationError, model_validator
 
@@ -16,8 +16,9 @@ from rpo_bench.files.hashing import hash_file, hash_folder, hash_json
 from rpo_bench.files.settings_text import read_settings
 from rpo_bench.files.text_files import numbered_lines
 from rpo_bench.files.validation import first_problem
-from rpo_bench.plugins.user_code import import_file
-from rpo_bench.spec.schema import GivenTask, Settings
+from rpo_bench.spec.schema import GivenTask
+from rpo_bench.spec.settings import Settings
+from rpo_bench.tasks.functions import load_function
 from rpo_bench.tasks.source import DatasetSource, SourceParts
 from rpo_bench.verifier import Verifier
 
@@ -217,44 +218,6 @@ def load_folder(folder: Path) -> Task:
         return Task(TaskSpec.model_validate(read_settings(file, str(file))), folder)
     except ValidationError as error:
         raise UserError(f"{file}: {_task_problem(error)}") from error
-
-
-def load_function(file: Path, name: str) -> Any:
-    """Loads a function from a Python file; raises UserError when either is missing."""
-    if not file.is_file():
-        raise UserError(f"{file}: there is no such file (needed for its function '{name}').")
-    identity = hash_json([str(file.resolve()), hash_file(file)])  # equal files may import other neighbours
-    module = import_file(file, f"rpo_bench_function_{identity[:12]}", str(file), trial=not _is_ours(file))
-    if not hasattr(module, name):
-        raise UserError(f"{file} has no function '{name}'.")
-    return getattr(module, name)
-
-
-def try_function(file: Path, name: str, what: str, *arguments: Any) -> None:
-    """Calls a function of a user's file in a child process, to check that it returns.
-
-    Its return value and ordinary exceptions are ignored.
-
-    Raises:
-        UserError: the call ends the process, crashes it or takes too long.
-    """
-    if not _is_ours(file):
-        from rpo_bench.plugins.trial import try_out
-
-        try_out(partial(_call, file, name, arguments), what, "calling it")
-
-
-def _call(file: Path, name: str, arguments: Sequence[Any]) -> None:
-    found = load_function(file, name)(*arguments)
-    if isinstance(found, Iterable):
-        list(found)
-
-
-def _is_ours(file: Path) -> bool:
-    """Whether a file is part of this package and needs no trial."""
-    import tasks
-
-    return any(file.resolve().is_relative_to(Path(root).resolve()) for root in tasks.__path__)
 
 
 def read_prompts(file: Path) -> list[Prompt]:

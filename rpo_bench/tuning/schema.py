@@ -10,7 +10,8 @@ from rpo_bench.files.atomic import atomic_file
 from rpo_bench.files.hashing import hash_file
 from rpo_bench.files.reading import read_text
 from rpo_bench.files.validation import first_problem
-from rpo_bench.spec.schema import Frozen, TunedRates, tuned_key
+from rpo_bench.spec.schema import TunedRates, tuned_key
+from rpo_bench.spec.settings import Frozen
 
 
 class _Part(Frozen):

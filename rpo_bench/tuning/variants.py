@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from itertools import product
 
 from rpo_bench.errors import UserError
-from rpo_bench.spec.schema import MethodSpec
+from rpo_bench.spec.sections import MethodSpec
 
 _OR = "|"
 

@@ -19,7 +19,7 @@ from rpo_bench.judge.card import JudgeCard, Truth, make_card, write_card
 from rpo_bench.judge.prompts import load_template
 from rpo_bench.judge.questions import Game
 from rpo_bench.models.hf import HFModel
-from rpo_bench.spec.schema import Decoding
+from rpo_bench.spec.sections import Decoding
 from rpo_bench.tasks.task import read_prompts
 from tasks.building import derived_seed, generator, one_thread, show_progress
 from tasks.civil_qa.facts import facts

@@ -29,7 +29,7 @@ from rpo_bench.models.reward_training import (
     scale_of,
     train_reward_model,
 )
-from rpo_bench.spec.schema import Decoding
+from rpo_bench.spec.sections import Decoding
 from rpo_bench.tasks.task import read_prompts
 from tasks.building import derived_seed, generator
 from tasks.civil_qa.questions import asked

@@ -11,7 +11,7 @@ from rpo_bench.analysis.build import compare
 from rpo_bench.analysis.section import Options
 from rpo_bench.results.store import read_results
 from rpo_bench.site.row_ranks import row_ranks
-from rpo_bench.spec.schema import MethodSpec, TrainingSpec
+from rpo_bench.spec.sections import MethodSpec, TrainingSpec
 
 SHIFT = (-0.1, 0.1, -0.1, 0.1)  # by prompt
 LUCK = (-0.1, 0.1, 0.0, 0.05, -0.05)  # by seed

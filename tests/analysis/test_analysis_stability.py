@@ -10,7 +10,7 @@ from run_cli import invoke
 from worlds import write_points, write_scored
 
 from rpo_bench.analysis.stability import Limits, across_iqr, first_step, stability_report, worst_mean
-from rpo_bench.spec.schema import TrainingSpec
+from rpo_bench.spec.sections import TrainingSpec
 
 
 def row(root: Path, limits: Limits = Limits()):  # noqa: B008

@@ -12,7 +12,7 @@ from results_factory import cell_spec, metric, write_cell
 from run_cli import invoke
 from worlds import write_points, write_scored
 
-from rpo_bench.spec.schema import Decoding, EvaluationSpec
+from rpo_bench.spec.sections import Decoding, EvaluationSpec
 from rpo_bench.stats.oracle import estimate_oracle
 
 CHEAP = ("--resamples", "200")

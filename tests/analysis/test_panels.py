@@ -6,7 +6,7 @@ from results_factory import cell_spec, record_of, write_cell
 
 from rpo_bench.analysis.panels import panels
 from rpo_bench.results.store import StoredRecord, read_results
-from rpo_bench.spec.schema import (
+from rpo_bench.spec.sections import (
     DataSpec,
     Decoding,
     EvaluationSpec,

@@ -7,7 +7,7 @@ from rpo_bench.analysis.panels import panels
 from rpo_bench.analysis.protocol_notes import protocol_notes
 from rpo_bench.results.schema import Seen
 from rpo_bench.results.store import read_results
-from rpo_bench.spec.schema import FIRST_PROTOCOL, TrainingSpec
+from rpo_bench.spec.sections import FIRST_PROTOCOL, TrainingSpec
 
 FIRST = TrainingSpec(**FIRST_PROTOCOL)
 ALL = Seen(rows=800, rows_used=800, prompts=100, presentations=960, epochs=1.2)

@@ -16,7 +16,7 @@ from rpo_bench.data.columns import flag_of
 from rpo_bench.data.conversation import Conversation
 from rpo_bench.results.store import read_samples
 from rpo_bench.spec.presets import layers_of
-from rpo_bench.spec.schema import DataSpec
+from rpo_bench.spec.sections import DataSpec
 
 GIVEN = {"messages": "talk", "reward": "score"}
 

@@ -10,7 +10,7 @@ from run_cli import invoke
 from tiny_task import tiny_task
 
 from rpo_bench.engine.inputs.base_models import find_model
-from rpo_bench.spec.schema import EvaluationSpec
+from rpo_bench.spec.sections import EvaluationSpec
 from rpo_bench.spec.trust import Trust
 from rpo_bench.tasks.oracle_files import find_oracle
 from rpo_bench.tasks.task import load_task

@@ -9,7 +9,7 @@ from rpo_bench.cli.spec_flags import build_spec, spec_changes
 from rpo_bench.cli.train_and_eval import MatrixFlags
 from rpo_bench.errors import UserError
 from rpo_bench.spec.presets import layers_of, preset_names
-from rpo_bench.spec.schema import Decoding
+from rpo_bench.spec.sections import Decoding
 
 
 def build(layers, data=None, training=None, evaluation=None, **matrix):

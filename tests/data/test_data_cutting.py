@@ -11,7 +11,7 @@ from rpo_bench.errors import UserError
 from rpo_bench.models.cutting import _ends, cut_prompt
 from rpo_bench.models.prompting import prompt_ids
 from rpo_bench.models.tokenize import tokenize_rows
-from rpo_bench.spec.schema import PromptFormat
+from rpo_bench.spec.sections import PromptFormat
 
 LONG = "what is the river ? " * 8 + "why is it big ?"
 FORMATS = [

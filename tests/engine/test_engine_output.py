@@ -8,7 +8,8 @@ import yaml
 from rpo_bench.engine.output import Identity, Output, begin, check_same_run, only_run
 from rpo_bench.errors import UserError
 from rpo_bench.spec.presets import load_config
-from rpo_bench.spec.schema import FIRST_PROTOCOL, EvaluationSpec, MethodSpec, RunSpec, TrainingSpec
+from rpo_bench.spec.schema import RunSpec
+from rpo_bench.spec.sections import FIRST_PROTOCOL, EvaluationSpec, MethodSpec, TrainingSpec
 
 SPEC = RunSpec(methods=(MethodSpec(name="sft"),))
 IDENTITY = Identity(task="t", task_hash="a" * 64, data={"m": "b" * 64}, models={"m": "c" * 64})

@@ -11,13 +11,13 @@ from rpo_bench.engine.plan.plan import PlanContext, plan_run
 from rpo_bench.errors import UserError
 from rpo_bench.methods.registry import METHODS, resolve_method
 from rpo_bench.registry import load_plugin
-from rpo_bench.spec.schema import (
+from rpo_bench.spec.schema import RunSpec
+from rpo_bench.spec.sections import (
     FIRST_PROTOCOL,
     DataSpec,
     Decoding,
     EvaluationSpec,
     MethodSpec,
-    RunSpec,
     TrainingSpec,
 )
 from rpo_bench.spec.trust import Trust

@@ -17,7 +17,8 @@ from rpo_bench.engine.inputs.rewards import Part, WeightedSum, parse_rewards, tr
 from rpo_bench.engine.plan.plan import PlanContext, plan_run
 from rpo_bench.errors import UserError
 from rpo_bench.models.reward_training import RewardData, train_reward_model
-from rpo_bench.spec.schema import RunSpec, TrainingSpec
+from rpo_bench.spec.schema import RunSpec
+from rpo_bench.spec.sections import TrainingSpec
 from rpo_bench.spec.trust import Trust
 from rpo_bench.tasks.task import load_task
 from trainers.reward_model import RewardModelSettings

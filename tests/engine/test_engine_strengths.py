@@ -6,7 +6,7 @@ import pytest
 from rpo_bench.engine.inputs.choices import Choice
 from rpo_bench.engine.inputs.strengths import distinct_strengths
 from rpo_bench.methods.registry import METHODS, default_method
-from rpo_bench.spec.schema import MethodSpec
+from rpo_bench.spec.sections import MethodSpec
 from trainers.examples import Examples
 from trainers.objective import OfflineMethod
 

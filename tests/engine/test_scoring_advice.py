@@ -3,7 +3,8 @@
 import pytest
 
 from rpo_bench.engine.scoring_advice import only_scoring
-from rpo_bench.spec.schema import MethodSpec, RunSpec
+from rpo_bench.spec.schema import RunSpec
+from rpo_bench.spec.sections import MethodSpec
 
 
 def run(**evaluation):

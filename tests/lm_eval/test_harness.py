@@ -15,7 +15,7 @@ from rpo_bench.lm_eval.find_tasks import task_manager
 from rpo_bench.lm_eval.harness import run_harness
 from rpo_bench.lm_eval.schema import LmEvalRequest
 from rpo_bench.models.hf import HFModel
-from rpo_bench.spec.schema import PromptFormat
+from rpo_bench.spec.sections import PromptFormat
 
 needed("lm_eval", "lm-eval isn't installed")
 

@@ -14,7 +14,7 @@ from rpo_bench.metrics.kl import K3, LogRatioPerToken, MeanLogRatio, described, 
 from rpo_bench.metrics.protocol import CorpusMetric, MetricContext, Unscored
 from rpo_bench.models.hf import HFModel
 from rpo_bench.results.samples import StoredSample
-from rpo_bench.spec.schema import RPO_PAPER_DECODING, Decoding
+from rpo_bench.spec.sections import RPO_PAPER_DECODING, Decoding
 
 
 def sample(policy: list[float] | None, reference: list[float] | None) -> StoredSample:

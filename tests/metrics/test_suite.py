@@ -9,7 +9,7 @@ from rpo_bench.errors import UserError
 from rpo_bench.metrics.protocol import CorpusMetric, PromptMetric, SampleMetric, Unscored
 from rpo_bench.metrics.registry import METRICS
 from rpo_bench.metrics.suite import measure, run_metrics
-from rpo_bench.spec.schema import RPO_PAPER_DECODING
+from rpo_bench.spec.sections import RPO_PAPER_DECODING
 
 BOARD = (
     "reward kl kl_k3 kl_per_token toxicity toxic_share expected_max_toxicity toxic_prompt_share distinct_1 "

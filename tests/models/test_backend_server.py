@@ -14,7 +14,7 @@ from rpo_bench.models.backends.protocol import Request, sample_seed
 from rpo_bench.models.backends.server import CompletionsServer
 from rpo_bench.models.hf import HFModel
 from rpo_bench.remote.urls import without_secrets
-from rpo_bench.spec.schema import Decoding, ServerSettings
+from rpo_bench.spec.sections import Decoding, ServerSettings
 
 DECODING = Decoding(max_new_tokens=12)
 

@@ -23,7 +23,7 @@ from rpo_bench.models.backends.vllm_engine import (
     sampling_settings,
 )
 from rpo_bench.models.hf import HFModel
-from rpo_bench.spec.schema import Decoding, VllmSettings
+from rpo_bench.spec.sections import Decoding, VllmSettings
 
 PROMPTS = ("what is the river ?", "why is the cat ?", "how good is the green garden ?")
 

@@ -17,7 +17,7 @@ from rpo_bench.models.base_shape import BaseSettings
 from rpo_bench.models.base_texts import TextPair, read_texts
 from rpo_bench.models.base_tokenizer import train_tokenizer
 from rpo_bench.models.hf import HFModel
-from rpo_bench.spec.schema import Decoding
+from rpo_bench.spec.sections import Decoding
 
 ARCHITECTURES = ("decoder", "encoder-decoder")
 COLOURS = {"sky": "blue", "grass": "green", "snow": "white", "coal": "black"}

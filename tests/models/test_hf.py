@@ -14,7 +14,7 @@ from rpo_bench.errors import UserError
 from rpo_bench.models.hf import HFModel
 from rpo_bench.models.inverse_cdf import pick, uniforms
 from rpo_bench.models.protocol import Model
-from rpo_bench.spec.schema import RPO_PAPER_DECODING, Decoding
+from rpo_bench.spec.sections import RPO_PAPER_DECODING, Decoding
 
 KINDS = ("llama", "gpt2", "t5", "bart")
 SCALE = {"llama": 10.0, "gpt2": 10.0, "t5": 1.0, "bart": 10.0}  # far from uniform

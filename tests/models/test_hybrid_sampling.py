@@ -11,7 +11,7 @@ from tiny_models import EOS, tiny_tokenizer
 
 from rpo_bench.data.row import Prompt
 from rpo_bench.models.hf import HFModel
-from rpo_bench.spec.schema import Decoding
+from rpo_bench.spec.sections import Decoding
 from trainers import GRPO, PPO, TrainingSettings, World, fit_online
 from trainers.logps import TokenLayout, collate, token_logps
 from trainers.online import OnlineMethod

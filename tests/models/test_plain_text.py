@@ -22,7 +22,7 @@ from rpo_bench.models.prompting import (
     response_texts,
 )
 from rpo_bench.models.tokenize import tokenize_rows
-from rpo_bench.spec.schema import PromptFormat
+from rpo_bench.spec.sections import PromptFormat
 
 FORMATS = [(kind, None) for kind in FAMILIES] + [(k, "chat") for k in ("qwen2", "qwen3", "llama-chat")]
 FORMATS += [("llama", "<s>Q: {prompt}\nA: {response}</s>"), ("t5", "ask: {prompt}")]

@@ -19,7 +19,7 @@ from rpo_bench.errors import UserError
 from rpo_bench.models.hf import HFModel
 from rpo_bench.models.loading import load_tokenizer
 from rpo_bench.models.positions import Positions, positions_of, token_limit
-from rpo_bench.spec.schema import Decoding
+from rpo_bench.spec.sections import Decoding
 
 
 @pytest.mark.parametrize(

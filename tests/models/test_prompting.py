@@ -15,7 +15,7 @@ from rpo_bench.models.prompt_formats import resolve_format
 from rpo_bench.models.prompting import chat_ids, closing, prompt_ids
 from rpo_bench.models.templates import check_turns
 from rpo_bench.models.tokenize import tokenize_rows
-from rpo_bench.spec.schema import Decoding, PromptFormat
+from rpo_bench.spec.sections import Decoding, PromptFormat
 
 ALPACA = "### Question:\n{prompt}\n\n### Answer:\n"
 

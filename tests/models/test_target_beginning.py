@@ -14,7 +14,7 @@ from rpo_bench.errors import UserError
 from rpo_bench.models.beginnings import check_beginnings
 from rpo_bench.models.hf import HFModel
 from rpo_bench.models.tokenize import tokenize_rows
-from rpo_bench.spec.schema import Decoding
+from rpo_bench.spec.sections import Decoding
 from trainers.logps import TokenLayout
 from trainers.sampling import sample
 

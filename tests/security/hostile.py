@@ -15,7 +15,8 @@ from rpo_bench.files.json_lines import write_json_lines
 from rpo_bench.results.environment import environment
 from rpo_bench.results.samples import StoredSample
 from rpo_bench.results.store import write_record
-from rpo_bench.spec.schema import CellSpec, MethodSpec
+from rpo_bench.spec.schema import CellSpec
+from rpo_bench.spec.sections import MethodSpec
 
 #: Rendered by any template engine, it holds the trace, which stands nowhere else.
 TEMPLATE, TRACE = "{{ 1234577 * 3 }}{% if 1 %}${1234577*3}{% endif %}", "3703731"

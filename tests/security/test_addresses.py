@@ -17,7 +17,7 @@ from rpo_bench.judge.storage import judge_folder
 from rpo_bench.models.backends.server import checked_address
 from rpo_bench.remote.urls import Address, api_key, query_secrets, without_secrets
 from rpo_bench.spec.presets import run_spec
-from rpo_bench.spec.schema import GenerationSpec, ServerSettings
+from rpo_bench.spec.sections import GenerationSpec, ServerSettings
 
 #: An address → what is shown of it.
 SHOWN = {

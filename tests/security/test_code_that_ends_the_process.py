@@ -16,7 +16,8 @@ from rpo_bench.judge.registry import JudgeOptions, make_judge
 from rpo_bench.methods import METHODS
 from rpo_bench.plugins.trial import SECONDS_VARIABLE, try_out
 from rpo_bench.registry import PLUGINS_VARIABLE, load_plugins
-from rpo_bench.tasks.task import load_function, load_task
+from rpo_bench.tasks.functions import load_function
+from rpo_bench.tasks.task import load_task
 
 #: What code does instead of coming back → what is said of it.
 ENDS = {

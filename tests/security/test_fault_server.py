@@ -21,7 +21,7 @@ from rpo_bench.judge.running import plan_of, run_judge
 from rpo_bench.judge.storage import open_store
 from rpo_bench.models.backends.protocol import Request
 from rpo_bench.models.backends.server import CompletionsServer
-from rpo_bench.spec.schema import Decoding, ServerSettings
+from rpo_bench.spec.sections import Decoding, ServerSettings
 
 SHORT, LONG = 0.5, 20.0  # seconds of a request: where nothing whole ever comes, and where it does
 LARGEST = 100_000  # bytes of an answer

@@ -32,7 +32,7 @@ from rpo_bench.results.store import (
     read_scores,
     read_train_log,
 )
-from rpo_bench.spec.schema import Decoding, LoraSpec
+from rpo_bench.spec.sections import Decoding, LoraSpec
 from rpo_bench.stats.layout import contrast_spread
 from rpo_bench.tasks.oracle_files import read_rewards
 

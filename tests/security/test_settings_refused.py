@@ -20,7 +20,8 @@ from rpo_bench.files.plain_data import MAX_DEPTH
 from rpo_bench.files.settings_text import parse_yaml
 from rpo_bench.methods.registry import resolve_method
 from rpo_bench.spec.presets import layers_of, spec_over
-from rpo_bench.spec.schema import CellSpec, MethodSpec, RunSpec
+from rpo_bench.spec.schema import CellSpec, RunSpec
+from rpo_bench.spec.sections import MethodSpec
 from rpo_bench.tasks.task import load_task
 
 INFINITY, NAN = float("inf"), float("nan")

@@ -16,7 +16,7 @@ from rpo_bench.analysis.scores import read_panel_scores
 from rpo_bench.analysis.section import Options
 from rpo_bench.results.store import read_results
 from rpo_bench.site.build import build_leaderboard
-from rpo_bench.spec.schema import TrainingSpec
+from rpo_bench.spec.sections import TrainingSpec
 from rpo_bench.stats.layout import contrast_spread
 from rpo_bench.wording import number
 

@@ -14,7 +14,7 @@ from rpo_bench.results.store import read_results
 from rpo_bench.site.exhibits import exhibits
 from rpo_bench.site.page import page
 from rpo_bench.site.palette import looks
-from rpo_bench.spec.schema import TrainingSpec
+from rpo_bench.spec.sections import TrainingSpec
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ from rpo_bench.results.store import read_results
 from rpo_bench.site.build import build_leaderboard
 from rpo_bench.site.downloads import json_text
 from rpo_bench.site.page import page
-from rpo_bench.spec.schema import Decoding, EvaluationSpec, MethodSpec
+from rpo_bench.spec.sections import Decoding, EvaluationSpec, MethodSpec
 from rpo_bench.stats.oracle import estimate_oracle
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(1)>\"'&\u202e\u200b{{7*7}}"

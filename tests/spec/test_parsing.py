@@ -4,7 +4,7 @@ import pytest
 
 from rpo_bench.errors import UserError
 from rpo_bench.spec.parsing import parse_decoding, parse_methods, parse_seeds, parse_strengths
-from rpo_bench.spec.schema import RPO_PAPER_DECODING, Decoding, MethodSpec
+from rpo_bench.spec.sections import RPO_PAPER_DECODING, Decoding, MethodSpec
 
 
 def test_methods_with_and_without_options():

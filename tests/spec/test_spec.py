@@ -5,10 +5,10 @@ import json
 import pytest
 from pydantic import ValidationError
 
-from rpo_bench.spec.schema import (
+from rpo_bench.spec.schema import CellSpec, RunSpec
+from rpo_bench.spec.sections import (
     FIRST_PROTOCOL,
     RPO_PAPER_DECODING,
-    CellSpec,
     DataSpec,
     Decoding,
     EvaluationSpec,
@@ -17,7 +17,6 @@ from rpo_bench.spec.schema import (
     LoraSpec,
     MethodSpec,
     PromptFormat,
-    RunSpec,
     ServerSettings,
     TrainingSpec,
 )

@@ -14,7 +14,7 @@ from rpo_bench.files.json_lines import write_json_lines
 from rpo_bench.results.samples import StoredSample
 from rpo_bench.results.schema import Environment
 from rpo_bench.results.store import cell_folder, read_results, read_samples, write_record
-from rpo_bench.spec.schema import MethodSpec
+from rpo_bench.spec.sections import MethodSpec
 from rpo_bench.submit.check import check_submission
 from rpo_bench.submit.contents import contents
 

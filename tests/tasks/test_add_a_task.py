@@ -7,7 +7,8 @@ import pytest
 from tiny_models import tiny_decoder
 
 from rpo_bench.engine.plan.plan import PlanContext, plan_run
-from rpo_bench.spec.schema import MethodSpec, RunSpec, TrainingSpec
+from rpo_bench.spec.schema import RunSpec
+from rpo_bench.spec.sections import MethodSpec, TrainingSpec
 from rpo_bench.spec.trust import Trust
 from rpo_bench.tasks.source import FILES_VARIABLE, VARIABLE
 from rpo_bench.tasks.task import load_task

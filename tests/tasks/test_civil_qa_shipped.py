@@ -7,7 +7,7 @@ import torch
 from rpo_bench.data.readers import read_rows
 from rpo_bench.data.row import Prompt
 from rpo_bench.models.hf import HFModel
-from rpo_bench.spec.schema import Decoding
+from rpo_bench.spec.sections import Decoding
 from rpo_bench.stats.oracle import oracle_curve
 from rpo_bench.tasks.task import load_task
 from tasks.civil_qa.describe import behaviour

@@ -12,7 +12,8 @@ from rpo_bench.engine.plan.plan import PlanContext, plan_run
 from rpo_bench.engine.stages.rollouts import make_world
 from rpo_bench.errors import UserError
 from rpo_bench.models.hf import HFModel
-from rpo_bench.spec.schema import MethodSpec, RunSpec, TrainingSpec
+from rpo_bench.spec.schema import RunSpec
+from rpo_bench.spec.sections import MethodSpec, TrainingSpec
 from rpo_bench.spec.trust import Trust
 from rpo_bench.tasks.source import VARIABLE
 from rpo_bench.tasks.task import load_task

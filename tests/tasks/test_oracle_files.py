@@ -7,7 +7,7 @@ import pytest
 from results_factory import cell_spec
 
 from rpo_bench.errors import UserError
-from rpo_bench.spec.schema import Decoding, EvaluationSpec
+from rpo_bench.spec.sections import Decoding, EvaluationSpec
 from rpo_bench.stats.oracle import estimate_oracle
 from rpo_bench.tasks import oracle_files as module
 from rpo_bench.tasks.oracle_files import find_oracle, read_oracle

@@ -10,7 +10,8 @@ from rpo_bench.engine.output import Output
 from rpo_bench.engine.plan.graph import cell_work
 from rpo_bench.engine.plan.plan import PlanContext, plan_run
 from rpo_bench.errors import UserError
-from rpo_bench.spec.schema import MethodSpec, RunSpec, TrainingSpec
+from rpo_bench.spec.schema import RunSpec
+from rpo_bench.spec.sections import MethodSpec, TrainingSpec
 from rpo_bench.spec.trust import Trust
 from rpo_bench.tasks.source import FILES_VARIABLE, VARIABLE, name_files
 from rpo_bench.tasks.task import load_task

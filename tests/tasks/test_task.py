@@ -6,7 +6,8 @@ import pytest
 
 from rpo_bench.data.row import Row
 from rpo_bench.errors import UserError
-from rpo_bench.tasks.task import first_responses, load_function, load_task, task_folders
+from rpo_bench.tasks.functions import load_function
+from rpo_bench.tasks.task import first_responses, load_task, task_folders
 
 YAML = """
 name: riddles

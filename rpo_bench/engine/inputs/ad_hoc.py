@@ -18,7 +18,8 @@ from rpo_bench.engine.inputs.dataset import (
 from rpo_bench.engine.inputs.examples import tokenizer_of, too_long_prompts
 from rpo_bench.engine.inputs.heldout import fitting
 from rpo_bench.models.prompting import prompt_ids, response_ids
-from rpo_bench.spec.schema import PromptFormat, RunSpec
+from rpo_bench.spec.schema import RunSpec
+from rpo_bench.spec.sections import PromptFormat
 from rpo_bench.spec.trust import Trust
 from rpo_bench.tasks.task import Task
 

@@ -11,7 +11,8 @@ from rpo_bench.files.hashing import hash_folder
 from rpo_bench.models.architecture import refuse_dtype
 from rpo_bench.models.folder import check_model_folder, is_adapter, read_json
 from rpo_bench.models.hub import FLAG, fetch_model, is_hub_name
-from rpo_bench.spec.schema import LoadingSpec, PromptFormat, RunSpec
+from rpo_bench.spec.schema import RunSpec
+from rpo_bench.spec.sections import LoadingSpec, PromptFormat
 from rpo_bench.spec.trust import Trust
 
 _CHECKS = 2  # increase this when the checks change

@@ -13,7 +13,8 @@ from rpo_bench.data.row import Row
 from rpo_bench.errors import UserError, did_you_mean
 from rpo_bench.files.hashing import hash_file, hash_json
 from rpo_bench.methods.registry import METHODS, default_method, resolve_method
-from rpo_bench.spec.schema import MethodSpec, RunSpec
+from rpo_bench.spec.schema import RunSpec
+from rpo_bench.spec.sections import MethodSpec
 from trainers.objective import Method, Need
 from trainers.pairs import Pairing, pair_rows
 

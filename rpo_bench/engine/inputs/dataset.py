@@ -17,7 +17,8 @@ from rpo_bench.errors import UserError
 from rpo_bench.files.atomic import atomic_folder
 from rpo_bench.files.hashing import hash_json
 from rpo_bench.spec.presets import AD_HOC
-from rpo_bench.spec.schema import DataSpec, EvaluationSpec, GivenTask, RunSpec
+from rpo_bench.spec.schema import GivenTask, RunSpec
+from rpo_bench.spec.sections import DataSpec, EvaluationSpec
 from rpo_bench.tasks.task import Task, TaskSpec, first_responses, load_folder, task_folders
 
 AD_HOC_NEW_TOKENS = 128

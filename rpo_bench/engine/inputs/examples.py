@@ -21,7 +21,7 @@ from rpo_bench.models.prompting import prompt_ids
 from rpo_bench.models.special_tokens import check_special
 from rpo_bench.models.templates import check_turns
 from rpo_bench.models.tokenize import tokenize_rows
-from rpo_bench.spec.schema import DataSpec, PromptFormat
+from rpo_bench.spec.sections import DataSpec, PromptFormat
 from rpo_bench.spec.trust import Trust
 from trainers.examples import Examples
 from trainers.objective import Method

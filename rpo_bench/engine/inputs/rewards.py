@@ -18,9 +18,11 @@ from rpo_bench.models.hub import model_folder
 from rpo_bench.models.reward import RewardModel, check_reward_folder, reward_model
 from rpo_bench.models.reward_record import read_reward_record
 from rpo_bench.spec.parsing import check_flag
-from rpo_bench.spec.schema import CellSpec, EvaluationSpec, RunSpec
+from rpo_bench.spec.schema import CellSpec, RunSpec
+from rpo_bench.spec.sections import EvaluationSpec
 from rpo_bench.spec.trust import Trust
-from rpo_bench.tasks.task import RewardFunction, Task, load_function, try_function
+from rpo_bench.tasks.functions import load_function, try_function
+from rpo_bench.tasks.task import RewardFunction, Task
 from trainers.objective import Need
 from trainers.online import OnlineMethod
 

@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from rpo_bench.errors import UserError
-from rpo_bench.spec.schema import Decoding, GenerationSpec, RunSpec
+from rpo_bench.spec.schema import RunSpec
+from rpo_bench.spec.sections import Decoding, GenerationSpec
 
 #: Decoding settings that a backend doesn't support.
 _LACKING = {

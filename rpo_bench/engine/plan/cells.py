@@ -12,7 +12,8 @@ from rpo_bench.engine.inputs.rewards import GOLD, training_identity
 from rpo_bench.errors import UserError
 from rpo_bench.files.hashing import hash_json
 from rpo_bench.files.plain_data import shown_name
-from rpo_bench.spec.schema import CellSpec, DataSpec, MethodSpec, RunSpec, TrainingSpec, tuned_key
+from rpo_bench.spec.schema import CellSpec, RunSpec, tuned_key
+from rpo_bench.spec.sections import DataSpec, MethodSpec, TrainingSpec
 from rpo_bench.tasks.task import Task
 from trainers.objective import Method, Need
 

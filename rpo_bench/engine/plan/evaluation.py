@@ -20,7 +20,8 @@ from rpo_bench.files.hashing import hash_file, hash_folder
 from rpo_bench.methods.registry import resolve_method
 from rpo_bench.models.folder import check_adapter_folder, check_model_folder, has_tokenizer, is_adapter
 from rpo_bench.models.hub import is_hub_name, model_folder, shown_name
-from rpo_bench.spec.schema import CellSpec, GenerationSpec, MethodSpec, PromptFormat, RunSpec
+from rpo_bench.spec.schema import CellSpec, RunSpec
+from rpo_bench.spec.sections import GenerationSpec, MethodSpec, PromptFormat
 from rpo_bench.tasks.task import Task, load_task
 
 

@@ -11,7 +11,8 @@ from rpo_bench.engine.plan.pricing import Gpu, ModelSize, Price, Workload, price
 from rpo_bench.errors import UserError
 from rpo_bench.files.validation import first_problem
 from rpo_bench.spec.presets import PAPER
-from rpo_bench.spec.schema import Frozen, RunSpec, Settings
+from rpo_bench.spec.schema import RunSpec
+from rpo_bench.spec.settings import Frozen, Settings
 from rpo_bench.tasks.task import load_task
 
 

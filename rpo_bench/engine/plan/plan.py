@@ -42,7 +42,8 @@ from rpo_bench.files.atomic import atomic_file
 from rpo_bench.files.hashing import hash_json
 from rpo_bench.metrics.toxicity.choose import toxicity_metric
 from rpo_bench.spec.presets import AD_HOC
-from rpo_bench.spec.schema import RunSpec, TrainingSpec
+from rpo_bench.spec.schema import RunSpec
+from rpo_bench.spec.sections import TrainingSpec
 from rpo_bench.spec.trust import Trust
 from rpo_bench.tasks.task import Task, load_task
 from trainers.tracking import check_trackers

@@ -15,7 +15,7 @@ from typing import Any
 from pydantic import Field
 
 from rpo_bench.errors import UserError, did_you_mean, first_line
-from rpo_bench.spec.schema import Settings
+from rpo_bench.spec.settings import Settings
 from trainers.objective import Method, Need
 
 #: Peak dense bf16 floating-point operations per second, from the vendors' data sheets.

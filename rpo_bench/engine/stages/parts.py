@@ -15,7 +15,8 @@ from rpo_bench.engine.work import CellWork
 from rpo_bench.files.hashing import hash_json
 from rpo_bench.models.hf import HFModel
 from rpo_bench.models.quiet import quiet
-from rpo_bench.spec.schema import CellSpec, Decoding, LoadingSpec, PromptFormat
+from rpo_bench.spec.schema import CellSpec
+from rpo_bench.spec.sections import Decoding, LoadingSpec, PromptFormat
 from rpo_bench.spec.trust import Trust
 from rpo_bench.tasks.task import RewardFunction, Task, load_folder
 from trainers.examples import Examples

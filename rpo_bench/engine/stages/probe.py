@@ -10,7 +10,7 @@ from rpo_bench.engine.stages.parts import base_of, decoding_of, reward_of
 from rpo_bench.engine.work import CellWork
 from rpo_bench.models.hf import HFModel
 from rpo_bench.models.protocol import Generation
-from rpo_bench.spec.schema import Decoding
+from rpo_bench.spec.sections import Decoding
 from rpo_bench.tasks.task import RewardFunction, Task
 
 LOGPS_BATCH = 128  # sequences per forward pass; fixed, so that rounding is always the same

@@ -18,7 +18,8 @@ from rpo_bench.models.loading import load_tokenizer
 from rpo_bench.models.plain_text import spelt
 from rpo_bench.models.prompting import closing, prompt_ids, prompt_text, response_texts, special_ids
 from rpo_bench.models.protocol import Generation
-from rpo_bench.spec.schema import CellSpec, Decoding
+from rpo_bench.spec.schema import CellSpec
+from rpo_bench.spec.sections import Decoding
 
 
 @dataclass(frozen=True)

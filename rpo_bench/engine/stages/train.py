@@ -31,7 +31,7 @@ from rpo_bench.files.atomic import explained
 from rpo_bench.methods.registry import resolve_method
 from rpo_bench.models.beginnings import check_beginnings
 from rpo_bench.models.hf import HFModel
-from rpo_bench.spec.schema import TrainingSpec
+from rpo_bench.spec.sections import TrainingSpec
 from trainers.fitting import fit
 from trainers.fitting_online import fit_online
 from trainers.layouts import checked_layout

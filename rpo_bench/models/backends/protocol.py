@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 from rpo_bench.data.row import Prompt
 from rpo_bench.files.hashing import hash_json
-from rpo_bench.spec.schema import Decoding
+from rpo_bench.spec.sections import Decoding
 
 _SEEDS = 2**31  # every server accepts seeds below this
 

@@ -17,7 +17,7 @@ from rpo_bench.errors import UserError
 from rpo_bench.models.backends.protocol import Answer, Request, SampledResponse
 from rpo_bench.remote.scrubbing import well_formed
 from rpo_bench.remote.urls import Address, api_key
-from rpo_bench.spec.schema import Decoding, ServerSettings
+from rpo_bench.spec.sections import Decoding, ServerSettings
 
 _FLAG = "--generation-args base_url"
 

@@ -13,7 +13,7 @@ from typing import Any
 from rpo_bench.errors import UserError
 from rpo_bench.models.backends.protocol import Answer, Request, SampledResponse
 from rpo_bench.models.folder import check_adapter_folder, is_adapter
-from rpo_bench.spec.schema import Decoding, VllmSettings
+from rpo_bench.spec.sections import Decoding, VllmSettings
 
 #: Environment variable with the interpreter of an environment with vLLM, as vLLM pins its own torch.
 PYTHON = "RPO_BENCH_VLLM_PYTHON"

@@ -1,26 +1,19 @@
-"""The Python interface of ``import rpo_bench``, on which the command line is built."""
+"""Runs: training, tuning and evaluation."""
 
 import time
-import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
-from rpo_bench.analysis.build import compare as compare_stored
-from rpo_bench.analysis.render import comparisons_frame
-from rpo_bench.analysis.report import Report
-from rpo_bench.analysis.section import Options
-from rpo_bench.errors import UserError, bounded
-from rpo_bench.results import baselines
-from rpo_bench.results.frame import results_frame
-from rpo_bench.results.store import read_results
+from rpo_bench.api.place import Paths, Place, RunSettings, paths_of
+from rpo_bench.api.results import load_results
+from rpo_bench.api.warning import warn
+from rpo_bench.errors import bounded
 from rpo_bench.site.build import PAGE, build_leaderboard
 from rpo_bench.spec.python_settings import SpecSettings, spec_fields
 from rpo_bench.tasks.source import name_files
-from rpo_bench.terminal.visible import visible_lines
-from rpo_bench.wording import counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,40 +22,6 @@ if TYPE_CHECKING:
     from rpo_bench.engine.run import Execution, RunCallbacks, RunContext
     from rpo_bench.spec.schema import RunSpec
     from rpo_bench.tuning.run import Tuning
-
-Paths = str | Path | Sequence[str | Path]
-
-
-class Place(TypedDict, total=False):
-    """Folders, permissions and workers of a run. None of them changes a result.
-
-    Attributes:
-        output_path: the output folder.
-        work_path: the folder for checkpoints and intermediate files; ``<output_path>/work`` by default.
-        include_path: a folder of further tasks.
-        data_files: split → file, for tasks from a public dataset; applies to the rest of the process.
-        workers: number of processes; one per core by default.
-        threads: torch threads per worker.
-        progress: show progress on standard error.
-        judge: ``embedded`` or ``none``; by default the task's own judge if it has one.
-        trust_remote_code: run code in model folders.
-        allow_pickle: load pickled weights, which can run code.
-    """
-
-    output_path: str | Path
-    work_path: str | Path
-    include_path: str | Path
-    data_files: Mapping[str, str | Path]
-    workers: int
-    threads: int
-    progress: bool
-    judge: str
-    trust_remote_code: bool
-    allow_pickle: bool
-
-
-class RunSettings(SpecSettings, Place, total=False):
-    """All keyword arguments of ``train_and_eval``."""
 
 
 @dataclass(frozen=True)
@@ -199,7 +158,7 @@ def tune(
     root = Path(place.get("output_path") or default_output(spec))
     done = tuned(spec, effort, _run_context(root, place, started_at), _callbacks())
     if done.tuned is None:
-        _warn("\n".join(map(bounded, failure_lines(done.report.failures, done.report.lost_cells))), 2)
+        warn("\n".join(map(bounded, failure_lines(done.report.failures, done.report.lost_cells))), 2)
     return done
 
 
@@ -238,95 +197,8 @@ def evaluate(
     )
     changes = {**part_of({"models": models}, "models"), "task": task, "evaluation": evaluation or {}}
     spec = evaluation_spec(changes, run_context.output, run_context.include_path)
-    finished = Finished(_paths(checkpoints), None if reference is None else str(reference))
+    finished = Finished(paths_of(checkpoints), None if reference is None else str(reference))
     return _ended(run_evaluation(spec, finished, run_context, _callbacks()))
-
-
-def compare(
-    things: Paths, *more: str | Path, results: Paths | None = None, options: Options | None = None
-) -> Report:
-    """Tests differences between stored results at equal KL and at equal strength.
-
-    Args:
-        things: a folder of results, or a method in ``results`` (``rpo``, ``rpo@0.5``), or several.
-        more: further ones. The first is compared with each of these. A single one is compared with the stored
-            baselines. A folder of several methods is compared by the declared family.
-        results: where methods are looked up; the stored baselines by default.
-        options: metrics, KL budgets, level and so on.
-
-    Returns:
-        The report; ``differences`` converts it to a table.
-
-    Raises:
-        UserError: results are missing or incomparable; the message names the difference.
-    """
-    named = [str(path) for path in (*_paths(things), *more)]
-    stored = baselines.stored_baselines()
-    roots = [] if stored is None else [stored]
-    return compare_stored(named, roots if results is None else _paths(results), options or Options())
-
-
-def differences(report: Report) -> "pd.DataFrame":
-    """A comparison as a table: methods, metric, difference, interval and verdict."""
-    return comparisons_frame(report)
-
-
-def load_results(path: Paths = "results") -> "pd.DataFrame":
-    """Stored results as a table, one row per checkpoint.
-
-    Args:
-        path: folders of results, or outputs of ``train_and_eval``.
-
-    Returns:
-        Columns: task, model, architecture, method, strength_name, strength, seed, learning_rate, status;
-        for every metric its point, ``<metric>_low`` and ``<metric>_high``; ``cost_*``; cell, command and
-        folder. Rows are sorted by these columns. ``attrs["broken"]`` lists unusable folders with the reason;
-        a warning gives their number.
-
-    Raises:
-        UserError: there are no results.
-    """
-    roots = _paths(path)
-    found = read_results(list(roots))
-    if not found.records:
-        why = "".join(f"; {one.folder}: {one.reason}" for one in found.broken[:1])
-        raise UserError(f"{', '.join(map(str, roots))}: there are no usable results here{why}.")
-    if found.broken:
-        first = found.broken[0]
-        unusable = counted(len(found.broken), "unusable result")
-        _warn(f"{unusable} left out; the first, {first.folder}: {first.reason}.", 2)
-    return results_frame(found)
-
-
-def leaderboard(results: Paths = "results", output_path: str | Path | None = None) -> "tuple[Board, Path]":
-    """Builds the page from stored results; nothing is trained or measured.
-
-    Args:
-        results: folders of results, or outputs of ``train_and_eval``.
-        output_path: folder of the page; ``leaderboard`` next to the results by default.
-
-    Returns:
-        The content of the page, and its file.
-
-    Raises:
-        UserError: there is no result to show, or the page can't be written.
-    """
-    roots = _paths(results)
-    target = default_page_folder(roots[0]) if output_path is None else Path(output_path)
-    return build_leaderboard(roots, target), target / PAGE
-
-
-def default_page_folder(root: Path) -> Path:
-    """The folder in which ``train_and_eval`` puts the page of these results."""
-    holds_results = (root / "results").is_dir()
-    return (root if holds_results else root.parent) / "leaderboard"
-
-
-def _paths(given: Paths) -> tuple[Path, ...]:
-    found = (given,) if isinstance(given, str | Path) else tuple(given)
-    if not found:
-        raise UserError("No folder was given: give at least one.")
-    return tuple(Path(path) for path in found)
 
 
 def _divided(settings: RunSettings) -> tuple[Place, SpecSettings]:
@@ -360,7 +232,7 @@ def _callbacks() -> "RunCallbacks":
     from rpo_bench.engine.run import RunCallbacks
     from rpo_bench.terminal.screen import SafeConsole
 
-    return RunCallbacks(SafeConsole(stderr=True), lambda text: _warn(text, 4))
+    return RunCallbacks(SafeConsole(stderr=True), lambda text: warn(text, 4))
 
 
 def _ended(done: "Execution") -> Run:
@@ -372,11 +244,6 @@ def _ended(done: "Execution") -> Run:
     if done.judgement is not None and done.judgement.status != "done":
         failures += (f"The judge failed: {done.judgement.reason}",)
     if failures:
-        _warn("\n".join(map(bounded, failures)), 3)
+        warn("\n".join(map(bounded, failures)), 3)
     board = build_leaderboard([output.results], output.leaderboard) if output.results.is_dir() else None
     return Run(output.root, board, output.leaderboard / PAGE, failures)
-
-
-def _warn(text: str, level: int) -> None:
-    """Issues a warning without terminal control characters; ``level`` is the stack level of the caller."""
-    warnings.warn(visible_lines(text), stacklevel=level + 1)

@@ -1,0 +1,50 @@
+"""Where a run happens: folders, permissions and workers."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TypedDict
+
+from rpo_bench.errors import UserError
+from rpo_bench.spec.python_settings import SpecSettings
+
+Paths = str | Path | Sequence[str | Path]
+
+
+class Place(TypedDict, total=False):
+    """Folders, permissions and workers of a run. None of them changes a result.
+
+    Attributes:
+        output_path: the output folder.
+        work_path: the folder for checkpoints and intermediate files; ``<output_path>/work`` by default.
+        include_path: a folder of further tasks.
+        data_files: split → file, for tasks from a public dataset; applies to the rest of the process.
+        workers: number of processes; one per core by default.
+        threads: torch threads per worker.
+        progress: show progress on standard error.
+        judge: ``embedded`` or ``none``; by default the task's own judge if it has one.
+        trust_remote_code: run code in model folders.
+        allow_pickle: load pickled weights, which can run code.
+    """
+
+    output_path: str | Path
+    work_path: str | Path
+    include_path: str | Path
+    data_files: Mapping[str, str | Path]
+    workers: int
+    threads: int
+    progress: bool
+    judge: str
+    trust_remote_code: bool
+    allow_pickle: bool
+
+
+class RunSettings(SpecSettings, Place, total=False):
+    """All keyword arguments of ``train_and_eval``."""
+
+
+def paths_of(given: Paths) -> tuple[Path, ...]:
+    """One or several given paths; raises UserError for none."""
+    found = (given,) if isinstance(given, str | Path) else tuple(given)
+    if not found:
+        raise UserError("No folder was given: give at least one.")
+    return tuple(Path(path) for path in found)
