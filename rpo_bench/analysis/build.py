@@ -37,14 +37,14 @@ def compare(arguments: Sequence[str], roots: Sequence[Path], options: Options) -
     folders = [Path(text) for text in arguments if Path(text).is_dir()]
     pool = _filtered(read_results([*folders, *roots]), options)
     found = panels(pool.records)
-    asked = [_kept(one, options) for one in read_selections(arguments, pool, found)]
+    selections = [_kept(one, options) for one in read_selections(arguments, pool, found)]
     sections = [
         section
         for panel in _by_prompts(found)
-        if (section := _section(panel, asked, pool, [*folders, *roots], options)) is not None
+        if (section := _section(panel, selections, pool, [*folders, *roots], options)) is not None
     ]
     if not sections:
-        raise _nothing_shared(asked, pool, roots)
+        raise _nothing_shared(selections, pool, roots)
     return Report(level=options.level, sections=tuple(sections), notes=_broken(pool))
 
 
@@ -65,11 +65,11 @@ def _wanted(stored: StoredRecord, options: Options) -> bool:
     return options.task in (None, spec.task) and options.model in (None, spec.model)
 
 
-def _kept(asked: Selection, options: Options) -> Selection:
-    records = tuple(stored for stored in asked.records if _wanted(stored, options))
+def _kept(selection: Selection, options: Options) -> Selection:
+    records = tuple(stored for stored in selection.records if _wanted(stored, options))
     if not records:
-        raise UserError(f"{asked.text} has no results with {_said(options)}.")
-    return Selection(asked.text, records)
+        raise UserError(f"{selection.text} has no results with {_said(options)}.")
+    return Selection(selection.text, records)
 
 
 def _by_prompts(found: Sequence[Panel]) -> list[Panel]:
@@ -84,15 +84,15 @@ def _by_prompts(found: Sequence[Panel]) -> list[Panel]:
 
 
 def _section(
-    panel: Panel, asked: Sequence[Selection], pool: Results, roots: Sequence[Path], options: Options
+    panel: Panel, selections: Sequence[Selection], pool: Results, roots: Sequence[Path], options: Options
 ) -> Section | None:
     """One panel's comparison; None where not all arguments are in it, or nothing is to be compared."""
-    named = [(one, item) for one in asked for item in items_of(one, panel)]
-    if not all(any(owner is one for owner, _ in named) for one in asked):
+    named = [(one, item) for one in selections for item in items_of(one, panel)]
+    if not all(any(owner is one for owner, _ in named) for one in selections):
         return None
     items = distinct(named)
-    focus = items[0] if len(items_of(asked[0], panel)) == 1 else None
-    if len(asked) == 1 and focus is not None:
+    focus = items[0] if len(items_of(selections[0], panel)) == 1 else None
+    if len(selections) == 1 and focus is not None:
         everything = Selection("", panel_records(panel))
         others = [item for item in items_of(everything, panel) if not _same(item, focus)]
         items = [focus, *others]
@@ -145,15 +145,15 @@ def _broken(pool: Results) -> tuple[str, ...]:
     return tuple(f"{one.folder} can't be used: {one.reason}." for one in pool.broken)
 
 
-def _nothing_shared(asked: Sequence[Selection], pool: Results, roots: Sequence[Path]) -> UserError:
-    for i, one in enumerate(asked):
-        for other in asked[i + 1 :]:
+def _nothing_shared(selections: Sequence[Selection], pool: Results, roots: Sequence[Path]) -> UserError:
+    for i, one in enumerate(selections):
+        for other in selections[i + 1 :]:
             keys = {panel_key(s.record) for s in one.records}
             if keys.isdisjoint(panel_key(s.record) for s in other.records):
                 return refuse(one.text, one.records, other.text, other.records)
-    if len(asked) > 1:
+    if len(selections) > 1:
         return UserError("These results can't be compared: no two of them share task, model and decoding.")
-    mine = asked[0]
+    mine = selections[0]
     cells = {stored.record.cell for stored in mine.records}
     others = [stored for stored in pool.records if stored.record.cell not in cells]
     if not others:

@@ -159,14 +159,14 @@ def _strengths(name: str, panels: Sequence[Panel]) -> str:
     return f"there are {', '.join(f'{strength:g}' for strength in sorted(found))}" if found else "it has none"
 
 
-def items_of(asked: Selection, panel: Panel) -> list[Item]:
+def items_of(selection: Selection, panel: Panel) -> list[Item]:
     """The items of one argument in a panel, trained ones only where there are any."""
-    cells = {stored.record.cell for stored in asked.records}
+    cells = {stored.record.cell for stored in selection.records}
     found = []
     for series in panel.series:
         rows = tuple(row for row in (_within(row, cells) for row in series.rows) if row.stored)
         if rows:
-            found.append(Item(_label(series, rows, asked), series.label, rows))
+            found.append(Item(_label(series, rows, selection), series.label, rows))
     trained = [item for item in found if item.trained]
     return trained or found
 
@@ -175,10 +175,10 @@ def _within(row: Row, cells: set[str]) -> Row:
     return Row(row.strength, tuple(stored for stored in row.stored if stored.record.cell in cells))
 
 
-def _label(series: Series, rows: tuple[Row, ...], asked: Selection) -> str:
+def _label(series: Series, rows: tuple[Row, ...], selection: Selection) -> str:
     """``rpo``; ``rpo@0.5`` where it is one of several strengths, and with its seed where one of those."""
     label = series.label
-    if len(rows) == 1 and (len(series.rows) > 1 or split_strength(asked.text)[1] is not None):
+    if len(rows) == 1 and (len(series.rows) > 1 or split_strength(selection.text)[1] is not None):
         label += f"@{rows[0].strength:g}"
     narrowed = len(rows) == 1 and len(rows[0].stored) == 1
     whole = next((row for row in series.rows if row.strength == rows[0].strength), None)
@@ -194,12 +194,12 @@ def distinct(items: Iterable[tuple[Selection, Item]]) -> list[Item]:
         UserError: Two arguments name different results under one label and can't be told apart.
     """
     found: list[Item] = []
-    for asked, item in items:
+    for selection, item in items:
         if any(item.rows == other.rows for other in found):
             continue
         label = item.label
         if any(label == other.label for other in found):
-            label = f"{label} ({Path(asked.text).name})"
+            label = f"{label} ({Path(selection.text).name})"
         if any(label == other.label for other in found):
             raise UserError(f"Two of the things to compare are called '{label}': rename a folder.")
         found.append(Item(label, item.series, item.rows))

@@ -43,7 +43,7 @@ def _turn(message: Mapping[str, Any], name: str) -> Turn:
     return Turn(role, "".join(text(part, "text", f"{name}.content[{i}]") for i, part in enumerate(parts)))
 
 
-def asked(turns: Sequence[Turn], name: str) -> str:
+def prompt_of_turns(turns: Sequence[Turn], name: str) -> str:
     """The prompt of turns: the text of a single user turn, otherwise the conversation.
 
     Raises:
@@ -85,7 +85,7 @@ def prompt_and_answers(
     responses = [_answer(turns[before:], field) for turns, field in zip(whole, fields, strict=True)]
     if given is None:
         return text(value, "prompt"), responses
-    return asked(given, fields[0] if before else "prompt"), responses
+    return prompt_of_turns(given, fields[0] if before else "prompt"), responses
 
 
 def _goes_on(turns: Sequence[Turn], start: Sequence[Turn]) -> bool:

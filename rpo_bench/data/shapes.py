@@ -4,7 +4,7 @@ import bisect
 from collections.abc import Mapping
 from typing import Any
 
-from rpo_bench.data.chat import asked, prompt_and_answers, turns_in
+from rpo_bench.data.chat import prompt_and_answers, prompt_of_turns, turns_in
 from rpo_bench.data.conversation import plain
 from rpo_bench.data.excerpt import listed
 from rpo_bench.data.fields import (
@@ -206,7 +206,7 @@ def prompt_of(value: Mapping[str, Any], textual: bool = False) -> str:
     """The prompt, a text or messages; raises BadRecordError when it is empty."""
     turns = turns_in(value, "prompt", textual)
     if turns is not None:
-        return asked(turns, "prompt")
+        return prompt_of_turns(turns, "prompt")
     prompt = text(value, "prompt")
     if not prompt.strip():
         raise BadRecordError("'prompt' is empty")

@@ -41,7 +41,7 @@ def judge_results(
     *,
     prompts: int = PROMPTS,
     include_path: Path | None = None,
-    told: Callable[[int, int], None] = lambda done, of: None,
+    report: Callable[[int, int], None] = lambda done, of: None,
 ) -> Judged:
     """Judges unjudged checkpoints, and writes win rates and ratings into records and the judge's card.
 
@@ -51,7 +51,7 @@ def judge_results(
         judge: The judge.
         prompts: Number of held-out prompts, evenly spaced; one sample of each.
         include_path: A folder of further tasks, for their prompts.
-        told: Called with the progress.
+        report: Called with the progress.
 
     Raises:
         UserError: The judge or a file is unusable.
@@ -62,7 +62,7 @@ def judge_results(
         return Judged(name, 0, 0)
     folder = judge_folder(output, judge)
     with open_store(folder, judge.identity) as store:
-        account = run_judge(judge, plan_of(pairs, judge.max_chars), store, told=told)
+        account = run_judge(judge, plan_of(pairs, judge.max_chars), store, report=report)
         # Reference against SFT and SFT against reference are the same games: the card counts them once.
         called = {one.key: one.id for one in _last_first(store.games.values()) if one.key is not None}
     games = load_games(folder)

@@ -82,7 +82,7 @@ def run_judge(
     plan: Plan,
     store: Store,
     budget: Budget | None = None,
-    told: Callable[[int, int], None] = lambda done, of: None,
+    report: Callable[[int, int], None] = lambda done, of: None,
 ) -> Account:
     """Runs the calls without a stored reply, and stores every reply immediately.
 
@@ -93,12 +93,12 @@ def run_judge(
         plan: The games and calls.
         store: The judge's store, open for writing.
         budget: No call is started whose estimated cost would exceed it.
-        told: Called with the number of finished calls.
+        report: Called with the number of finished calls.
 
     Raises:
         UserError: The judge is unusable, or too many calls fail in a row.
     """
-    return _Run(judge, plan, store, budget or Budget(), told).run()
+    return _Run(judge, plan, store, budget or Budget(), report).run()
 
 
 @dataclass
@@ -107,7 +107,7 @@ class _Run:
     plan: Plan
     store: Store
     budget: Budget
-    told: Callable[[int, int], None]
+    report: Callable[[int, int], None]
     account: Account = field(default_factory=Account)
     failures_in_a_row: int = 0
 
@@ -141,7 +141,7 @@ class _Run:
             for future in wait(flying, return_when=FIRST_COMPLETED).done:
                 batch = flying.pop(future)
                 self._take(batch, future.result())
-                self.told(self.account.made, len(calls))
+                self.report(self.account.made, len(calls))
 
     def _affordable(
         self, calls: list[Call], flying: dict[Future[list[StoredReply]], list[Call]]

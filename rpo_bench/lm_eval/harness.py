@@ -22,7 +22,11 @@ log = logging.getLogger(__name__)
 
 
 def run_harness(
-    model: Any, tokenizer: Any, manager: Any, asked: LmEvalRequest, prompt_format: PromptFormat | None = None
+    model: Any,
+    tokenizer: Any,
+    manager: Any,
+    request: LmEvalRequest,
+    prompt_format: PromptFormat | None = None,
 ) -> Measured:
     """Runs tasks on a model.
 
@@ -31,32 +35,28 @@ def run_harness(
             mode and settings don't change.
         tokenizer: Its tokenizer; copied, since lm-eval sets its padding.
         manager: The manager of the tasks.
-        asked: The requested tasks and settings.
+        request: The requested tasks and settings.
         prompt_format: Format of prompts; a chat format also applies to lm-eval's prompts.
     """
     from lm_eval.evaluator import simple_evaluate
     from lm_eval.models.huggingface import HFLM
 
-    tqdm.set_lock(
-        threading.RLock()
-    )  # its own cache is shared by processes, and stays behind when a worker ends
-    model = (
-        model.get_base_model() if hasattr(model, "get_base_model") else model
-    )  # keeps the adapter's layers
+    tqdm.set_lock(threading.RLock())  # its own is shared by processes, and stays behind when a worker ends
+    model = model.get_base_model() if hasattr(model, "get_base_model") else model  # with the adapter's layers
     is_chat = prompt_format is not None and prompt_format.kind == "chat"
-    with restored(model), quiet_harness(), hub_at_once(asked.tasks, manager):
+    with restored(model), quiet_harness(), hub_at_once(request.tasks, manager):
         lm = HFLM(
             pretrained=model,
             tokenizer=_speaking(tokenizer, prompt_format),
             backend="seq2seq" if model.config.is_encoder_decoder else "causal",
-            batch_size=asked.batch_size,
+            batch_size=request.batch_size,
         )
         found = simple_evaluate(
             model=lm,
-            tasks=list(asked.tasks),
-            num_fewshot=asked.num_fewshot,
-            limit=asked.limit,
-            batch_size=asked.batch_size,
+            tasks=list(request.tasks),
+            num_fewshot=request.num_fewshot,
+            limit=request.limit,
+            batch_size=request.batch_size,
             task_manager=manager,
             log_samples=True,
             apply_chat_template=is_chat,

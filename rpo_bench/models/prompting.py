@@ -99,7 +99,7 @@ def _special_ids(tokenizer: Any, _template: Any, prompt_format: PromptFormat | N
         return ()
     marks = closing(tokenizer, prompt_format).ends
     if prompt_format.kind == "chat":
-        shown = chat_text(tokenizer, prompt_format, "prompt", begun=False)
+        shown = chat_text(tokenizer, prompt_format, "prompt", header=False)
         marks += tuple(tokenizer(shown, add_special_tokens=False).input_ids)
     return tuple(sorted({*marks} & {*tokenizer.added_tokens_decoder}))
 

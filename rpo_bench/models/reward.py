@@ -86,10 +86,10 @@ class RewardModel:
 
     def __call__(self, prompts: Sequence[Prompt], responses: Sequence[str]) -> list[float]:
         """Scores N responses to N prompts."""
-        asked = tuple(prompt.text for prompt in prompts)
+        texts = tuple(prompt.text for prompt in prompts)
         given = tuple(responses)
-        if self._last[:2] != (asked, given):
-            self._last = (asked, given, self.scores(asked, given).tolist())
+        if self._last[:2] != (texts, given):
+            self._last = (texts, given, self.scores(texts, given).tolist())
         return list(self._last[2])
 
     def scores(

@@ -40,12 +40,12 @@ def chat_text(
     prompt: str,
     response: str | None = None,
     *,
-    begun: bool = True,
+    header: bool = True,
 ) -> str:
     """A conversation in the template: up to where the response begins, or with the response.
 
     A conversation's turns are unchanged. The format's system turn is put first unless they have their own.
-    ``begun=False`` leaves out the response header.
+    ``header=False`` leaves out the header of the response.
     """
     turns = messages_of(prompt)
     if prompt_format.system is not None and turns[0]["role"] not in SYSTEM_ROLES:
@@ -56,7 +56,7 @@ def chat_text(
         turns,
         chat_template=prompt_format.template,
         tokenize=False,
-        add_generation_prompt=begun and response is None,
+        add_generation_prompt=header and response is None,
         date_string=_DATE,
     )
     return written

@@ -31,7 +31,7 @@ def from_here(path: Path) -> str:
     return str(relative) if not climbs or (climbs <= _MOST_UP and shared > 1) else str(path)
 
 
-def told(path: str, name: str) -> str:
+def recorded_path(path: str, name: str) -> str:
     """A path in a record: the result of ``from_here``, or ``name`` where that is absolute."""
     shown = from_here(Path(path))
     return name if Path(shown).is_absolute() else shown

@@ -26,6 +26,6 @@ def judge_stage(work: JudgeWork, report: Callable[[Progress], None]) -> Done:
         judge,
         prompts=work.prompts,
         include_path=work.include_path,
-        told=lambda done, of: report(Progress("judge", done, of)),
+        report=lambda done, of: report(Progress("judge", done, of)),
     )
     return Done(judged, time.monotonic() - started_at)

@@ -25,7 +25,7 @@ from rpo_bench.files.hashing import hash_file, hash_json
 from rpo_bench.files.json_lines import read_json_lines, read_objects, write_json_lines
 from rpo_bench.metrics.suite import measure
 from rpo_bench.results.environment import environment
-from rpo_bench.results.places import told
+from rpo_bench.results.places import recorded_path
 from rpo_bench.results.samples import StoredSample
 from rpo_bench.results.schema import Cost, MetricValue, Record, Seen
 from rpo_bench.results.store import (
@@ -116,8 +116,9 @@ def _record(
         extra |= {"plan_hash": fitted.plan_hash, "steps": fitted.steps}
     if work.tuned is not None:
         extra["tuned"] = dict(work.tuned)
+    path = recorded_path(work.spec.model_path, work.spec.model)
     return Record(
-        spec=work.spec.model_copy(update={"model_path": told(work.spec.model_path, work.spec.model)}),
+        spec=work.spec.model_copy(update={"model_path": path}),
         cell=work.spec.hash,
         architecture=work.architecture,
         strength_name=work.strength_name,

@@ -76,14 +76,14 @@ class Classifier(Toxicity):
         Raises:
             UserError: It can't be loaded, or its toxic label or activation is ambiguous.
         """
-        named, asked = split_activation(name)
+        named, chosen = split_activation(name)
         given, _, label = named.partition("#")
         what = flag or f"--toxicity hf:{given}"
         source = model_folder(given, what)
         check_model_folder(source.folder, allow_pickle)
         model, tokenizer = load_classifier(source.folder, what, allow_pickle=allow_pickle)
         index = toxic_label(model.config.id2label, label or None, given)
-        activation = activation_of(model.config, asked, what if not label else f"{what}#{label}")
+        activation = activation_of(model.config, chosen, what if not label else f"{what}#{label}")
         loaded = ClassifierParts(model, tokenizer, index, activation)
         content = hash_folder(source.folder)[:8]
         return cls(loaded, f"{source.name}#{model.config.id2label[index]} ({content}, {activation})")

@@ -20,8 +20,8 @@ def hate_speech(folder: str = "", allow_pickle: bool = False) -> Classifier:
     """
     given = folder or MODEL
     flag = f"--toxicity hate-speech{folder and ':'}{folder}"
-    name, asked = split_activation(given)
+    name, activation = split_activation(given)
     name = name if "#" in name else f"{name}#{LABEL}"
-    found = Classifier.load(name if asked is None else f"{name}={asked}", allow_pickle, flag)
+    found = Classifier.load(name if activation is None else f"{name}={activation}", allow_pickle, flag)
     found.backend = f"hate speech by {found.backend}"
     return found
