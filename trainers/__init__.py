@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from trainers.a_star_po import AStarPO as AStarPO
+    from trainers.bco import BCO as BCO
     from trainers.dpo import DPO as DPO
     from trainers.drawing import World as World
     from trainers.dro import DRO as DRO
@@ -45,6 +46,7 @@ _HOMES = {
     "P3O": "p3o",
     "GRPO": "grpo",
     "AStarPO": "a_star_po",
+    "BCO": "bco",
     "DPO": "dpo",
     "DRO": "dro",
     "Examples": "examples",

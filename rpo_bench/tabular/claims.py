@@ -10,9 +10,9 @@ from scipy.special import expit
 from rpo_bench.stats.arrays import Floats
 from rpo_bench.tabular.logged import Sampling, cells, log_responses, whole_groups
 from rpo_bench.tabular.world import World, best_of, tilted
-from trainers.dpo import DPO
 from trainers.objective import Method, OfflineMethod
 from trainers.online import OnlineMethod
+from trainers.pairwise import Pairwise
 from trainers.sft import SFT
 
 EXACT_ROWS = 1024  # of the one group that stands for K → ∞: all responses, each as often as it is likely
@@ -82,9 +82,19 @@ def _regularised(method: OnlineMethod, setting: Setting) -> Claim:
 
 
 @claim_of.register
-def _bradley_terry(method: DPO, setting: Setting) -> Claim | None:
-    """DPO: the reward behind Bradley–Terry preferences. IPO: the chance to beat the data."""
+def _of_pairs(method: Pairwise, setting: Setting) -> Claim | None:
+    """DPO: the reward behind Bradley–Terry preferences. IPO: the chance to beat the data.
+
+    Where labels or margins follow the rewards: the rewards. Other members of the family claim none.
+    """
     world, noise = setting.world, setting.sampling.noise
+    if method.score != "log_ratio" or any(getattr(method, name) for name in _BENDING):
+        return None
+    if scale := _reward_scale(method):
+        text = "π_ref·e^(r/β)" if scale == 1 else f"π_ref·e^({scale:g}·r/β)"
+        return _tilt(text, scale * setting.rewards, method.beta, setting)
+    if method.reward_label or method.reward_margin or method.objective in ("hinge", "squared"):
+        return None
     if method.objective == "sigmoid":
         if noise == 0.0:
             return None  # noise-free preferences have no finite optimum: margins grow without bound
@@ -100,7 +110,22 @@ def usual_noise(method: Method) -> float:
 
     Preference losses assume noisy comparisons; regression uses the rewards directly.
     """
-    return 1.0 if isinstance(method, DPO) else 0.0
+    if not isinstance(method, Pairwise):
+        return 0.0
+    return 0.0 if method.reward_label or method.reward_margin else 1.0
+
+
+#: Options of the pairwise family under which a finite optimum has no closed form, or none exists.
+_BENDING = ("target_margin", "label_smoothing", "length_penalty", "positive_penalty", "sft_weight")
+
+
+def _reward_scale(method: Pairwise) -> float:
+    """η of β (D_w − D_l) = η (r_w − r_l), which the loss asks of every pair; 0 where it asks for no such."""
+    if method.objective == "sigmoid" and not method.reward_margin:
+        return method.reward_label
+    if method.objective == "squared" and not method.reward_label:
+        return method.reward_margin
+    return 0.0
 
 
 def _tilt(text: str, rewards: Floats, tau: float, setting: Setting) -> Claim:

@@ -14,6 +14,7 @@ from rpo_bench.tabular.logged import Sampling, cells, log_responses, whole_group
 from rpo_bench.tabular.truth import Condition, Log, Truth, log_of, prepared, sampling_for, truth_of
 from rpo_bench.tabular.world import World, kl, make_world, normalised, tilted
 from trainers import DPO, DRO, KTO, QRPO, REBEL, RPO, SFT, UNA, AStarPO, Examples, OfflineMethod
+from trainers.dpo import RewardAwareDPO
 
 WORLD = make_world(0)
 EXACT = Sampling(EXACT_ROWS, whole_groups(EXACT_ROWS, EXACT_ROWS))
@@ -202,6 +203,32 @@ def test_dpo_has_no_optimum_when_preferences_never_err():
     truth = at(DPO(beta=0.2), 2)
     assert truth.claim is None
     assert not truth.at_rest
+
+
+@pytest.mark.parametrize(
+    "method",
+    [
+        RewardAwareDPO(beta=0.5),
+        RewardAwareDPO(beta=0.4, pairing="all", reward_label=2.0),
+        DPO(beta=0.5, objective="squared", reward_margin=1.0, pairing="adjacent"),
+    ],
+    ids=["labels", "labels twice as sure", "squared margins"],
+)
+@pytest.mark.parametrize("data", ["on_policy", "off_policy"])
+def test_pairs_that_know_their_rewards_find_the_optimum_whoever_wrote_the_data(method, data):
+    """β (D_w − D_l) = η (r_w − r_l) for every pair has one solution: π_ref e^{η r/β}."""
+    truth = at(method, 4, data)
+    assert truth.reached
+    assert truth.kl < 1e-5
+
+
+@pytest.mark.parametrize(
+    "name", ["simpo", "ln-dpo", "cdpo", "r-dpo", "dpop", "dpo-sft", "orpo", "slic", "bco"]
+)
+def test_members_of_the_family_without_a_known_optimum_claim_none(name):
+    for noise in (0.0, 1.0):
+        setting = Setting(WORLD, Sampling(2, whole_groups(2, 8), noise=noise), WORLD.rewards)
+        assert claim_of(METHODS.get(name)(), setting) is None
 
 
 def test_ipo_finds_the_chance_to_beat_the_data():

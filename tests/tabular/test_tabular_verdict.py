@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from rpo_bench.errors import UserError
+from rpo_bench.methods import METHODS
 from rpo_bench.tabular.logged import Sampling, whole_groups
 from rpo_bench.tabular.report import as_dict, markdown, notes, table
 from rpo_bench.tabular.truth import Condition, Truth, log_of, prepared
@@ -14,8 +15,8 @@ from rpo_bench.tabular.verdict import verdict_of
 from rpo_bench.tabular.verify import Questions, check_contract, own_strengths, verify
 from rpo_bench.tabular.world import make_world
 from rpo_bench.tabular.yardsticks import Resemblance
-from trainers import DPO, DRO, KTO, REBEL, RPO, SFT, UNA
-from trainers.objective import Batch, LossOutput
+from trainers import REBEL, RPO, SFT, UNA
+from trainers.objective import Batch, LossOutput, OfflineMethod
 
 QUICK = Questions(strengths=(0.5,), ks=(1,), units=64)
 
@@ -82,9 +83,10 @@ def test_without_a_claim_there_is_only_where_it_ends():
     assert verdict_of([answer(1, None)]).kind == "no_claim"
 
 
-@pytest.mark.parametrize(
-    "method", [SFT(), KTO(), DRO(), DRO.batch_mean(), RPO(), RPO.released(), UNA(), DPO(), REBEL()], ids=str
-)
+OFFLINE = [name for name in METHODS if isinstance(METHODS.get(name)(), OfflineMethod)]
+
+
+@pytest.mark.parametrize("method", [METHODS.get(name)() for name in OFFLINE], ids=OFFLINE)
 def test_our_methods_keep_their_promises(method):
     world = make_world(0)
     log = log_of(method, world, Sampling(4, whole_groups(4, 64)), 0)

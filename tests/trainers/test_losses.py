@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from trainers.a_star_po import AStarPO
-from trainers.dpo import DPO, dpo_loss, ipo_loss
+from trainers.bco import BCO
 from trainers.dro import DRO
 from trainers.kto import KTO, kto_loss
 from trainers.objective import Batch, Need, OfflineMethod
@@ -30,9 +30,8 @@ METHODS: list[OfflineMethod] = [
     AStarPO(tau=0.4, value_tau=0.7),
     QRPO(tau=0.3),
     QRPO(tau=0.3, transform="log"),
-    DPO(beta=0.3),
-    DPO(beta=0.3, objective="ipo"),
     REBEL(tau=0.6),
+    BCO(beta=0.3),
 ]
 
 
@@ -157,22 +156,6 @@ def test_the_loss_is_the_weighted_mean_of_its_micro_batches(method: OfflineMetho
     units = 6 if Need.PAIR not in method.needs else 3
     split = sum(n * method.loss(part(slice(i, i + n))).loss for i, n in ((0, 2), (2, units - 2))) / units
     torch.testing.assert_close(split, method.loss(whole).loss)
-
-
-def test_dpo_by_hand():
-    """β = 1, D_w − D_l = ln 3: −log σ(ln 3) = ln(4/3); IPO with 1/(2β) = ½: (ln 3 − ½)²."""
-    better, worse = torch.tensor([math.log(3)]), torch.tensor([0.0])
-    assert dpo_loss(better, worse, 1.0).item() == pytest.approx(math.log(4 / 3))
-    assert ipo_loss(better, worse, 1.0).item() == pytest.approx((math.log(3) - 0.5) ** 2)
-
-
-def test_dpo_starts_at_ln_2_and_is_antisymmetric():
-    """D = 0 gives ln 2; swapping the pair mirrors the gradient's sigmoid: σ(m) + σ(−m) = 1."""
-    zeros = torch.zeros(3)
-    assert dpo_loss(zeros, zeros, 0.1).item() == pytest.approx(math.log(2))
-    margin = torch.tensor([0.7])
-    there, back = dpo_loss(margin, zeros[:1], 1.0), dpo_loss(zeros[:1], margin, 1.0)
-    assert (back - there).item() == pytest.approx(0.7)
 
 
 def test_rebel_by_hand():

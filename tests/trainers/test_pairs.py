@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from trainers import DPO, REBEL
+from trainers.dpo import IPO
 from trainers.errors import UserError
 from trainers.examples import Examples
 from trainers.pairs import lonely_rows, make_pairs
@@ -54,7 +55,7 @@ def test_annotated_pairs_keep_their_identity_whatever_is_left_out(pairing, gone)
     assert lonely == ([partner[gone]] if gone in partner else [])
 
 
-@pytest.mark.parametrize("method", [DPO(), DPO.ipo(), REBEL()], ids=["dpo", "ipo", "rebel"])
+@pytest.mark.parametrize("method", [DPO(), IPO(), REBEL()], ids=["dpo", "ipo", "rebel"])
 def test_every_method_on_pairs_trains_on_all_annotated_ones(method):
     table = dataclasses.replace(rows([1, 0, 1, 0], [3, 3, 3, 3]), pairs=np.array([0, 0, 1, 1]))
     assert method.pairs(table).tolist() == [[0, 1], [2, 3]]
