@@ -114,7 +114,6 @@ class OnlineMethod(Method, ABC):
     least_group: ClassVar[int] = 1
     paired: ClassVar[bool] = False  # whether rollouts are compared two by two
     uses_critic: ClassVar[bool] = False
-    reference_in: ClassVar[Literal["reward", "loss"]] = "reward"
 
     def __post_init__(self) -> None:
         """Refuses groups too small to compare anything in."""

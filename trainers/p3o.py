@@ -9,40 +9,39 @@ from torch import Tensor
 from trainers.errors import UserError
 from trainers.objective import Axes, LossOutput
 from trainers.online import Minibatch, OnlineMethod, Rollouts
-from trainers.surrogate import masked_sum
+from trainers.surrogate import clipped, clipped_surrogate, masked_sum
+
+#: Ratios that weight a gradient, and aren't trained through, are kept within these.
+_WEIGHT_LOW, _WEIGHT_HIGH = 0.1, 10.0
 
 
 def p3o_separate(log_w: Tensor, gap: Tensor, epsilon: float) -> Tensor:
-    """V1: ½ Σ_i max(g_i, clip g_i), g_i = −sg((r̂_i − r̂_j) w_j) w_i; (P,).
+    """V1: ½ Σ_i max(−q_i c_j w_i, −q_i c_j clip(w_i)), q_i = r̂_i − r̂_j, c_j = sg clip(w_j, 0.1, 10); (P,).
 
     Args:
         log_w: log π_θ/π_old of both responses of P pairs; (P, 2).
-        gap: r̂_1 − r̂_2; (P,).
+        gap: r̂_1 − r̂_2, without gradient; (P,).
         epsilon: ratios are clipped to [1 − ε, 1 + ε].
     """
     w = log_w.exp()
-    signed = torch.stack([gap, -gap], dim=1)  # (P, 2): r̂_i − r̂_j
-    other = w.detach().flip(1)
-    plain = -signed * other * w
-    limited = -signed * other.clamp(1 - epsilon, 1 + epsilon) * w.clamp(1 - epsilon, 1 + epsilon)
-    return 0.5 * torch.maximum(plain, limited).sum(dim=1)
+    other = w.detach().flip(1).clamp(_WEIGHT_LOW, _WEIGHT_HIGH)
+    pull = torch.stack([gap, -gap], dim=1) * other  # (P, 2)
+    return -0.5 * clipped_surrogate(w, pull, epsilon, epsilon).sum(dim=1)
 
 
 def p3o_joint(log_w: Tensor, gap: Tensor, epsilon: float) -> Tensor:
-    """V2: max(g, clip g), g = −sg((r̂_1 − r̂_2) w_1 w_2) ½ log(w_1/w_2), the log-ratio clipped to ±ε; (P,)."""
-    weight = gap * log_w.detach().sum(dim=1).exp()
-    log_ratio = log_w[:, 0] - log_w[:, 1]
-    plain = -weight * 0.5 * log_ratio
-    limited = -weight * 0.5 * log_ratio.clamp(-epsilon, epsilon)
-    return torch.maximum(plain, limited)
+    """V2: ½ max(−q c δ, −q c clip(δ, ±ε)), δ = log w_1 − log w_2, c = sg clip(w_1 w_2, 0.1, 10); (P,)."""
+    weight = gap * log_w.detach().sum(dim=1).exp().clamp(_WEIGHT_LOW, _WEIGHT_HIGH)
+    moved = log_w[:, 0] - log_w[:, 1]
+    return -0.5 * torch.minimum(weight * moved, weight * moved.clamp(-epsilon, epsilon))
 
 
 @dataclass(frozen=True)
 class P3O(OnlineMethod):
     """Pairwise policy gradient E[(r̂_1 − r̂_2) ∇(log π(y_1) − log π(y_2))/2], invariant to r + δ(x).
 
-    The clipped forms are recalled from the paper and checked against their algebra: at π_θ = π_old both give
-    the unclipped gradient exactly, and both are antisymmetric and shift-invariant.
+    The clipped forms are those of the first author's code. At π_θ = π_old both give the unclipped gradient
+    exactly; both are antisymmetric and shift-invariant. The KL in r̂ is that of the policy as it is now.
 
     Attributes:
         form: "separate" (V1) or "joint" (V2).
@@ -75,12 +74,19 @@ class P3O(OnlineMethod):
         """The clipped pairwise loss; pairs are neighbouring rows."""
         rollouts = batch.rollouts
         log_w = masked_sum(batch.logps - rollouts.proximal_logps, rollouts.mask).view(-1, 2)
-        gap = batch.advantages[::2, 0]  # r̂_1 − r̂_2
-        epsilon = self.clip_high
+        moved = (log_w[:, 0] - log_w[:, 1]).detach()
+        gap = batch.advantages[::2, 0] - self.kl_coef * moved  # r̂_1 − r̂_2 under the current policy
+        epsilon, pairs = self.clip_high, batch.total_rollouts // 2
         form = p3o_separate if self.form == "separate" else p3o_joint
-        pairs = batch.total_rollouts // 2
-        outside = (log_w.detach().exp() - 1).abs() > epsilon
         return LossOutput(
             form(log_w, gap, epsilon).sum() / pairs,
-            {"clip_fraction": outside.float().sum() / batch.total_rollouts},
+            {"clip_fraction": self._held_back(log_w.detach(), gap).sum() / batch.total_rollouts},
         )
+
+    def _held_back(self, log_w: Tensor, gap: Tensor) -> Tensor:
+        """Where the clip holds the gradient back, as 0 or 1; (P, 2)."""
+        if self.form == "separate":
+            signed = torch.stack([gap, -gap], dim=1)
+            return clipped(log_w.exp(), signed, self.clip_high, self.clip_high)
+        beyond = (log_w[:, 0] - log_w[:, 1]) * gap.sign() > self.clip_high
+        return beyond.float()[:, None].expand(-1, 2)

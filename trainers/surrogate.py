@@ -13,11 +13,30 @@ def clipped_surrogate(ratio: Tensor, advantage: Tensor, low: float, high: float)
     return torch.minimum(ratio * advantage, ratio.clamp(1 - low, 1 + high) * advantage)
 
 
+def cispo_surrogate(ratio: Tensor, advantage: Tensor, logps: Tensor, low: float, high: float) -> Tensor:
+    """sg(clip(ρ, 1 − low, 1 + high)) A log π, CISPO eq. 4 (arXiv 2506.13585); the shape of ``ratio``.
+
+    The clip limits the weight of a token and never removes its gradient.
+    """
+    return ratio.detach().clamp(1 - low, 1 + high) * advantage * logps
+
+
+def sequence_ratio(log_ratio: Tensor, mask: Tensor) -> Tensor:
+    """(π/π_old)^{1/|y|} of the sequence for each of its tokens, GSPO eq. 7 (arXiv 2507.18071); (B, T)."""
+    mean = masked_sum(log_ratio, mask) / mask.sum(dim=1).clamp(min=1)
+    return mean.exp()[:, None].expand_as(log_ratio)
+
+
 def clipped(ratio: Tensor, advantage: Tensor, low: float, high: float) -> Tensor:
     """Where the clip holds the gradient back, as 0 or 1; the shape of ``ratio``."""
     too_low = (ratio < 1 - low) & (advantage < 0)
     too_high = (ratio > 1 + high) & (advantage > 0)
     return (too_low | too_high).float()
+
+
+def outside(ratio: Tensor, advantage: Tensor, low: float, high: float) -> Tensor:
+    """Where the clip limits the weight of a token that learns anything, as 0 or 1."""
+    return (((ratio < 1 - low) | (ratio > 1 + high)) & (advantage != 0)).float()
 
 
 def k3(logps: Tensor, reference_logps: Tensor) -> Tensor:

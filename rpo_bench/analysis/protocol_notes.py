@@ -16,7 +16,12 @@ _FIRST = (
 def protocol_notes(panel: Panel) -> tuple[str, ...]:
     """Caveats for a reader who compares a panel's methods, a sentence each."""
     trained = [series for series in panel.trained if series.rows[0].spec.data_hash]  # not elsewhere
-    return (*_first_protocol(trained), *_tuning(trained), *_data_seen(trained))
+    return (
+        *_first_protocol(trained),
+        *_tuning(trained),
+        *_data_seen(trained),
+        *_trust_regions(trained),
+    )
 
 
 def _first_protocol(trained: Sequence[Series]) -> Iterator[str]:
@@ -46,6 +51,22 @@ def _data_seen(trained: Sequence[Series]) -> Iterator[str]:
     if len(methods) > 1:
         parts = [f"{listed(labels)} {seen}" for seen, labels in methods.items()]
         yield f"Methods trained on different parts of the data: {'; '.join(parts)}."
+
+
+def _trust_regions(trained: Sequence[Series]) -> Iterator[str]:
+    """The online methods whose trust region never held a gradient back."""
+    idle = [series.label for series in trained if _never_clipped(series)]
+    if idle:
+        yield (
+            f"The trust region never held a gradient back: {listed(idle)}. Without it they are plain policy "
+            "gradients; more passes over the rollouts (inner_epochs) bring it into play."
+        )
+
+
+def _never_clipped(series: Series) -> bool:
+    runs = [stored.record.stability for row in series.rows for stored in row.stored]
+    shares = [run.get("ratio_clipped_share") for run in runs]
+    return bool(shares) and all(share == 0 for share in shares)
 
 
 def _seen(series: Series) -> str | None:

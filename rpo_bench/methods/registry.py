@@ -43,6 +43,8 @@ METHODS: Registry[Callable[[], Method]] = Registry(
         "ppo": "trainers.ppo:PPO",
         "grpo": "trainers.grpo:GRPO",
         "grpo-filtered": "trainers.grpo:GRPO.filtered",
+        "gspo": "trainers.grpo:GSPO",
+        "cispo": "trainers.grpo:CISPO",
         "rloo": "trainers.rloo:RLOO",
         "p3o": "trainers.p3o:P3O",
         "popo": "trainers.popo:POPO",

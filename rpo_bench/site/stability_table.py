@@ -17,6 +17,7 @@ MEASURES = {
     "loss_worst_rise": "Mean of the 5 % largest step-to-step rises of the loss, in the same units.",
     "probe_max_drawdown": "Largest drop of the probe prompts' reward from an earlier peak.",
     "probe_worst_drop": "Mean of the 5 % largest drops of that reward between consecutive probes.",
+    "ratio_clipped_share": "Share of an online method's gradients that its trust region held back.",
 }
 
 

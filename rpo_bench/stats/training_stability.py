@@ -36,10 +36,11 @@ def stability(log: Sequence[Mapping[str, Any]], diverged: bool | None = None) ->
       of the steps before it.
     - ``grad_peak``: the largest such ratio.
     - ``clipped_share``: share of steps whose gradient was clipped.
+    - ``ratio_clipped_share``: share of an online method's gradients that its trust region held back.
 
     Args:
-        log: Entries with ``step`` and any of loss, log_ratio (or kl), grad_norm, clipped, probe_reward; null
-            means a number that wasn't finite.
+        log: Entries with ``step`` and any of loss, log_ratio (or kl), grad_norm, clipped, clip_fraction,
+            probe_reward; null means a number that wasn't finite.
         diverged: What is known from elsewhere; None: judge by the log.
     """
     entries = sorted(log, key=lambda entry: entry.get("step", 0))
@@ -48,6 +49,7 @@ def stability(log: Sequence[Mapping[str, Any]], diverged: bool | None = None) ->
     if not log_ratio.size:
         log_ratio = _column(entries, "kl")
     ratios, clipped = _to_running_median(norm), _column(entries, "clipped")
+    ratio_clipped = _column(entries, "clip_fraction")
     return {
         "diverged": _flag(_non_finite(entries) if diverged is None else diverged),
         "loss_dispersion": dispersion(loss),
@@ -59,6 +61,7 @@ def stability(log: Sequence[Mapping[str, Any]], diverged: bool | None = None) ->
         "grad_spike_share": float((ratios > SPIKE).mean()) if ratios.size else None,
         "grad_peak": float(ratios.max()) if ratios.size else None,
         "clipped_share": float(clipped[-1]) if clipped.size else None,
+        "ratio_clipped_share": float(ratio_clipped.mean()) if ratio_clipped.size else None,
     }
 
 

@@ -43,6 +43,17 @@ def test_all_rows_of_version_0_1_are_named_at_once(tmp_path):
     assert "at a fixed norm: all methods." in note
 
 
+def test_a_trust_region_that_never_acted_is_told(tmp_path):
+    never, sometimes = {"ratio_clipped_share": 0.0}, {"ratio_clipped_share": 0.02}
+    cells = [
+        (cell_spec("p3o"), {"stability": never}),
+        (cell_spec("ppo"), {"stability": sometimes}),
+        (cell_spec("rpo"), {}),
+    ]
+    (note,) = notes(tmp_path, *cells)
+    assert note.startswith("The trust region never held a gradient back: p3o. Without it")
+
+
 def test_which_part_of_the_data_methods_learnt_from_is_told_where_they_differ(tmp_path):
     cells = [(cell_spec(name), {"seen": seen}) for name, seen in (("rpo", ALL), ("dpo", PAIRS), ("kto", ALL))]
     assert notes(tmp_path, *cells) == (

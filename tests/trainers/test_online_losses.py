@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from trainers.errors import UserError
-from trainers.grpo import GRPO
+from trainers.grpo import CISPO, GRPO, GSPO
 from trainers.online import Minibatch, OnlineMethod, Rollouts
 from trainers.p3o import P3O, p3o_joint, p3o_separate
 from trainers.popo import POPO
@@ -104,14 +104,106 @@ def test_p3o_v1_by_hand_inside_the_clip():
     assert log_w.grad[0].tolist() == pytest.approx([-0.99, 0.99])
 
 
-def test_p3o_stops_where_the_clip_says():
-    """A pair that moved the right way by more than ε has no gradient left in the joint form."""
-    log_w = torch.tensor([[0.3, -0.1]], requires_grad=True)
-    p3o_joint(log_w, torch.tensor([1.0]), 0.2).backward()
+def test_p3o_v1_clips_the_others_ratio_at_a_tenth_and_ten_alone():
+    """w = (1, 1.5), gap 2: the first has weight 1.5, beyond 1 + ε; the second may still come back: 1 · 1.5.
+
+    w = (1, 20): the first has weight 10.
+    """
+    log_w = torch.tensor([[1.0, 1.5], [1.0, 20.0]]).log().requires_grad_(True)
+    p3o_separate(log_w, torch.tensor([2.0, 2.0]), 0.2).sum().backward()
+    assert log_w.grad[0].tolist() == pytest.approx([-1.5, 1.5])
+    assert log_w.grad[1].tolist() == pytest.approx([-10.0, 20.0])
+
+
+def test_p3o_v2_by_hand():
+    """w = (1.1, 1), gap 2: weight 1.1, gradient ½ · 2 · 1.1 each way. w_1 w_2 = 40 counts as 10."""
+    log_w = torch.tensor([[1.1, 1.0], [6.0, 6.5]]).log().requires_grad_(True)
+    p3o_joint(log_w, torch.tensor([2.0, 2.0]), 0.2).sum().backward()
+    assert log_w.grad[0].tolist() == pytest.approx([-1.1, 1.1])
+    assert log_w.grad[1].tolist() == pytest.approx([-10.0, 10.0])
+
+
+@pytest.mark.parametrize("function", [p3o_separate, p3o_joint])
+def test_p3o_stops_where_the_clip_says(function):
+    """A pair whose responses both moved the right way by more than ε has no gradient left."""
+    log_w = torch.tensor([[0.3, -0.3]], requires_grad=True)
+    function(log_w, torch.tensor([1.0]), 0.2).backward()
     assert log_w.grad[0].tolist() == [0.0, 0.0]
 
 
-@pytest.mark.parametrize("method", [GRPO(), RLOO(), P3O(), P3O(form="joint")], ids=repr)
+@pytest.mark.parametrize("form", ["separate", "joint"])
+def test_p3os_kl_is_the_current_policys(form: str):
+    """r̂_1 − r̂_2 = (r_1 − r_2) − β (D_1 − D_2) at the policy as it is: where they balance, nothing pulls.
+
+    β = 10: a pair that moved apart by (r_1 − r_2)/β, within the clip, is at rest.
+    """
+    sampled = dataclasses.replace(rollouts(), rewards=torch.tensor([0.5, 0.0, 0.0, 0.5], dtype=torch.float64))
+    sampled = dataclasses.replace(sampled, reference_logps=sampled.proximal_logps)
+    method = P3O(kl_coef=10.0, form=form)  # type: ignore[arg-type]
+    first = torch.zeros_like(sampled.proximal_logps)
+    first[:, 0] = torch.tensor([0.025, -0.025, -0.025, 0.025], dtype=torch.float64)
+    logps = (sampled.proximal_logps + first).requires_grad_()
+    method.surrogate(minibatch(method, sampled, logps)).loss.backward()
+    assert logps.grad.abs().max() < 1e-9
+
+
+@pytest.mark.parametrize("form", ["separate", "joint"])
+def test_p3o_counts_the_rollouts_whose_gradient_the_clip_holds_back(form: str):
+    sampled = dataclasses.replace(rollouts(), rewards=torch.tensor([1.0, 0.0, 1.0, 0.0], dtype=torch.float64))
+    method = P3O(kl_coef=0.0, form=form)  # type: ignore[arg-type]
+    moved = torch.zeros_like(sampled.proximal_logps)
+    moved[:, 0] = torch.tensor([0.4, -0.4, -0.4, 0.4])  # the second pair went the wrong way
+    output = method.surrogate(minibatch(method, sampled, sampled.proximal_logps + moved))
+    assert output.logged["clip_fraction"].item() == pytest.approx(0.5)
+
+
+def test_gspo_clips_sequences_by_their_ratio_per_token():
+    """Two tokens moved by 0.3 and −0.1: s = e^{0.1} for both; beyond 1 + ε a good sequence is left alone."""
+    sampled = rollouts()
+    moved = torch.zeros_like(sampled.proximal_logps)
+    moved[:, :2] = torch.tensor([0.3, -0.1])
+    logps = sampled.proximal_logps + torch.where(sampled.mask, moved, 0.0)
+    for clip, held in ((0.01, True), (1.0, False)):
+        method = GSPO(kl_coef=0.0, clip_high=clip, clip_low=clip)
+        of = minibatch(method, sampled, logps.clone().requires_grad_())
+        method.surrogate(of).loss.backward()
+        good = of.advantages[:, 0] > 0
+        assert (of.logps.grad[good] == 0).all() == held
+        lengths = sampled.mask.sum(1)
+        ratio = ((0.3 - 0.1) / lengths).exp()
+        expected = torch.where(sampled.mask, (ratio * of.advantages[:, 0] / lengths / 4)[:, None], 0.0)
+        torch.testing.assert_close(-of.logps.grad[~good], expected[~good])
+
+
+def test_cispo_limits_a_tokens_weight_and_keeps_its_gradient():
+    """A first token moved by ln 8: weight 5 of 8; the others keep theirs. GC = weight · A over all tokens."""
+    sampled = rollouts()
+    moved = torch.zeros_like(sampled.proximal_logps)
+    moved[:, 0] = torch.tensor(8.0).log()
+    logps = (sampled.proximal_logps + moved).requires_grad_()
+    method = CISPO(kl_coef=0.0)
+    of = minibatch(method, sampled, logps)
+    output = method.surrogate(of)
+    output.loss.backward()
+    weight = torch.ones_like(moved)
+    weight[:, 0] = 5.0
+    expected = torch.where(sampled.mask, weight * of.advantages / int(sampled.mask.sum()), 0.0)
+    torch.testing.assert_close(-logps.grad, expected)
+    assert output.logged["clip_fraction"].item() == pytest.approx(4 / int(sampled.mask.sum()))
+
+
+def test_grpo_with_the_kl_in_its_reward_has_no_penalty_beside_it():
+    """A = (r̂ − mean)/std of r̂ = r − β log π/π_ref, and nothing else."""
+    sampled = rollouts()
+    method, plain = GRPO(kl_coef=0.5, kl="reward"), GRPO(kl_coef=0.0)
+    shaped = sampled.rewards - 0.5 * (sampled.proximal_logps - sampled.reference_logps).sum(1)
+    expected = policy_gradient(plain, dataclasses.replace(sampled, rewards=shaped))
+    torch.testing.assert_close(policy_gradient(method, sampled), expected)
+
+
+@pytest.mark.parametrize(
+    "method", [GRPO(), GRPO(kl="reward"), GSPO(), CISPO(), RLOO(), P3O(), P3O(form="joint")], ids=repr
+)
 def test_shifting_a_prompts_rewards_changes_no_gradient(method: OnlineMethod):
     sampled = rollouts()
     shifted = dataclasses.replace(sampled, rewards=sampled.rewards + torch.tensor([5.0, 5, -2, -2]))
@@ -155,7 +247,9 @@ def test_ppos_gradient_is_the_whitened_advantage_over_all_tokens():
     torch.testing.assert_close(policy_gradient(method, sampled), advantages / 14)
 
 
-@pytest.mark.parametrize("method", [GRPO(), RLOO(), P3O(), PPO(), POPO(loss_type="dapo")], ids=repr)
+@pytest.mark.parametrize(
+    "method", [GRPO(), GSPO(), CISPO(), RLOO(), P3O(), PPO(), POPO(loss_type="dapo")], ids=repr
+)
 def test_micro_batches_add_up(method: OnlineMethod):
     """The losses of two halves are the loss of the whole."""
     sampled = rollouts()
