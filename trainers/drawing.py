@@ -14,6 +14,7 @@ from trainers.groups import Group
 from trainers.logps import TokenLayout
 from trainers.online import OnlineMethod
 from trainers.precision import DType, autocast
+from trainers.prompt_choice import prompt_choice
 from trainers.sampling import sample
 from trainers.seen import Seen
 
@@ -21,6 +22,7 @@ from trainers.seen import Seen
 Reward = Callable[[Sequence[int], Sequence[Sequence[int]]], Sequence[float]]
 
 _FILTER_DRAWS = 4  # a batch is filled up by at most so many draws of prompts
+_MEASURED = 4  # responses to each prompt, where prompts are measured before training
 
 
 @dataclass(frozen=True)
@@ -64,25 +66,33 @@ class GroupSource:
         self.seed = seed
         self.dtype: DType = dtype
         self.groups = max(1, batch_size // method.group_size)
+        self.choice = prompt_choice(method.prompts, len(world.prompts))
         self.counts = dict.fromkeys(("rollouts", "tokens", "used", "presentations", "shown_tokens"), 0)
         self.prompts: set[tuple[int, ...]] = set()
         self._device = next(policy.parameters()).device
 
-    def effective_groups(self, iteration: int) -> tuple[list[Group], list[Group], float]:
+    def effective_groups(self, iteration: int, steps: int) -> tuple[list[Group], list[Group], float]:
         """An iteration's groups, all that were drawn for them, and the entropy.
 
         With filtering, only groups whose rewards differ are kept, as far as draws suffice.
+
+        Args:
+            iteration: counted from 0.
+            steps: iterations of the whole training.
         """
+        if iteration == 0 and self.choice.measured:
+            self._measure()
         kept: list[Group] = []
         everything: list[Group] = []
         entropies = []
-        draws = _FILTER_DRAWS if self.method.filter_groups else 1
+        draws = _FILTER_DRAWS if self.method.filters else 1
         for draw in range(draws):
             rng = np.random.default_rng([self.seed, iteration, draw, 0x0111])
-            drawn, entropy = self._sample(self._choose(rng), rng, iteration)
+            chosen = self.choice.choose(rng, self.groups, iteration / steps)
+            drawn, entropy = self._sample(chosen, rng, iteration, self.method.group_size)
             entropies.append(entropy)
             everything += drawn
-            wanted = [g for g in drawn if not g.degenerate] if self.method.filter_groups else drawn
+            wanted = [g for g in drawn if not g.degenerate] if self.method.filters else drawn
             kept.extend(wanted)
             if len(kept) >= self.groups:
                 break
@@ -109,23 +119,27 @@ class GroupSource:
 
     def state(self) -> dict[str, Any]:
         """Plain values, for a checkpoint."""
-        return {"counts": dict(self.counts), "prompts": [list(prompt) for prompt in sorted(self.prompts)]}
+        prompts = [list(prompt) for prompt in sorted(self.prompts)]
+        return {"counts": dict(self.counts), "prompts": prompts, "choice": self.choice.state()}
 
     def load(self, state: dict[str, Any]) -> None:
         """Restores a ``state``."""
         self.counts, self.prompts = dict(state["counts"]), {tuple(prompt) for prompt in state["prompts"]}
+        if "choice" in state:  # else it is of an earlier version, which chose uniformly
+            self.choice.load(state["choice"])
 
-    def _choose(self, rng: np.random.Generator) -> list[int]:
-        count = len(self.world.prompts)
-        if self.groups <= count:
-            return [int(i) for i in rng.choice(count, size=self.groups, replace=False)]
-        return [int(i) for i in rng.integers(count, size=self.groups)]
+    def _measure(self) -> None:
+        """Samples a few responses to every prompt, for the choice to know."""
+        everyone = range(len(self.world.prompts))
+        for start in everyone[:: self.groups]:
+            rng = np.random.default_rng([self.seed, start, 0x0333])
+            self._sample(list(everyone[start : start + self.groups]), rng, 0, _MEASURED)
 
     def _sample(
-        self, chosen: list[int], rng: np.random.Generator, iteration: int
+        self, chosen: list[int], rng: np.random.Generator, iteration: int, size: int
     ) -> tuple[list[Group], float]:
         """Samples and scores a group for each chosen prompt."""
-        size, world = self.method.group_size, self.world
+        world = self.world
         uniforms = torch.as_tensor(rng.random((len(chosen) * size, world.max_new_tokens))).to(self._device)
         prompts = [list(world.prompts[i]) for i in chosen]
         with autocast(self.dtype, self._device):
@@ -144,6 +158,8 @@ class GroupSource:
             Group(prompt, found.responses[p], rewards[p], found.logps[p], found.finished[p], iteration)
             for prompt, p in zip(prompts, parts, strict=True)
         ]
+        for prompt, group in zip(chosen, groups, strict=True):
+            self.choice.observe(prompt, group.rewards)
         return groups, found.entropy
 
 

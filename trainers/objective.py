@@ -107,6 +107,11 @@ class Method:
         return frozenset()
 
     @property
+    def chosen_axes(self) -> Axes:
+        """The axes under these options."""
+        return self.axes
+
+    @property
     def strength(self) -> float:
         """The current value of the strength field."""
         return float(getattr(self, self.strength_name))

@@ -9,11 +9,15 @@ import torch
 from torch import Tensor
 
 from trainers.errors import UserError
-from trainers.objective import LossOutput, Method, Need
+from trainers.objective import Axes, LossOutput, Method, Need
+from trainers.prompt_choice import PromptSampling
 from trainers.surrogate import masked_sum
 
 #: What a critic starts as: a copy of the reference policy, or of the reward model that trains it.
 CriticInit = Literal["reference", "reward"]
+
+
+_CHOSEN = {"curriculum": "easy ones first", "adaptive": "those that teach most"}
 
 
 @dataclass(frozen=True)
@@ -97,6 +101,8 @@ class OnlineMethod(Method, ABC):
         temperature: of sampling; logits are divided by it before all log-probs.
         unfinished_reward: replaces the reward of a response cut off by the length limit; None: keeps it.
         filter_groups: draws new prompts for groups without reward variance (DAPO's dynamic sampling).
+        prompts: "uniform"; "curriculum": easy ones first; "adaptive": those that teach most; "filtered": as
+            ``filter_groups``.
     """
 
     kl_coef: float = 0.05
@@ -108,6 +114,7 @@ class OnlineMethod(Method, ABC):
     temperature: float = 1.0
     unfinished_reward: float | None = None
     filter_groups: bool = False
+    prompts: PromptSampling = "uniform"
 
     strength_name: ClassVar[str] = "kl_coef"
     default_strengths: ClassVar[tuple[float, ...]] = (1.0, 0.5, 0.2, 0.1, 0.05)
@@ -127,6 +134,18 @@ class OnlineMethod(Method, ABC):
     def needs(self) -> frozenset[Need]:
         """A policy to sample from, and a reward for what it says."""
         return frozenset({Need.ROLLOUTS, Need.VALUE} if self.uses_critic else {Need.ROLLOUTS})
+
+    @property
+    def filters(self) -> bool:
+        """Whether groups without reward variance are drawn anew."""
+        return self.filter_groups or self.prompts == "filtered"
+
+    @property
+    def chosen_axes(self) -> Axes:
+        """The axes with the prompts as they are chosen."""
+        parts = [_CHOSEN[self.prompts]] if self.prompts in _CHOSEN else []
+        parts += ["groups whose rewards differ"] if self.filters else []
+        return dataclasses.replace(self.axes, prompts=", ".join([self.axes.prompts, *parts]))
 
     @property
     def replay_groups(self) -> int:

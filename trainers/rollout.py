@@ -67,7 +67,7 @@ class OnlineTrainer:
         """Samples, trains, and returns the log record."""
         started = time.perf_counter()
         self.policy.eval()
-        fresh, drawn, entropy = self.source.effective_groups(iteration)
+        fresh, drawn, entropy = self.source.effective_groups(iteration, self.settings.steps)
         sampled = time.perf_counter()
         self._mismatch = Mismatch()
         self._compares = self.dtype == "float32"  # the first step's pass with the sampled log-probs

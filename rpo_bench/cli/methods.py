@@ -60,9 +60,9 @@ def show(
     facts = {
         "equation": method.equation,
         "paper": method.paper,
-        "prompts": method.axes.prompts,
-        "responses": method.axes.responses,
-        "gradient coefficient": method.axes.coefficient,
+        "prompts": method.chosen_axes.prompts,
+        "responses": method.chosen_axes.responses,
+        "gradient coefficient": method.chosen_axes.coefficient,
         "data": _needs(method),
         "rewards": "z-scored over the training rows" if scaled else "unscaled",
         "strength": f"{method.strength_name} ({', '.join(f'{s:g}' for s in method.default_strengths)})",
@@ -113,7 +113,7 @@ def _plot(name: str, method: Any, svg: Path | None) -> None:
 
 
 def _line(name: str, method: Any) -> tuple[str, ...]:
-    axes = method.axes
+    axes = method.chosen_axes
     strength = f"{method.strength_name} = {method.strength:g}"
     return (name, _needs(method), axes.prompts, axes.responses, axes.coefficient, strength, method.paper)
 
