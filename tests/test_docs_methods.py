@@ -80,6 +80,9 @@ class TestThePage:
         listed = {row[0]: row[1] for row in rows_after(page_of(method), "## Options")}
         plain = plain_of(name)
         every = {f.name: getattr(method, f.name) for f in dataclasses.fields(method)}
+        if isinstance(method, OfflineMethod):
+            for field in dataclasses.fields(OfflineMethod):  # on the index page
+                del every[field.name]
         own = every if plain is None else changed(method, plain)  # the others are on the plain one's page
         assert listed == {f"`{option}`": str(value) for option, value in own.items()}
 
@@ -131,6 +134,12 @@ def test_the_page_names_everything_that_an_online_surrogate_logs(name: str):
     assert logged
     for number in logged:
         assert f"`{number}`" in page_of(method)
+
+
+def test_the_index_lists_the_options_of_every_offline_method():
+    index = (PAGES / "README.md").read_text(encoding="utf-8")
+    listed = {row[0]: row[1] for row in rows_after(index, "### In rounds")}
+    assert listed == {f"`{field.name}`": str(field.default) for field in dataclasses.fields(OfflineMethod)}
 
 
 def test_the_index_links_every_page():

@@ -12,9 +12,8 @@ from trainers.critic import RewardStart
 from trainers.errors import UserError
 from trainers.groups import Group
 from trainers.logps import TokenLayout
-from trainers.online import OnlineMethod
 from trainers.precision import DType, autocast
-from trainers.prompt_choice import prompt_choice
+from trainers.prompt_choice import PromptSampling, prompt_choice
 from trainers.sampling import sample
 from trainers.seen import Seen
 
@@ -46,6 +45,27 @@ class World:
     reward_start: RewardStart | None = None
 
 
+@dataclass(frozen=True)
+class Draws:
+    """How groups are drawn.
+
+    Attributes:
+        group_size: responses to a prompt.
+        prompts: which prompts are sampled.
+        filters: whether groups without reward variance are drawn anew.
+        temperature: of sampling.
+        unfinished_reward: replaces the reward of a response cut off by the length limit; None: keeps it.
+        inner_epochs: passes over an iteration's rollouts.
+    """
+
+    group_size: int
+    prompts: PromptSampling = "uniform"
+    filters: bool = False
+    temperature: float = 1.0
+    unfinished_reward: float | None = None
+    inner_epochs: int = 1
+
+
 class GroupSource:
     """Groups of scored rollouts of a policy, drawn from (seed, iteration) alone.
 
@@ -57,16 +77,16 @@ class GroupSource:
     """
 
     def __init__(
-        self, method: OnlineMethod, policy: Any, world: World, seed: int, batch_size: int, dtype: DType
+        self, draws: Draws, policy: Any, world: World, seed: int, batch_size: int, dtype: DType
     ) -> None:
         """Takes the policy, which is sampled in its current state at each call."""
-        self.method = method
+        self.draws = draws
         self.policy = policy
         self.world = world
         self.seed = seed
         self.dtype: DType = dtype
-        self.groups = max(1, batch_size // method.group_size)
-        self.choice = prompt_choice(method.prompts, len(world.prompts))
+        self.groups = max(1, batch_size // draws.group_size)
+        self.choice = prompt_choice(draws.prompts, len(world.prompts))
         self.counts = dict.fromkeys(("rollouts", "tokens", "used", "presentations", "shown_tokens"), 0)
         self.prompts: set[tuple[int, ...]] = set()
         self._device = next(policy.parameters()).device
@@ -85,14 +105,14 @@ class GroupSource:
         kept: list[Group] = []
         everything: list[Group] = []
         entropies = []
-        draws = _FILTER_DRAWS if self.method.filters else 1
+        draws = _FILTER_DRAWS if self.draws.filters else 1
         for draw in range(draws):
             rng = np.random.default_rng([self.seed, iteration, draw, 0x0111])
             chosen = self.choice.choose(rng, self.groups, iteration / steps)
-            drawn, entropy = self._sample(chosen, rng, iteration, self.method.group_size)
+            drawn, entropy = self._sample(chosen, rng, iteration, self.draws.group_size)
             entropies.append(entropy)
             everything += drawn
-            wanted = [g for g in drawn if not g.degenerate] if self.method.filters else drawn
+            wanted = [g for g in drawn if not g.degenerate] if self.draws.filters else drawn
             kept.extend(wanted)
             if len(kept) >= self.groups:
                 break
@@ -106,8 +126,8 @@ class GroupSource:
         self.prompts.update(tuple(group.prompt) for group in fresh)
         self.counts["used"] += sum(len(group.responses) for group in fresh)
         shown = [response for group in groups for response in group.responses]
-        self.counts["presentations"] += len(shown) * self.method.inner_epochs
-        self.counts["shown_tokens"] += sum(map(len, shown)) * self.method.inner_epochs
+        self.counts["presentations"] += len(shown) * self.draws.inner_epochs
+        self.counts["shown_tokens"] += sum(map(len, shown)) * self.draws.inner_epochs
 
     @property
     def seen(self) -> Seen:
@@ -144,12 +164,12 @@ class GroupSource:
         prompts = [list(world.prompts[i]) for i in chosen]
         with autocast(self.dtype, self._device):
             found = sample(
-                self.policy, prompts, size, world.layout, world.eos_id, uniforms, self.method.temperature
+                self.policy, prompts, size, world.layout, world.eos_id, uniforms, self.draws.temperature
             )
         owners = [i for i in chosen for _ in range(size)]
         rewards = checked_rewards(world.reward, owners, found.responses)
-        if self.method.unfinished_reward is not None:
-            cut = self.method.unfinished_reward
+        if self.draws.unfinished_reward is not None:
+            cut = self.draws.unfinished_reward
             rewards = [r if done else cut for r, done in zip(rewards, found.finished, strict=True)]
         self.counts["rollouts"] += len(owners)
         self.counts["tokens"] += sum(len(response) for response in found.responses)

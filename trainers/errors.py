@@ -14,6 +14,10 @@ class UserError(Exception):
         super().__init__(*(bounded(part) if isinstance(part, str) else part for part in parts))
 
 
+class NothingToLearnError(UserError):
+    """Rows that a method learns nothing from, such as pairs whose rewards are all equal."""
+
+
 def bounded(text: str, longest: int = LONGEST_MESSAGE) -> str:
     """The text, or its beginning and end with the number of omitted characters between them."""
     if len(text) <= longest:

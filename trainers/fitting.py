@@ -2,6 +2,7 @@
 
 import shutil
 import warnings
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -83,7 +84,7 @@ def fit(
     trainer, policy = _trainer(model, inputs, settings, out_dir)
     trainer.probe, trainer.probe_every, trainer.progress = probe, settings.probe_every, progress
     reset_peak_memory(device)
-    reason = _run(trainer, settings, out_dir)
+    reason = run_trainer(trainer, settings, out_dir)
     result = FitResult(
         status="completed" if reason is None else "diverged",
         reason=reason,
@@ -120,16 +121,16 @@ def _trainer(
 ) -> tuple[OfflineTrainer, Any]:
     """The trainer and its policy: the model, or the model with adapters in it."""
     torch.manual_seed(settings.seed)
-    value = ValueNetwork(model) if Need.VALUE in inputs.method.needs else None
+    value = value_of(inputs.method, model)
     policy = model if settings.lora is None else with_adapters(model, settings.lora)
     learning_rate = settings.learning_rate or inputs.method.default_learning_rate
-    arguments = _arguments(settings, learning_rate, out_dir / "partial")
+    arguments = arguments_of(settings, learning_rate, out_dir / "partial")
     value_rate = settings.value_learning_rate or learning_rate
     scales = GradientScales(settings.clipping, settings.max_grad_norm)
     return OfflineTrainer(policy, arguments, inputs, value, value_rate, scales), policy
 
 
-def _run(trainer: OfflineTrainer, settings: TrainingSettings, out_dir: Path) -> str | None:
+def run_trainer(trainer: OfflineTrainer, settings: TrainingSettings, out_dir: Path) -> str | None:
     """Trains to the end, from the latest checkpoint when there is one; returns why it diverged, if so."""
     checkpoint = next(complete_checkpoints(out_dir / "partial"), None)
     done = -1 if checkpoint is None else int(checkpoint.name.rpartition("-")[2])
@@ -148,7 +149,13 @@ def _run(trainer: OfflineTrainer, settings: TrainingSettings, out_dir: Path) -> 
     return None
 
 
-def _arguments(settings: TrainingSettings, learning_rate: float, folder: Path) -> TrainingArguments:
+def value_of(method: OfflineMethod, model: Any) -> ValueNetwork | None:
+    """The method's value network, initialised from the model; None for methods without."""
+    return ValueNetwork(model) if Need.VALUE in method.needs else None
+
+
+def arguments_of(settings: TrainingSettings, learning_rate: float, folder: Path) -> TrainingArguments:
+    """The settings in the words of ``transformers``."""
     arguments = TrainingArguments(
         output_dir=str(folder),
         max_steps=settings.steps,
@@ -202,6 +209,12 @@ def with_adapters(model: Any, lora: Lora) -> Any:
             "reference: name other target_modules, or train all weights."
         )
     return adapted
+
+
+def without_adapters(model: Any, adapters: bool) -> AbstractContextManager[Any]:
+    """A block in which the model has no adapters; nothing changes if it never had."""
+    context: AbstractContextManager[Any] = model.disable_adapter() if adapters else nullcontext()
+    return context
 
 
 def _save_checkpoint(policy: Any, tokenizer: Any, out_dir: Path) -> None:

@@ -2,7 +2,6 @@
 
 import copy
 import time
-from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from trainers.critic import Critic
 from trainers.device import process_device
 from trainers.drawing import World
 from trainers.errors import UserError
-from trainers.fitting import finish, with_adapters
+from trainers.fitting import finish, with_adapters, without_adapters
 from trainers.layouts import checked_critic, checked_layout
 from trainers.logps import ModelInputs, token_logps
 from trainers.memory import peak_memory_bytes, reset_peak_memory
@@ -64,7 +63,7 @@ def fit_online(
         policy = frozen = with_adapters(model, settings.lora)
 
     def reference(inputs: ModelInputs) -> Tensor:
-        with _without_adapters(frozen, settings.lora is not None):
+        with without_adapters(frozen, settings.lora is not None):
             return token_logps(frozen, inputs, method.temperature)
 
     trainer = OnlineTrainer(method, policy, reference, world, settings, dtype, critic)
@@ -141,10 +140,3 @@ def _save_state(trainer: OnlineTrainer, iteration: int, file: Path) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     with whole_file(file) as temporary:
         torch.save({"iteration": iteration, "state": trainer.state()}, temporary)
-
-
-def _without_adapters(model: Any, adapters: bool) -> AbstractContextManager[Any]:
-    from contextlib import nullcontext
-
-    context: AbstractContextManager[Any] = model.disable_adapter() if adapters else nullcontext()
-    return context

@@ -4,7 +4,7 @@ import dataclasses
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import ClassVar, Self
+from typing import ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,7 @@ from torch import Tensor
 
 from trainers.errors import UserError
 from trainers.examples import Examples
+from trainers.prompt_choice import PromptSampling, chosen_prompts
 
 
 class Need(StrEnum):
@@ -112,6 +113,16 @@ class Method:
         return self.axes
 
     @property
+    def samples_policy(self) -> bool:
+        """Whether the policy is sampled in training, which takes a reward."""
+        return Need.ROLLOUTS in self.needs
+
+    @property
+    def learns_from_logged(self) -> bool:
+        """Whether it learns from responses in the data."""
+        return not self.samples_policy
+
+    @property
     def strength(self) -> float:
         """The current value of the strength field."""
         return float(getattr(self, self.strength_name))
@@ -130,10 +141,44 @@ class OfflineMethod(Method, ABC):
 
     The loss is a mean over rows of a function of each row's numbers and of ``statistic``, so that splitting
     an optimiser batch into micro-batches changes nothing.
+
+    Attributes:
+        rounds: 0: logged responses; else responses of the policy itself, sampled anew at the start of each
+            of so many rounds of the training. As many rounds as steps is fully online.
+        samples: responses to a prompt in a round.
+        reference: the reference of a round's log-ratios: the "initial" policy, or the "previous" one, which
+            the round starts from; rewards are then corrected so that the optimum is the same.
+        fresh: share of a round's rows that are sampled; the others are logged ones.
+        prompts: which prompts are sampled; see ``trainers.prompt_choice``.
     """
+
+    rounds: int = field(default=0, kw_only=True)
+    samples: int = field(default=8, kw_only=True)
+    reference: Literal["initial", "previous"] = field(default="initial", kw_only=True)
+    fresh: float = field(default=1.0, kw_only=True)
+    prompts: PromptSampling = field(default="uniform", kw_only=True)
 
     strength_selects: ClassVar[bool] = False  # the strength does nothing but choose ``rows``
     zscore_rewards: ClassVar[bool] = False  # z-score with the training rows' mean and deviation
+
+    @property
+    def samples_policy(self) -> bool:
+        """Whether responses are sampled in rounds."""
+        return self.rounds > 0
+
+    @property
+    def learns_from_logged(self) -> bool:
+        """Whether it learns from responses in the data, alone or in a mixture."""
+        return not self.rounds or self.fresh < 1
+
+    @property
+    def chosen_axes(self) -> Axes:
+        """The axes with prompts and responses as rounds choose them."""
+        if not self.rounds:
+            return self.axes
+        source = "samples of the policy" if self.fresh == 1 else "samples of the policy and logged responses"
+        of = f"{source}, {self.rounds} rounds: {self.axes.responses.replace('logged ', '')}"
+        return dataclasses.replace(self.axes, prompts=chosen_prompts("prompts", self.prompts), responses=of)
 
     @property
     def statistic_reads_policy(self) -> bool:

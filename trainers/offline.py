@@ -75,9 +75,10 @@ class OfflineTrainer(Trainer):
     ) -> None:
         """Takes the policy, equal to the reference, and the work."""
         data = inputs.data
-        super().__init__(model=model, args=args, train_dataset=range(len(data.plan.batches)))
+        super().__init__(model=model, args=args, train_dataset=range(args.max_steps))
         self.method = inputs.method
         self.data = data
+        self.first_step = 0  # of the data's plan, where there are several plans
         self.layout = inputs.layout
         self.dtype: DType = inputs.dtype
         self.micro_batch_size = inputs.micro_batch_size
@@ -99,11 +100,12 @@ class OfflineTrainer(Trainer):
     def training_step(self, model: Any, inputs: dict[str, Tensor], num_items_in_batch: Any = None) -> Tensor:
         """Accumulates the gradient of one optimiser batch; returns its loss, ()."""
         step = int(inputs["step"])
-        units = self.data.units[self.data.plan.batches[step]]  # (B, 1) or (B, 2)
+        planned = step - self.first_step
+        units = self.data.units[self.data.plan.batches[planned]]  # (B, 1) or (B, 2)
         model.eval()
         if self.value is not None:
             self.value.zero_grad()  # Trainer empties the gradients of the policy alone
-        partner_log_ratio = self._partner_log_ratio(model, step)
+        partner_log_ratio = self._partner_log_ratio(model, planned)
         parts = self._parts(units)
         early = None  # what the statistic needs of all rows, when there are several parts
         if len(parts) > 1:
@@ -168,13 +170,13 @@ class OfflineTrainer(Trainer):
         )
 
     @torch.no_grad()
-    def _partner_log_ratio(self, model: Any, step: int) -> Tensor | None:
-        """D of step's mismatched pairs; (B,), or None where the method asks for none."""
+    def _partner_log_ratio(self, model: Any, planned: int) -> Tensor | None:
+        """D of a planned step's mismatched pairs; (B,), or None where the method asks for none."""
         if Need.KL_PARTNER not in self.method.needs:
             return None
         assert self.data.partner_logps is not None
         examples, device = self.data.examples, self.args.device
-        rows, partners = self.data.plan.batches[step], self.data.plan.partners[step]
+        rows, partners = self.data.plan.batches[planned], self.data.plan.partners[planned]
         found = []
         size = self.micro_batch_size or len(rows)
         for start in range(0, len(rows), size):
@@ -182,7 +184,7 @@ class OfflineTrainer(Trainer):
             responses = [examples.responses[j] for j in partners[start : start + size]]
             with autocast(self.dtype, device):
                 found.append(row_logps(model, prompts, responses, self.layout, device))
-        reference = torch.as_tensor(self.data.partner_logps[step], dtype=torch.float32, device=device)
+        reference = torch.as_tensor(self.data.partner_logps[planned], dtype=torch.float32, device=device)
         return torch.cat(found) - reference
 
     @torch.no_grad()
@@ -218,8 +220,7 @@ class OfflineTrainer(Trainer):
 
     def get_train_dataloader(self) -> DataLoader[Any]:
         """The plan's steps, in order."""
-        steps = range(len(self.data.plan.batches))
-        return DataLoader(steps, batch_size=1, shuffle=False, collate_fn=_step)  # type: ignore[arg-type]
+        return DataLoader(self.train_dataset, batch_size=1, shuffle=False, collate_fn=_step)
 
     def create_optimizer(self, model: Any = None) -> Any:
         """The policy's parameters, and the value network's in a group of their own."""
@@ -247,7 +248,7 @@ class OfflineTrainer(Trainer):
         seconds = time.monotonic() - self._started
         record |= {"tokens": self.tokens, "seconds": round(seconds, 3)}
         record["tokens_per_s"] = round(self.tokens / max(seconds, 1e-9), 1)
-        last = self.state.global_step == len(self.data.plan.batches)
+        last = self.state.global_step == self.args.max_steps
         if self.probe_every and (last or self.state.global_step % self.probe_every == 0):
             record |= self.run_probe()
         self.write_log(self.state.global_step, record)

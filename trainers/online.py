@@ -8,16 +8,14 @@ from typing import Any, ClassVar, Literal, Self
 import torch
 from torch import Tensor
 
+from trainers.drawing import Draws
 from trainers.errors import UserError
 from trainers.objective import Axes, LossOutput, Method, Need
-from trainers.prompt_choice import PromptSampling
+from trainers.prompt_choice import PromptSampling, chosen_prompts
 from trainers.surrogate import masked_sum
 
 #: What a critic starts as: a copy of the reference policy, or of the reward model that trains it.
 CriticInit = Literal["reference", "reward"]
-
-
-_CHOSEN = {"curriculum": "easy ones first", "adaptive": "those that teach most"}
 
 
 @dataclass(frozen=True)
@@ -136,6 +134,18 @@ class OnlineMethod(Method, ABC):
         return frozenset({Need.ROLLOUTS, Need.VALUE} if self.uses_critic else {Need.ROLLOUTS})
 
     @property
+    def draws(self) -> Draws:
+        """How its groups are drawn."""
+        return Draws(
+            self.group_size,
+            self.prompts,
+            self.filters,
+            self.temperature,
+            self.unfinished_reward,
+            self.inner_epochs,
+        )
+
+    @property
     def filters(self) -> bool:
         """Whether groups without reward variance are drawn anew."""
         return self.filter_groups or self.prompts == "filtered"
@@ -143,9 +153,8 @@ class OnlineMethod(Method, ABC):
     @property
     def chosen_axes(self) -> Axes:
         """The axes with the prompts as they are chosen."""
-        parts = [_CHOSEN[self.prompts]] if self.prompts in _CHOSEN else []
-        parts += ["groups whose rewards differ"] if self.filters else []
-        return dataclasses.replace(self.axes, prompts=", ".join([self.axes.prompts, *parts]))
+        prompts = chosen_prompts(self.axes.prompts, self.prompts, self.filters)
+        return dataclasses.replace(self.axes, prompts=prompts)
 
     @property
     def replay_groups(self) -> int:

@@ -5,7 +5,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from trainers.errors import UserError
+from trainers.errors import NothingToLearnError
 from trainers.examples import Examples
 
 Pairing = Literal["best_worst", "all", "adjacent"]
@@ -15,11 +15,13 @@ def make_pairs(examples: Examples, pairing: Pairing) -> NDArray[np.int64]:
     """Row indices of (better, worse) responses to the same prompt; (M, 2). See ``pair_rows``.
 
     Raises:
-        UserError: no prompt has two responses with different rewards.
+        NothingToLearnError: no prompt has two responses with different rewards.
     """
     found = pair_rows(examples.rewards, examples.groups, pairing, examples.pairs)
     if not len(found):
-        raise UserError("No prompt has two responses with different rewards: there are no pairs to train on.")
+        raise NothingToLearnError(
+            "No prompt has two responses with different rewards: there are no pairs to train on."
+        )
     return found
 
 

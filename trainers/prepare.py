@@ -70,14 +70,14 @@ def prepare(
     """
     check_needs(method, examples)
     rows = prepare_rows(method, examples, reference_logps(cache, model, examples, layout, dtype))
-    plan = _planned(rows, settings)
+    plan = planned(rows, settings)
     partners = None
     if Need.KL_PARTNER in method.needs:
         partners = partner_logps(cache, model, rows.examples, plan, layout, dtype)
     return OfflineData(**vars(rows), plan=plan, partner_logps=partners)
 
 
-def _planned(rows: PreparedRows, settings: TrainingSettings) -> BatchPlan:
+def planned(rows: PreparedRows, settings: TrainingSettings) -> BatchPlan:
     """The batches of all steps, drawn as the settings say."""
     groups = rows.examples.groups[rows.units[:, 0]]
     size = max(2, settings.batch_size // rows.units.shape[1])
@@ -87,15 +87,21 @@ def _planned(rows: PreparedRows, settings: TrainingSettings) -> BatchPlan:
     return plan_batches(groups, settings.steps, size, settings.seed)
 
 
-def prepare_rows(method: OfflineMethod, examples: Examples, reference: NDArray[np.float64]) -> PreparedRows:
+def prepare_rows(
+    method: OfflineMethod,
+    examples: Examples,
+    reference: NDArray[np.float64],
+    scale: tuple[float, float] | None = None,
+) -> PreparedRows:
     """The part of ``prepare`` that takes no model: scales, transforms, selects and pairs the rows.
 
     Args:
         method: the objective.
         examples: N rows that ``check_needs`` has passed.
         reference: log π_ref(y|x) of each, summed over tokens; (N,).
+        scale: mean and deviation that z-score the rewards; None: the rows' own.
     """
-    mean, sd = _reward_scale(examples.rewards) if method.zscore_rewards else (0.0, 1.0)
+    mean, sd = (scale or reward_scale(examples.rewards)) if method.zscore_rewards else (0.0, 1.0)
     examples = method.transformed(_scaled(examples, mean, sd))
     rows = method.rows(examples)
     if rows is not None:
@@ -127,7 +133,8 @@ def check_needs(method: OfflineMethod, examples: Examples) -> None:
         )
 
 
-def _reward_scale(rewards: NDArray[np.float64]) -> tuple[float, float]:
+def reward_scale(rewards: NDArray[np.float64]) -> tuple[float, float]:
+    """Mean and deviation of the rewards; raises UserError if all are equal."""
     mean, sd = float(rewards.mean()), float(rewards.std())
     if rewards.min() == rewards.max():  # their deviation needn't be 0 to the last digit
         raise UserError("All rewards are equal: there is nothing to learn from them.")

@@ -147,6 +147,22 @@ class Adaptive(PromptChoice):
             setattr(self, name, np.array(state[name]))
 
 
+def chosen_prompts(prompts: str, how: PromptSampling, filters: bool = False) -> str:
+    """The prompts in words, with how they are chosen.
+
+    Args:
+        prompts: what they are.
+        how: how they are chosen.
+        filters: whether groups without reward variance are drawn anew.
+    """
+    parts = [_IN_WORDS[how]] if how in _IN_WORDS else []
+    parts += ["groups whose rewards differ"] if filters or how == "filtered" else []
+    return ", ".join([prompts, *parts])
+
+
+_IN_WORDS = {"curriculum": "easy ones first", "adaptive": "those that teach most"}
+
+
 def prompt_choice(how: PromptSampling, prompts: int) -> PromptChoice:
     """The choice of that name, for a number of prompts."""
     kinds: dict[str, type[PromptChoice]] = {"curriculum": Curriculum, "adaptive": Adaptive}

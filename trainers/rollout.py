@@ -50,7 +50,7 @@ class OnlineTrainer:
         self.dtype: DType = dtype
         self.critic = critic
         self.device = next(policy.parameters()).device
-        self.source = GroupSource(method, policy, world, settings.seed, settings.batch_size, dtype)
+        self.source = GroupSource(method.draws, policy, world, settings.seed, settings.batch_size, dtype)
         self.buffer = ReplayBuffer(method.replay_groups, method.max_age)
         rate = settings.learning_rate or method.default_learning_rate
         self.optimisers = [self._optimiser([p for p in policy.parameters() if p.requires_grad], rate)]

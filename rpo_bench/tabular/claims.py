@@ -68,8 +68,10 @@ def claim_of(method: Method, setting: Setting) -> Claim | None:
 
 
 @claim_of.register
-def _best_of_k(method: SFT, setting: Setting) -> Claim:
+def _best_of_k(method: SFT, setting: Setting) -> Claim | None:
     """Best of k of the policy that wrote the data; not an optimum of a KL-regularised reward."""
+    if method.rounds:
+        return None
     k = min(method.k, setting.sampling.k)
     writer = setting.world.log_behaviour if setting.sampling.off_policy else setting.world.log_reference
     return Claim("best of k logged responses", best_of(k, writer, setting.world.rewards))
@@ -99,6 +101,8 @@ def _of_pairs(method: Pairwise, setting: Setting) -> Claim | None:
         if noise == 0.0:
             return None  # noise-free preferences have no finite optimum: margins grow without bound
         return _tilt("π_ref·e^(r_BT/β)", world.rewards / noise, method.beta, setting)
+    if method.rounds:  # the data to beat are the policy's own
+        return None
     gaps = world.rewards[:, :, None] - world.rewards[:, None, :]  # (X, Y, Y)
     wins = expit(gaps / noise) if noise > 0.0 else 0.5 * (1.0 + np.sign(gaps))
     writer = np.exp(world.log_behaviour if setting.sampling.off_policy else world.log_reference)

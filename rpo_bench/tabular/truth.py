@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -11,6 +12,7 @@ from rpo_bench.data.convert import LabelRule
 from rpo_bench.tabular.claims import Setting, claim_of
 from rpo_bench.tabular.fixed_point import FixedPoint, fixed_point
 from rpo_bench.tabular.logged import REPEATS, Sampling, cells, log_responses, whole_groups
+from rpo_bench.tabular.rounds import end_of_rounds
 from rpo_bench.tabular.world import World, expectation, kl
 from rpo_bench.tabular.yardsticks import Resemblance, objective, regret_at_equal_kl, resembles
 from trainers.examples import Examples
@@ -151,11 +153,22 @@ def truth_of(method: OfflineMethod, world: World, condition: Condition, logs: Se
     """
     ends: list[FixedPoint] = []
     settings: list[Setting] = []
-    for log in logs:
-        rows = prepared(method, world, log)
-        ends.append(fixed_point(method, rows, world))
-        settings.append(Setting(world, log.sampling, (world.rewards - rows.reward_mean) / rows.reward_sd))
+    for number, log in enumerate(logs):
+        if method.rounds:
+            end, (mean, sd) = end_of_rounds(
+                method, world, log.sampling, log.examples, partial(_round_of, method, number)
+            )
+        else:
+            rows = prepared(method, world, log)
+            end, mean, sd = fixed_point(method, rows, world), rows.reward_mean, rows.reward_sd
+        ends.append(end)
+        settings.append(Setting(world, log.sampling, (world.rewards - mean) / sd))
     return truth_from(method, condition, settings, ends)
+
+
+def _round_of(method: OfflineMethod, seed: int, world: World, sampling: Sampling, index: int) -> Examples:
+    """The rows of a later round."""
+    return log_of(method, world, sampling, 100 * index + seed).examples
 
 
 def truth_from(

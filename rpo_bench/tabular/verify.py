@@ -107,9 +107,10 @@ def _verify(
     world = make_world(questions.seed)
     noise = usual_noise(method) if questions.noise is None else questions.noise
     strengths = questions.strengths or own_strengths(method)
-    columns, missing = _columns(method, world, questions.ks)
+    regimes: tuple[Regime, ...] = ("rollouts",) if method.rounds else REGIMES
+    columns, missing = _columns(method, world, (method.samples,) if method.rounds else questions.ks)
     truths = []
-    for data in REGIMES:
+    for data in regimes:
         for k, limit in columns:
             logs = _logs(method, world, Condition(data, strengths[0], k, limit), noise, questions)
             for strength in strengths:
@@ -123,7 +124,7 @@ def _verify(
         contract=_contract(method, world, columns[0][0]),
         truths=tuple(truths),
         missing=missing,
-        verdicts={data: verdict_of([t for t in truths if t.condition.data == data]) for data in REGIMES},
+        verdicts={data: verdict_of([t for t in truths if t.condition.data == data]) for data in regimes},
     )
 
 
@@ -139,6 +140,8 @@ def _columns(
             missing[k] = str(error)
         else:
             found.append((k, False))
+    if method.rounds:  # rows are sampled: K is an option of the method
+        return found, missing
     last = (EXACT_ROWS, True) if has_limit(method, world) else (max(LARGE_K, *ks), False)
     return [column for column in found if column[0] < last[0]] + [last], missing
 

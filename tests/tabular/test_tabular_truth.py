@@ -199,6 +199,45 @@ def test_dpo_finds_the_reward_behind_bradley_terry_preferences_unless_pairs_are_
     assert at(DPO(beta=0.5), 8, noise=1.0).kl > 0.2
 
 
+def rounds(method: OfflineMethod) -> Truth:
+    condition = Condition("rollouts", method.strength, method.samples)
+    sampling = sampling_for(method, WORLD, condition, 0.0, 512)
+    return truth_of(method, WORLD, condition, [log_of(method, WORLD, sampling, 0)])
+
+
+@pytest.mark.parametrize(
+    "method",
+    [
+        DRO(tau=0.5, rounds=3),
+        DRO(tau=0.5, rounds=3, reference="previous"),
+        REBEL(tau=0.5, rounds=3),
+        REBEL(tau=0.5, rounds=3, reference="previous"),
+        RewardAwareDPO(beta=0.5, rounds=3),
+    ],
+    ids=["dro", "dro, previous", "rebel", "rebel, previous", "reward-aware-dpo"],
+)
+def test_rounds_end_at_the_optimum_against_either_reference(method: OfflineMethod):
+    """Rows of the policy itself, with corrected rewards where the reference moves: still π_ref e^{r/τ}."""
+    assert rounds(method).kl < 1e-5
+
+
+def test_rpo_in_rounds_is_biased_by_few_samples_and_less_so_against_the_previous_policy():
+    """Weights π_ref/π_t waste samples; the previous policy's own need none."""
+    weighted, own = rounds(RPO(tau=0.5, rounds=3)), rounds(RPO(tau=0.5, rounds=3, reference="previous"))
+    assert 0.002 < weighted.kl < 0.03
+    assert own.kl < 0.004
+    more = rounds(RPO(tau=0.5, rounds=3, samples=32))
+    assert more.kl < weighted.kl / 2
+
+
+def test_without_weights_z_would_be_of_the_policy_itself(monkeypatch):
+    """Log-mean-exp over the policy's own samples takes them for the reference's."""
+    method = RPO(tau=0.5, rounds=3, samples=32)
+    weighted = rounds(method)
+    monkeypatch.setattr("rpo_bench.tabular.rounds.in_rounds", lambda method: method)
+    assert rounds(method).kl > max(0.01, 3 * weighted.kl)
+
+
 def test_dpo_has_no_optimum_when_preferences_never_err():
     truth = at(DPO(beta=0.2), 2)
     assert truth.claim is None

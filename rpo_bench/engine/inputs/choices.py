@@ -149,6 +149,8 @@ def check_needs(choices: Sequence[Choice], rows: Sequence[Row], where: str) -> l
     facts = _Facts(where, rows, sizes)
     for choice in choices:
         at_all = {need for s in choice.strengths for need in choice.method.with_strength(s).needs}
+        if not choice.method.learns_from_logged:
+            at_all &= {Need.REFERENCE_REWARDS}  # the rows are sampled
         for need in sorted(at_all):
             _CHECKS.get(need, _nothing)(choice.spec.label, facts)
         if Need.PAIR in at_all:
@@ -159,7 +161,7 @@ def check_needs(choices: Sequence[Choice], rows: Sequence[Row], where: str) -> l
 def check_rollouts(choices: Sequence[Choice], rewarded: bool) -> None:
     """Checks that online methods have a reward; raises UserError that names the method otherwise."""
     for choice in choices:
-        if Need.ROLLOUTS in choice.method.needs and not rewarded:
+        if choice.method.samples_policy and not rewarded:
             raise UserError(
                 f"{choice.spec.label} samples its own responses and needs a reward for them, but the "
                 "task has none: give one with --reward python:FILE:FUNCTION, or leave the method out."

@@ -23,7 +23,6 @@ from rpo_bench.spec.sections import EvaluationSpec
 from rpo_bench.spec.trust import Trust
 from rpo_bench.tasks.functions import load_function, try_function
 from rpo_bench.tasks.task import RewardFunction, Task
-from trainers.objective import Need
 from trainers.online import OnlineMethod
 
 GOLD, PROXY = "gold", "proxy"
@@ -184,7 +183,7 @@ def check_training_reward(choices: Sequence[Choice], spec: RunSpec, task: Task, 
         else:
             check_source(part.source, TRAIN_FLAG, trust)
             try_source(part.source, TRAIN_FLAG, trust, task)
-    if spec.training.reward != GOLD and not any(Need.ROLLOUTS in c.method.needs for c in choices):
+    if spec.training.reward != GOLD and not any(c.method.samples_policy for c in choices):
         return [f"{TRAIN_FLAG} has no effect: offline methods learn from the rewards in their data."]
     return []
 

@@ -52,6 +52,11 @@ class PlannedCell:
         return self.method.needs if self.method is not None and self.checkpoint is None else frozenset()
 
     @property
+    def samples_policy(self) -> bool:
+        """Whether training samples the policy and needs no logged responses."""
+        return self.method is not None and self.checkpoint is None and self.method.samples_policy
+
+    @property
     def trained(self) -> bool:
         """Whether there is something to train."""
         return self.method is not None and self.checkpoint is None
@@ -131,7 +136,7 @@ def planned_cells(
 ) -> Iterator[PlannedCell]:
     """All cells of one method on one model: its strengths × learning rates × budgets × seeds."""
     swept = spec.learning_rates or (usual_rate(spec, task, choice, model.name),)
-    online = Need.ROLLOUTS in choice.method.needs
+    online = choice.method.samples_policy
     reward = spec.training.reward if online else GOLD
     learnt = training_identity(reward, task, task_hash)
     world_hash = hash_json([learnt, new_tokens(spec, task)]) if online else None

@@ -75,7 +75,7 @@ def _cell_jobs(plan: Plan, cell: PlannedCell, output: Output, threads: int) -> I
     opens = True
     if cell.trained and not (output.training(spec) / "fit.json").is_file():
         # An online method samples its own rows: it doesn't need the logged ones' log-probs.
-        shared = [] if Need.ROLLOUTS in cell.needs else list(_shared_jobs(plan, cell, output, work))
+        shared = [] if cell.samples_policy else list(_shared_jobs(plan, cell, output, work))
         yield from shared
         needs = frozenset(item.key for item in shared)
         rows = spec.training.steps * spec.training.batch_size

@@ -33,6 +33,7 @@ from rpo_bench.engine.inputs.rewards import (
     check_training_reward,
     try_evaluation_reward,
 )
+from rpo_bench.engine.inputs.rounds import check_sampling_rounds
 from rpo_bench.engine.inputs.sampling_checks import check_backend
 from rpo_bench.engine.inputs.strengths import distinct_strengths
 from rpo_bench.engine.inputs.tuning_prompts import for_tuning
@@ -107,6 +108,7 @@ def plan_run(spec: RunSpec, context: PlanContext) -> Plan:
             limits = (new_tokens(spec, task), spec.data.long)
             task = fitting_task(task, models, *limits, (context.trust, context.work))
         check_proxy(task, context.trust)
+        check_sampling_rounds(choices, (spec.training.steps * budget for budget in spec.budgets))
         warnings += check_training_reward(choices, spec, task, context.trust)
         try_evaluation_reward(spec.evaluation, task, context.trust)
         check_backend(spec, {model.name: model.architecture for model in models}, trains=True)

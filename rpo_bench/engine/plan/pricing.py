@@ -105,7 +105,7 @@ def price(method: Method | None, size: ModelSize, load: Workload, run: Mapping[s
     rows = run["steps"] * run["batch_size"]
     forward, train = _FORWARD * pass_ * rows, _TRAIN * pass_ * rows
     value = train if Need.VALUE in method.needs else 0.0
-    if Need.ROLLOUTS in method.needs:
+    if method.samples_policy:
         epochs = int(getattr(method, "inner_epochs", 1))
         compute = 2 * forward + epochs * (train + value)  # old policy and reference, then the inner epochs
         return Price(gpu.hours(compute, forward), measure, 0.0)

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -32,11 +33,15 @@ from rpo_bench.methods.registry import resolve_method
 from rpo_bench.models.beginnings import check_beginnings
 from rpo_bench.models.hf import HFModel
 from rpo_bench.spec.sections import TrainingSpec
+from rpo_bench.tasks.task import Task
+from trainers.drawing import World
+from trainers.examples import Examples
 from trainers.fitting import fit
 from trainers.fitting_online import fit_online
+from trainers.fitting_rounds import fit_rounds
 from trainers.layouts import checked_layout
 from trainers.logps import TokenLayout
-from trainers.objective import Method, OfflineMethod
+from trainers.objective import Method, Need, OfflineMethod
 from trainers.online import OnlineMethod
 from trainers.precision import resolve_dtype
 from trainers.prepare import prepare
@@ -96,17 +101,25 @@ def _fit_into(folder: Path, work: CellWork, report: Report) -> FitResult:
 
     probe = make_probe(work, task, base.tokenizer) if settings.probe_every else None
     if isinstance(method, OnlineMethod):
-        reward = training_reward(work.spec, task, work.trust)
-        if reward is None:
-            raise UserError(f"{method.name} needs a reward for its samples; the task has none.")
-        limit = decoding_of(work).max_new_tokens or task.spec.max_new_tokens
-        world = make_world(base, load_prompts(examples_file_of(work)), reward, limit)
         return fit_online(
             method,
             base.model,
-            world,
+            _world(work, method, base, task),
             settings,
             folder,
+            tokenizer=base.tokenizer,
+            probe=probe,
+            progress=progress,
+        )
+    if offline(method).rounds:
+        return fit_rounds(
+            offline(method),
+            base.model,
+            _world(work, method, base, task),
+            settings,
+            folder,
+            logged=_logged(work, offline(method)),
+            labelled=partial(labelled, method=method),
             tokenizer=base.tokenizer,
             probe=probe,
             progress=progress,
@@ -122,6 +135,21 @@ def _fit_into(folder: Path, work: CellWork, report: Report) -> FitResult:
         probe=probe,
         progress=progress,
     )
+
+
+def _world(work: CellWork, method: Method, base: HFModel, task: Task) -> World:
+    """The prompts and the reward of a method that samples the policy."""
+    reward = training_reward(work.spec, task, work.trust)
+    if reward is None:
+        raise UserError(f"{method.name} needs a reward for its samples; the task has none.")
+    limit = decoding_of(work).max_new_tokens or task.spec.max_new_tokens
+    return make_world(base, load_prompts(examples_file_of(work)), reward, limit)
+
+
+def _logged(work: CellWork, method: OfflineMethod) -> Examples | None:
+    """The logged rows of a method in rounds; None if it needs none of them."""
+    needed = method.fresh < 1 or Need.REFERENCE_REWARDS in method.needs
+    return examples_of(work) if needed else None
 
 
 def method_of(work: CellWork) -> Method:

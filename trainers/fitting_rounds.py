@@ -1,0 +1,274 @@
+"""Training by an offline method in rounds: on responses of the policy itself, sampled anew each round."""
+
+import copy
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from trainers.device import process_device
+from trainers.drawing import GroupSource, World
+from trainers.errors import UserError
+from trainers.examples import Examples
+from trainers.fitting import arguments_of, finish, run_trainer, value_of, with_adapters, without_adapters
+from trainers.gradients import GradientScales
+from trainers.layouts import checked_layout
+from trainers.memory import peak_memory_bytes, reset_peak_memory
+from trainers.objective import OfflineMethod
+from trainers.offline import OfflineTrainer, Probe, Progress, TrainingInputs, complete_checkpoints
+from trainers.precision import DType, resolve_dtype
+from trainers.prepare import OfflineData
+from trainers.reference import compute_logps
+from trainers.rounds import Labeller, Round, RoundSource, check_rounds, draws_of
+from trainers.seen import Seen, seen_offline
+from trainers.settings import FitResult, TrainingSettings
+from trainers.training_log import read_training_log
+
+_ROUND_FILE = "round.pt"
+
+
+def fit_rounds(
+    method: OfflineMethod,
+    model: Any,
+    world: World,
+    settings: TrainingSettings,
+    out_dir: Path,
+    *,
+    logged: Examples | None = None,
+    labelled: Labeller = lambda examples: examples,
+    tokenizer: Any = None,
+    probe: Probe | None = None,
+    progress: Progress | None = None,
+) -> FitResult:
+    """Trains ``model`` by ``method`` in rounds; the model as it is given is the initial reference.
+
+    A round samples the policy as often as an online method would in the same steps, ``batch_size`` responses
+    a step, times ``method.fresh``. The output folder and resuming work as in ``fit``.
+
+    Args:
+        method: the objective, with ``rounds`` above 0.
+        model: a transformers causal or encoder-decoder model; it is changed in place.
+        world: prompts and reward.
+        settings: everything else.
+        out_dir: the output folder, created if missing.
+        logged: logged rows: the rest of a mixture, and rewards of reference samples.
+        labelled: labels rows desirable or not by the method's rule.
+        tokenizer: saved with the checkpoint.
+        probe: as in ``fit``.
+        progress: as in ``fit``.
+
+    Raises:
+        UserError: an option is out of range, or the reward fails.
+    """
+    if (out_dir / "fit.json").is_file():
+        return FitResult.load(out_dir / "fit.json")
+    check_rounds(method, settings.steps)
+    device = process_device()
+    model.to(device).eval()
+    dtype = resolve_dtype(settings.dtype, model)
+    torch.manual_seed(settings.seed)
+    layout = checked_layout(model, world.layout)
+    world = dataclasses.replace(world, layout=layout)
+    value = value_of(method, model)
+    if settings.lora is None:
+        initial, policy = copy.deepcopy(model), model
+    else:
+        policy = initial = with_adapters(model, settings.lora)
+    adapters = settings.lora is not None
+
+    def scored(prompts: Sequence[Sequence[int]], responses: Sequence[Sequence[int]]) -> NDArray[np.float64]:
+        return compute_logps(policy, prompts, responses, layout, dtype)
+
+    def referred(prompts: Sequence[Sequence[int]], responses: Sequence[Sequence[int]]) -> NDArray[np.float64]:
+        with without_adapters(initial, adapters):
+            return compute_logps(initial, prompts, responses, layout, dtype)
+
+    size = max(method.samples, round(settings.batch_size * method.fresh))
+    source = GroupSource(draws_of(method), policy, world, settings.seed, size, dtype)
+    rounds = RoundSource(method, source, settings, scored, referred, logged=logged, labelled=labelled)
+    inputs = _Inputs(rounds, initial, adapters, layout, dtype)
+    state = _restored(out_dir / "partial", inputs)
+    first = state or _State(rounds.sample(0))
+    data = cast("OfflineData", inputs.data(first.round))  # if None, no step reads it
+    training = TrainingInputs(rounds.method, data, layout, dtype, settings.micro_batch_size)
+    rate = settings.learning_rate or method.default_learning_rate
+    arguments = arguments_of(settings, rate, out_dir / "partial")
+    scales = GradientScales(settings.clipping, settings.max_grad_norm)
+    value_rate = settings.value_learning_rate or rate
+    trainer = RoundsTrainer(policy, arguments, training, value, value_rate, scales, inputs, first)
+    trainer.probe, trainer.probe_every, trainer.progress = probe, settings.probe_every, progress
+    reset_peak_memory(device)
+    reason = run_trainer(trainer, settings, out_dir)
+    mean, sd = rounds.scale if rounds.scale is not None and method.zscore_rewards else (0.0, 1.0)
+    result = FitResult(
+        status="completed" if reason is None else "diverged",
+        reason=reason,
+        steps=trainer.state.global_step,
+        seconds=read_training_log(out_dir / "train_log.jsonl")[-1].get("seconds", 0.0),
+        tokens=trainer.tokens,
+        peak_memory_bytes=peak_memory_bytes(device),
+        dtype=dtype,
+        plan_hash="",
+        reward_mean=mean,
+        reward_sd=sd,
+        rollouts=source.counts["rollouts"],
+        seen=trainer.seen,
+    )
+    return finish(result, policy, tokenizer, out_dir)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Inputs:
+    """What makes the data of a round."""
+
+    rounds: RoundSource
+    initial: Any
+    adapters: bool
+    layout: Any
+    dtype: DType
+
+    def data(self, of: Round) -> OfflineData | None:
+        """The round's rows, prepared."""
+        with without_adapters(self.initial, self.adapters):
+            return self.rounds.data(of, self.initial, self.layout, self.dtype)
+
+
+@dataclasses.dataclass
+class _State:
+    """The present round, and what the finished ones have seen."""
+
+    round: Round
+    past: tuple[Seen, ...] = ()
+
+
+class RoundsTrainer(OfflineTrainer):
+    """The offline engine on rows that change from round to round."""
+
+    def __init__(
+        self,
+        model: Any,
+        args: Any,
+        inputs: TrainingInputs,
+        value: Any,
+        value_learning_rate: float,
+        scales: GradientScales,
+        sources: _Inputs,
+        state: _State,
+    ) -> None:
+        """As the base class, with where rounds come from and the present one."""
+        super().__init__(model, args, inputs, value, value_learning_rate, scales)
+        self.sources = sources
+        self.present, self.teaches = state, bool(inputs.data)
+        self.first_step = sources.rounds.first_step(state.round.index)
+
+    def training_step(self, model: Any, inputs: dict[str, Tensor], num_items_in_batch: Any = None) -> Tensor:
+        """A step on the round's rows, which are sampled at its first step."""
+        step = int(inputs["step"])
+        index = self.sources.rounds.round_of(step)
+        if index != self.present.round.index:
+            past = (*self.present.past, self._seen_of_round(step))
+            model.eval()
+            self.present = _State(self.sources.rounds.sample(index), past)
+            self.first_step = step
+            data = self.sources.data(self.present.round)
+            self.teaches = data is not None
+            self.data = data or self.data
+        about = {"round": float(index), "effective_samples": self.present.round.effective}
+        counts = self.sources.rounds.source.counts
+        about |= {"rollouts": float(counts["rollouts"])}
+        if not self.teaches:  # no two responses differ in reward: a step without a gradient
+            self._logged = {"log_ratio": 0.0, **about}
+            return torch.zeros((), device=self.args.device)
+        loss = super().training_step(model, inputs, num_items_in_batch)
+        self._logged |= about
+        return loss
+
+    @property
+    def seen(self) -> Seen:
+        """The data that the training used."""
+        parts = (*self.present.past, self._seen_of_round(self.state.global_step))
+        rows = sum(part.rows for part in parts)
+        shown = sum(part.presentations for part in parts)
+        paired = [part for part in parts if part.pairs is not None]
+        return Seen(
+            rows=rows,
+            rows_used=sum(part.rows_used for part in parts),
+            prompts=len(self.sources.rounds.source.prompts),
+            presentations=shown,
+            tokens=sum(part.tokens for part in parts),
+            epochs=shown / max(1, rows),
+            pairs=sum(part.pairs or 0 for part in paired) if paired else None,
+            pairs_used=sum(part.pairs_used or 0 for part in paired) if paired else None,
+        )
+
+    def _seen_of_round(self, step: int) -> Seen:
+        """What the present round has used before a step."""
+        data, rows = self.data, len(self.present.round.examples)
+        done = step - self.first_step
+        if not self.teaches or done <= 0:
+            return Seen(rows, 0, 0, 0, 0, 0.0)
+        return seen_offline(data.units, data.examples.groups, data.lengths, data.plan.batches[:done], rows)
+
+    def _save(self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None) -> None:
+        super()._save(output_dir, state_dict)
+        if output_dir is not None:
+            torch.save(_plain(self.present, self.sources.rounds), Path(output_dir) / _ROUND_FILE)
+
+
+def _plain(state: _State, rounds: RoundSource) -> dict[str, Any]:
+    """The present round as plain values and tensors, for a checkpoint."""
+    rows = state.round.examples
+    known = rows.reference_rewards
+    columns = {
+        name: None if (column := getattr(rows, name)) is None else torch.as_tensor(column)
+        for name in ("rewards", "groups", "behaviour_logps", "pairs", "labels")
+    }
+    return {
+        "index": state.round.index,
+        "prompts": [list(prompt) for prompt in rows.prompts],
+        "responses": [list(response) for response in rows.responses],
+        "columns": columns,
+        "reference_rewards": None if known is None else {g: torch.as_tensor(r) for g, r in known.items()},
+        "reference_logps": torch.as_tensor(state.round.reference_logps),
+        "rollouts": state.round.rollouts,
+        "effective": state.round.effective,
+        "past": [dataclasses.asdict(part) for part in state.past],
+        "scale": rounds.scale,
+        "source": rounds.source.state(),
+    }
+
+
+def _restored(folder: Path, inputs: _Inputs) -> _State | None:
+    """The round in which the latest checkpoint was written; None without one.
+
+    Raises:
+        UserError: its file is damaged.
+    """
+    checkpoint = next(complete_checkpoints(folder), None)
+    if checkpoint is None:
+        return None
+    file = checkpoint / _ROUND_FILE
+    try:
+        saved = torch.load(file, weights_only=True)
+        columns: dict[str, Any] = {
+            name: None if c is None else c.numpy() for name, c in saved["columns"].items()
+        }
+        known = saved["reference_rewards"]
+        rewards = None if known is None else {g: r.numpy() for g, r in known.items()}
+        rows = Examples(saved["prompts"], saved["responses"], reference_rewards=rewards, **columns)
+        logps = saved["reference_logps"].numpy()
+        inputs.rounds.scale = None if saved["scale"] is None else tuple(saved["scale"])
+        inputs.rounds.source.load(saved["source"])
+        past = tuple(Seen(**part) for part in saved["past"])
+        found = Round(saved["index"], rows, logps, saved["rollouts"], saved["effective"])
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError, AttributeError) as error:
+        raise UserError(
+            f"{file}: the rows of the round can't be read, so that its reference can't be rebuilt: delete "
+            f"{folder} to train again from the start."
+        ) from error
+    return _State(found, past)
