@@ -7,8 +7,6 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from trainers.errors import UserError
-
 #: How rows come into a batch. "by_length" is what version 0.1 did: see :func:`plan_batches_by_length`.
 Batching = Literal["uniform", "by_length"]
 
@@ -43,8 +41,6 @@ def plan_batches(groups: NDArray[np.int64], steps: int, batch_size: int, seed: i
         batch_size: B, rows per step; at most N are used.
         seed: of a private generator, so that nothing else that is random can shift the plan.
 
-    Raises:
-        UserError: there are fewer than two rows.
     """
     order, _ = _shuffled(len(groups), steps, batch_size, seed)
     return _plan(order, groups)
@@ -65,9 +61,6 @@ def plan_batches_by_length(
         steps: S, optimiser steps.
         batch_size: B, rows per step; at most N are used.
         seed: of a private generator.
-
-    Raises:
-        UserError: there are fewer than two rows.
     """
     batches, rng = _shuffled(len(groups), steps, batch_size, seed)
     order, size = batches.ravel(), batches.shape[1]
@@ -83,8 +76,6 @@ def _shuffled(
     rows: int, steps: int, batch_size: int, seed: int
 ) -> tuple[NDArray[np.int64], np.random.Generator]:
     """Epoch after epoch in a random order, cut into batches, (S, B); and the generator as it is then."""
-    if rows < 2:
-        raise UserError(f"Training needs at least two rows; there is {rows}.")
     rng = np.random.default_rng([seed, 0xBA7C])
     size = min(batch_size, rows)
     epochs = -(-steps * size // rows)

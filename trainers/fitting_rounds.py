@@ -67,7 +67,7 @@ def fit_rounds(
     """
     if (out_dir / "fit.json").is_file():
         return FitResult.load(out_dir / "fit.json")
-    check_rounds(method, settings.steps)
+    check_rounds(method, settings.steps, settings.batch_size)
     device = process_device()
     model.to(device).eval()
     dtype = resolve_dtype(settings.dtype, model)
@@ -88,7 +88,7 @@ def fit_rounds(
         with without_adapters(initial, adapters):
             return compute_logps(initial, prompts, responses, layout, dtype)
 
-    size = max(method.samples, round(settings.batch_size * method.fresh))
+    size = round(settings.batch_size * method.fresh)
     source = GroupSource(draws_of(method), policy, world, settings.seed, size, dtype)
     rounds = RoundSource(method, source, settings, scored, referred, logged=logged, labelled=labelled)
     inputs = _Inputs(rounds, initial, adapters, layout, dtype)
@@ -119,6 +119,11 @@ def fit_rounds(
         rollouts=source.counts["rollouts"],
         seen=trainer.seen,
     )
+    if reason is None and not trainer.seen.presentations:
+        raise UserError(
+            f"{method.name} learnt nothing in {method.rounds} rounds: all rewards of each prompt's responses "
+            "are equal. Give another reward, more samples, or a base model that succeeds now and then."
+        )
     return finish(result, policy, tokenizer, out_dir)
 
 
@@ -140,10 +145,16 @@ class _Inputs:
 
 @dataclasses.dataclass
 class _State:
-    """The present round, and what the finished ones have seen."""
+    """The present round, and what the finished ones have seen.
+
+    Attributes:
+        past: of each finished round.
+        prompts: the prompts used in them.
+    """
 
     round: Round
     past: tuple[Seen, ...] = ()
+    prompts: frozenset[tuple[int, ...]] = frozenset()
 
 
 class RoundsTrainer(OfflineTrainer):
@@ -172,8 +183,9 @@ class RoundsTrainer(OfflineTrainer):
         index = self.sources.rounds.round_of(step)
         if index != self.present.round.index:
             past = (*self.present.past, self._seen_of_round(step))
+            prompts = self.present.prompts | self._prompts_of_round(step)
             model.eval()
-            self.present = _State(self.sources.rounds.sample(index), past)
+            self.present = _State(self.sources.rounds.sample(index), past, prompts)
             self.first_step = step
             data = self.sources.data(self.present.round)
             self.teaches = data is not None
@@ -192,13 +204,14 @@ class RoundsTrainer(OfflineTrainer):
     def seen(self) -> Seen:
         """The data that the training used."""
         parts = (*self.present.past, self._seen_of_round(self.state.global_step))
-        rows = sum(part.rows for part in parts)
+        # A logged row counts in every round that draws it.
+        rows = self.sources.rounds.source.counts["rollouts"] + sum(part.rows for part in parts)
         shown = sum(part.presentations for part in parts)
         paired = [part for part in parts if part.pairs is not None]
         return Seen(
             rows=rows,
             rows_used=sum(part.rows_used for part in parts),
-            prompts=len(self.sources.rounds.source.prompts),
+            prompts=len(self.present.prompts | self._prompts_of_round(self.state.global_step)),
             presentations=shown,
             tokens=sum(part.tokens for part in parts),
             epochs=shown / max(1, rows),
@@ -206,9 +219,16 @@ class RoundsTrainer(OfflineTrainer):
             pairs_used=sum(part.pairs_used or 0 for part in paired) if paired else None,
         )
 
+    def _prompts_of_round(self, step: int) -> frozenset[tuple[int, ...]]:
+        """The prompts that the present round has used before a step."""
+        if not self.teaches or step <= self.first_step:
+            return frozenset()
+        used = np.unique(self.data.units[self.data.plan.batches[: step - self.first_step]])
+        return frozenset(tuple(self.data.examples.prompts[row]) for row in used)
+
     def _seen_of_round(self, step: int) -> Seen:
-        """What the present round has used before a step."""
-        data, rows = self.data, len(self.present.round.examples)
+        """What the present round has used before a step; its ``rows`` are the logged ones alone."""
+        data, rows = self.data, len(self.present.round.examples) - self.present.round.rollouts
         done = step - self.first_step
         if not self.teaches or done <= 0:
             return Seen(rows, 0, 0, 0, 0, 0.0)
@@ -238,6 +258,7 @@ def _plain(state: _State, rounds: RoundSource) -> dict[str, Any]:
         "rollouts": state.round.rollouts,
         "effective": state.round.effective,
         "past": [dataclasses.asdict(part) for part in state.past],
+        "used": [list(prompt) for prompt in sorted(state.prompts)],
         "scale": rounds.scale,
         "source": rounds.source.state(),
     }
@@ -265,10 +286,11 @@ def _restored(folder: Path, inputs: _Inputs) -> _State | None:
         inputs.rounds.scale = None if saved["scale"] is None else tuple(saved["scale"])
         inputs.rounds.source.load(saved["source"])
         past = tuple(Seen(**part) for part in saved["past"])
+        used = frozenset(tuple(prompt) for prompt in saved["used"])
         found = Round(saved["index"], rows, logps, saved["rollouts"], saved["effective"])
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, AttributeError) as error:
         raise UserError(
             f"{file}: the rows of the round can't be read, so that its reference can't be rebuilt: delete "
             f"{folder} to train again from the start."
         ) from error
-    return _State(found, past)
+    return _State(found, past, used)

@@ -1,5 +1,6 @@
 """GRPO: group-relative policy optimisation, with its Dr. GRPO and DAPO variants."""
 
+import dataclasses
 from dataclasses import dataclass
 from typing import ClassVar, Literal, Self
 
@@ -51,6 +52,14 @@ class GRPO(OnlineMethod):
     equation: ClassVar[str] = "J = E[min(ρA, clip(ρ)A) − β k3],  A = (r − mean)/std over the group"
     axes: ClassVar[Axes] = Axes("prompts", "groups from the policy", "clip·ρ·A + β(π_ref/π_θ − 1), per token")
     least_group: ClassVar[int] = 2
+
+    @property
+    def chosen_axes(self) -> Axes:
+        """The axes; no pull towards the reference in the coefficient if the KL is in the reward."""
+        axes = super().chosen_axes
+        if self.kl == "loss":
+            return axes
+        return dataclasses.replace(axes, coefficient=axes.coefficient.replace(" + β(π_ref/π_θ − 1)", ""))
 
     @classmethod
     def filtered(cls) -> Self:

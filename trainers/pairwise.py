@@ -169,7 +169,10 @@ class Pairwise(OfflineMethod, ABC):
         if self.score == "mean_log_ratio":
             return batch.mean_log_ratio
         mean = batch.policy_logps / batch.lengths
-        return mean if self.score == "mean_logp" else mean - _log1mexp(mean)
+        if self.score == "mean_logp":
+            return mean
+        mean = mean.clamp(max=_NEAR_CERTAIN)
+        return mean - torch.log(-torch.expm1(mean))  # log P − log(1 − P)
 
     def _score_slopes(self, batch: Batch) -> Tensor:
         """∂s/∂log π of each response; (2P,)."""
@@ -178,16 +181,12 @@ class Pairwise(OfflineMethod, ABC):
         if self.score != "log_odds":
             return 1 / batch.lengths
         mean = (batch.policy_logps / batch.lengths).detach()
-        return -1 / (batch.lengths * torch.expm1(mean.clamp(max=_NEAR_CERTAIN)))
+        inside = (mean < _NEAR_CERTAIN).to(mean.dtype)
+        return -inside / (batch.lengths * torch.expm1(mean.clamp(max=_NEAR_CERTAIN)))
 
 
 #: Mean log-probabilities above this count as this: the odds of a certain response are infinite.
-_NEAR_CERTAIN = -1e-6
-
-
-def _log1mexp(logp: Tensor) -> Tensor:
-    """log(1 − e^x) for x < 0, without loss of digits near 0."""
-    return torch.log(-torch.expm1(logp.clamp(max=_NEAR_CERTAIN)))
+_NEAR_CERTAIN = -1e-3
 
 
 def _difference(rows: Tensor) -> Tensor:

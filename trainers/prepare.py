@@ -17,6 +17,8 @@ from trainers.precision import DType
 from trainers.reference import ReferenceCache, partner_logps, reference_logps
 from trainers.settings import TrainingSettings
 
+_FEWEST = 2  # rows or pairs: one alone is a mistake in the data
+
 
 @dataclass(frozen=True)
 class PreparedRows:
@@ -70,6 +72,8 @@ def prepare(
     """
     check_needs(method, examples)
     rows = prepare_rows(method, examples, reference_logps(cache, model, examples, layout, dtype))
+    if len(rows.units) < _FEWEST:
+        raise UserError(f"Training needs at least two rows or pairs; there is {len(rows.units)}.")
     plan = planned(rows, settings)
     partners = None
     if Need.KL_PARTNER in method.needs:

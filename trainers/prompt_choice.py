@@ -131,7 +131,8 @@ class Adaptive(PromptChoice):
         if self.binary:
             distance = np.abs(rng.beta(1 + self.successes, 1 + self.failures) - 0.5)
         else:
-            usual = self.squares.sum() / max(self.freedom.sum(), 1.0)  # the prior: one observation of it
+            usual = self.squares.sum() / max(self.freedom.sum(), 1.0)
+            usual = usual or 1.0  # nothing has varied yet: chance decides
             distance = -(usual + self.squares) / rng.chisquare(1 + self.freedom)
         return np.argsort(distance, kind="stable")[:count]
 

@@ -33,26 +33,38 @@ def with_reference_rewards(rows: Examples, logged: Examples) -> Examples:
     return dataclasses.replace(rows, reference_rewards=found or None)
 
 
+def logged_groups(logged: Examples, rows: int, rng: np.random.Generator) -> Examples:
+    """Whole logged prompts in random order, all of them again where they run out.
+
+    Args:
+        logged: the logged rows.
+        rows: how many rows are wanted, at least 1; the last prompt may bring some more.
+        rng: source of the order.
+    """
+    members = [np.flatnonzero(logged.groups == group) for group in np.unique(logged.groups)]
+    chosen: list[NDArray[np.int64]] = []
+    order: list[int] = []
+    while sum(map(len, chosen)) < rows:
+        order = order or rng.permutation(len(members)).tolist()
+        chosen.append(members[order.pop()])
+    found = logged.take(np.concatenate(chosen))
+    return dataclasses.replace(found, groups=np.repeat(np.arange(len(chosen)), list(map(len, chosen))))
+
+
 def joined(first: Examples, second: Examples) -> Examples:
-    """Rows one after the other; prompts of the second count as others than the first's.
+    """Rows one after the other, without rewards of reference samples; no prompt of the one is the other's.
 
     A column that only one of them has is filled up: NaN for ``behaviour_logps``, "nothing" for the marks.
     """
     offset = int(first.groups.max()) + 1
-    _, groups = np.unique(second.groups, return_inverse=True)
-    marks = {name: _column(first, second, name, -1) for name in ("pairs", "labels")}
-    rewards = dict(first.reference_rewards or {})
-    renumbered = zip(second.groups.tolist(), (groups + offset).tolist(), strict=True)
-    known = second.reference_rewards or {}
-    rewards |= {new: known[old] for old, new in renumbered if old in known}
     return Examples(
         prompts=[*first.prompts, *second.prompts],
         responses=[*first.responses, *second.responses],
         rewards=np.concatenate([first.rewards, second.rewards]),
-        groups=np.concatenate([first.groups, groups + offset]),
+        groups=np.concatenate([first.groups, second.groups + offset]),
         behaviour_logps=_column(first, second, "behaviour_logps", np.nan),
-        reference_rewards=rewards or None,
-        **marks,
+        pairs=_column(first, second, "pairs", -1),
+        labels=_column(first, second, "labels", -1),
     )
 
 

@@ -21,7 +21,7 @@ from trainers.groups import Group
 from trainers.objective import Need, OfflineMethod
 from trainers.prepare import OfflineData, check_needs, planned, prepare_rows
 from trainers.reference import ReferenceCache, partner_logps
-from trainers.round_rows import effective_share, joined, rows_of, with_reference_rewards
+from trainers.round_rows import effective_share, joined, logged_groups, rows_of, with_reference_rewards
 from trainers.settings import TrainingSettings
 
 #: Log-probabilities (N,) of rows under the policy or the reference, as they are now.
@@ -29,45 +29,84 @@ Scorer = Callable[[Sequence[Sequence[int]], Sequence[Sequence[int]]], NDArray[np
 Labeller = Callable[[Examples], Examples]
 
 _NEXT_SEED = 1_000_003  # between the batch plans of two rounds
-_FEWEST = 2  # units that a plan takes
 
 
-def check_rounds(method: OfflineMethod, steps: int) -> None:
+def check_rounds(method: OfflineMethod, steps: int, batch_size: int) -> None:
     """Checks the options of a method in rounds.
 
     Args:
         method: the method.
         steps: of the training.
+        batch_size: rows per step.
 
     Raises:
-        UserError: an option is out of range, or the method can't learn from such rows.
+        UserError: an option is out of range or has no effect, or the method can't learn from such rows.
     """
-    name = method.name
-    if method.rounds < 0 or method.rounds > steps:
-        raise UserError(f"{name}: rounds is from 0 to the number of steps, {steps}, not {method.rounds}.")
-    if not method.rounds:
+    name, rounds = method.name, method.rounds
+    if rounds < 0 or rounds > steps:
+        raise UserError(f"{name}: rounds is from 0 to the number of steps, {steps}, not {rounds}.")
+    if not rounds:
+        _check_idle(method)
         return
-    if not 0 < method.fresh <= 1:
-        raise UserError(f"{name}: fresh is above 0 and at most 1, not {method.fresh:g}.")
-    least = 2 if method.needs & {Need.PAIR, Need.GROUP} else 1
-    if method.samples < least:
-        what = "makes pairs of a prompt's responses" if Need.PAIR in method.needs else "groups responses"
-        raise UserError(f"{name} {what}: samples is at least {least}, not {method.samples}.")
-    if getattr(method, "partition", None) == "leave_one_out" and method.reference == "initial":
-        raise UserError(
-            f"{name}: partition=leave_one_out estimates Z of whoever wrote the rows: in rounds give "
-            "partition=self_normalised or reference=previous."
-        )
-    if method.reference == "previous" and method.strength_name != "tau":
+    _check_rows(method, batch_size)
+    if not _own_samples(method):
+        if getattr(method, "partition", None) == "leave_one_out":
+            raise UserError(
+                f"{name}: partition=leave_one_out estimates Z of whoever wrote the rows: in rounds give "
+                "partition=self_normalised, or reference=previous without logged rows."
+            )
+        if getattr(method, "quantiles", None) == "group":
+            raise UserError(
+                f"{name}: quantiles=group ranks a response among those of whoever wrote the rows: in rounds "
+                "give quantiles=reference_rewards."
+            )
+    if method.reference == "previous" and not _corrects(method):
         raise UserError(
             f"{name}: reference=previous corrects rewards by τ log π_t/π_ref, which takes a method that "
-            "regresses on rewards with a τ: omit it."
+            "regresses on rewards with a τ and sums log-probs: omit it."
         )
+
+
+def _check_idle(method: OfflineMethod) -> None:
+    """Refuses options of rounds without rounds: they would do nothing."""
+    for option in dataclasses.fields(OfflineMethod):
+        if getattr(method, option.name) != option.default:
+            raise UserError(f"{method.name}: {option.name} has an effect in rounds alone: give rounds=N too.")
+
+
+def _check_rows(method: OfflineMethod, batch_size: int) -> None:
+    """Refuses rounds whose rows can't be as many as asked for, or can't be learnt from."""
+    name, samples, fresh = method.name, method.samples, method.fresh
+    least = 2 if method.needs & {Need.PAIR, Need.GROUP} else 1
+    if samples < least:
+        what = "makes pairs of a prompt's responses" if Need.PAIR in method.needs else "groups responses"
+        raise UserError(f"{name} {what}: samples is at least {least}, not {samples}.")
+    if samples > batch_size:
+        raise UserError(f"{name}: batch_size {batch_size} holds no group of {samples} rollouts: raise it.")
+    if not 0 < fresh <= 1:
+        raise UserError(f"{name}: fresh is above 0 and at most 1, not {fresh:g}.")
+    share = batch_size * fresh
+    if fresh < 1 and (abs(share - round(share)) > 1e-6 or round(share) % samples):
+        raise UserError(
+            f"{name}: fresh={fresh:g} of {batch_size} rows is {share:g}, which {samples} samples to a prompt "
+            "don't divide: change one of them."
+        )
+
+
+def _own_samples(method: OfflineMethod) -> bool:
+    """Whether a round's rows are all samples of its reference."""
+    return method.reference == "previous" and method.fresh == 1
+
+
+def _corrects(method: OfflineMethod) -> bool:
+    """Whether r − τ log π_t/π_ref is the reward that the method regresses on against π_t."""
+    plain = type(method).transformed is OfflineMethod.transformed
+    return method.strength_name == "tau" and plain and getattr(method, "logp", "sum") == "sum"
 
 
 def in_rounds(method: OfflineMethod) -> OfflineMethod:
-    """The method as it learns from rows of the current policy: Z is estimated with weights π_ref/π_t."""
-    if getattr(method, "partition", None) == "log_mean_exp" and method.reference == "initial":
+    """The method as it learns from rows that its reference didn't write: Z is estimated with weights."""
+    if getattr(method, "partition", None) == "log_mean_exp" and not _own_samples(method):
         return dataclasses.replace(method, partition="self_normalised")  # type: ignore[call-arg]
     return method
 
@@ -180,8 +219,8 @@ class RoundSource:
             rows = prepare_rows(self.method, examples, of.reference_logps, self.scale)
         except NothingToLearnError:
             return None
-        if len(rows.units) < _FEWEST:
-            return None
+        if len(rows.units) < 2 and Need.KL_PARTNER in self.method.needs:
+            return None  # a row alone has no other's response
         steps = self.first_step(of.index + 1) - self.first_step(of.index)
         seed = self.settings.seed + _NEXT_SEED * of.index
         plan = planned(rows, dataclasses.replace(self.settings, steps=steps, seed=seed))
@@ -195,17 +234,12 @@ class RoundSource:
         """The fresh rows with logged ones, whole prompts at a time."""
         if self._logged is None:
             return fresh
-        fresh = with_reference_rewards(fresh, self._logged)
-        if self.method.fresh == 1:
-            return fresh
-        missing = len(steps) * self.settings.batch_size - len(fresh)
-        rng = np.random.default_rng([self.settings.seed, index, 0x0444])
-        chosen: list[int] = []
-        for group in rng.permutation(np.unique(self._logged.groups)):
-            if len(chosen) >= missing:
-                break
-            chosen += np.flatnonzero(self._logged.groups == group).tolist()
-        return joined(fresh, self._logged.take(np.array(chosen, dtype=np.int64)))
+        rows = fresh
+        if self.method.fresh < 1:
+            missing = len(steps) * self.settings.batch_size - len(fresh)
+            rng = np.random.default_rng([self.settings.seed, index, 0x0444])
+            rows = joined(fresh, logged_groups(self._logged, missing, rng))
+        return with_reference_rewards(rows, self._logged)
 
 
 def draws_of(method: OfflineMethod) -> Draws:

@@ -22,8 +22,11 @@ from rpo_bench.tabular.truth import (
 from rpo_bench.tabular.verdict import Verdict, verdict_of
 from rpo_bench.tabular.world import World, make_world
 from trainers.objective import Method, OfflineMethod
+from trainers.rounds import check_rounds
 
 KS = (1, 2, 4, 16)
+_MOST_ROUNDS = 100  # each is trained to its fixed point
+
 REGIMES: tuple[Regime, ...] = ("on_policy", "off_policy")
 
 
@@ -104,6 +107,8 @@ def own_strengths(method: Method) -> tuple[float, ...]:
 def _verify(
     label: str, method: OfflineMethod, questions: Questions, progress: Callable[[Condition], None]
 ) -> Verification:
+    if method.rounds:
+        _check_rounds(method)
     world = make_world(questions.seed)
     noise = usual_noise(method) if questions.noise is None else questions.noise
     strengths = questions.strengths or own_strengths(method)
@@ -126,6 +131,17 @@ def _verify(
         missing=missing,
         verdicts={data: verdict_of([t for t in truths if t.condition.data == data]) for data in regimes},
     )
+
+
+def _check_rounds(method: OfflineMethod) -> None:
+    """Refuses options of rounds that the table doesn't have, or that no training takes."""
+    if method.fresh < 1 or method.prompts != "uniform":
+        raise UserError(
+            f"{method.name}: the table has no logged rows and all prompts: omit fresh and prompts."
+        )
+    check_rounds(method, max(_MOST_ROUNDS, method.rounds), max(_MOST_ROUNDS, method.samples))
+    if method.rounds > _MOST_ROUNDS:
+        raise UserError(f"{method.name}: the table takes up to {_MOST_ROUNDS} rounds, not {method.rounds}.")
 
 
 def _columns(

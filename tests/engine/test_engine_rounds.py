@@ -37,7 +37,7 @@ def test_the_responses_of_all_rounds_are_the_data(records):
     assert records["kto"].seen.rows == records["kto"].seen.rows_used == 64
     mixture = records["dro"].seen
     assert mixture.rows >= 64, "half of them are logged"
-    assert mixture.rows_used <= mixture.rows
+    assert 32 < mixture.rows_used <= mixture.rows
 
 
 def test_the_cell_knows_the_reward_that_it_learnt_under(records):
@@ -57,14 +57,36 @@ def test_methods_shows_the_axes_as_chosen():
     [
         ("dpo(rounds=5)", "dpo: rounds is from 0 to the number of steps, 4, not 5."),
         ("dpo(rounds=2,samples=1)", "samples is at least 2, not 1."),
-        ("kto(rounds=2,reference=previous)", "takes a method that regresses on rewards with a τ: omit it."),
+        ("kto(rounds=2,reference=previous)", "regresses on rewards with a τ and sums log-probs: omit it."),
         ("sft(rounds=2,fresh=2)", "fresh is above 0 and at most 1, not 2."),
+        ("sft(samples=4)", "sft: samples has an effect in rounds alone: give rounds=N too."),
     ],
 )
 def test_what_makes_no_sense_is_one_sentence_when_planning(task, method, message, tmp_path):
     found = invoke("train-and-eval", "--task", task, *FEW, "--methods", method, "--output-path", tmp_path)
     assert found.exit_code == 2
     assert message in found.stderr.replace("\n", " ")
+
+
+def test_data_and_samples_must_be_measured_alike(task, tmp_path):
+    """A reward of one's own for the samples, the data's for the logged half."""
+    reward = tmp_path / "reward.py"
+    reward.write_text("def one(prompts, responses):\n    return [len(text) / 9 for text in responses]\n")
+    found = invoke(
+        "train-and-eval", "--task", task, *FEW, "--methods", "dro(rounds=2,fresh=0.5)",
+        "--train-reward", f"python:{reward}:one", "--output-path", tmp_path / "out",
+    )  # fmt: skip
+    assert found.exit_code == 2
+    assert "learns from rewards in the data beside those of its samples" in found.stderr.replace("\n", " ")
+
+
+def test_best_of_k_of_a_round_has_no_more_than_its_samples(task, tmp_path):
+    found = invoke(
+        "train-and-eval", "--task", task, *FEW, "--methods", "sft(rounds=2,samples=4)", "--strengths",
+        "sft=2,4,8", "--output-path", tmp_path, "--dry-run",
+    )  # fmt: skip
+    assert found.exit_code == 0, found.output
+    assert "k = 8 is left out" in (found.stdout + found.stderr).replace("\n", " ")
 
 
 def test_rounds_need_a_reward(tmp_path):

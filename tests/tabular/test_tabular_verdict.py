@@ -15,7 +15,7 @@ from rpo_bench.tabular.verdict import verdict_of
 from rpo_bench.tabular.verify import Questions, check_contract, own_strengths, verify
 from rpo_bench.tabular.world import make_world
 from rpo_bench.tabular.yardsticks import Resemblance
-from trainers import REBEL, RPO, SFT, UNA
+from trainers import DPO, REBEL, RPO, SFT, UNA
 from trainers.objective import Batch, LossOutput, OfflineMethod
 
 QUICK = Questions(strengths=(0.5,), ks=(1,), units=64)
@@ -93,6 +93,19 @@ def test_our_methods_keep_their_promises(method):
     found = check_contract(method, prepared(method, world, log), world)
     assert found.coefficient_holds
     assert found.split_holds
+
+
+@pytest.mark.parametrize(
+    ("method", "message"),
+    [
+        (DPO(rounds=3, reference="previous"), "reference=previous corrects rewards"),
+        (DPO(rounds=3, fresh=0.5), "the table has no logged rows and all prompts"),
+        (DPO(rounds=101), "the table takes up to 100 rounds, not 101"),
+    ],
+)
+def test_rounds_that_the_table_does_not_have_are_refused(method, message):
+    with pytest.raises(UserError, match=message):
+        verify("dpo", method, QUICK)
 
 
 class Undeclared(UNA):

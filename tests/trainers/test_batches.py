@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from trainers.batches import plan_batches, plan_batches_by_length
-from trainers.errors import UserError
 
 
 def rows(n: int = 96, k: int = 4) -> tuple[np.ndarray, np.ndarray]:
@@ -52,8 +51,8 @@ def test_partners_are_the_batchs_own_rows_with_other_prompts(planned):
 def test_fewer_rows_than_a_batch_holds(planned):
     plan = planned(np.array([3, 4, 5]), np.array([0, 1, 2]), steps=2, batch_size=64, seed=0)
     assert plan.batches.shape == (2, 3)
-    with pytest.raises(UserError, match="at least two rows"):
-        planned(np.array([3]), np.array([0]), steps=2, batch_size=64, seed=0)
+    alone = planned(np.array([3]), np.array([0]), steps=2, batch_size=64, seed=0)
+    assert alone.batches.tolist() == alone.partners.tolist() == [[0], [0]]
 
 
 def test_small_data_is_not_sorted_across_epochs(planned):

@@ -70,6 +70,14 @@ def test_with_other_rewards_they_are_those_whose_rewards_vary_most():
     assert other > one + 0.1
 
 
+def test_where_no_reward_varies_chance_decides():
+    """Groups of one, or all rewards −1: nothing tells prompts apart."""
+    choice = Adaptive(8)
+    for prompt in range(8):
+        choice.observe(prompt, [-1.0])
+    assert shares(choice, 2) == pytest.approx(0.25, abs=0.08)
+
+
 def test_before_anything_is_known_adaptive_prompts_are_uniform():
     assert shares(Adaptive(4), 2) == pytest.approx(0.5, abs=0.08)
 

@@ -15,7 +15,7 @@ from trainers.fitting_rounds import fit_rounds
 from trainers.groups import Group
 from trainers.logps import TokenLayout
 from trainers.qrpo import QRPO
-from trainers.round_rows import effective_share, joined, rows_of, with_reference_rewards
+from trainers.round_rows import effective_share, joined, logged_groups, rows_of, with_reference_rewards
 from trainers.rounds import RoundSource, check_rounds, in_rounds
 from trainers.settings import Lora
 from trainers.training_log import read_training_log
@@ -129,19 +129,36 @@ def mean_token(prompts, responses):
 
 
 def test_rows_that_teach_nothing_are_steps_without_a_gradient(folders, tmp_path):
-    """All rewards equal: DPO finds no pair, and the policy stays as it is."""
+    """All rewards equal in the first round: DPO finds no pair there, and learns from the second."""
+    model, calls = load(folders["decoder"]), []
+
+    def reward(prompts, responses):
+        calls.append(responses)
+        return [1.0] * len(responses) if len(calls) <= 2 else mean_token(prompts, responses)
+
+    settings = dataclasses.replace(SETTINGS, steps=4)
+    result = fit_rounds(DPO(rounds=2), model, world(model, reward), settings, tmp_path)
+    log = read_training_log(tmp_path / "train_log.jsonl")[1:]
+    assert [row["loss"] > 0 for row in log] == [False, False, True, True]
+    assert result.seen.presentations == 2 * 2 * 8, "two steps of eight pairs"
+
+
+def test_a_training_that_learns_nothing_at_all_is_said_so(folders, tmp_path):
+    model = load(folders["decoder"])
+    settings = dataclasses.replace(SETTINGS, steps=4)
+    equal = world(model, lambda prompts, responses: [1.0] * len(responses))
+    with pytest.raises(UserError, match="dpo learnt nothing in 2 rounds: all rewards"):
+        fit_rounds(DPO(rounds=2), model, equal, settings, tmp_path)
+
+
+def test_one_pair_is_enough_for_a_step(folders, tmp_path):
+    """Fully online with one prompt a step, as many rollouts as GRPO would have."""
     model = load(folders["decoder"])
     before = weights(model).clone()
-    result = fit_rounds(
-        DPO(rounds=2),
-        model,
-        world(model, lambda prompts, responses: [1.0] * len(responses)),
-        dataclasses.replace(SETTINGS, steps=4),
-        tmp_path,
-    )
-    assert result.status == "completed"
-    assert torch.equal(weights(model), before)
-    assert result.seen.presentations == 0
+    settings = dataclasses.replace(SETTINGS, steps=4, batch_size=8)
+    result = fit_rounds(DPO(rounds=4), model, world(model, mean_token), settings, tmp_path)
+    assert result.seen.pairs == result.seen.pairs_used == 4
+    assert not torch.equal(weights(model), before)
 
 
 def test_a_rounds_file_that_is_damaged_is_one_sentence(folders, tmp_path):
@@ -204,6 +221,7 @@ def test_against_the_initial_reference_z_has_the_weights_of_who_wrote_the_rows()
     source = rounds_of(RPO(tau=1.0, rounds=1), score_by(PI_T), score_by(PI_REF), steps=1)
     assert source.method.partition == "self_normalised"
     assert in_rounds(RPO(rounds=2, reference="previous")).partition == "log_mean_exp"
+    assert in_rounds(RPO(rounds=2, reference="previous", fresh=0.5)).partition == "self_normalised"
     data = source.data(source.sample(0), None, None, "float32")
     rewards, w = np.array([1.0, 0.0, 2.0, 5.0]), PI_REF / PI_T
     scaled = (rewards - rewards.mean()) / rewards.std()
@@ -244,7 +262,14 @@ def test_a_mixture_has_whole_logged_prompts_beside_the_fresh_rows():
     assert len(rows) >= 32
     per_prompt = np.unique(logged.groups, return_counts=True)[1].max()
     assert 16 <= len(rows) - 16 < 16 + per_prompt
-    assert len(np.unique(rows.groups)) == 4 + len(set(rows.groups[16:].tolist()))
+    assert set(rows.groups[:16].tolist()).isdisjoint(rows.groups[16:].tolist())
+
+
+def test_logged_prompts_that_run_out_come_again_as_prompts_of_their_own():
+    logged = examples(prompts=2)
+    found = logged_groups(logged, 3 * len(logged), np.random.default_rng(0))
+    assert len(found) == 3 * len(logged)
+    assert len(np.unique(found.groups)) == 6
 
 
 def test_rows_keep_their_prompts_apart_when_joined():
@@ -273,18 +298,28 @@ def test_rewards_of_reference_samples_follow_their_prompts():
         (DPO(rounds=-1), "rounds is from 0 to the number of steps, 10, not -1"),
         (DPO(rounds=2, samples=1), "makes pairs of a prompt's responses: samples is at least 2, not 1"),
         (SFT(rounds=2, samples=0), "samples is at least 1, not 0"),
+        (SFT(rounds=2, samples=33), "batch_size 32 holds no group of 33 rollouts: raise it"),
         (SFT(rounds=2, fresh=0.0), "fresh is above 0 and at most 1, not 0"),
-        (RPO(rounds=2, partition="leave_one_out"), "partition=self_normalised or reference=previous"),
-        (KTO(rounds=2, reference="previous"), "takes a method that regresses on rewards with a τ: omit it"),
+        (SFT(rounds=2, fresh=0.3), "fresh=0.3 of 32 rows is 9.6, which 8 samples to a prompt don't divide"),
+        (RPO(rounds=2, partition="leave_one_out"), "in rounds give partition=self_normalised"),
+        (
+            RPO(rounds=2, partition="leave_one_out", reference="previous", fresh=0.5),
+            "or reference=previous without logged rows",
+        ),
+        (QRPO(rounds=2, quantiles="group"), "quantiles=group ranks a response among those of whoever"),
+        (KTO(rounds=2, reference="previous"), "regresses on rewards with a τ and sums log-probs: omit it"),
+        (QRPO(rounds=2, reference="previous"), "regresses on rewards with a τ and sums log-probs: omit it"),
+        (RPO(rounds=2, reference="previous", logp="mean"), "and sums log-probs: omit it"),
+        (DPO(samples=4), "samples has an effect in rounds alone: give rounds=N too"),
+        (DPO(prompts="adaptive"), "prompts has an effect in rounds alone"),
     ],
 )
 def test_options_that_make_no_sense_are_one_sentence(method, message):
     with pytest.raises(UserError, match=message):
-        check_rounds(method, 10)
+        check_rounds(method, 10, 32)
 
 
-def test_without_rounds_nothing_is_checked_and_the_axes_are_the_methods_own():
-    check_rounds(DPO(samples=1), 10)
+def test_the_axes_are_the_methods_own_without_rounds():
     assert DPO().chosen_axes == DPO.axes
     axes = DPO(rounds=4, prompts="adaptive", fresh=0.5).chosen_axes
     assert axes.prompts == "prompts, those that teach most"

@@ -15,8 +15,9 @@ from rpo_bench.files.hashing import hash_file, hash_json
 from rpo_bench.methods.registry import METHODS, default_method, resolve_method
 from rpo_bench.spec.schema import RunSpec
 from rpo_bench.spec.sections import MethodSpec
-from trainers.objective import Method, Need
+from trainers.objective import Method, Need, OfflineMethod
 from trainers.pairs import Pairing, pair_rows
+from trainers.rounds import in_rounds
 
 #: The option for an online method's passes over its rollouts, and its default in all runs.
 EPOCHS = "inner_epochs"
@@ -151,6 +152,8 @@ def check_needs(choices: Sequence[Choice], rows: Sequence[Row], where: str) -> l
         at_all = {need for s in choice.strengths for need in choice.method.with_strength(s).needs}
         if not choice.method.learns_from_logged:
             at_all &= {Need.REFERENCE_REWARDS}  # the rows are sampled
+        elif isinstance(choice.method, OfflineMethod) and choice.method.rounds:
+            at_all |= in_rounds(choice.method).needs
         for need in sorted(at_all):
             _CHECKS.get(need, _nothing)(choice.spec.label, facts)
         if Need.PAIR in at_all:
@@ -255,5 +258,6 @@ def _warnings(choices: Sequence[Choice], facts: _Facts) -> list[str]:
     return [
         f"{choice.spec.label}: {facts.where} has one response per prompt, and {consequences[option]}."
         for choice in choices
-        if (option := getattr(choice.method, "partition", None)) in consequences
+        if choice.method.learns_from_logged
+        and (option := getattr(choice.method, "partition", None)) in consequences
     ]

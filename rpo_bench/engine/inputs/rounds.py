@@ -1,15 +1,28 @@
 """Checks offline methods that run in rounds, before anything is trained."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from itertools import product
 
 from rpo_bench.engine.inputs.choices import Choice
-from trainers.objective import OfflineMethod
+from rpo_bench.engine.inputs.rewards import GOLD, TRAIN_FLAG
+from rpo_bench.errors import UserError
+from rpo_bench.spec.schema import RunSpec
+from trainers.objective import Need, OfflineMethod
 from trainers.rounds import check_rounds
 
 
-def check_sampling_rounds(choices: Sequence[Choice], steps: Iterable[int]) -> None:
-    """Checks the options of methods in rounds at every number of steps; raises UserError that names one."""
-    for choice, number in product(choices, sorted(set(steps))):
-        if isinstance(choice.method, OfflineMethod):
-            check_rounds(choice.method, number)
+def check_sampling_rounds(choices: Sequence[Choice], spec: RunSpec) -> None:
+    """Checks the options of methods in rounds at every budget; raises UserError that names one."""
+    training = spec.training
+    for choice, budget in product(choices, spec.budgets):
+        method = choice.method
+        if not isinstance(method, OfflineMethod):
+            continue
+        check_rounds(method, training.steps * budget, training.batch_size)
+        logged = method.fresh < 1 or Need.REFERENCE_REWARDS in method.needs
+        if method.rounds and logged and training.reward != GOLD:
+            raise UserError(
+                f"{choice.spec.label} learns from rewards in the data beside those of its samples, which "
+                f"{TRAIN_FLAG} {training.reward} measures otherwise: use the gold reward, or fresh=1 and a "
+                "method without reference samples."
+            )

@@ -26,6 +26,8 @@ def distinct_strengths(choice: Choice, examples: Callable[[], Examples]) -> tupl
     method = choice.method
     if not isinstance(method, OfflineMethod) or not method.strength_selects or len(choice.strengths) < 2:
         return choice, []
+    if method.rounds:
+        return _within_samples(choice, method.samples)
     rows = examples()
     kept: dict[float, object] = {}
     notes = []
@@ -47,3 +49,18 @@ def distinct_strengths(choice: Choice, examples: Callable[[], Examples]) -> tupl
             f"{name} = {same:g}, as {why}."
         )
     return replace(choice, strengths=tuple(one for one in choice.strengths if one in kept)), notes
+
+
+def _within_samples(choice: Choice, samples: int) -> tuple[Choice, list[str]]:
+    """In rounds: best of k of ``samples`` responses is the same for every k from there on."""
+    kept: dict[float, float] = {}
+    notes = []
+    for strength in sorted(choice.strengths):
+        same = kept.setdefault(min(strength, samples), strength)
+        if same != strength:
+            name, label = choice.method.strength_name, choice.spec.label
+            notes.append(
+                f"{label} at {name} = {strength:g} is left out: it gives the same checkpoint as at "
+                f"{name} = {same:g}, as a round has {samples} responses to a prompt."
+            )
+    return replace(choice, strengths=tuple(s for s in choice.strengths if s in kept.values())), notes

@@ -53,7 +53,7 @@ class PlannedCell:
 
     @property
     def samples_policy(self) -> bool:
-        """Whether training samples the policy and needs no logged responses."""
+        """Whether training samples the policy; no log-probs of rows are computed beforehand then."""
         return self.method is not None and self.checkpoint is None and self.method.samples_policy
 
     @property

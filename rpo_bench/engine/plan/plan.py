@@ -108,7 +108,7 @@ def plan_run(spec: RunSpec, context: PlanContext) -> Plan:
             limits = (new_tokens(spec, task), spec.data.long)
             task = fitting_task(task, models, *limits, (context.trust, context.work))
         check_proxy(task, context.trust)
-        check_sampling_rounds(choices, (spec.training.steps * budget for budget in spec.budgets))
+        check_sampling_rounds(choices, spec)
         warnings += check_training_reward(choices, spec, task, context.trust)
         try_evaluation_reward(spec.evaluation, task, context.trust)
         check_backend(spec, {model.name: model.architecture for model in models}, trains=True)

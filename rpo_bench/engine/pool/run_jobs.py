@@ -115,6 +115,7 @@ class _Run:
             self._failed(job, f"Its worker process {lost.how}, twice (out of memory?).", busy)
 
     def _failed(self, job: Job, reason: str, busy: float) -> None:
+        self._deaths.pop(job.key, None)  # another cell may ask for the job again
         self._end(Outcome(job, "failed", reason, busy))
         for dropped in self._schedule.fail(job):
             self._end(Outcome(dropped, "dropped", f"'{job.cell}: {job.phase}', which it needs, failed."))

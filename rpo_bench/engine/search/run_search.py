@@ -58,6 +58,7 @@ def run_search(
     state = _Search(plan, wanted, output, runner.threads)
     first = state.jobs_of(plan.cells)
     report = run_growing(first, state.after, state.already, runner, context, console)
+    report = replace(report, already=state.already)  # finished cells may be asked for on the way
     cells = tuple(state.cells.values())
     return Searched(
         replace(plan, cells=cells),
