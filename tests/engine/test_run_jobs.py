@@ -135,6 +135,7 @@ def test_in_a_schedule_that_grows_started_cells_are_finished_before_others_start
 def test_a_job_asked_for_again_may_lose_a_worker_as_any_other():
     lost = Lost("was killed by signal 9")
     pool = ScriptedPool(1, {"s": [lost, lost, lost]})
-    ended, _ = growing(pool, jobs(s="", x=""), {"x": jobs(s="", y="s")})
+    shared = Job("s", "s", "reference", Path("log"), "shared")
+    ended, _ = growing(pool, [shared, *jobs(x="")], {"x": [shared, *jobs(y="s")]})
     assert ended == [("s", "failed"), ("x", "done"), ("s", "done"), ("y", "done")]
     assert pool.submitted == ["s", "s", "x", "s", "s", "y"]
