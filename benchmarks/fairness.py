@@ -1,11 +1,12 @@
 """What the harness does to whom: batches × clipping × strengths, as gains over the reference at equal KL.
 
-    python benchmarks/fairness.py [--points FILE] [--methods rpo,dro,una] [--models decoder] [--seeds 0,1,2]
+    python benchmarks/fairness.py [--out runs/fairness] [--points FILE] [--methods rpo,dro] [--seeds 0,1,2]
 
-Reads the checkpoints that ``fairness_runs.py`` trained. A method's reward at a KL budget is read from
-straight lines through its strengths: three as version 0.1 ran ("coarse"), its own ladder ("dense"), or that
-with strengths placed near the budgets ("placed"). A second table says what each change did to whom. Intervals
-are Student's over training seeds; differences are paired by seed. docs/fairness.md has the tables.
+Reads the checkpoints that ``fairness_runs.py`` trained; with ``--out`` it trains the missing ones first. A
+method's reward at a KL budget is read from straight lines through its strengths: three as version 0.1 ran
+("coarse"), its own ladder ("dense"), or that with strengths placed near the budgets ("placed"). A second
+table says what each change did to whom. Intervals are Student's over training seeds; differences are paired
+by seed. docs/fairness.md has the tables.
 """
 
 import itertools
@@ -13,7 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from fairness_runs import BUDGETS, Point, own_ladder, parser, read_points
+from fairness_runs import BUDGETS, Point, own_ladder, parser, read_points, train_missing, training_flags
 
 COARSE = 3  # strengths of version 0.1's ladder
 Way = tuple[str, str, str]
@@ -103,8 +104,13 @@ def interval(values: Sequence[float]) -> str:
         return "not reached"
     found = mean_over_seeds(np.array(values))
     if found.point is None or found.high is None:
-        return f"{np.mean(values):.3f}"
-    return f"{found.point:.3f} ± {found.high - found.point:.3f}"
+        return _signed(float(np.mean(values)))
+    return f"{_signed(found.point)} ± {found.high - found.point:.3f}"
+
+
+def _signed(value: float) -> str:
+    """Three decimals with a minus sign, and no sign at all before a zero."""
+    return f"{round(value, 3) + 0.0:.3f}".replace("-", "−")
 
 
 def gains_table(gains: Sequence[Gain], points: Sequence[Point]) -> Iterator[str]:
@@ -146,8 +152,12 @@ def _heads() -> str:
 
 
 def main() -> None:
-    """Prints the tables."""
-    options = parser(__doc__.splitlines()[0]).parse_args()
+    """Trains what is missing, if asked to, and prints the tables."""
+    flags = parser(__doc__.splitlines()[0])
+    training_flags(flags, required=False)
+    options = flags.parse_args()
+    if options.out is not None:
+        train_missing(options)
     methods, models = options.methods.split(","), options.models.split(",")
     seeds = [int(seed) for seed in options.seeds.split(",")]
     points = [

@@ -245,20 +245,29 @@ def parser(description: str) -> argparse.ArgumentParser:
     return found
 
 
-def main() -> None:
-    """Trains what is missing."""
-    flags = parser(__doc__.splitlines()[0])
-    flags.add_argument("--out", type=Path, required=True, help="where runs are kept")
+def training_flags(flags: argparse.ArgumentParser, required: bool) -> None:
+    """The flags of training."""
+    flags.add_argument("--out", type=Path, required=required, help="where runs are kept")
     flags.add_argument("--workers", type=int, help="processes; as many as cores by default")
     flags.add_argument("--protocols", help="some of them only, such as uniform-none,uniform-relative")
     flags.add_argument("--placed", action=argparse.BooleanOptionalAction, default=True)
-    options = flags.parse_args()
+
+
+def train_missing(options: argparse.Namespace) -> None:
+    """Trains the checkpoints that the file lacks."""
     chosen = options.protocols.split(",") if options.protocols else ["-".join(one) for one in PROTOCOLS]
     for out in sorted(options.out.glob("*/results")):  # what an interrupted call has left
         harvest(out.parent, options.points)
     for (batches, clipping), model in itertools.product(PROTOCOLS, options.models.split(",")):
         if f"{batches}-{clipping}" in chosen:
             train_protocol(options, model, batches, clipping)
+
+
+def main() -> None:
+    """Trains what is missing."""
+    flags = parser(__doc__.splitlines()[0])
+    training_flags(flags, required=True)
+    train_missing(flags.parse_args())
 
 
 if __name__ == "__main__":
