@@ -115,19 +115,25 @@ def _signed(value: float) -> str:
 
 def gains_table(gains: Sequence[Gain], points: Sequence[Point]) -> Iterator[str]:
     """Every protocol's gains, as lines of Markdown for each base model."""
-    shares: dict[tuple[str, str, str, str], list[float]] = {}
-    for point in points:
-        shares.setdefault((point.model, point.method, point.batches, point.clipping), []).append(
-            point.clipped
-        )
     for model in dict.fromkeys(one.model for one in gains):
         yield f"\n### {model}\n\n| method | batches | clipping | strengths | steps clipped | {_heads()} |"
         yield "|---" * (5 + len(BUDGETS)) + "|"
         mine = [one for one in gains if one.model == model]
         for (method, way), cells in itertools.groupby(mine, key=lambda one: (one.method, one.way)):
             texts = " | ".join(interval(list(one.by_seed.values())) for one in cells)
-            share = f"{100 * np.mean(shares[model, method, way[0], way[1]]):.0f} %"
+            share = f"{100 * clipped_share(points, model, method, way):.0f} %"
             yield f"| {method} | {' | '.join(way)} | {share} | {texts} |"
+
+
+def clipped_share(points: Iterable[Point], model: str, method: str, way: Way) -> float:
+    """The mean share of steps clipped, over the strengths that the gains are read from."""
+    batches, clipping, strengths = way
+    of = (model, method, batches, clipping)
+    own = [p for p in points if (p.model, p.method, p.batches, p.clipping) == of]
+    ladder = {"coarse": coarse, "dense": own_ladder}.get(strengths)
+    if ladder is not None:
+        own = [p for p in own if np.isclose(p.strength, ladder(method)).any()]
+    return float(np.mean([p.clipped for p in own]))
 
 
 def changes_table(gains: Sequence[Gain]) -> Iterator[str]:
