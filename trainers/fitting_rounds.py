@@ -20,16 +20,16 @@ from trainers.gradients import GradientScales
 from trainers.layouts import checked_layout
 from trainers.memory import peak_memory_bytes, reset_peak_memory
 from trainers.objective import OfflineMethod
-from trainers.offline import OfflineTrainer, Probe, Progress, TrainingInputs, complete_checkpoints
+from trainers.offline import OfflineTrainer, Probe, Progress, TrainingInputs
 from trainers.precision import DType, resolve_dtype
 from trainers.prepare import OfflineData
 from trainers.reference import compute_logps
-from trainers.rounds import Labeller, Round, RoundSource, check_rounds, draws_of
+from trainers.round_checks import check_rounds
+from trainers.round_files import ROUND_FILE, RoundState, plain_state, restored_state
+from trainers.rounds import Labeller, Round, RoundSource, draws_of
 from trainers.seen import Seen, seen_offline
 from trainers.settings import FitResult, TrainingSettings
 from trainers.training_log import read_training_log
-
-_ROUND_FILE = "round.pt"
 
 
 def fit_rounds(
@@ -92,8 +92,8 @@ def fit_rounds(
     source = GroupSource(draws_of(method), policy, world, settings.seed, size, dtype)
     rounds = RoundSource(method, source, settings, scored, referred, logged=logged, labelled=labelled)
     inputs = _Inputs(rounds, initial, adapters, layout, dtype)
-    state = _restored(out_dir / "partial", inputs)
-    first = state or _State(rounds.sample(0))
+    state = restored_state(out_dir / "partial", rounds)
+    first = state or RoundState(rounds.sample(0))
     data = cast("OfflineData", inputs.data(first.round))  # if None, no step reads it
     training = TrainingInputs(rounds.method, data, layout, dtype, settings.micro_batch_size)
     rate = settings.learning_rate or method.default_learning_rate
@@ -143,20 +143,6 @@ class _Inputs:
             return self.rounds.data(of, self.initial, self.layout, self.dtype)
 
 
-@dataclasses.dataclass
-class _State:
-    """The present round, and what the finished ones have seen.
-
-    Attributes:
-        past: of each finished round.
-        prompts: the prompts used in them.
-    """
-
-    round: Round
-    past: tuple[Seen, ...] = ()
-    prompts: frozenset[tuple[int, ...]] = frozenset()
-
-
 class RoundsTrainer(OfflineTrainer):
     """The offline engine on rows that change from round to round."""
 
@@ -169,7 +155,7 @@ class RoundsTrainer(OfflineTrainer):
         value_learning_rate: float,
         scales: GradientScales,
         sources: _Inputs,
-        state: _State,
+        state: RoundState,
     ) -> None:
         """As the base class, with where rounds come from and the present one."""
         super().__init__(model, args, inputs, value, value_learning_rate, scales)
@@ -185,7 +171,7 @@ class RoundsTrainer(OfflineTrainer):
             past = (*self.present.past, self._seen_of_round(step))
             prompts = self.present.prompts | self._prompts_of_round(step)
             model.eval()
-            self.present = _State(self.sources.rounds.sample(index), past, prompts)
+            self.present = RoundState(self.sources.rounds.sample(index), past, prompts)
             self.first_step = step
             data = self.sources.data(self.present.round)
             self.teaches = data is not None
@@ -237,60 +223,4 @@ class RoundsTrainer(OfflineTrainer):
     def _save(self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None) -> None:
         super()._save(output_dir, state_dict)
         if output_dir is not None:
-            torch.save(_plain(self.present, self.sources.rounds), Path(output_dir) / _ROUND_FILE)
-
-
-def _plain(state: _State, rounds: RoundSource) -> dict[str, Any]:
-    """The present round as plain values and tensors, for a checkpoint."""
-    rows = state.round.examples
-    known = rows.reference_rewards
-    columns = {
-        name: None if (column := getattr(rows, name)) is None else torch.as_tensor(column)
-        for name in ("rewards", "groups", "behaviour_logps", "pairs", "labels")
-    }
-    return {
-        "index": state.round.index,
-        "prompts": [list(prompt) for prompt in rows.prompts],
-        "responses": [list(response) for response in rows.responses],
-        "columns": columns,
-        "reference_rewards": None if known is None else {g: torch.as_tensor(r) for g, r in known.items()},
-        "reference_logps": torch.as_tensor(state.round.reference_logps),
-        "rollouts": state.round.rollouts,
-        "effective": state.round.effective,
-        "past": [dataclasses.asdict(part) for part in state.past],
-        "used": [list(prompt) for prompt in sorted(state.prompts)],
-        "scale": rounds.scale,
-        "source": rounds.source.state(),
-    }
-
-
-def _restored(folder: Path, inputs: _Inputs) -> _State | None:
-    """The round in which the latest checkpoint was written; None without one.
-
-    Raises:
-        UserError: its file is damaged.
-    """
-    checkpoint = next(complete_checkpoints(folder), None)
-    if checkpoint is None:
-        return None
-    file = checkpoint / _ROUND_FILE
-    try:
-        saved = torch.load(file, weights_only=True)
-        columns: dict[str, Any] = {
-            name: None if c is None else c.numpy() for name, c in saved["columns"].items()
-        }
-        known = saved["reference_rewards"]
-        rewards = None if known is None else {g: r.numpy() for g, r in known.items()}
-        rows = Examples(saved["prompts"], saved["responses"], reference_rewards=rewards, **columns)
-        logps = saved["reference_logps"].numpy()
-        inputs.rounds.scale = None if saved["scale"] is None else tuple(saved["scale"])
-        inputs.rounds.source.load(saved["source"])
-        past = tuple(Seen(**part) for part in saved["past"])
-        used = frozenset(tuple(prompt) for prompt in saved["used"])
-        found = Round(saved["index"], rows, logps, saved["rollouts"], saved["effective"])
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError, AttributeError) as error:
-        raise UserError(
-            f"{file}: the rows of the round can't be read, so that its reference can't be rebuilt: delete "
-            f"{folder} to train again from the start."
-        ) from error
-    return _State(found, past, used)
+            torch.save(plain_state(self.present, self.sources.rounds), Path(output_dir) / ROUND_FILE)

@@ -15,12 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trainers.drawing import Draws, GroupSource
-from trainers.errors import NothingToLearnError, UserError
+from trainers.errors import NothingToLearnError
 from trainers.examples import Examples
 from trainers.groups import Group
 from trainers.objective import Need, OfflineMethod
 from trainers.prepare import OfflineData, check_needs, planned, prepare_rows
 from trainers.reference import ReferenceCache, partner_logps
+from trainers.round_checks import own_samples
 from trainers.round_rows import effective_share, joined, logged_groups, rows_of, with_reference_rewards
 from trainers.settings import TrainingSettings
 
@@ -31,82 +32,9 @@ Labeller = Callable[[Examples], Examples]
 _NEXT_SEED = 1_000_003  # between the batch plans of two rounds
 
 
-def check_rounds(method: OfflineMethod, steps: int, batch_size: int) -> None:
-    """Checks the options of a method in rounds.
-
-    Args:
-        method: the method.
-        steps: of the training.
-        batch_size: rows per step.
-
-    Raises:
-        UserError: an option is out of range or has no effect, or the method can't learn from such rows.
-    """
-    name, rounds = method.name, method.rounds
-    if rounds < 0 or rounds > steps:
-        raise UserError(f"{name}: rounds is from 0 to the number of steps, {steps}, not {rounds}.")
-    if not rounds:
-        _check_idle(method)
-        return
-    _check_rows(method, batch_size)
-    if not _own_samples(method):
-        if getattr(method, "partition", None) == "leave_one_out":
-            raise UserError(
-                f"{name}: partition=leave_one_out estimates Z of whoever wrote the rows: in rounds give "
-                "partition=self_normalised, or reference=previous without logged rows."
-            )
-        if getattr(method, "quantiles", None) == "group":
-            raise UserError(
-                f"{name}: quantiles=group ranks a response among those of whoever wrote the rows: in rounds "
-                "give quantiles=reference_rewards."
-            )
-    if method.reference == "previous" and not _corrects(method):
-        raise UserError(
-            f"{name}: reference=previous corrects rewards by τ log π_t/π_ref, which takes a method that "
-            "regresses on rewards with a τ and sums log-probs: omit it."
-        )
-
-
-def _check_idle(method: OfflineMethod) -> None:
-    """Refuses options of rounds without rounds: they would do nothing."""
-    for option in dataclasses.fields(OfflineMethod):
-        if getattr(method, option.name) != option.default:
-            raise UserError(f"{method.name}: {option.name} has an effect in rounds alone: give rounds=N too.")
-
-
-def _check_rows(method: OfflineMethod, batch_size: int) -> None:
-    """Refuses rounds whose rows can't be as many as asked for, or can't be learnt from."""
-    name, samples, fresh = method.name, method.samples, method.fresh
-    least = 2 if method.needs & {Need.PAIR, Need.GROUP} else 1
-    if samples < least:
-        what = "makes pairs of a prompt's responses" if Need.PAIR in method.needs else "groups responses"
-        raise UserError(f"{name} {what}: samples is at least {least}, not {samples}.")
-    if samples > batch_size:
-        raise UserError(f"{name}: batch_size {batch_size} holds no group of {samples} rollouts: raise it.")
-    if not 0 < fresh <= 1:
-        raise UserError(f"{name}: fresh is above 0 and at most 1, not {fresh:g}.")
-    share = batch_size * fresh
-    if fresh < 1 and (abs(share - round(share)) > 1e-6 or round(share) % samples):
-        raise UserError(
-            f"{name}: fresh={fresh:g} of {batch_size} rows is {share:g}, which {samples} samples to a prompt "
-            "don't divide: change one of them."
-        )
-
-
-def _own_samples(method: OfflineMethod) -> bool:
-    """Whether a round's rows are all samples of its reference."""
-    return method.reference == "previous" and method.fresh == 1
-
-
-def _corrects(method: OfflineMethod) -> bool:
-    """Whether r − τ log π_t/π_ref is the reward that the method regresses on against π_t."""
-    plain = type(method).transformed is OfflineMethod.transformed
-    return method.strength_name == "tau" and plain and getattr(method, "logp", "sum") == "sum"
-
-
 def in_rounds(method: OfflineMethod) -> OfflineMethod:
     """The method as it learns from rows that its reference didn't write: Z is estimated with weights."""
-    if getattr(method, "partition", None) == "log_mean_exp" and not _own_samples(method):
+    if getattr(method, "partition", None) == "log_mean_exp" and not own_samples(method):
         return dataclasses.replace(method, partition="self_normalised")  # type: ignore[call-arg]
     return method
 

@@ -22,7 +22,7 @@ from rpo_bench.tabular.truth import (
 from rpo_bench.tabular.verdict import Verdict, verdict_of
 from rpo_bench.tabular.world import World, make_world
 from trainers.objective import Method, OfflineMethod
-from trainers.rounds import check_rounds
+from trainers.round_checks import check_rounds
 
 KS = (1, 2, 4, 16)
 _MOST_ROUNDS = 100  # each is trained to its fixed point

@@ -15,8 +15,9 @@ from trainers.fitting_rounds import fit_rounds
 from trainers.groups import Group
 from trainers.logps import TokenLayout
 from trainers.qrpo import QRPO
+from trainers.round_checks import check_rounds
 from trainers.round_rows import effective_share, joined, logged_groups, rows_of, with_reference_rewards
-from trainers.rounds import RoundSource, check_rounds, in_rounds
+from trainers.rounds import RoundSource, in_rounds
 from trainers.settings import Lora
 from trainers.training_log import read_training_log
 

@@ -8,7 +8,7 @@ from rpo_bench.engine.inputs.rewards import GOLD, TRAIN_FLAG
 from rpo_bench.errors import UserError
 from rpo_bench.spec.schema import RunSpec
 from trainers.objective import Need, OfflineMethod
-from trainers.rounds import check_rounds
+from trainers.round_checks import check_rounds
 
 
 def check_sampling_rounds(choices: Sequence[Choice], spec: RunSpec) -> None:
