@@ -199,6 +199,18 @@ def test_too_large_a_folder_fails(mine, baselines):
     assert not_ok(mine, baselines, max_mb=0.001)["size"].status == "failed"
 
 
+def test_oracles_beside_the_results_are_nobodys_contribution(mine, baselines):
+    small = check_submission(mine, baselines)
+    oracle = mine / "civil_qa" / "decoder" / "oracle" / "abc.npz"
+    oracle.parent.mkdir(parents=True)
+    oracle.write_bytes(bytes(6_000_000))
+    sizes = [
+        {c.name: c for c in report.checks}["size"] for report in (small, check_submission(mine, baselines))
+    ]
+    assert sizes[0].said == sizes[1].said
+    assert sizes[1].status == "ok"
+
+
 @pytest.mark.parametrize(
     ("text", "told"),
     [
