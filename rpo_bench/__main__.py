@@ -2,7 +2,7 @@
 
 import sys
 
-from rpo_bench.cli.stopping import stop
+from rpo_bench.cli.stopping import is_interrupt, stop
 from rpo_bench.shadows import ShadowedError
 from rpo_bench.terminal.visible import visible_lines
 
@@ -18,6 +18,10 @@ def main() -> None:
     except ShadowedError as error:
         sys.stderr.write(f"{visible_lines(str(error))}\n")
         sys.exit(2)
+    except RuntimeError as error:
+        if is_interrupt(error):
+            stop()
+        raise
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from typer.core import TyperCommand, TyperGroup, TyperOption
 
 from rpo_bench.cli.flag_values import check_values
 from rpo_bench.cli.spellings import add_spellings
-from rpo_bench.cli.stopping import INTERRUPTED, stop
+from rpo_bench.cli.stopping import INTERRUPTED, is_interrupt, stop
 from rpo_bench.errors import UserError, bounded, did_you_mean, located
 from rpo_bench.models.device import use_device
 from rpo_bench.plugins.user_code import exit_call
@@ -182,6 +182,8 @@ class Frame(TyperGroup):
         except MemoryError:
             _end("Out of memory: lower the batch size or the number of workers.", 2)
         except Exception as error:
+            if is_interrupt(error):
+                stop()
             _end_of(error)
         if code == INTERRUPTED:  # typer's form of Ctrl-C
             stop()

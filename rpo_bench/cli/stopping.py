@@ -8,6 +8,14 @@ STOPPED = "Stopped. Run the same command again to continue."
 INTERRUPTED = 130
 
 
+def is_interrupt(error: BaseException) -> bool:
+    """Whether an exception is Ctrl-C or was raised from it, as Python 3.11 does while it makes a class."""
+    found: BaseException | None = error
+    while found is not None and not isinstance(found, KeyboardInterrupt):
+        found = found.__cause__
+    return found is not None
+
+
 def stop() -> NoReturn:
     """Reports that the command was stopped and ends the process; ignores a second Ctrl-C meanwhile."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from rpo_bench.cli.stopping import INTERRUPTED, STOPPED
+from rpo_bench.cli.stopping import INTERRUPTED, STOPPED, is_interrupt
 
 #: Interrupts the whole process group, as a terminal does, when a module is imported in one kind of process.
 INTERRUPTING = """
@@ -60,3 +60,16 @@ def test_is_one_sentence_wherever_it_comes(where, module, words, tmp_path):
     done = run_interrupted(where, module, words, tmp_path)
     assert done.stderr == f"{STOPPED}\n"
     assert done.returncode == INTERRUPTED
+
+
+class Interrupting:
+    def __set_name__(self, owner, name):
+        raise KeyboardInterrupt
+
+
+def test_it_is_recognised_while_a_class_is_made():
+    """Python 3.11 raises a RuntimeError from it, later versions the interrupt itself."""
+    with pytest.raises((RuntimeError, KeyboardInterrupt)) as found:
+        type("Made", (), {"field": Interrupting()})
+    assert is_interrupt(found.value)
+    assert not is_interrupt(RuntimeError("another"))
