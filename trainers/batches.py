@@ -40,7 +40,6 @@ def plan_batches(groups: NDArray[np.int64], steps: int, batch_size: int, seed: i
         steps: S, optimiser steps.
         batch_size: B, rows per step; at most N are used.
         seed: of a private generator, so that nothing else that is random can shift the plan.
-
     """
     order, _ = _shuffled(len(groups), steps, batch_size, seed)
     return _plan(order, groups)

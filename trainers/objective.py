@@ -172,6 +172,11 @@ class OfflineMethod(Method, ABC):
         return not self.rounds or self.fresh < 1
 
     @property
+    def reads_logged(self) -> bool:
+        """Whether it needs the data's rows at all: to learn from, or for their reference rewards."""
+        return self.learns_from_logged or Need.REFERENCE_REWARDS in self.needs
+
+    @property
     def chosen_axes(self) -> Axes:
         """The axes with prompts and responses as rounds choose them."""
         if not self.rounds:

@@ -74,14 +74,27 @@ def prepare(
     rows = prepare_rows(method, examples, reference_logps(cache, model, examples, layout, dtype))
     if len(rows.units) < _FEWEST:
         raise UserError(f"Training needs at least two rows or pairs; there is {len(rows.units)}.")
-    plan = planned(rows, settings)
+    return with_plan(method, rows, model, settings, cache, layout, dtype)
+
+
+def with_plan(
+    method: OfflineMethod,
+    rows: PreparedRows,
+    model: Any,
+    settings: TrainingSettings,
+    cache: ReferenceCache,
+    layout: TokenLayout,
+    dtype: DType,
+) -> OfflineData:
+    """The rows with the batches of all steps and, if needed, log π_ref of their mismatched pairs."""
+    plan = _planned(rows, settings)
     partners = None
     if Need.KL_PARTNER in method.needs:
         partners = partner_logps(cache, model, rows.examples, plan, layout, dtype)
     return OfflineData(**vars(rows), plan=plan, partner_logps=partners)
 
 
-def planned(rows: PreparedRows, settings: TrainingSettings) -> BatchPlan:
+def _planned(rows: PreparedRows, settings: TrainingSettings) -> BatchPlan:
     """The batches of all steps, drawn as the settings say."""
     groups = rows.examples.groups[rows.units[:, 0]]
     size = max(2, settings.batch_size // rows.units.shape[1])

@@ -19,8 +19,8 @@ from trainers.errors import NothingToLearnError
 from trainers.examples import Examples
 from trainers.groups import Group
 from trainers.objective import Need, OfflineMethod
-from trainers.prepare import OfflineData, check_needs, planned, prepare_rows
-from trainers.reference import ReferenceCache, partner_logps
+from trainers.prepare import OfflineData, check_needs, prepare_rows, with_plan
+from trainers.reference import ReferenceCache
 from trainers.round_checks import own_samples
 from trainers.round_rows import effective_share, joined, logged_groups, rows_of, with_reference_rewards
 from trainers.settings import TrainingSettings
@@ -151,12 +151,8 @@ class RoundSource:
             return None  # a row alone has no other's response
         steps = self.first_step(of.index + 1) - self.first_step(of.index)
         seed = self.settings.seed + _NEXT_SEED * of.index
-        plan = planned(rows, dataclasses.replace(self.settings, steps=steps, seed=seed))
-        partners = None
-        if Need.KL_PARTNER in self.method.needs:
-            cache = ReferenceCache()
-            partners = partner_logps(cache, reference, rows.examples, plan, layout, dtype)
-        return OfflineData(**vars(rows), plan=plan, partner_logps=partners)
+        settings = dataclasses.replace(self.settings, steps=steps, seed=seed)
+        return with_plan(self.method, rows, reference, settings, ReferenceCache(), layout, dtype)
 
     def _mixed(self, fresh: Examples, index: int, steps: range) -> Examples:
         """The fresh rows with logged ones, whole prompts at a time."""

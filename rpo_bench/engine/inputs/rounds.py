@@ -7,7 +7,7 @@ from rpo_bench.engine.inputs.choices import Choice
 from rpo_bench.engine.inputs.rewards import GOLD, TRAIN_FLAG
 from rpo_bench.errors import UserError
 from rpo_bench.spec.schema import RunSpec
-from trainers.objective import Need, OfflineMethod
+from trainers.objective import OfflineMethod
 from trainers.round_checks import check_rounds
 
 
@@ -19,8 +19,7 @@ def check_sampling_rounds(choices: Sequence[Choice], spec: RunSpec) -> None:
         if not isinstance(method, OfflineMethod):
             continue
         check_rounds(method, training.steps * budget, training.batch_size)
-        logged = method.fresh < 1 or Need.REFERENCE_REWARDS in method.needs
-        if method.rounds and logged and training.reward != GOLD:
+        if method.rounds and method.reads_logged and training.reward != GOLD:
             raise UserError(
                 f"{choice.spec.label} learns from rewards in the data beside those of its samples, which "
                 f"{TRAIN_FLAG} {training.reward} measures otherwise: use the gold reward, or fresh=1 and a "

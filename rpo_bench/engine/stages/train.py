@@ -35,13 +35,12 @@ from rpo_bench.models.hf import HFModel
 from rpo_bench.spec.sections import TrainingSpec
 from rpo_bench.tasks.task import Task
 from trainers.drawing import World
-from trainers.examples import Examples
 from trainers.fitting import fit
 from trainers.fitting_online import fit_online
 from trainers.fitting_rounds import fit_rounds
 from trainers.layouts import checked_layout
 from trainers.logps import TokenLayout
-from trainers.objective import Method, Need, OfflineMethod
+from trainers.objective import Method, OfflineMethod
 from trainers.online import OnlineMethod
 from trainers.precision import resolve_dtype
 from trainers.prepare import prepare
@@ -118,7 +117,7 @@ def _fit_into(folder: Path, work: CellWork, report: Report) -> FitResult:
             _world(work, method, base, task),
             settings,
             folder,
-            logged=_logged(work, offline(method)),
+            logged=examples_of(work) if offline(method).reads_logged else None,
             labelled=partial(labelled, method=method),
             tokenizer=base.tokenizer,
             probe=probe,
@@ -144,12 +143,6 @@ def _world(work: CellWork, method: Method, base: HFModel, task: Task) -> World:
         raise UserError(f"{method.name} needs a reward for its samples; the task has none.")
     limit = decoding_of(work).max_new_tokens or task.spec.max_new_tokens
     return make_world(base, load_prompts(examples_file_of(work)), reward, limit)
-
-
-def _logged(work: CellWork, method: OfflineMethod) -> Examples | None:
-    """The logged rows of a method in rounds; None if it needs none of them."""
-    needed = method.fresh < 1 or Need.REFERENCE_REWARDS in method.needs
-    return examples_of(work) if needed else None
 
 
 def method_of(work: CellWork) -> Method:
