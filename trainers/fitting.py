@@ -164,6 +164,8 @@ def arguments_of(settings: TrainingSettings, learning_rate: float, folder: Path)
         lr_scheduler_type="linear",
         warmup_steps=settings.warmup_steps,
         weight_decay=settings.weight_decay,
+        adam_beta1=settings.adam_betas[0],
+        adam_beta2=settings.adam_betas[1],
         max_grad_norm=0.0,  # the trainer scales and clips gradients itself
         optim="adamw_torch_fused",
         logging_strategy="steps",

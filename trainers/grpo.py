@@ -38,6 +38,7 @@ class GRPO(OnlineMethod):
         kl: where the KL is penalised: its k3 estimate in the "loss", or log π/π_ref in the "reward".
         ratio: ρ of each "token", or of the "sequence" per token (GSPO).
         clipping: what the clip limits: the "objective" (PPO), or the "weight" of a token's gradient (CISPO).
+        entropy_coef: weight of the policy's entropy at each token, which is maximised as well.
     """
 
     scale_rewards: Scale = "group"
@@ -45,6 +46,7 @@ class GRPO(OnlineMethod):
     kl: Literal["loss", "reward"] = "loss"
     ratio: Literal["token", "sequence"] = "token"
     clipping: Literal["objective", "weight"] = "objective"
+    entropy_coef: float = 0.0
 
     name: ClassVar[str] = "grpo"
     title: ClassVar[str] = "Group-relative policy optimisation"
@@ -61,6 +63,11 @@ class GRPO(OnlineMethod):
             return axes
         return dataclasses.replace(axes, coefficient=axes.coefficient.replace(" + β(π_ref/π_θ − 1)", ""))
 
+    @property
+    def uses_entropy(self) -> bool:
+        """Whether there is an entropy bonus."""
+        return self.entropy_coef != 0
+
     @classmethod
     def filtered(cls) -> Self:
         """GRPO with DAPO's dynamic sampling: groups without reward variance are drawn anew."""
@@ -73,7 +80,10 @@ class GRPO(OnlineMethod):
         return self.per_token(found, rollouts), None
 
     def surrogate(self, batch: Minibatch) -> LossOutput:
-        """−(surrogate − kl_coef · k3), aggregated as ``loss_type`` says; no k3 if the KL is in the reward."""
+        """−(surrogate − kl_coef · k3 + entropy_coef · H), aggregated as ``loss_type`` says.
+
+        There is no k3 if the KL is in the reward.
+        """
         rollouts = batch.rollouts
         log_ratio = batch.logps - rollouts.proximal_logps  # (b, T)
         ratio = log_ratio.exp() if self.ratio == "token" else sequence_ratio(log_ratio, rollouts.mask)
@@ -81,6 +91,8 @@ class GRPO(OnlineMethod):
         penalty = k3(batch.logps, rollouts.reference_logps)
         if self.kl == "loss":
             gain = gain - self.kl_coef * penalty
+        if batch.entropies is not None:
+            gain = gain + self.entropy_coef * batch.entropies
         limited = outside if self.clipping == "weight" else clipped
         clip = limited(ratio.detach(), batch.advantages, self.clip_low, self.clip_high)
         return LossOutput(

@@ -16,6 +16,7 @@ from trainers.errors import UserError
 from trainers.head import logits_at
 
 _IGNORED = -100  # the label of positions that are no response token
+_LEAST_LOGP = -1e4  # of a token that a model rules out: 0 · −∞ counts as 0 in an entropy
 
 
 @dataclass(frozen=True)
@@ -154,6 +155,25 @@ def token_logps(model: Any, inputs: ModelInputs, temperature: float = 1.0) -> Te
     found = -F.cross_entropy(logits, labels[places], reduction="none")
     mask = inputs.response_mask
     return found.new_zeros(mask.shape).masked_scatter(mask, found)
+
+
+def token_logps_and_entropies(
+    model: Any, inputs: ModelInputs, temperature: float = 1.0
+) -> tuple[Tensor, Tensor]:
+    """``token_logps``, and the entropy of π(·|x, y_<t) in nats at each of these tokens; both (B, T)."""
+    if inputs.equal_lengths:
+        both = by_length(
+            inputs, lambda part: torch.stack(token_logps_and_entropies(model, part, temperature), dim=-1)
+        )
+        return both[..., 0], both[..., 1]
+    labels = inputs.labels.flatten()
+    places = (labels != _IGNORED).nonzero().squeeze(1)  # (n,)
+    logps = F.log_softmax(_logits_at(model, inputs, places) / temperature, dim=-1)  # (n, V)
+    chosen = logps.gather(1, labels[places][:, None]).squeeze(1)
+    entropies = -(logps.exp() * logps.clamp(min=_LEAST_LOGP)).sum(dim=-1)
+    mask = inputs.response_mask
+    empty = chosen.new_zeros(mask.shape)
+    return empty.masked_scatter(mask, chosen), empty.masked_scatter(mask, entropies)
 
 
 def first_token_logps(model: Any, inputs: ModelInputs) -> Tensor:

@@ -12,6 +12,7 @@ from trainers.drawing import Draws
 from trainers.errors import UserError
 from trainers.objective import Axes, LossOutput, Method, Need
 from trainers.prompt_choice import PromptSampling, chosen_prompts
+from trainers.reward_scale import RewardScaling
 from trainers.surrogate import masked_sum
 
 #: What a critic starts as: a copy of the reference policy, or of the reward model that trains it.
@@ -73,6 +74,7 @@ class Minibatch:
         total_rollouts: in the whole optimiser batch.
         total_tokens: in the whole optimiser batch.
         longest: the length limit of responses.
+        entropies: of the policy at each token, in nats, with gradient; (b, T), or None if not asked for.
     """
 
     rollouts: Rollouts
@@ -83,6 +85,7 @@ class Minibatch:
     total_rollouts: int
     total_tokens: int
     longest: int
+    entropies: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -101,6 +104,8 @@ class OnlineMethod(Method, ABC):
         filter_groups: draws new prompts for groups without reward variance (DAPO's dynamic sampling).
         prompts: "uniform"; "curriculum": easy ones first; "adaptive": those that teach most; "filtered": as
             ``filter_groups``.
+        reward_scaling: "running": rewards are divided by the deviation of all rewards so far; or "none".
+        reward_clip: rewards are then kept within ± this; None: as they are.
     """
 
     kl_coef: float = 0.05
@@ -113,6 +118,8 @@ class OnlineMethod(Method, ABC):
     unfinished_reward: float | None = None
     filter_groups: bool = False
     prompts: PromptSampling = "uniform"
+    reward_scaling: RewardScaling = "none"
+    reward_clip: float | None = None
 
     strength_name: ClassVar[str] = "kl_coef"
     default_strengths: ClassVar[tuple[float, ...]] = (1.0, 0.5, 0.2, 0.1, 0.05)
@@ -121,7 +128,9 @@ class OnlineMethod(Method, ABC):
     uses_critic: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
-        """Refuses groups too small to compare anything in."""
+        """Refuses groups too small to compare anything in, and a limit that leaves no reward."""
+        if self.reward_clip is not None and self.reward_clip <= 0:
+            raise UserError(f"{self.name}: reward_clip is above 0, not {self.reward_clip:g}.")
         if self.group_size < self.least_group:
             raise UserError(
                 f"{self.name} compares the rollouts of a prompt with each other: group_size is at least "
@@ -155,6 +164,11 @@ class OnlineMethod(Method, ABC):
         """The axes with the prompts as they are chosen."""
         prompts = chosen_prompts(self.axes.prompts, self.prompts, self.filters)
         return dataclasses.replace(self.axes, prompts=prompts)
+
+    @property
+    def uses_entropy(self) -> bool:
+        """Whether the surrogate needs the policy's entropy at each token."""
+        return False
 
     @property
     def replay_groups(self) -> int:

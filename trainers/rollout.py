@@ -11,17 +11,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from trainers.advantages import degenerate_groups
 from trainers.critic import Critic, values_of
 from trainers.drawing import GroupSource, World
 from trainers.gradients import GradientScales
 from trainers.groups import Group, ReplayBuffer, padded
-from trainers.logps import ModelInputs, token_logps
+from trainers.logps import ModelInputs, token_logps, token_logps_and_entropies
 from trainers.offline import DivergedError
 from trainers.on_policy import Mismatch, rescored
 from trainers.online import Minibatch, OnlineMethod, Rollouts
 from trainers.passes import Passes
 from trainers.precision import DType, autocast
+from trainers.reward_scale import RewardScale
+from trainers.rollout_log import described
 from trainers.settings import TrainingSettings
 
 
@@ -58,6 +59,7 @@ class OnlineTrainer:
             value_rate = settings.value_learning_rate or rate
             self.optimisers.append(self._optimiser(critic.trained_parameters(), value_rate))
         self.scales = GradientScales(settings.clipping, settings.max_grad_norm)
+        self.reward_scale = RewardScale(method.reward_scaling, method.reward_clip)
         self._passes: Passes | None = None
         self._mismatch, self._compares = Mismatch(), False
 
@@ -69,6 +71,7 @@ class OnlineTrainer:
         self.policy.eval()
         fresh, drawn, entropy = self.source.effective_groups(iteration, self.settings.steps)
         sampled = time.perf_counter()
+        self.reward_scale.add([reward for group in drawn for reward in group.rewards])
         self._mismatch = Mismatch()
         self._compares = self.dtype == "float32"  # the first step's pass with the sampled log-probs
         if not self._compares:  # single steps round otherwise than whole passes: one source for both
@@ -77,7 +80,7 @@ class OnlineTrainer:
         self.source.count_used(groups, iteration)
         rollouts = self._assemble(groups, iteration)
         advantages, returns = self._advantages(rollouts)
-        record = self._describe(drawn, rollouts) | {"entropy": entropy}
+        record = described(drawn, rollouts) | {"kl_coef": self.method.kl_coef, "entropy": entropy}
         record |= self._inner_epochs(rollouts, advantages, returns, iteration)
         record |= self._mismatch.record() | {"clipped": self.scales.policy.clipped_share}
         self._adapt_kl(record["kl"])
@@ -111,6 +114,7 @@ class OnlineTrainer:
         if self.critic is not None:
             values = passes.score(partial(values_of, self.critic))
         rewards = torch.tensor([r for g in groups for r in g.rewards], dtype=torch.float64)
+        rewards = self.reward_scale.apply(rewards)
         owner = torch.arange(len(groups)).repeat_interleave(self.method.group_size)
         finished = torch.tensor([done for g in groups for done in g.finished])
         rewards, owner, finished, age = (c.to(self.device) for c in (rewards, owner, finished, age))
@@ -146,7 +150,7 @@ class OnlineTrainer:
         for part in self._passes.parts(rows):
             inputs = self._passes.select(part)
             with autocast(self.dtype, self.device):
-                logps = self._policy_logps(inputs)
+                logps, entropies = self._policy_logps_and_entropies(inputs)
                 values = None if self.critic is None else self.critic(inputs)
             self._compare(rollouts, part, logps)
             longest = self.world.max_new_tokens
@@ -159,6 +163,7 @@ class OnlineTrainer:
                 len(rows),
                 tokens,
                 longest,
+                entropies,
             )
             output = self.method.surrogate(batch)
             output.loss.backward()
@@ -192,31 +197,14 @@ class OnlineTrainer:
     def _policy_logps(self, inputs: ModelInputs) -> Tensor:
         return token_logps(self.policy, inputs, self.method.temperature)
 
+    def _policy_logps_and_entropies(self, inputs: ModelInputs) -> tuple[Tensor, Tensor | None]:
+        if self.method.uses_entropy:
+            return token_logps_and_entropies(self.policy, inputs, self.method.temperature)
+        return self._policy_logps(inputs), None
+
     def _passes_over(self, groups: Sequence[Group]) -> Passes:
         micro, minibatches = self.settings.micro_batch_size, self.method.minibatches
         return Passes.of(groups, self.world.layout, self.device, self.dtype, micro, minibatches)
-
-    def _describe(self, drawn: list[Group], rollouts: Rollouts) -> dict[str, float]:
-        """Reward, KL and the state of the groups, before learning from them.
-
-        Reward and zero variance are of all groups that were drawn: what filtering leaves is no sample of the
-        policy.
-        """
-        new = rollouts.age == 0
-        log_weights = (rollouts.proximal_logps - rollouts.behaviour_logps)[rollouts.mask]
-        on_policy = rollouts.take(new.nonzero()[:, 0]) if bool(new.any()) else rollouts
-        return {
-            "reward": float(np.mean([reward for group in drawn for reward in group.rewards])),
-            "kl": float(on_policy.log_ratio.mean()),
-            "kl_coef": self.method.kl_coef,
-            "length": float(rollouts.mask.sum(1).float().mean()),
-            "finished": float(rollouts.finished.float().mean()),
-            "zero_variance": float(np.mean([group.degenerate for group in drawn])),
-            "without_gradient": float(degenerate_groups(rollouts.rewards, rollouts.groups).float().mean()),
-            "replayed": float((~new).float().mean()),
-            "age": float(rollouts.age.float().mean()),
-            "weight_max": float(log_weights.exp().max()),
-        }
 
     def _adapt_kl(self, kl: float) -> None:
         """Adaptive KL (arXiv 1909.08593): moves kl_coef towards the target, by at most 2 % an iteration."""
@@ -227,7 +215,8 @@ class OnlineTrainer:
 
     def _optimiser(self, parameters: list[Any], rate: float) -> torch.optim.Optimizer:
         decay = self.settings.weight_decay
-        optimiser = torch.optim.AdamW(parameters, lr=rate, weight_decay=decay, fused=True)
+        betas = self.settings.adam_betas
+        optimiser = torch.optim.AdamW(parameters, lr=rate, betas=betas, weight_decay=decay, fused=True)
         optimiser.param_groups[0]["peak"] = rate
         return optimiser
 
@@ -240,6 +229,7 @@ class OnlineTrainer:
             "critic": None if self.critic is None else self.critic.state_dict(),
             "optimisers": [optimiser.state_dict() for optimiser in self.optimisers],
             "scales": self.scales.state(),
+            "reward_scale": self.reward_scale.state(),
             "buffer": self.buffer.state(),
             "source": self.source.state(),
             "kl_coef": self.method.kl_coef,
@@ -253,6 +243,7 @@ class OnlineTrainer:
         for optimiser, saved in zip(self.optimisers, state["optimisers"], strict=True):
             optimiser.load_state_dict(saved)
         self.scales.load(state["scales"])
+        self.reward_scale.load(state["reward_scale"])
         self.buffer.load(state["buffer"])
         self.source.load(state["source"])
         self.method = dataclasses.replace(self.method, kl_coef=state["kl_coef"])

@@ -35,6 +35,7 @@ class TrainingSettings:
         value_learning_rate: of the value network; None: the policy's.
         warmup_steps: of the schedule.
         weight_decay: of AdamW.
+        adam_betas: of AdamW: decay of the running means of gradients and of their squares.
         batches: "uniform" random draws, or "by_length" as version 0.1 drew them.
         clipping: of gradients, for policy and value network separately: "relative" to their own recent norms,
             "none", or "absolute", as in version 0.1.
@@ -56,6 +57,7 @@ class TrainingSettings:
     value_learning_rate: float | None = None
     warmup_steps: int = 20
     weight_decay: float = 0.0
+    adam_betas: tuple[float, float] = (0.9, 0.999)
     batches: Batching = "uniform"
     clipping: Clipping = "relative"
     max_grad_norm: float = 1.0

@@ -21,6 +21,8 @@ class TrainingFlags:
     micro_batch_size: Annotated[int | None, spec_flag("--micro-batch-size")] = None
     learning_rate: Annotated[float | None, spec_flag("--learning-rate")] = None
     warmup_steps: Annotated[int | None, spec_flag("--warmup-steps")] = None
+    weight_decay: Annotated[float | None, spec_flag("--weight-decay")] = None
+    adam_betas: Annotated[str | None, spec_flag("--adam-betas")] = None
     batches: Annotated[str | None, spec_flag("--batches")] = None
     clipping: Annotated[str | None, spec_flag("--clipping")] = None
     max_grad_norm: Annotated[float | None, spec_flag("--max-grad-norm")] = None

@@ -82,7 +82,7 @@ class SpecFlag:
         """The command-line words that set the field to ``value``."""
         if self.switch is not None:
             return [self.flag] if value == self.switch else []
-        return [self.flag, str(value)]
+        return [self.flag, ",".join(map(str, value)) if isinstance(value, tuple) else str(value)]
 
 
 _COLUMNS: Mapping[ColumnName, str] = {
@@ -178,6 +178,14 @@ SPEC_FLAGS: tuple[SpecFlag, ...] = (
         "Learning rate of every method; by default the task's or the method's own.",
     ),
     SpecFlag("training.warmup_steps", "--warmup-steps", "Warm-up steps of the learning rate.", pinned=True),
+    SpecFlag("training.weight_decay", "--weight-decay", "Weight decay of AdamW."),
+    SpecFlag(
+        "training.adam_betas",
+        "--adam-betas",
+        "AdamW's decay of the running means of gradients and of their squares, e.g. 0.9,0.95.",
+        metavar="B1,B2",
+        parse=split_list,
+    ),
     SpecFlag(
         "training.max_grad_norm", "--max-grad-norm", "Maximum norm for --clipping absolute.", pinned=True
     ),

@@ -1,7 +1,7 @@
 """The sections of run and cell specs: method, training, evaluation, data, prompts, loading, generation."""
 
 from types import MappingProxyType
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -11,6 +11,7 @@ from rpo_bench.spec.settings import Name, Seed, Settings
 
 Batching = Literal["uniform", "by_length"]
 Clipping = Literal["relative", "none", "absolute"]
+Decay = Annotated[float, Field(ge=0, lt=1)]
 
 #: Training settings of version 0.1, which apply to stored cells without these fields.
 FIRST_PROTOCOL = MappingProxyType({"batches": "by_length", "clipping": "absolute"})
@@ -53,7 +54,12 @@ class TrainingSpec(Settings):
     micro_batch_size: int | None = Field(None, ge=1, description="rows per forward pass; None: all")
     learning_rate: float | None = Field(None, gt=0, description="None: the method's default for the task")
     warmup_steps: int = Field(20, ge=0)
-    weight_decay: float = Field(0.0, ge=0)
+    weight_decay: float = Field(0.0, ge=0, description="of AdamW")
+    adam_betas: tuple[Decay, Decay] = Field(
+        (0.9, 0.999),
+        exclude_if=lambda betas: betas == (0.9, 0.999),
+        description="AdamW's decay of the running means of gradients and of their squares",
+    )
     batches: Batching = Field("uniform", description="how rows are drawn; 'by_length': as version 0.1 did")
     clipping: Clipping = Field(
         "relative",

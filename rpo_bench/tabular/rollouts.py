@@ -22,6 +22,7 @@ from rpo_bench.tabular.verdict import verdict_of
 from rpo_bench.tabular.verify import Questions, Verification, own_strengths
 from rpo_bench.tabular.world import World, make_world, total_variation
 from trainers.online import Minibatch, OnlineMethod, Rollouts
+from trainers.reward_scale import RewardScale
 
 ROLLOUTS = 1024  # of each prompt in an iteration, about
 STEPS = 1600  # of the optimiser; an iteration takes one for each inner epoch
@@ -98,6 +99,7 @@ class _Table:
         self.log_reference = torch.tensor(world.log_reference)
         self.logits = self.log_reference.clone().requires_grad_()  # (X, Y)
         self.values = torch.zeros(len(world.rewards), dtype=torch.float64, requires_grad=True)  # (X,)
+        self.reward_scale = RewardScale(method.reward_scaling, method.reward_clip)
         self.groups = max(1, ROLLOUTS // method.group_size)  # of each prompt
         self.optimiser = torch.optim.Adam([self.logits, self.values], lr=LEARNING_RATE, betas=(0.9, 0.99))
         self.schedule = torch.optim.lr_scheduler.CosineAnnealingLR(self.optimiser, STEPS)
@@ -138,8 +140,10 @@ class _Table:
         """What was sampled, one token each; (B, 1)."""
         logps = torch.log_softmax(self.logits.detach(), dim=1)[xs, ys][:, None]
         count = len(xs)
+        rewards = torch.tensor(self.world.rewards)[xs, ys]
+        self.reward_scale.add(rewards.tolist())
         return Rollouts(
-            rewards=torch.tensor(self.world.rewards)[xs, ys],
+            rewards=self.reward_scale.apply(rewards),
             groups=torch.arange(count) // self.method.group_size,
             mask=torch.ones(count, 1, dtype=torch.bool),
             behaviour_logps=logps,
@@ -160,11 +164,12 @@ class _Table:
         self, rollouts: Rollouts, advantages: Tensor, returns: Tensor | None, xs: Tensor, ys: Tensor
     ) -> Minibatch:
         """All rollouts with the current values of the tables."""
-        logps = torch.log_softmax(self.logits, dim=1)[xs, ys][:, None]
+        table = torch.log_softmax(self.logits, dim=1)
+        logps = table[xs, ys][:, None]
         values = self.values[xs][:, None] if self.method.uses_critic else None
-        return Minibatch(
-            rollouts, advantages, returns, logps, values, len(xs), int(rollouts.mask.sum()), longest=1
-        )
+        entropies = -(table.exp() * table).sum(dim=1)[xs][:, None] if self.method.uses_entropy else None
+        tokens = int(rollouts.mask.sum())
+        return Minibatch(rollouts, advantages, returns, logps, values, len(xs), tokens, 1, entropies)
 
 
 @torch.no_grad()
@@ -192,4 +197,5 @@ def _take(batch: Minibatch, rows: Tensor) -> Minibatch:
         returns=None if batch.returns is None else batch.returns[rows],
         logps=batch.logps[rows],
         values=None if batch.values is None else batch.values[rows],
+        entropies=None if batch.entropies is None else batch.entropies[rows],
     )

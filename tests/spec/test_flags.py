@@ -9,12 +9,12 @@ from pydantic import BaseModel
 from rpo_bench.spec.flags import SPEC_FLAGS, called_in_sentences, field_of, set_at, value_at
 from rpo_bench.spec.python_settings import SpecSettings
 from rpo_bench.spec.schema import CellSpec, RunSpec
+from rpo_bench.spec.sections import TrainingSpec
 
 #: Fields that are set in a file or in Python, or that another flag sets with others.
 WITHOUT_A_FLAG = {
     "n_strengths",
     "tuned",  # --tuned FILE reads them
-    "training.weight_decay",
     "training.lora.target_modules",
     "generation.vllm",  # --generation-args
     "generation.openai",
@@ -85,6 +85,12 @@ def test_fields_are_found_and_set_by_their_dotted_names():
 )
 def test_sentences_call_fields_by_a_name(field, called):
     assert called_in_sentences(field) == called
+
+
+def test_pairs_are_written_as_they_are_read():
+    flag = next(one for one in SPEC_FLAGS if one.flag == "--adam-betas")
+    assert flag.words((0.9, 0.95)) == ["--adam-betas", "0.9,0.95"]
+    assert TrainingSpec(adam_betas=flag.parse("0.9,0.95")).adam_betas == (0.9, 0.95)
 
 
 def test_switches_are_written_without_a_value():

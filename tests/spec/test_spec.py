@@ -195,6 +195,15 @@ def test_a_protocol_is_part_of_a_trained_cells_identity(name):
     assert cell(training=changed).training_hash != cell().training_hash
 
 
+def test_adams_decay_is_part_of_a_cells_identity_where_it_is_unusual():
+    """Cells trained before it could be set keep theirs."""
+    usual, other = (cell(training=TrainingSpec(adam_betas=betas)) for betas in ((0.9, 0.999), (0.9, 0.95)))
+    assert usual.hash == cell().hash
+    assert other.hash != usual.hash
+    assert CellSpec.model_validate(other.model_dump(mode="json")) == other
+    assert "adam_betas" not in usual.model_dump(mode="json")["training"]
+
+
 def test_a_norm_is_of_absolute_clipping_alone():
     with pytest.raises(ValidationError, match="set clipping to absolute"):
         TrainingSpec(max_grad_norm=2.0)

@@ -1,5 +1,6 @@
 """Log-probabilities: the same tokens have the same log-prob however they are batched."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ from tiny_models import tiny_decoder, tiny_encoder_decoder
 from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM
 
 from trainers.errors import UserError
-from trainers.logps import TokenLayout, collate, sequence_logps, token_logps
+from trainers.logps import TokenLayout, collate, sequence_logps, token_logps, token_logps_and_entropies
 from trainers.reference import compute_logps
 
 PROMPTS = [[5, 6, 7, 8], [9], [10, 11]]
@@ -44,6 +45,25 @@ def test_padded_batches_give_each_rows_own_log_probs(model):
         expected = by_the_definition(model, prompt, response)
         torch.testing.assert_close(found[row, : len(response)], expected, atol=1e-5, rtol=1e-5)
         assert (found[row, len(response) :] == 0).all()
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("equal_lengths", [False, True])
+def test_entropies_come_with_the_same_log_probs(model, equal_lengths: bool):
+    """H = −Σ p log p over the vocabulary, at the sampling temperature; 0 beyond a response's end."""
+    inputs = collate(PROMPTS, RESPONSES, replace(TokenLayout.of(model), equal_lengths=equal_lengths))
+    vocabulary = model.config.vocab_size
+    logps, entropies = token_logps_and_entropies(model, inputs, temperature=0.7)
+    torch.testing.assert_close(logps, token_logps(model, inputs, temperature=0.7), atol=1e-5, rtol=1e-5)
+    for row, (prompt, response) in enumerate(zip(PROMPTS, RESPONSES, strict=True)):
+        each = [
+            [by_the_definition(model, prompt, [*response[:at], token])[-1] for token in range(vocabulary)]
+            for at in range(len(response))
+        ]
+        scaled = (torch.tensor(each) / 0.7).log_softmax(-1)  # of log-probs as of logits
+        expected = -(scaled.exp() * scaled).sum(-1)
+        torch.testing.assert_close(entropies[row, : len(response)], expected, atol=1e-4, rtol=1e-4)
+        assert (entropies[row, len(response) :] == 0).all()
 
 
 @torch.no_grad()

@@ -201,6 +201,16 @@ def test_grpo_with_the_kl_in_its_reward_has_no_penalty_beside_it():
     torch.testing.assert_close(policy_gradient(method, sampled), expected)
 
 
+def test_an_entropy_bonus_is_averaged_as_the_gain_is():
+    """GRPO: −coef · mean over rollouts of the mean over their tokens; here 0.1 · mean of (1, 2, 3, 4)."""
+    sampled = rollouts()
+    of = minibatch(GRPO(), sampled, sampled.proximal_logps)
+    entropies = torch.where(sampled.mask, torch.tensor([[1.0], [2.0], [3.0], [4.0]]), 9.0)
+    plain = GRPO().surrogate(of).loss
+    found = GRPO(entropy_coef=0.1).surrogate(dataclasses.replace(of, entropies=entropies)).loss
+    assert (plain - found).item() == pytest.approx(0.25)
+
+
 @pytest.mark.parametrize(
     "method", [GRPO(), GRPO(kl="reward"), GSPO(), CISPO(), RLOO(), P3O(), P3O(form="joint")], ids=repr
 )
@@ -274,6 +284,12 @@ def test_micro_batches_add_up(method: OnlineMethod):
 def test_p3o_needs_pairs():
     with pytest.raises(UserError, match="even"):
         P3O(group_size=3)
+
+
+@pytest.mark.parametrize("clip", [0.0, -1.0])
+def test_a_clip_leaves_some_reward(clip: float):
+    with pytest.raises(UserError, match="reward_clip is above 0"):
+        P3O(reward_clip=clip)
 
 
 @pytest.mark.parametrize("method", [GRPO, RLOO, POPO, P3O])

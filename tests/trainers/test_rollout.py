@@ -31,6 +31,8 @@ METHODS = [
     P3O(kl_coef=0.01),
     P3O(kl_coef=0.01, form="joint"),
     POPO(kl_coef=0.01, group_size=4),
+    GRPO(kl_coef=0.01, entropy_coef=0.01),
+    RLOO(kl_coef=0.01, reward_scaling="running", reward_clip=10.0),
 ]
 SETTINGS = TrainingSettings(steps=12, batch_size=32, learning_rate=1e-2, warmup_steps=1)
 
@@ -79,13 +81,17 @@ class StopError(Exception):
 
 @pytest.mark.parametrize(
     "method",
-    [PPO(target_kl=0.1, minibatches=2, inner_epochs=2), POPO(group_size=4)],
-    ids=["ppo", "popo"],
+    [
+        PPO(target_kl=0.1, minibatches=2, inner_epochs=2),
+        POPO(group_size=4, entropy_coef=0.1),
+        P3O(minibatches=2, inner_epochs=2, reward_scaling="running", reward_clip=2.0),
+    ],
+    ids=["ppo", "popo", "p3o"],
 )
 def test_a_run_that_was_interrupted_ends_bitwise_like_one_that_was_not(
     folder: Path, method: OnlineMethod, tmp_path: Path
 ):
-    """Critic, optimisers, adaptive KL, replay buffer and generators included."""
+    """Critic, optimisers, adaptive KL, replay buffer, reward scale and generators included."""
     settings = dataclasses.replace(SETTINGS, steps=6, batch_size=16, save_every=2)
     whole = load(folder)
     fit_online(method, whole, world(whole), settings, tmp_path / "whole")
@@ -125,6 +131,50 @@ def test_adapters_are_trained_against_the_adapter_free_model(folder: Path, tmp_p
     assert log[1]["kl"] == pytest.approx(0.0, abs=1e-4)
     assert log[-1]["kl"] > 1e-3
     assert (tmp_path / "checkpoint" / "adapter_model.safetensors").is_file()
+
+
+def test_with_a_running_reward_scale_the_rewards_unit_does_not_matter(folder: Path, tmp_path: Path):
+    """Rewards of ten times the size, with the KL in them: the same checkpoint, to rounding."""
+    found = []
+    for factor in (1.0, 10.0):
+        model = load(folder)
+
+        def reward(prompts: Any, responses: Any, factor: float = factor) -> list[float]:
+            return [factor * score for score in share_of_wanted(prompts, responses)]
+
+        method = P3O(kl_coef=0.1, inner_epochs=2, minibatches=2, reward_scaling="running", reward_clip=10.0)
+        settings = dataclasses.replace(SETTINGS, steps=2)
+        fit_online(method, model, world(model, reward), settings, tmp_path / str(factor))
+        found.append(weights(model))
+    torch.testing.assert_close(*found, atol=1e-5, rtol=1e-4)
+
+
+def test_an_entropy_bonus_keeps_the_policy_wide(folder: Path, tmp_path: Path):
+    """Ten times the reward's weight: it is as wide after training as before, where GRPO alone narrows."""
+    ends = {}
+    for coef in (0.0, 10.0):
+        model = load(folder)
+        settings = dataclasses.replace(SETTINGS, steps=20, learning_rate=3e-2)
+        fit_online(GRPO(kl_coef=0.01, entropy_coef=coef), model, world(model), settings, tmp_path / str(coef))
+        log = read_training_log(tmp_path / str(coef) / "train_log.jsonl")[1:]
+        ends[coef] = log[-1]["entropy"] / log[0]["entropy"]
+    assert ends[0.0] < 0.8
+    assert ends[10.0] > 0.95
+
+
+def test_adam_takes_the_decay_it_is_given(folders: dict[str, Path], tmp_path: Path):
+    model = load(folders["decoder"])
+    settings = dataclasses.replace(SETTINGS, adam_betas=(0.8, 0.95))
+    trainer = OnlineTrainer(
+        PPO(),
+        model,
+        lambda inputs: token_logps(model, inputs),
+        world(model),
+        settings,
+        "float32",
+        Critic(model),
+    )
+    assert [optimiser.defaults["betas"] for optimiser in trainer.optimisers] == [(0.8, 0.95)] * 2
 
 
 def constant(prompts: Sequence[int], responses: Sequence[Sequence[int]]) -> list[float]:
