@@ -12,6 +12,7 @@ by seed. docs/fairness.md has the tables.
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from fairness_runs import BUDGETS, Point, own_ladder, parser, read_points, train_missing, training_flags
@@ -27,6 +28,26 @@ CHANGES: dict[str, tuple[Way, Way]] = {
     "placed for dense strengths": (("uniform", "relative", "dense"), ("uniform", "relative", "placed")),
     "all": (("by_length", "absolute", "coarse"), ("uniform", "relative", "placed")),
 }
+
+
+class OnFrontier(Protocol):
+    """A checkpoint on its method's frontier."""
+
+    @property
+    def strength(self) -> float:
+        """Of the method."""
+
+    @property
+    def seed(self) -> int:
+        """Of the training."""
+
+    @property
+    def kl(self) -> float:
+        """Nats per sequence; NaN where it diverged."""
+
+    @property
+    def gain(self) -> float:
+        """Reward over the reference policy's."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +73,7 @@ def coarse(name: str) -> tuple[float, ...]:
 
 
 def gains_by_seed(
-    found: Iterable[Point], strengths: Sequence[float] | None, budget: float
+    found: Iterable[OnFrontier], strengths: Sequence[float] | None, budget: float
 ) -> dict[int, float]:
     """Seed → the gain at a budget, by straight lines through some strengths; NaN beyond the last.
 
@@ -63,7 +84,7 @@ def gains_by_seed(
     """
     from rpo_bench.stats.frontier import frontier_points, interpolate
 
-    by_seed: dict[int, list[Point]] = {}
+    by_seed: dict[int, list[OnFrontier]] = {}
     for point in found:
         if not np.isnan(point.kl) and (strengths is None or np.isclose(point.strength, strengths).any()):
             by_seed.setdefault(point.seed, []).append(point)

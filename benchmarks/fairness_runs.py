@@ -10,14 +10,14 @@ line is then a copy.
 """
 
 import argparse
-import csv
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from points import add_lines, read_lines
 
 if TYPE_CHECKING:
     from rpo_bench.engine.search.placing import Ladder
@@ -74,28 +74,12 @@ class Point:
 
 def read_points(file: Path) -> list[Point]:
     """The lines of a file; none where there is no file."""
-    if not file.is_file():
-        return []
-    kinds = {field.name: field.type for field in fields(Point)}
-    with file.open(encoding="utf-8", newline="") as stream:
-        return [
-            Point(**{name: kinds[name](text) for name, text in row.items()})  # type: ignore[operator]
-            for row in csv.DictReader(stream)
-        ]
+    return read_lines(file, Point)
 
 
 def add_points(file: Path, more: Iterable[Point]) -> list[Point]:
     """Writes the file with further checkpoints in it, in one order; returns all."""
-    known = {point.key: point for point in read_points(file)}
-    known |= {point.key: point for point in more}
-    points = [known[key] for key in sorted(known)]
-    temporary = file.with_suffix(".tmp")
-    with temporary.open("w", encoding="utf-8", newline="") as stream:
-        writer = csv.DictWriter(stream, [field.name for field in fields(Point)], lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(asdict(point) for point in points)
-    temporary.replace(file)
-    return points
+    return add_lines(file, Point, more, lambda point: point.key)
 
 
 def own_ladder(name: str) -> tuple[float, ...]:

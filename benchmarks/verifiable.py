@@ -1,13 +1,14 @@
 """POPO's claim on the embedded verifiable tasks: the same accuracy from fewer rollouts than GRPO's?
 
     python benchmarks/verifiable.py [--tasks arithmetic,countdown] [--seeds 3] [--iterations 200] [--out FILE]
+    python benchmarks/verifiable.py --tasks countdown --methods "grpo,grpo(prompts=adaptive)"
 
 GRPO, GRPO with filtered groups (DAPO's dynamic sampling), POPO, and POPO whose replay counts as on-policy:
 from the same reference policy, on the same prompts, with the same learning rate and KL coefficient. An
 iteration has a fixed number of rollouts to learn from; filtering draws more for it, and every rollout counts.
 Accuracy is on the held-out prompts, followed at fixed iterations and measured with more samples at the end;
-time is of the processor, probes left out, on one thread. With --out every finished run is kept, and runs that
-are there are not done again.
+time is of the processor, probes left out, on one thread. --methods takes others, with options. With --out
+every finished run is kept, and runs that are there are not done again.
 """
 
 import argparse
@@ -31,6 +32,7 @@ from rpo_bench.methods.registry import resolve_method
 from rpo_bench.metrics.accuracy import pass_at_k
 from rpo_bench.models.hf import HFModel
 from rpo_bench.models.quiet import quiet
+from rpo_bench.spec.parsing import parse_methods
 from rpo_bench.spec.sections import Decoding, MethodSpec
 from rpo_bench.tasks.task import Task, load_task
 from trainers.fitting_online import fit_online
@@ -54,8 +56,8 @@ def main() -> None:
     done = load(given.out)
     for task in given.tasks.split(","):
         for seed in range(given.seeds):
-            for method in given.methods.split(","):
-                if any(run.key == (task, method, seed, setup) for run in done):
+            for method in parse_methods(given.methods):
+                if any(run.key == (task, method.label, seed, setup) for run in done):
                     continue
                 done.append(train(load_task(task), method, seed, setup))
                 save(given.out, done)
@@ -65,7 +67,7 @@ def main() -> None:
         print("\n" + "\n".join(table(task, chosen, given.thresholds)))
 
 
-def train(task: Task, method: str, seed: int, setup: Setup) -> Run:
+def train(task: Task, method: MethodSpec, seed: int, setup: Setup) -> Run:
     """Trains one policy and follows it on the held-out prompts."""
     folder = task.model_folder(setup.model)
     if folder is None:
@@ -84,7 +86,7 @@ def train(task: Task, method: str, seed: int, setup: Setup) -> Run:
             probe_every=setup.every,
             seed=seed,
         )
-        chosen = resolve_method(MethodSpec(name=method), setup.kl_coef)
+        chosen = resolve_method(method, setup.kl_coef)
         assert isinstance(chosen, OnlineMethod)
         clock = Clock()
 
@@ -100,7 +102,7 @@ def train(task: Task, method: str, seed: int, setup: Setup) -> Run:
         final = _verdicts(task, base, _FINAL_SAMPLES, seed=2)
     return Run(
         task.spec.name,
-        method,
+        method.label,
         seed,
         setup,
         result.status,
