@@ -9,6 +9,8 @@ from torch import Tensor, nn
 
 from trainers.equal_lengths import by_length
 from trainers.logps import ModelInputs, aligned
+from trainers.packing import PackedInputs
+from trainers.shared_rows import as_wide, shared_rows
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,7 @@ class Critic(nn.Module):
         """Copies the reference; the head starts at zero, so V = 0."""
         super().__init__()
         self.equal_lengths = False  # whether it reads its padding
+        self.shares_rows = False  # whether it keeps sequences that share a row apart
         self.body = copy.deepcopy(reference)
         self.body.requires_grad_(True)
         width = reference.get_input_embeddings().weight.shape[1]
@@ -61,13 +64,29 @@ class Critic(nn.Module):
         return self._values(inputs)
 
     def _values(self, inputs: ModelInputs) -> Tensor:
-        values: Tensor = self.head(self._hidden(inputs)).squeeze(-1).float()
-        return aligned(values, inputs)
+        packed = shared_rows(self.body, inputs) if self.shares_rows else None
+        if packed is None:
+            values: Tensor = self.head(self._hidden(inputs)).squeeze(-1).float()
+            return aligned(values, inputs)
+        values = self.head(self._packed_hidden(packed)).squeeze(-1).float()
+        return as_wide(packed.by_sequence(values), inputs)
 
     def features(self, inputs: ModelInputs) -> Tensor:
         """A number of the hidden state that a value is read from, whatever the head is; (B, T)."""
         hidden = self._hidden(inputs).float()
         return aligned(hidden @ torch.linspace(-1, 1, hidden.shape[-1], device=hidden.device), inputs)
+
+    def packed_features(self, packed: PackedInputs) -> Tensor:
+        """``features`` of sequences that share rows; (B, T)."""
+        hidden = self._packed_hidden(packed).float()
+        return packed.by_sequence(hidden @ torch.linspace(-1, 1, hidden.shape[-1], device=hidden.device))
+
+    def _packed_hidden(self, packed: PackedInputs) -> Tensor:
+        """The hidden states that predict response tokens; (n, d)."""
+        output = self.body(**packed.forward, output_hidden_states=True, use_cache=False)
+        states = getattr(output, "decoder_hidden_states", None) or output.hidden_states
+        hidden: Tensor = states[-1].flatten(0, 1)  # (R · W, d)
+        return hidden.index_select(0, packed.places)
 
     def _hidden(self, inputs: ModelInputs) -> Tensor:
         output = self.body(**inputs.forward, output_hidden_states=True, use_cache=False)

@@ -15,13 +15,14 @@ from trainers.drawing import World
 from trainers.errors import UserError
 from trainers.fitting import finish, with_adapters, without_adapters
 from trainers.layouts import checked_critic, checked_layout
-from trainers.logps import ModelInputs, token_logps
+from trainers.logps import ModelInputs
 from trainers.memory import peak_memory_bytes, reset_peak_memory
 from trainers.offline import DivergedError, Probe, Progress
 from trainers.online import OnlineMethod
 from trainers.precision import resolve_dtype
 from trainers.rollout import OnlineTrainer
 from trainers.settings import FitResult, TrainingSettings
+from trainers.shared_rows import shared_token_logps
 from trainers.training_log import TrainingLog, read_training_log
 from trainers.whole_files import whole_file
 
@@ -64,7 +65,7 @@ def fit_online(
 
     def reference(inputs: ModelInputs) -> Tensor:
         with without_adapters(frozen, settings.lora is not None):
-            return token_logps(frozen, inputs, method.temperature)
+            return shared_token_logps(frozen, inputs, method.temperature)
 
     trainer = OnlineTrainer(method, policy, reference, world, settings, dtype, critic)
     reset_peak_memory(device)

@@ -1,7 +1,7 @@
 """How a model's rows can share batches: determined once per model by a trial."""
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -12,7 +12,7 @@ from torch import Tensor
 from trainers.batch_check import TOLERANCE, difference, needs_equal_lengths
 from trainers.critic import Critic
 from trainers.logps import ModelInputs, TokenLayout, collate, token_logps
-from trainers.packing import Packing, packed_logps
+from trainers.packing import Packing, packed_inputs, packed_logps
 
 Pair = tuple[list[int], list[int]]
 
@@ -59,16 +59,33 @@ def keeps_apart(model: Any, layout: TokenLayout) -> bool:
     state from one sequence to the next.
     """
     device = next(model.parameters()).device
-    trial = [(row, token_logps(model, _collated([row], layout).to(device))[0]) for row in trial_rows(model)]
+
+    def alone(row: Pair) -> Tensor:
+        return token_logps(model, _collated([row], layout).to(device))[0]
+
+    def together(prompts: list[list[int]], responses: list[list[int]], chosen: Packing) -> Tensor:
+        return packed_logps(model, prompts, responses, chosen, layout, device)
+
+    return _same_together(model, alone, together, layout)
+
+
+def _same_together(
+    model: Any,
+    alone: Callable[[Pair], Tensor],
+    together: Callable[[list[list[int]], list[list[int]], Packing], Tensor],
+    layout: TokenLayout,
+) -> bool:
+    """Whether numbers of the response tokens are the same alone, (T,), and in one row, (B, T)."""
+    trial = [(row, alone(row)) for row in trial_rows(model)]
     for order in (trial, trial[::-1]):
-        rows, alone = [row for row, _ in order], [logps for _, logps in order]
+        rows = [row for row, _ in order]
         prompts, responses = [prompt for prompt, _ in rows], [response for _, response in rows]
         try:
-            together = packed_logps(model, prompts, responses, _one_row(rows, layout), layout, device)
+            numbers = together(prompts, responses, _one_row(rows, layout))
         except Exception:  # a model's own code may raise anything: it doesn't support such rows
             return False
-        found = [together[i, : len(response)] for i, response in enumerate(responses)]
-        if difference(found, alone) > tolerance_of(model):
+        found = [numbers[i, : len(response)] for i, response in enumerate(responses)]
+        if difference(found, [expected for _, expected in order]) > tolerance_of(model):
             return False
     return True
 
@@ -84,6 +101,8 @@ def _one_row(rows: Sequence[Pair], layout: TokenLayout) -> Packing:
 def checked_critic(critic: Critic, layout: TokenLayout) -> Critic:
     """The critic, reading equally long rows in a batch where it would read its padding.
 
+    Where it doesn't, and keeps sequences that share a row apart, rows may be packed.
+
     Raises:
         UserError: a row's values depend on the rows beside it even where all are equally long.
     """
@@ -95,7 +114,22 @@ def checked_critic(critic: Critic, layout: TokenLayout) -> Critic:
 
     with evaluating(critic.body):
         critic.equal_lengths |= _needs_equal_lengths(numbers, critic.body, "The critic")
+        critic.shares_rows = not critic.equal_lengths and _critic_keeps_apart(critic, layout)
     return critic
+
+
+@torch.no_grad()
+def _critic_keeps_apart(critic: Critic, layout: TokenLayout) -> bool:
+    """Whether sequences that share a row have the features that they have alone."""
+    device = critic.head.weight.device
+
+    def alone(row: Pair) -> Tensor:
+        return critic.features(_collated([row], layout).to(device))[0]
+
+    def together(prompts: list[list[int]], responses: list[list[int]], chosen: Packing) -> Tensor:
+        return critic.packed_features(packed_inputs(critic.body, prompts, responses, chosen, layout, device))
+
+    return _same_together(critic.body, alone, together, layout)
 
 
 def trial_rows(model: Any) -> list[Pair]:

@@ -73,6 +73,7 @@ class ModelInputs:
         response_mask: True on response tokens, aligned to the response's start; (B, T).
         kept: input columns whose logits are needed, (L,); None where the logits are (B, L) by themselves.
         equal_lengths: whether rows are to be computed in batches without padding.
+        sharing: the layout by which several sequences may share a row; None: each has its own.
     """
 
     forward: dict[str, Tensor]
@@ -81,6 +82,7 @@ class ModelInputs:
     response_mask: Tensor
     kept: Tensor | None
     equal_lengths: bool = False
+    sharing: TokenLayout | None = None
 
     def to(self, device: torch.device) -> "ModelInputs":
         """The same batch on another device."""
@@ -91,7 +93,21 @@ class ModelInputs:
             self.response_mask.to(device),
             None if self.kept is None else self.kept.to(device),
             self.equal_lengths,
+            self.sharing,
         )
+
+    def sequences(self) -> tuple[list[list[int]], list[list[int]]]:
+        """The prompts and responses that ``collate`` padded, B of each."""
+        said = self.response_mask.sum(dim=1).tolist()
+        if self.kept is None:
+            lengths = self.forward["attention_mask"].sum(dim=1)
+        else:  # that mask is of prompt and response together
+            lengths = self.offsets + self.kept[0] + 1
+        prompts = [
+            row[:n] for row, n in zip(self.forward["input_ids"].tolist(), lengths.tolist(), strict=True)
+        ]
+        rows = zip(self.labels.tolist(), self.offsets.tolist(), said, strict=True)
+        return prompts, [row[first : first + length] for row, first, length in rows]
 
 
 def collate(
@@ -168,12 +184,18 @@ def token_logps_and_entropies(
         return both[..., 0], both[..., 1]
     labels = inputs.labels.flatten()
     places = (labels != _IGNORED).nonzero().squeeze(1)  # (n,)
-    logps = F.log_softmax(_logits_at(model, inputs, places) / temperature, dim=-1)  # (n, V)
-    chosen = logps.gather(1, labels[places][:, None]).squeeze(1)
-    entropies = -(logps.exp() * logps.clamp(min=_LEAST_LOGP)).sum(dim=-1)
+    logits = _logits_at(model, inputs, places) / temperature  # (n, V)
+    chosen, entropies = logps_and_entropies(logits, labels[places])
     mask = inputs.response_mask
     empty = chosen.new_zeros(mask.shape)
     return empty.masked_scatter(mask, chosen), empty.masked_scatter(mask, entropies)
+
+
+def logps_and_entropies(logits: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor]:
+    """log-probs of tokens (n,), and the entropies of their distributions, from logits (n, V); both (n,)."""
+    logps = F.log_softmax(logits, dim=-1)
+    entropies = -(logps.exp() * logps.clamp(min=_LEAST_LOGP)).sum(dim=-1)
+    return logps.gather(1, tokens[:, None]).squeeze(1), entropies
 
 
 def first_token_logps(model: Any, inputs: ModelInputs) -> Tensor:

@@ -29,6 +29,15 @@ class Packing:
     rows: list[list[int]]
     widths: tuple[int, ...]
 
+    def cost(self, width: int) -> float:
+        """Of a pass, in tokens of a pass without attention; ``width`` is the model's."""
+        return len(self.rows) * sum(side * attention_cost(side, width) for side in self.widths)
+
+
+def attention_cost(length: int, width: int) -> float:
+    """What attention over a row makes of a token's cost: 4 · length · width to 12 · width² each layer."""
+    return 1 + length / (3 * width)
+
 
 def packing(prompts: NDArray[np.int64], responses: NDArray[np.int64], layout: TokenLayout) -> Packing:
     """Few rows that hold all sequences.
@@ -65,15 +74,39 @@ def packed_rows(lengths: NDArray[np.int64], widths: Sequence[int]) -> list[list[
     return [row for row in rows if row]
 
 
-def packed_logps(
+@dataclass(frozen=True)
+class PackedInputs:
+    """Packed rows as a model reads them, and where their n response tokens are.
+
+    Attributes:
+        forward: keyword arguments of the model's forward pass.
+        places: of the positions that predict response tokens, in the flattened rows; (n,).
+        cells: of these tokens in the flattened (B, T); (n,).
+        targets: the response tokens; (n,).
+        shape: B sequences, and T tokens of the longest response.
+    """
+
+    forward: dict[str, Any]
+    places: Tensor
+    cells: Tensor
+    targets: Tensor
+    shape: tuple[int, int]
+
+    def by_sequence(self, numbers: Tensor) -> Tensor:
+        """A number of each response token, at its place in (B, T); zero beyond each response's end."""
+        count, longest = self.shape
+        return numbers.new_zeros(count * longest).index_copy(0, self.cells, numbers).view(self.shape)
+
+
+def packed_inputs(
     model: Any,
     prompts: Sequence[Sequence[int]],
     responses: Sequence[Sequence[int]],
     chosen: Packing,
     layout: TokenLayout,
     device: torch.device,
-) -> Tensor:
-    """log π(y_t | x, y_<t) in nats, in float32; (B, T), zero beyond each response's end.
+) -> PackedInputs:
+    """Sequences that share rows; of an encoder-decoder model the encoder has read them.
 
     Args:
         model: a transformers model for which ``layouts.keeps_apart`` holds.
@@ -96,14 +129,28 @@ def packed_logps(
         forward = _encoded(model, read, side)
         firsts = [len(layout.beginning)] * len(responses)
     longest = max(len(response) for response in responses)
-    # Of each response token: where it is predicted in the flattened rows, and its cell in (B, T).
     places = [side.starts[i] + first + np.arange(len(responses[i])) for i, first in enumerate(firsts)]
     cells = [i * longest + np.arange(len(response)) for i, response in enumerate(responses)]
     where, cell = (torch.from_numpy(np.concatenate(found)).to(device) for found in (places, cells))
     targets = torch.tensor([token for response in responses for token in response], device=device)
-    logits = logits_at(model, forward, where).float()
-    found = -F.cross_entropy(logits, targets, reduction="none")
-    return found.new_zeros(len(prompts) * longest).index_copy(0, cell, found).view(len(prompts), longest)
+    return PackedInputs(forward, where, cell, targets, (len(prompts), longest))
+
+
+def packed_logps(
+    model: Any,
+    prompts: Sequence[Sequence[int]],
+    responses: Sequence[Sequence[int]],
+    chosen: Packing,
+    layout: TokenLayout,
+    device: torch.device,
+) -> Tensor:
+    """log π(y_t | x, y_<t) in nats, in float32; (B, T), zero beyond each response's end.
+
+    The arguments are those of ``packed_inputs``.
+    """
+    packed = packed_inputs(model, prompts, responses, chosen, layout, device)
+    logits = logits_at(model, packed.forward, packed.places).float()
+    return packed.by_sequence(-F.cross_entropy(logits, packed.targets, reduction="none"))
 
 
 @dataclass(frozen=True)

@@ -43,6 +43,9 @@ class Passes:
         prompts = [group.prompt for group in groups for _ in group.responses]
         responses = [response for group in groups for response in group.responses]
         inputs = collate(prompts, responses, layout).to(device)
+        # In bfloat16 a sequence's numbers would depend, by rounding, on those that share its row in a pass.
+        if layout.packed and device.type == "cpu" and dtype == "float32":
+            inputs = replace(inputs, sharing=layout)
         return cls(inputs, dtype, len(groups[0].responses), micro_batch, min(minibatches, len(groups)))
 
     def score(self, function: Callable[[ModelInputs], Tensor]) -> Tensor:

@@ -15,7 +15,7 @@ from trainers.critic import Critic, values_of
 from trainers.drawing import GroupSource, World
 from trainers.gradients import GradientScales
 from trainers.groups import Group, ReplayBuffer, padded
-from trainers.logps import ModelInputs, token_logps, token_logps_and_entropies
+from trainers.logps import ModelInputs
 from trainers.offline import DivergedError
 from trainers.on_policy import Mismatch, rescored
 from trainers.online import Minibatch, OnlineMethod, Rollouts
@@ -24,6 +24,7 @@ from trainers.precision import DType, autocast
 from trainers.reward_scale import RewardScale
 from trainers.rollout_log import described
 from trainers.settings import TrainingSettings
+from trainers.shared_rows import shared_logps_and_entropies, shared_token_logps
 
 
 class OnlineTrainer:
@@ -195,11 +196,11 @@ class OnlineTrainer:
     # --- small parts ---
 
     def _policy_logps(self, inputs: ModelInputs) -> Tensor:
-        return token_logps(self.policy, inputs, self.method.temperature)
+        return shared_token_logps(self.policy, inputs, self.method.temperature)
 
     def _policy_logps_and_entropies(self, inputs: ModelInputs) -> tuple[Tensor, Tensor | None]:
         if self.method.uses_entropy:
-            return token_logps_and_entropies(self.policy, inputs, self.method.temperature)
+            return shared_logps_and_entropies(self.policy, inputs, self.method.temperature)
         return self._policy_logps(inputs), None
 
     def _passes_over(self, groups: Sequence[Group]) -> Passes:

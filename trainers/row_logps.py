@@ -10,7 +10,7 @@ from torch import Tensor
 
 from trainers.length_groups import length_groups, pass_cost
 from trainers.logps import TokenLayout, collate, sequence_logps
-from trainers.packing import Packing, packed_logps, packing
+from trainers.packing import attention_cost, packed_logps, packing
 
 
 def row_logps(
@@ -39,7 +39,7 @@ def row_logps(
     if layout.packed and device.type == "cpu":
         chosen = packing(read, said, layout)
         width = model.get_input_embeddings().weight.shape[1]
-        if _cost_packed(chosen, width) < _cost_grouped(read + said, groups, width, pass_cost(device)):
+        if chosen.cost(width) < _cost_grouped(read + said, groups, width, pass_cost(device)):
             return packed_logps(model, prompts, responses, chosen, layout, device).sum(dim=1)
     found = [
         sequence_logps(
@@ -51,20 +51,12 @@ def row_logps(
     return torch.cat(found)[torch.as_tensor(order, device=device)]
 
 
-def _cost_packed(chosen: Packing, width: int) -> float:
-    """In tokens of a pass without attention."""
-    return len(chosen.rows) * sum(side * _attention(side, width) for side in chosen.widths)
-
-
 def _cost_grouped(
     lengths: NDArray[np.int64], groups: Sequence[NDArray[np.int64]], width: int, per_pass: float
 ) -> float:
     """The same of rows in groups; passes beyond the first cost something of their own."""
     longest = [int(lengths[part].max()) for part in groups]
-    tokens = [len(part) * most * _attention(most, width) for part, most in zip(groups, longest, strict=True)]
+    tokens = [
+        len(part) * most * attention_cost(most, width) for part, most in zip(groups, longest, strict=True)
+    ]
     return sum(tokens) + (len(groups) - 1) * per_pass
-
-
-def _attention(length: int, width: int) -> float:
-    """What attention over a row adds to a token's products: 4 · length · width to 12 · width² each layer."""
-    return 1 + length / (3 * width)

@@ -10,10 +10,14 @@ from family_models import DECODERS, family
 from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM, BloomConfig, BloomForCausalLM
 
-from trainers.layouts import checked_layout, keeps_apart
+from trainers.critic import Critic
+from trainers.groups import Group
+from trainers.layouts import checked_critic, checked_layout, keeps_apart
 from trainers.logps import TokenLayout, collate, token_logps
 from trainers.packing import packed_logps, packed_rows, packing
+from trainers.passes import Passes
 from trainers.row_logps import row_logps
+from trainers.shared_rows import shared_logps_and_entropies, shared_rows, shared_token_logps
 
 CPU = torch.device("cpu")
 
@@ -94,6 +98,69 @@ def test_rows_are_packed_where_that_costs_less(tmp_path: Path, monkeypatch):
 
     assert computed([6] * 8) == (8, 6), "nothing to gain"
     assert computed([12, *[4] * 9]) == (4, 12), "the first alone, three in each other row"
+
+
+def batch_of(prompts, responses, layout, sharing: bool = True):
+    """As the online engine collates it."""
+    return dataclasses.replace(collate(prompts, responses, layout), sharing=layout if sharing else None)
+
+
+@pytest.mark.parametrize("kind", ["llama", "gpt2", "t5"])
+def test_rollouts_that_share_rows_have_the_numbers_of_rows_alone(kind, tmp_path: Path):
+    """Log-probs, entropies and a critic's values, at the width of the whole iteration, with gradients."""
+    loader = AutoModelForSeq2SeqLM if kind == "t5" else AutoModelForCausalLM
+    model = sharp(loader.from_pretrained(family(kind, tmp_path)))
+    layout = checked_layout(model, TokenLayout.of(model))
+    critic = checked_critic(Critic(model), layout)
+    assert critic.shares_rows
+    nn.init.normal_(critic.head.weight)
+    prompts, responses = sequences(14, seed=2)
+    longest = max(range(14), key=lambda i: len(responses[i]))
+    rows = torch.tensor([i for i in range(14) if i != longest])  # a part of the batch, narrower than it
+    found = []
+    for sharing in (False, True):
+        inputs = Passes(batch_of(prompts, responses, layout, sharing), "float32", 1, None, 1).select(rows)
+        assert (shared_rows(model, inputs) is not None) == sharing
+        logps, entropies = shared_logps_and_entropies(model, inputs, temperature=0.7)
+        torch.testing.assert_close(shared_token_logps(model, inputs, temperature=0.7), logps)
+        values = critic(inputs)
+        for parameter in [*model.parameters(), *critic.parameters()]:
+            parameter.grad = None
+        (torch.linspace(-1, 1, 13)[:, None] * (logps + 0.1 * entropies + values)).sum().backward()
+        gradients = [
+            p.grad.flatten() for p in [*model.parameters(), *critic.parameters()] if p.grad is not None
+        ]
+        found.append((torch.stack([logps, entropies, values]).detach(), torch.cat(gradients)))
+    (alone, expected), (together, gradient) = found
+    assert alone.shape == together.shape == (3, 13, len(responses[longest]))
+    torch.testing.assert_close(together, alone, rtol=1e-4, atol=1e-4)
+    assert (gradient - expected).norm() < 1e-4 * expected.norm()
+
+
+def test_a_batch_without_padding_has_nothing_to_share(tmp_path: Path):
+    model = sharp(AutoModelForCausalLM.from_pretrained(family("llama", tmp_path)))
+    layout = checked_layout(model, TokenLayout.of(model))
+    assert shared_rows(model, batch_of([[5, 6]] * 8, [[7, 8, 9]] * 8, layout)) is None
+
+
+@pytest.mark.parametrize("kind", ["llama", "t5"])
+def test_a_batch_gives_back_its_sequences(kind, tmp_path: Path):
+    loader = AutoModelForSeq2SeqLM if kind == "t5" else AutoModelForCausalLM
+    model = loader.from_pretrained(family(kind, tmp_path))
+    prompts, responses = sequences(9, seed=3)
+    for beginning in ((), (7, 9)) if kind == "t5" else ((),):
+        layout = dataclasses.replace(TokenLayout.of(model), beginning=beginning)
+        assert collate(prompts, responses, layout).sequences() == (prompts, responses)
+
+
+@pytest.mark.parametrize(("dtype", "shares"), [("float32", True), ("bfloat16", False)])
+def test_rollouts_share_rows_where_rounding_does_not_move_the_ratio(dtype, shares, tmp_path: Path):
+    """In bfloat16 the pass that scores a rollout and the one that trains on it must round alike."""
+    model = sharp(AutoModelForCausalLM.from_pretrained(family("llama", tmp_path)))
+    layout = checked_layout(model, TokenLayout.of(model))
+    group = Group([5, 6], [[7, 1], [8, 9, 1]], [0.0, 1.0], [torch.zeros(2), torch.zeros(3)], [True] * 2, 0)
+    passes = Passes.of([group], layout, CPU, dtype, None, 1)
+    assert (passes.inputs.sharing is not None) == shares
 
 
 class Leaky(nn.Module):
