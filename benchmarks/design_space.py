@@ -4,14 +4,13 @@
 
 The decoder, 120 steps of 64 responses. DPO, KTO, DRO and RPO learn from logged rows, in four rounds, and
 fully online, beside GRPO and RLOO. Then P3O's two forms make four passes over each iteration's rollouts, so
-that their clip acts, beside RLOO and PPO with four. Learning rates are chosen by ``rpo-bench tune``: a loss
-has one, whatever its responses, and GRPO's is that of all methods without a critic. Strengths are placed near
-the KL budgets. With ``--out`` the methods are trained that the file has no lines of. docs/design-space.md has
-the table.
+that their clip acts, beside RLOO and PPO with four. Learning rates are chosen by ``rpo-bench tune``. Each
+loss has one rate, and online methods without a critic take GRPO's. Strengths are placed near the KL budgets.
+``--out`` trains the methods that the file lacks. docs/design-space.md has the table.
 """
 
 import argparse
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -73,16 +72,17 @@ class Made:
 def main() -> None:
     """Trains what is missing, if asked to, and prints the table."""
     options = _flags()
-    if options.out is not None:
-        train_missing(options)
-    print("\n".join(table(read_lines(options.points, Made))))
-
-
-def train_missing(options: argparse.Namespace) -> None:
-    """Trains the methods of which some seed has no line in the file."""
     rates = tuned_rates(options.tuned)
+    if options.out is not None:
+        train_missing(options, rates)
+    print("\n".join(table(read_lines(options.points, Made), rates)))
+
+
+def train_missing(options: argparse.Namespace, rates: Mapping[str, float]) -> None:
+    """Trains the methods of which some seed has no line in the file, at the tuned learning rate."""
     for loss, methods in GROUPS:
-        done = {(point.method, point.seed) for point in read_lines(options.points, Made)}
+        points = read_lines(options.points, Made)
+        done = {(point.method, point.seed) for point in points if point.learning_rate == rates[loss]}
         missing = [one for one in methods if any((_label(one), seed) not in done for seed in options.seeds)]
         if missing:
             train(missing, rates[loss], options)
@@ -160,18 +160,17 @@ def _mean(record: "Record", name: str) -> float:
     return float("nan") if value is None else value
 
 
-def table(points: Sequence[Made]) -> Iterator[str]:
-    """Gains at each KL budget, and what a checkpoint cost, as lines of Markdown."""
+def table(points: Sequence[Made], rates: Mapping[str, float]) -> Iterator[str]:
+    """Gains at each KL budget by the tuned rates, and what a checkpoint cost, as lines of Markdown."""
     budgets = " | ".join(f"KL {budget:g}" for budget in BUDGETS)
     yield f"| method | learning rate | {budgets} | rollouts | seconds | held back by the clip |"
     yield "|---" * (5 + len(BUDGETS)) + "|"
-    for method in (one for _, methods in GROUPS for one in methods):
-        own = [point for point in points if point.method == _label(method)]
+    for rate, method in ((rates[loss], one) for loss, methods in GROUPS for one in methods):
+        own = [p for p in points if p.method == _label(method) and p.learning_rate == rate]
         if own:
             gains = [interval(list(gains_by_seed(own, None, budget).values())) for budget in BUDGETS]
-            rate = " and ".join(f"{found:g}" for found in sorted({point.learning_rate for point in own}))
-            cells = [method, rate, *gains, f"{own[0].rollouts:,}", _mean_of(p.seconds for p in own)]
-            yield f"| {' | '.join([*cells, _shares(own)])} |"
+            cost = [f"{own[0].rollouts:,}", _mean_of(p.seconds for p in own), _shares(own)]
+            yield f"| {' | '.join([method, f'{rate:g}', *gains, *cost])} |"
 
 
 def _mean_of(values: Iterable[float]) -> str:

@@ -73,13 +73,11 @@ class Critic(nn.Module):
 
     def features(self, inputs: ModelInputs) -> Tensor:
         """A number of the hidden state that a value is read from, whatever the head is; (B, T)."""
-        hidden = self._hidden(inputs).float()
-        return aligned(hidden @ torch.linspace(-1, 1, hidden.shape[-1], device=hidden.device), inputs)
+        return aligned(_feature(self._hidden(inputs)), inputs)
 
     def packed_features(self, packed: PackedInputs) -> Tensor:
         """``features`` of sequences that share rows; (B, T)."""
-        hidden = self._packed_hidden(packed).float()
-        return packed.by_sequence(hidden @ torch.linspace(-1, 1, hidden.shape[-1], device=hidden.device))
+        return packed.by_sequence(_feature(self._packed_hidden(packed)))
 
     def _packed_hidden(self, packed: PackedInputs) -> Tensor:
         """The hidden states that predict response tokens; (n, d)."""
@@ -102,6 +100,11 @@ class Critic(nn.Module):
         tied = self.body.get_input_embeddings().weight
         unused = set() if output is None or output.weight is tied else {id(output.weight)}
         return [p for p in self.parameters() if id(p) not in unused]
+
+
+def _feature(hidden: Tensor) -> Tensor:
+    """A number of each hidden state; (…) from (…, d)."""
+    return hidden.float() @ torch.linspace(-1, 1, hidden.shape[-1], device=hidden.device)
 
 
 @torch.no_grad()

@@ -57,11 +57,17 @@ class GRPO(OnlineMethod):
 
     @property
     def chosen_axes(self) -> Axes:
-        """The axes; no pull towards the reference in the coefficient if the KL is in the reward."""
+        """The axes; no pull towards the reference in the coefficient if the KL is in the reward.
+
+        An entropy bonus is a term beside the coefficient: its gradient is over all tokens of the vocabulary.
+        """
         axes = super().chosen_axes
-        if self.kl == "loss":
-            return axes
-        return dataclasses.replace(axes, coefficient=axes.coefficient.replace(" + β(π_ref/π_θ − 1)", ""))
+        coefficient = axes.coefficient
+        if self.kl == "reward":
+            coefficient = coefficient.replace(" + β(π_ref/π_θ − 1)", "")
+        if self.uses_entropy:
+            coefficient += f"; {self.entropy_coef:g} ∇H beside it"
+        return dataclasses.replace(axes, coefficient=coefficient)
 
     @property
     def uses_entropy(self) -> bool:

@@ -104,8 +104,8 @@ class OnlineMethod(Method, ABC):
         filter_groups: draws new prompts for groups without reward variance (DAPO's dynamic sampling).
         prompts: "uniform"; "curriculum": easy ones first; "adaptive": those that teach most; "filtered": as
             ``filter_groups``.
-        reward_scaling: "running": rewards are divided by the deviation of all rewards so far; or "none".
-        reward_clip: rewards are then kept within ± this; None: as they are.
+        reward_scaling: "none", or "running": rewards are divided by the deviation of all so far.
+        reward_clip: after that, rewards are kept within ± this; None: no limit.
     """
 
     kl_coef: float = 0.05
@@ -131,6 +131,11 @@ class OnlineMethod(Method, ABC):
         """Refuses groups too small to compare anything in, and a limit that leaves no reward."""
         if self.reward_clip is not None and self.reward_clip <= 0:
             raise UserError(f"{self.name}: reward_clip is above 0, not {self.reward_clip:g}.")
+        if self.reward_clip is not None and (self.filters or self.replay_groups):
+            raise UserError(
+                f"{self.name}: reward_clip may make a group's rewards equal after groups were chosen by "
+                "their difference: leave it out, or filter_groups, prompts=filtered and replay."
+            )
         if self.group_size < self.least_group:
             raise UserError(
                 f"{self.name} compares the rollouts of a prompt with each other: group_size is at least "

@@ -144,12 +144,13 @@ def packed_logps(
     layout: TokenLayout,
     device: torch.device,
 ) -> Tensor:
-    """log π(y_t | x, y_<t) in nats, in float32; (B, T), zero beyond each response's end.
+    """``logps_in_rows`` of sequences; the arguments are those of ``packed_inputs``."""
+    return logps_in_rows(model, packed_inputs(model, prompts, responses, chosen, layout, device))
 
-    The arguments are those of ``packed_inputs``.
-    """
-    packed = packed_inputs(model, prompts, responses, chosen, layout, device)
-    logits = logits_at(model, packed.forward, packed.places).float()
+
+def logps_in_rows(model: Any, packed: PackedInputs, temperature: float = 1.0) -> Tensor:
+    """log π(y_t | x, y_<t) in nats, in float32; (B, T), zero beyond each response's end."""
+    logits = logits_at(model, packed.forward, packed.places).float() / temperature
     return packed.by_sequence(-F.cross_entropy(logits, packed.targets, reduction="none"))
 
 

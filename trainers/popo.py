@@ -34,7 +34,7 @@ class POPO(GRPO):
     replay_as_on_policy: bool = False
 
     name: ClassVar[str] = "popo"
-    title: ClassVar[str] = "Proximal off-policy optimisation with group replay"
+    title: ClassVar[str] = "Group prioritised off-policy optimisation"
     paper: ClassVar[str] = "arXiv 2606.01281"
     equation: ClassVar[str] = "J = E[(π_prox/π_behav)·min(ρA, clip(ρ)A) − β k3],  ρ = π_θ/π_prox"
     axes: ClassVar[Axes] = Axes(

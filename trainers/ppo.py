@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from trainers.advantages import generalised_advantages, whiten
+from trainers.errors import UserError
 from trainers.objective import Axes, LossOutput
 from trainers.online import CriticInit, Minibatch, OnlineMethod, Rollouts
 from trainers.surrogate import aggregate, clipped, clipped_surrogate
@@ -40,6 +41,15 @@ class PPO(OnlineMethod):
     equation: ClassVar[str] = "J = E[min(ρA, clip(ρ)A)],  A = GAE of r_t = 1[t=T] r − β log π/π_ref"
     axes: ClassVar[Axes] = Axes("prompts", "samples of the policy", "clip·ρ·A_GAE, per token")
     uses_critic: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        """Refuses a critic that starts in other units than its targets."""
+        super().__post_init__()
+        if self.critic_init == "reward" and self.reward_scaling != "none":
+            raise UserError(
+                "ppo: critic_init=reward starts the critic in the reward model's units, and "
+                "reward_scaling=running trains it in others: choose one of them."
+            )
 
     def advantages(self, rollouts: Rollouts) -> tuple[Tensor, Tensor]:
         """Whitened GAE, and the returns that the critic is fitted to."""

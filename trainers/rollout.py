@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from trainers.adamw import critic_adamw, parameters_of, policy_adamw, schedule
 from trainers.critic import Critic, values_of
 from trainers.drawing import GroupSource, World
 from trainers.gradients import GradientScales
@@ -55,10 +56,10 @@ class OnlineTrainer:
         self.source = GroupSource(method.draws, policy, world, settings.seed, settings.batch_size, dtype)
         self.buffer = ReplayBuffer(method.replay_groups, method.max_age)
         rate = settings.learning_rate or method.default_learning_rate
-        self.optimisers = [self._optimiser([p for p in policy.parameters() if p.requires_grad], rate)]
+        self.optimisers = [policy_adamw(policy, rate, settings)]
         if critic is not None:
             value_rate = settings.value_learning_rate or rate
-            self.optimisers.append(self._optimiser(critic.trained_parameters(), value_rate))
+            self.optimisers.append(critic_adamw(critic.trained_parameters(), value_rate, settings))
         self.scales = GradientScales(settings.clipping, settings.max_grad_norm)
         self.reward_scale = RewardScale(method.reward_scaling, method.reward_clip)
         self._passes: Passes | None = None
@@ -82,6 +83,7 @@ class OnlineTrainer:
         rollouts = self._assemble(groups, iteration)
         advantages, returns = self._advantages(rollouts)
         record = described(drawn, rollouts) | {"kl_coef": self.method.kl_coef, "entropy": entropy}
+        record |= self.reward_scale.record()
         record |= self._inner_epochs(rollouts, advantages, returns, iteration)
         record |= self._mismatch.record() | {"clipped": self.scales.policy.clipped_share}
         self._adapt_kl(record["kl"])
@@ -181,14 +183,13 @@ class OnlineTrainer:
         """Scales, clips and steps; returns the gradient norms and the share of steps clipped."""
         progress = iteration / self.settings.steps
         warm = min(1.0, (iteration + 1) / max(1, self.settings.warmup_steps))
-        policy, *critic = (optimiser.param_groups[0]["params"] for optimiser in self.optimisers)
+        policy, *critic = (parameters_of(optimiser) for optimiser in self.optimisers)
         found = self.scales.apply(policy, critic[0] if critic else None)
         for name, number in found.items():
             if not math.isfinite(number):
                 raise DivergedError(f"the {name} became {number} in iteration {iteration + 1}")
         for optimiser in self.optimisers:
-            group = optimiser.param_groups[0]
-            group["lr"] = group["peak"] * warm * (1 - progress)
+            schedule(optimiser, warm * (1 - progress))
             optimiser.step()
             optimiser.zero_grad()
         return found
@@ -213,13 +214,6 @@ class OnlineTrainer:
         if target is not None:
             error = min(0.2, max(-0.2, kl / target - 1))
             self.method = dataclasses.replace(self.method, kl_coef=self.method.kl_coef * (1 + 0.1 * error))
-
-    def _optimiser(self, parameters: list[Any], rate: float) -> torch.optim.Optimizer:
-        decay = self.settings.weight_decay
-        betas = self.settings.adam_betas
-        optimiser = torch.optim.AdamW(parameters, lr=rate, betas=betas, weight_decay=decay, fused=True)
-        optimiser.param_groups[0]["peak"] = rate
-        return optimiser
 
     # --- resuming ---
 

@@ -34,7 +34,7 @@ class TrainingSettings:
         learning_rate: peak of a linear schedule; None: the method's default.
         value_learning_rate: of the value network; None: the policy's.
         warmup_steps: of the schedule.
-        weight_decay: of AdamW.
+        weight_decay: of AdamW, on the policy's weights but its norms and biases.
         adam_betas: of AdamW: decay of the running means of gradients and of their squares.
         batches: "uniform" random draws, or "by_length" as version 0.1 drew them.
         clipping: of gradients, for policy and value network separately: "relative" to their own recent norms,

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from trainers.head import logits_at
 from trainers.logps import ModelInputs, logps_and_entropies, token_logps, token_logps_and_entropies
-from trainers.packing import PackedInputs, attention_cost, packed_inputs, packing
+from trainers.packing import PackedInputs, attention_cost, logps_in_rows, packed_inputs, packing
 
 
 def shared_rows(model: Any, inputs: ModelInputs) -> PackedInputs | None:
@@ -31,8 +31,7 @@ def shared_token_logps(model: Any, inputs: ModelInputs, temperature: float = 1.0
     packed = shared_rows(model, inputs)
     if packed is None:
         return token_logps(model, inputs, temperature)
-    logits = logits_at(model, packed.forward, packed.places).float() / temperature
-    return as_wide(packed.by_sequence(-F.cross_entropy(logits, packed.targets, reduction="none")), inputs)
+    return as_wide(logps_in_rows(model, packed, temperature), inputs)
 
 
 def shared_logps_and_entropies(
@@ -43,9 +42,8 @@ def shared_logps_and_entropies(
     if packed is None:
         return token_logps_and_entropies(model, inputs, temperature)
     logits = logits_at(model, packed.forward, packed.places).float() / temperature
-    chosen, entropies = logps_and_entropies(logits, packed.targets)
-    both = (as_wide(packed.by_sequence(found), inputs) for found in (chosen, entropies))
-    return next(both), next(both)
+    logps, entropies = logps_and_entropies(logits, packed.targets)
+    return as_wide(packed.by_sequence(logps), inputs), as_wide(packed.by_sequence(entropies), inputs)
 
 
 def as_wide(numbers: Tensor, inputs: ModelInputs) -> Tensor:

@@ -78,8 +78,10 @@ def _best_of_k(method: SFT, setting: Setting) -> Claim | None:
 
 
 @claim_of.register
-def _regularised(method: OnlineMethod, setting: Setting) -> Claim:
-    """The optimum of E r − β KL(π‖π_ref), β the KL coefficient."""
+def _regularised(method: OnlineMethod, setting: Setting) -> Claim | None:
+    """The optimum of E r − β KL(π‖π_ref), β the KL coefficient; none of other rewards, or with a bonus."""
+    if method.reward_scaling != "none" or method.reward_clip is not None or method.uses_entropy:
+        return None
     return _tilt("π_ref·e^(r/β)", setting.rewards, method.strength, setting)
 
 

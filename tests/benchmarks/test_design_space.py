@@ -14,6 +14,8 @@ import design_space
 from design_space import GROUPS, Made, table, train_missing, tuned_rates
 from points import add_lines, read_lines
 
+RATES = dict.fromkeys(("dpo", "kto", "dro", "rpo", "grpo", "ppo"), 2e-4)
+
 
 def point(method: str, strength: float, kl: float, gain: float, seed: int = 0, held_back=math.nan) -> Made:
     return Made(method, 2e-4, strength, seed, kl, gain, 7680, 10.0 + seed, held_back, "abc")
@@ -22,7 +24,7 @@ def point(method: str, strength: float, kl: float, gain: float, seed: int = 0, h
 def test_a_line_says_what_a_method_gains_and_costs():
     """KL 0.2 → 0.2 and 0.6 → 0.6 in both seeds: 0.3 at 0.3 nats, 0.5 at 0.5, and 0.75 isn't reached."""
     found = [point("grpo", s, kl, kl, seed) for s, kl in ((1.0, 0.2), (0.1, 0.6)) for seed in (0, 1)]
-    heads, _, line = table(found)
+    heads, _, line = table(found, RATES)
     assert heads.count("|") == line.count("|")
     cells = [cell.strip() for cell in line.strip("|").split("|")]
     assert cells[:2] == ["grpo", "0.0002"]
@@ -32,30 +34,36 @@ def test_a_line_says_what_a_method_gains_and_costs():
 
 def test_shares_are_those_of_all_strengths_and_seeds():
     found = [point("rloo", 1.0, 0.2, 0.2, held_back=share) for share in (0.0, 0.125)]
-    assert next(line for line in table(found) if "rloo" in line).endswith("| 0.0 to 12.5 % |")
+    assert next(line for line in table(found, RATES) if "rloo" in line).endswith("| 0.0 to 12.5 % |")
 
 
 def test_methods_come_in_the_tables_order_by_their_names_in_results():
     labels = [parse_methods(one)[0].label for _, methods in GROUPS for one in methods]
     found = [point(label, 1.0, 0.2, 0.2) for label in sorted(labels)]
-    shown = [line.split("|")[1].strip() for line in list(table(found))[2:]]
+    shown = [line.split("|")[1].strip() for line in list(table(found, RATES))[2:]]
     assert shown == [one for _, methods in GROUPS for one in methods]
 
 
 def test_only_methods_without_lines_of_all_seeds_are_trained(tmp_path, monkeypatch):
     trained = []
-    monkeypatch.setattr(
-        design_space,
-        "tuned_rates",
-        lambda file: dict.fromkeys(("dpo", "kto", "dro", "rpo", "grpo", "ppo"), 1e-3),
-    )
     monkeypatch.setattr(design_space, "train", lambda methods, rate, options: trained.append(methods))
     file = tmp_path / "points.csv"
     lines = [point("dpo", 1.0, 0.2, 0.2, seed) for seed in (0, 1)] + [point("dpo(rounds=4)", 1.0, 0.2, 0.2)]
     add_lines(file, Made, lines, lambda line: line.key)
-    train_missing(argparse.Namespace(points=file, tuned=None, seeds=[0, 1]))
+    train_missing(argparse.Namespace(points=file, seeds=[0, 1]), RATES)
     assert trained[0] == ["dpo(rounds=4)", "dpo(rounds=120)"]
     assert [tuple(methods) for methods in trained[1:]] == [methods for _, methods in GROUPS[1:]]
+
+
+def test_lines_of_another_learning_rate_do_not_count(tmp_path, monkeypatch):
+    """After a new tuning a method is trained anew, and its earlier lines aren't in the table."""
+    trained = []
+    monkeypatch.setattr(design_space, "train", lambda methods, rate, options: trained.append(methods))
+    file = tmp_path / "points.csv"
+    add_lines(file, Made, [point("dpo", 1.0, 0.2, 0.2)], lambda line: line.key)
+    train_missing(argparse.Namespace(points=file, seeds=[0]), {**RATES, "dpo": 6e-4})
+    assert trained[0][0] == "dpo"
+    assert len(list(table(read_lines(file, Made), {**RATES, "dpo": 6e-4}))) == 2
 
 
 def test_the_file_keeps_a_checkpoint_that_diverged(tmp_path):

@@ -5,6 +5,8 @@ import pytest
 import torch
 
 from rpo_bench.tabular import rollouts
+from rpo_bench.tabular.claims import Setting, claim_of
+from rpo_bench.tabular.logged import Sampling
 from rpo_bench.tabular.rollouts import online_fixed_point, verify_online
 from rpo_bench.tabular.verify import Questions
 from rpo_bench.tabular.world import kl, make_world, normalised, tilted, total_variation
@@ -36,6 +38,31 @@ def small(monkeypatch):
 def test_with_the_kl_in_the_reward_the_optimum_is_found(method, small):
     end = online_fixed_point(method, WORLD, seed=0)
     assert kl(end.logps, tilted(WORLD.log_reference, WORLD.rewards, 0.5)) < 0.005
+
+
+def test_clipped_rewards_are_what_is_maximised(small):
+    """Of r = min(r, ½): the optimum of these, and nothing is claimed of the rewards as they are."""
+    method = RLOO(kl_coef=0.5, reward_clip=0.5)
+    end = online_fixed_point(method, WORLD, seed=0)
+    assert kl(end.logps, tilted(WORLD.log_reference, WORLD.rewards.clip(-0.5, 0.5), 0.5)) < 0.005
+    setting = Setting(WORLD, Sampling(method.group_size, 1), WORLD.rewards)
+    assert claim_of(method, setting) is None
+    assert claim_of(RLOO(reward_scaling="running"), setting) is None
+    assert claim_of(GRPO(entropy_coef=0.1), setting) is None
+    assert claim_of(RLOO(kl_coef=0.5), setting) is not None
+
+
+def test_with_an_entropy_bonus_the_optimum_is_wider(small):
+    """E r − β KL(π‖π_ref) + c H(π) is largest at π ∝ e^{(r + β log π_ref)/(β + c)}.
+
+    Unscaled GRPO's advantages are (K − 1)/K of their due, so that c counts K/(K − 1).
+    """
+    method = GRPO(kl_coef=0.5, kl="reward", scale_rewards="none", group_size=4, entropy_coef=0.3)
+    end = online_fixed_point(method, WORLD, seed=0)
+    both = 0.5 + 0.3 * 4 / 3
+    expected = normalised((WORLD.rewards + 0.5 * WORLD.log_reference) / both)
+    assert kl(end.logps, expected) < 0.005
+    assert kl(end.logps, tilted(WORLD.log_reference, WORLD.rewards, 0.5)) > 0.05
 
 
 def test_grpo_ends_where_the_forward_kl_does(small):

@@ -292,6 +292,24 @@ def test_a_clip_leaves_some_reward(clip: float):
         P3O(reward_clip=clip)
 
 
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: GRPO(filter_groups=True, reward_clip=1.0),
+        lambda: POPO(reward_clip=1.0),
+        lambda: RLOO(prompts="filtered", reward_clip=1.0),
+    ],
+)
+def test_a_clip_may_not_undo_the_choice_of_groups(make):
+    with pytest.raises(UserError, match="may make a group's rewards equal after groups were chosen"):
+        make()
+
+
+def test_a_critic_and_its_targets_are_in_the_same_units():
+    with pytest.raises(UserError, match="in others: choose one of them"):
+        PPO(critic_init="reward", reward_scaling="running")
+
+
 @pytest.mark.parametrize("method", [GRPO, RLOO, POPO, P3O])
 def test_a_group_of_one_has_nothing_to_be_compared_with(method):
     with pytest.raises(UserError, match="group_size is at least 2, not 1"):

@@ -191,6 +191,18 @@ class Strict(Leaky):
         return super().forward(input_ids, use_cache)
 
 
+def test_a_critic_whose_body_carries_a_state_over_reads_each_row_alone(tmp_path: Path):
+    """Whatever the policy's layout allows."""
+    model = sharp(AutoModelForCausalLM.from_pretrained(family("llama", tmp_path)))
+    critic = Critic(model)
+    inner = critic.body.model.layers[0].register_forward_hook(lambda _, __, hidden: hidden.cumsum(dim=1))
+    layout = checked_layout(model, TokenLayout.of(model))
+    assert layout.packed
+    assert not checked_critic(critic, layout).shares_rows
+    inner.remove()
+    assert checked_critic(critic, layout).shares_rows
+
+
 @pytest.mark.parametrize("kind", [Leaky, Strict])
 def test_a_model_that_carries_a_state_over_is_not_packed(kind):
     torch.manual_seed(0)

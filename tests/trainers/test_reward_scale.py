@@ -24,11 +24,20 @@ def test_by_hand():
     assert scale.apply(torch.tensor([1.0, 3.0, 5.0])).tolist() == [0.5, 1.5, 2.0]
 
 
-@pytest.mark.parametrize("rewards", [[], [3.0], [3.0, 3.0]])
+@pytest.mark.parametrize("rewards", [[], [3.0], [3.0, 3.0], [0.1] * 3, [0.7] * 128, [1e9 + 0.1] * 7])
 def test_rewards_without_a_deviation_stay_as_they_are(rewards: list[float]):
+    """Nor does the rounding of their mean count as one."""
     scale = RewardScale("running", clip=None)
-    scale.add(rewards)
+    for part in (rewards[:2], rewards[2:]):
+        scale.add(part)
     assert scale.apply(torch.tensor([3.0])).tolist() == [3.0]
+
+
+def test_the_log_has_the_deviation_where_rewards_are_scaled():
+    scales = [RewardScale(how, None) for how in ("running", "none")]
+    for scale in scales:
+        scale.add([1.0, 3.0, 5.0])
+    assert [scale.record() for scale in scales] == [{"reward_deviation": 2.0}, {}]
 
 
 def test_without_scaling_only_the_clip_counts():

@@ -9,10 +9,13 @@ import pytest
 import torch
 from tiny_models import tiny_decoder, tiny_encoder_decoder
 from tiny_training import load, weights
+from transformers import Trainer
 
 from trainers import GRPO, P3O, POPO, PPO, RLOO, TrainingSettings, World, fit_online
+from trainers.adamw import policy_adamw
 from trainers.critic import Critic
 from trainers.errors import UserError
+from trainers.fitting import arguments_of
 from trainers.groups import Group, ReplayBuffer
 from trainers.logps import TokenLayout, token_logps
 from trainers.online import OnlineMethod
@@ -175,6 +178,23 @@ def test_adam_takes_the_decay_it_is_given(folders: dict[str, Path], tmp_path: Pa
         Critic(model),
     )
     assert [optimiser.defaults["betas"] for optimiser in trainer.optimisers] == [(0.8, 0.95)] * 2
+
+
+def test_weight_decay_spares_what_it_spares_offline(folder: Path, tmp_path: Path):
+    """Norms, biases and the critic."""
+    model = load(folder)
+    settings = dataclasses.replace(SETTINGS, weight_decay=0.1, adam_betas=(0.8, 0.95))
+    arguments = arguments_of(settings, 1e-3, tmp_path)
+    expected = set(Trainer(model, arguments).get_decay_parameter_names(model))
+    assert (arguments.adam_beta1, arguments.adam_beta2) == (0.8, 0.95)
+    decayed, spared = policy_adamw(model, 1e-3, settings).param_groups
+    names = {id(parameter): name for name, parameter in model.named_parameters()}
+    assert {names[id(parameter)] for parameter in decayed["params"]} == expected & set(names.values())
+    assert (decayed["weight_decay"], spared["weight_decay"]) == (0.1, 0.0)
+    trainer = OnlineTrainer(
+        PPO(), model, lambda i: token_logps(model, i), world(model), settings, "float32", Critic(model)
+    )
+    assert {group["weight_decay"] for group in trainer.optimisers[1].param_groups} == {0.0}
 
 
 def constant(prompts: Sequence[int], responses: Sequence[Sequence[int]]) -> list[float]:
