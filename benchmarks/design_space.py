@@ -6,7 +6,7 @@ The decoder, 120 steps of 64 responses. DPO, KTO, DRO and RPO learn from logged 
 fully online, beside GRPO and RLOO. Then P3O's two forms make four passes over each iteration's rollouts, so
 that their clip acts, beside RLOO and PPO with four. Learning rates are chosen by ``rpo-bench tune``. Each
 loss has one rate, and online methods without a critic take GRPO's. Strengths are placed near the KL budgets.
-``--out`` trains the methods that the file lacks. docs/design-space.md has the table.
+``--out`` trains the methods that the file lacks.
 """
 
 import argparse
@@ -23,8 +23,10 @@ if TYPE_CHECKING:
     from rpo_bench.results.schema import Record
 
 STEPS = 120
-BUDGETS = (0.3, 0.5, 0.75)
-PLACED = 3  # strengths beyond the ends of a method's own ladder, at most
+BUDGETS = (0.3, 0.5)
+FAR = 1.5  # a strength whose KL is off a budget by more than this factor isn't close to it
+#: Strengths beyond the ends of a method's own ladder, at most; with three, 0.5 nats lay between far ones.
+PLACED = 6
 #: Methods that are trained together, and whose tuned learning rate they have.
 GROUPS: tuple[tuple[str, tuple[str, ...]], ...] = (
     *(
@@ -168,9 +170,20 @@ def table(points: Sequence[Made], rates: Mapping[str, float]) -> Iterator[str]:
     for rate, method in ((rates[loss], one) for loss, methods in GROUPS for one in methods):
         own = [p for p in points if p.method == _label(method) and p.learning_rate == rate]
         if own:
-            gains = [interval(list(gains_by_seed(own, None, budget).values())) for budget in BUDGETS]
+            gains = [_gain(own, budget) for budget in BUDGETS]
             cost = [f"{own[0].rollouts:,}", _mean_of(p.seconds for p in own), _shares(own)]
             yield f"| {' | '.join([method, f'{rate:g}', *gains, *cost])} |"
+
+
+def _gain(points: Sequence[Made], budget: float) -> str:
+    """A method's gain at a budget; "far" where some seed has no strength close to it on either side."""
+    gain = interval(list(gains_by_seed(points, None, budget).values()))
+    kls = [[p.kl for p in points if p.seed == seed] for seed in sorted({p.seed for p in points})]
+    close = all(
+        any(budget / FAR <= kl <= budget for kl in own) and any(budget <= kl <= budget * FAR for kl in own)
+        for own in kls
+    )
+    return gain if close or gain == "not reached" else f"{gain} (far)"
 
 
 def _mean_of(values: Iterable[float]) -> str:

@@ -22,14 +22,21 @@ def point(method: str, strength: float, kl: float, gain: float, seed: int = 0, h
 
 
 def test_a_line_says_what_a_method_gains_and_costs():
-    """KL 0.2 → 0.2 and 0.6 → 0.6 in both seeds: 0.3 at 0.3 nats, 0.5 at 0.5, and 0.75 isn't reached."""
-    found = [point("grpo", s, kl, kl, seed) for s, kl in ((1.0, 0.2), (0.1, 0.6)) for seed in (0, 1)]
+    """KL 0.2 → 0.2 and 0.42 → 0.42 in both seeds: 0.3 at 0.3 nats, and 0.5 isn't reached."""
+    found = [point("grpo", s, kl, kl, seed) for s, kl in ((1.0, 0.2), (0.1, 0.42)) for seed in (0, 1)]
     heads, _, line = table(found, RATES)
     assert heads.count("|") == line.count("|")
     cells = [cell.strip() for cell in line.strip("|").split("|")]
     assert cells[:2] == ["grpo", "0.0002"]
-    assert [cell.partition(" ±")[0] for cell in cells[2:5]] == ["0.300", "0.500", "not reached"]
-    assert cells[5:] == ["7,680", "10", "–"]
+    assert [cell.partition(" ±")[0] for cell in cells[2:4]] == ["0.300", "not reached"]
+    assert cells[4:] == ["7,680", "10", "–"]
+
+
+def test_a_gain_between_far_strengths_is_marked():
+    """0.28 and 0.32 are close to 0.3; 0.32 and 3.0 aren't to 0.5, and a line between them says too little."""
+    found = [point("grpo", s, kl, kl) for s, kl in ((1.0, 0.28), (0.5, 0.32), (0.1, 3.0))]
+    cells = [cell.strip() for cell in list(table(found, RATES))[2].strip("|").split("|")]
+    assert cells[2:4] == ["0.300", "0.500 (far)"]
 
 
 def test_shares_are_those_of_all_strengths_and_seeds():
