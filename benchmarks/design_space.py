@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from fairness import gains_by_seed, interval
-from points import add_lines, read_lines
+from points import add_lines, estimate, read_lines
 
 if TYPE_CHECKING:
     from rpo_bench.results.schema import Record
@@ -82,8 +82,8 @@ def main() -> None:
 
 def train_missing(options: argparse.Namespace, rates: Mapping[str, float]) -> None:
     """Trains the methods of which some seed has no line in the file, at the tuned learning rate."""
+    points = read_lines(options.points, Made)
     for loss, methods in GROUPS:
-        points = read_lines(options.points, Made)
         done = {(point.method, point.seed) for point in points if point.learning_rate == rates[loss]}
         missing = [one for one in methods if any((_label(one), seed) not in done for seed in options.seeds)]
         if missing:
@@ -133,7 +133,7 @@ def made(out: Path) -> Iterator[Made]:
     from rpo_bench.results.store import read_results
 
     records = [stored.record for stored in read_results([out / "results"]).records]
-    start = next(_mean(record, "reward") for record in records if record.spec.strength is None)
+    start = next(estimate(record, "reward") for record in records if record.spec.strength is None)
     for record in records:
         if record.spec.strength is not None:
             yield _made(record, start)
@@ -148,18 +148,13 @@ def _made(record: "Record", start: float) -> Made:
         learning_rate=spec.training.learning_rate,
         strength=spec.strength,
         seed=spec.seed,
-        kl=round(_mean(record, "kl"), 5),
-        gain=round(_mean(record, "reward") - start, 5),
+        kl=round(estimate(record, "kl"), 5),
+        gain=round(estimate(record, "reward") - start, 5),
         rollouts=record.cost.rollouts,
         seconds=round(record.cost.train_seconds, 1),
         held_back=float("nan") if held_back is None else round(held_back, 4),
         commit=(record.environment.git_commit or "")[:10],
     )
-
-
-def _mean(record: "Record", name: str) -> float:
-    value = None if record.status == "diverged" else record.point(name)
-    return float("nan") if value is None else value
 
 
 def table(points: Sequence[Made], rates: Mapping[str, float]) -> Iterator[str]:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from points import add_lines, read_lines
+from points import add_lines, estimate, read_lines
 
 if TYPE_CHECKING:
     from rpo_bench.engine.search.placing import Ladder
@@ -189,7 +189,7 @@ def harvest(out: Path, file: Path) -> None:
     from rpo_bench.results.store import read_results
 
     records = [stored.record for stored in read_results([out / "results"]).records]
-    start = {r.spec.model: _mean(r, "reward") for r in records if r.spec.strength is None}
+    start = {r.spec.model: estimate(r, "reward") for r in records if r.spec.strength is None}
     trained = [r for r in records if r.spec.strength is not None and r.spec.model in start]
     add_points(file, [_point(r, start[r.spec.model]) for r in trained])
 
@@ -206,17 +206,12 @@ def _point(record: "Record", start: float) -> Point:
         method=spec.method.label,
         strength=spec.strength,
         seed=spec.seed,
-        kl=round(_mean(record, "kl"), 5),
-        gain=round(_mean(record, "reward") - start, 5),
-        length=round(_mean(record, "length"), 2),
+        kl=round(estimate(record, "kl"), 5),
+        gain=round(estimate(record, "reward") - start, 5),
+        length=round(estimate(record, "length"), 2),
         clipped=round(record.stability.get("clipped_share") or 0.0, 4),
         commit=(record.environment.git_commit or "")[:10],
     )
-
-
-def _mean(record: "Record", name: str) -> float:
-    value = None if record.status == "diverged" else record.point(name)
-    return float("nan") if value is None else value
 
 
 def parser(description: str) -> argparse.ArgumentParser:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
+    from rpo_bench.results.schema import Record
+
     Line = TypeVar("Line", bound=DataclassInstance)
 else:
     Line = TypeVar("Line")
@@ -46,3 +48,9 @@ def add_lines(
         writer.writerows(asdict(line) for line in lines)
     temporary.replace(file)
     return lines
+
+
+def estimate(record: "Record", metric: str) -> float:
+    """A metric of a checkpoint; NaN where it diverged or nothing could be scored."""
+    value = None if record.status == "diverged" else record.point(metric)
+    return float("nan") if value is None else value

@@ -64,7 +64,7 @@ def keeps_apart(model: Any, layout: TokenLayout) -> bool:
         return token_logps(model, _collated([row], layout).to(device))[0]
 
     def together(prompts: list[list[int]], responses: list[list[int]], chosen: Packing) -> Tensor:
-        return packed_logps(model, prompts, responses, chosen, layout, device)
+        return packed_logps(model, packed_inputs(model, prompts, responses, chosen, layout, device))
 
     return _same_together(model, alone, together, layout)
 

@@ -136,19 +136,7 @@ def packed_inputs(
     return PackedInputs(forward, where, cell, targets, (len(prompts), longest))
 
 
-def packed_logps(
-    model: Any,
-    prompts: Sequence[Sequence[int]],
-    responses: Sequence[Sequence[int]],
-    chosen: Packing,
-    layout: TokenLayout,
-    device: torch.device,
-) -> Tensor:
-    """``logps_in_rows`` of sequences; the arguments are those of ``packed_inputs``."""
-    return logps_in_rows(model, packed_inputs(model, prompts, responses, chosen, layout, device))
-
-
-def logps_in_rows(model: Any, packed: PackedInputs, temperature: float = 1.0) -> Tensor:
+def packed_logps(model: Any, packed: PackedInputs, temperature: float = 1.0) -> Tensor:
     """log π(y_t | x, y_<t) in nats, in float32; (B, T), zero beyond each response's end."""
     logits = logits_at(model, packed.forward, packed.places).float() / temperature
     return packed.by_sequence(-F.cross_entropy(logits, packed.targets, reduction="none"))

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from trainers.length_groups import length_groups, pass_cost
 from trainers.logps import TokenLayout, collate, sequence_logps
-from trainers.packing import attention_cost, packed_logps, packing
+from trainers.packing import attention_cost, packed_inputs, packed_logps, packing
 
 
 def row_logps(
@@ -40,7 +40,8 @@ def row_logps(
         chosen = packing(read, said, layout)
         width = model.get_input_embeddings().weight.shape[1]
         if chosen.cost(width) < _cost_grouped(read + said, groups, width, pass_cost(device)):
-            return packed_logps(model, prompts, responses, chosen, layout, device).sum(dim=1)
+            packed = packed_inputs(model, prompts, responses, chosen, layout, device)
+            return packed_logps(model, packed).sum(dim=1)
     found = [
         sequence_logps(
             model, collate([prompts[i] for i in part], [responses[i] for i in part], layout).to(device)

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from trainers.head import logits_at
 from trainers.logps import ModelInputs, logps_and_entropies, token_logps, token_logps_and_entropies
-from trainers.packing import PackedInputs, attention_cost, logps_in_rows, packed_inputs, packing
+from trainers.packing import PackedInputs, attention_cost, packed_inputs, packed_logps, packing
 
 
 def shared_rows(model: Any, inputs: ModelInputs) -> PackedInputs | None:
@@ -31,7 +31,7 @@ def shared_token_logps(model: Any, inputs: ModelInputs, temperature: float = 1.0
     packed = shared_rows(model, inputs)
     if packed is None:
         return token_logps(model, inputs, temperature)
-    return as_wide(logps_in_rows(model, packed, temperature), inputs)
+    return as_wide(packed_logps(model, packed, temperature), inputs)
 
 
 def shared_logps_and_entropies(

@@ -14,7 +14,7 @@ from trainers.critic import Critic
 from trainers.groups import Group
 from trainers.layouts import checked_critic, checked_layout, keeps_apart
 from trainers.logps import TokenLayout, collate, token_logps
-from trainers.packing import packed_logps, packed_rows, packing
+from trainers.packing import packed_inputs, packed_logps, packed_rows, packing
 from trainers.passes import Passes
 from trainers.row_logps import row_logps
 from trainers.shared_rows import shared_logps_and_entropies, shared_rows, shared_token_logps
@@ -70,7 +70,7 @@ def test_log_probs_and_gradients_are_those_of_rows_alone(kind, tmp_path: Path):
             read, said = (np.array([len(row) for row in rows]) for rows in (prompts, responses))
             chosen = packing(read, said, layout)
             assert len(chosen.rows) < 14
-            logps = packed_logps(model, prompts, responses, chosen, layout, CPU)
+            logps = packed_logps(model, packed_inputs(model, prompts, responses, chosen, layout, CPU))
         else:
             logps = token_logps(model, collate(prompts, responses, layout))
         (weight * logps).sum().backward()
