@@ -14,6 +14,7 @@ from trainers.device import process_device
 from trainers.errors import UserError
 from trainers.examples import Examples
 from trainers.gradients import GradientScales
+from trainers.launcher import outside_launcher
 from trainers.layouts import checked_layout
 from trainers.logps import TokenLayout
 from trainers.memory import peak_memory_bytes, reset_peak_memory
@@ -38,6 +39,7 @@ from trainers.whole_files import whole_folder
 __all__ = ["finish", "fit", "with_adapters"]
 
 
+@outside_launcher()
 def fit(
     method: OfflineMethod,
     model: Any,

@@ -14,6 +14,7 @@ from trainers.device import process_device
 from trainers.drawing import World
 from trainers.errors import UserError
 from trainers.fitting import finish, with_adapters, without_adapters
+from trainers.launcher import outside_launcher
 from trainers.layouts import checked_critic, checked_layout
 from trainers.logps import ModelInputs
 from trainers.memory import peak_memory_bytes, reset_peak_memory
@@ -27,6 +28,7 @@ from trainers.training_log import TrainingLog, read_training_log
 from trainers.whole_files import whole_file
 
 
+@outside_launcher()
 def fit_online(
     method: OnlineMethod,
     model: Any,

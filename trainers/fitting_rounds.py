@@ -17,6 +17,7 @@ from trainers.errors import UserError
 from trainers.examples import Examples
 from trainers.fitting import arguments_of, finish, run_trainer, value_of, with_adapters, without_adapters
 from trainers.gradients import GradientScales
+from trainers.launcher import outside_launcher
 from trainers.layouts import checked_layout
 from trainers.memory import peak_memory_bytes, reset_peak_memory
 from trainers.objective import OfflineMethod
@@ -32,6 +33,7 @@ from trainers.settings import FitResult, TrainingSettings
 from trainers.training_log import read_training_log
 
 
+@outside_launcher()
 def fit_rounds(
     method: OfflineMethod,
     model: Any,

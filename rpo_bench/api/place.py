@@ -18,8 +18,9 @@ class Place(TypedDict, total=False):
         work_path: the folder for checkpoints and intermediate files; ``<output_path>/work`` by default.
         include_path: a folder of further tasks.
         data_files: split → file, for tasks from a public dataset; applies to the rest of the process.
-        workers: number of processes; one per core by default.
+        workers: number of processes; one per GPU by default, or per core.
         threads: torch threads per worker.
+        gpus_per_cell: GPUs that a worker sees; 1 by default.
         progress: show progress on standard error.
         judge: ``embedded`` or ``none``; by default the task's own judge if it has one.
         trust_remote_code: run code in model folders.
@@ -32,6 +33,7 @@ class Place(TypedDict, total=False):
     data_files: Mapping[str, str | Path]
     workers: int
     threads: int
+    gpus_per_cell: int
     progress: bool
     judge: str
     trust_remote_code: bool

@@ -221,7 +221,9 @@ def _run_context(root: Path, place: Place, started_at: float) -> "RunContext":
     included = place.get("include_path")
     trust = Trust(place.get("trust_remote_code", False), place.get("allow_pickle", False))
     quiet = not place.get("progress", False)
-    runner = Runner(place.get("workers"), place.get("threads", 1), quiet, started_at)
+    runner = Runner(
+        place.get("workers"), place.get("threads", 1), quiet, started_at, place.get("gpus_per_cell", 1)
+    )
     output = Output(root, Path(place.get("work_path") or root / "work"))
     judging = Judging(place.get("judge"))
     return RunContext(output, None if included is None else Path(included), trust, runner, judging)

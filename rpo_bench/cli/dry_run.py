@@ -10,14 +10,13 @@ from rpo_bench.engine.output import Output
 from rpo_bench.engine.plan.cells import PlannedCell
 from rpo_bench.engine.plan.graph import has_result
 from rpo_bench.engine.plan.plan import Plan
-from rpo_bench.engine.pool.local import available_cores
 from rpo_bench.engine.pool.progress import clock
 from rpo_bench.wording import counted
 
 
 def print_plan(plan: Plan, output: Output, scratch: Path, runner: Runner) -> None:
     """Prints the cells, which of them are done, and an estimate for the rest."""
-    workers = runner.workers or available_cores()
+    workers = runner.most
     expected = estimate(plan, output, scratch, workers, runner.threads)
     groups: dict[tuple[str, str, int], list[PlannedCell]] = {}
     for cell in plan.cells:

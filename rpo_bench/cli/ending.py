@@ -19,7 +19,7 @@ def run_context_of(
     root: Path, runner: RunnerFlags, trust: TrustFlags, judge: JudgingFlags, started_at: float
 ) -> RunContext:
     """The run's context from flags; ``started_at`` is ``time.monotonic()`` when the command started."""
-    how = Runner(runner.workers, runner.threads, runner.quiet, started_at)
+    how = Runner(runner.workers, runner.threads, runner.quiet, started_at, runner.gpus_per_cell)
     output = Output(root, runner.work_path or root / "work")
     return RunContext(output, None, Trust(**vars(trust)), how, judge.judging())
 

@@ -76,9 +76,13 @@ class RunnerFlags:
     """Workers and folders; they don't affect results."""
 
     workers: Annotated[
-        int | None, flag("--workers", "Worker processes; by default one per core.", "Runner", min=1)
+        int | None,
+        flag("--workers", "Worker processes; by default one per GPU, or per core.", "Runner", min=1),
     ] = None
     threads: Annotated[int, flag("--threads", "Threads of torch per worker.", "Runner", min=1)] = 1
+    gpus_per_cell: Annotated[
+        int, flag("--gpus-per-cell", "GPUs that a worker sees, which no other has.", "Runner", min=1)
+    ] = 1
     output_path: Annotated[Path | None, flag("--output-path", "Output folder.", "Runner", metavar="DIR")] = (
         None
     )

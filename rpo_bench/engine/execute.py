@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from multiprocessing.context import BaseContext
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from rich.console import Console
 from rpo_bench.engine.output import Output
 from rpo_bench.engine.plan.graph import outstanding
 from rpo_bench.engine.plan.plan import Plan
+from rpo_bench.engine.pool.gpus import gpu_slots, visible_gpus
 from rpo_bench.engine.pool.jobs import Job, Outcome
 from rpo_bench.engine.pool.local import LocalPool, available_cores, worker_context
 from rpo_bench.engine.pool.progress import clock, watching
@@ -27,21 +29,28 @@ class Runner:
     """How jobs are executed. No setting here changes a result.
 
     Attributes:
-        workers: number of processes; None: one per core, at most one per job.
+        workers: number of processes; None: one per slot of GPUs, or per core without them.
         threads: torch threads per worker.
         quiet: show no progress.
         started_at: ``time.monotonic()`` when the command started.
+        gpus_per_cell: GPUs that a worker sees.
     """
 
     workers: int | None = None
     threads: int = 1
     quiet: bool = False
     started_at: float = 0.0
+    gpus_per_cell: int = 1
+
+    @cached_property
+    def gpu_slots(self) -> tuple[str, ...]:
+        """The GPUs of each worker; raises UserError if there are too few."""
+        return gpu_slots(visible_gpus(), self.gpus_per_cell)
 
     @property
     def most(self) -> int:
         """The largest number of workers."""
-        return self.workers or available_cores()
+        return self.workers or len(self.gpu_slots) or available_cores()
 
     def count(self, jobs: int) -> int:
         """The number of workers for this many jobs."""
@@ -159,7 +168,7 @@ def _run(
     workers = runner.count(len(jobs)) if more is None else runner.most
     with (
         watching(jobs, workers, already, console, runner.quiet) as observer,
-        LocalPool(context, perform, workers, runner.threads) as pool,
+        LocalPool(context, perform, workers, runner.threads, runner.gpu_slots) as pool,
     ):
         outcomes = on_pool(pool, jobs, observer, more)
     return RunReport(tuple(outcomes), already, time.monotonic() - runner.started_at, workers)

@@ -26,6 +26,7 @@ from rpo_bench.errors import UserError
 from rpo_bench.lm_eval.schema import LmEvalRequest
 from rpo_bench.spec.presets import AD_HOC, WRONG, merged, part_of, run_spec, with_decoding
 from rpo_bench.spec.schema import RunSpec
+from rpo_bench.spec.sections import GenerationSpec
 from rpo_bench.spec.trust import Trust
 
 DEFAULT_TASK = "civil_qa"
@@ -108,6 +109,7 @@ def run_evaluation(
 def _run(
     spec: RunSpec, run_context: RunContext, callbacks: RunCallbacks, finished: Finished | None
 ) -> Execution:
+    _check_gpus(spec.generation, run_context.runner)
     context = start_workers_early()
     output = run_context.output
     with only_run(output):
@@ -135,6 +137,16 @@ def _run(
             plan, output, run_context.judging, run_context.runner, context, callbacks.console
         )
         return Execution(output, report, judgement, tuple(harness))
+
+
+def _check_gpus(generation: GenerationSpec, runner: Runner) -> None:
+    """Refuses more GPUs per worker than there are, and an engine that spans more than a worker sees."""
+    shared = generation.vllm.tensor_parallel_size if generation.backend == "vllm" else 1
+    if runner.gpu_slots and shared > runner.gpus_per_cell:
+        raise UserError(
+            f"tensor_parallel_size={shared} spreads vLLM over {shared} GPUs, and a worker sees "
+            f"{runner.gpus_per_cell}: add --gpus-per-cell {shared}."
+        )
 
 
 def _unmeasured(plan: Plan, output: Output) -> list[PlannedCell]:

@@ -6,7 +6,7 @@ import re
 from rpo_bench.errors import UserError
 
 #: The environment variable that CUDA reads, here, in workers, in lm-eval and in vLLM.
-_VISIBLE = "CUDA_VISIBLE_DEVICES"
+VISIBLE = "CUDA_VISIBLE_DEVICES"
 
 
 def use_device(name: str | None) -> None:
@@ -19,15 +19,15 @@ def use_device(name: str | None) -> None:
     if wanted == "auto":
         return
     if wanted == "cpu":
-        os.environ[_VISIBLE] = ""
+        os.environ[VISIBLE] = ""
         return
     match = re.fullmatch(r"(?:cuda|gpu)(?::(\d+))?|(\d+)", wanted)
     if match is None:
         raise UserError(f"--device {name}: choose cpu, cuda, or cuda:N for one of several GPUs.")
     number = match[1] or match[2]
     if number is not None:
-        seen = [part for part in os.environ.get(_VISIBLE, "").split(",") if part]
-        os.environ[_VISIBLE] = seen[int(number)] if int(number) < len(seen) else number
+        seen = [part for part in os.environ.get(VISIBLE, "").split(",") if part]
+        os.environ[VISIBLE] = seen[int(number)] if int(number) < len(seen) else number
     import torch
 
     if not torch.cuda.is_available():

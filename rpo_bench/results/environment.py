@@ -33,7 +33,7 @@ def environment(device: str, dtype: str, threads: int) -> Environment:
     """The record of this process's environment, with three values that only the caller knows.
 
     Args:
-        device: The model's device, ``cpu`` or ``cuda:0``.
+        device: The kind of the model's device, ``cpu`` or ``cuda``.
         dtype: The model's data type, ``float32``.
         threads: Threads of one torch operation.
     """
@@ -45,6 +45,8 @@ def environment(device: str, dtype: str, threads: int) -> Environment:
         python=platform.python_version(),
         platform=platform.platform(),
         processor=_processor(),
+        gpus=_gpus(device),
+        driver=_driver(device),
         device=device,
         dtype=dtype,
         threads=threads,
@@ -103,6 +105,24 @@ def _git(root: Path, *arguments: str) -> str | None:
     except (OSError, subprocess.SubprocessError):
         return None
     return done.stdout.strip()
+
+
+def _gpus(device: str) -> tuple[str, ...]:
+    """The names of the GPUs that this process sees; none if it runs on the processor."""
+    if not device.startswith("cuda"):
+        return ()
+    import torch
+
+    return tuple(torch.cuda.get_device_name(number) for number in range(torch.cuda.device_count()))
+
+
+def _driver(device: str) -> str | None:
+    """The version of NVIDIA's driver; None without one."""
+    try:
+        version = Path("/sys/module/nvidia/version").read_text(encoding="utf-8", errors="replace").strip()
+    except OSError:
+        return None
+    return version if device.startswith("cuda") else None
 
 
 @lru_cache(maxsize=1)

@@ -60,6 +60,8 @@ class Environment(Frozen):
     python: str
     platform: str
     processor: str
+    gpus: tuple[str, ...] = Field((), exclude_if=lambda gpus: not gpus, description="that the worker saw")
+    driver: str | None = Field(None, exclude_if=lambda driver: driver is None, description="of the GPUs")
     device: str
     dtype: str
     threads: int

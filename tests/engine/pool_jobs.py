@@ -61,6 +61,24 @@ def die_once(argument, report):
     return os.kill(os.getpid(), signal.SIGKILL)
 
 
+def gpus(argument, report):
+    return Done(os.environ.get("CUDA_VISIBLE_DEVICES"))
+
+
+def variable(argument, report):
+    return Done(os.environ.get(argument))
+
+
+def meet(argument, report):
+    """Waits until as many workers are here, so that no worker takes two of the jobs."""
+    folder, count = Path(argument[0]), argument[1]
+    folder.mkdir(exist_ok=True)
+    (folder / str(os.getpid())).touch()
+    while len(list(folder.iterdir())) < count:
+        time.sleep(0.01)
+    return gpus(None, report)
+
+
 def touch_forever(argument, report):
     while True:
         Path(argument).write_text(f"{os.getpid()}")
@@ -70,4 +88,4 @@ def touch_forever(argument, report):
 ACTIONS = {
     f.__name__.rstrip("_"): f
     for f in (value, pid, steps, sleep, raise_, user_error, disk_full, die, die_once, touch_forever)
-}
+} | {f.__name__: f for f in (gpus, variable, meet)}

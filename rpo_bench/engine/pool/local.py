@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -17,10 +18,14 @@ from typing import Self
 from rpo_bench.engine.pool.jobs import Job
 from rpo_bench.engine.pool.protocol import Event, Lost
 from rpo_bench.engine.pool.worker import Perform, Progress, worker_main
+from rpo_bench.models.device import VISIBLE
 from rpo_bench.processes import without_main
+from trainers.launcher import without_launcher
 
-#: Environment of workers: one thread each, and no progress bars or advice from libraries.
+#: Environment of workers: one thread each, and no progress bars or advice from libraries. The fork server's
+#: imports look for GPUs: by NVML, as a process that has started CUDA can't be forked.
 WORKER_ENVIRONMENT = {
+    "PYTORCH_NVML_BASED_CUDA_CHECK": "1",
     "OMP_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
@@ -78,6 +83,7 @@ class _Worker:
 
     process: BaseProcess
     pipe: Connection
+    gpus: str | None = None
     job: Job | None = None
     since: float = 0.0
 
@@ -85,7 +91,14 @@ class _Worker:
 class LocalPool:
     """Worker processes, started on demand and kept for later jobs; implements ``Pool``."""
 
-    def __init__(self, context: BaseContext, perform: Perform, workers: int, threads: int = 1) -> None:
+    def __init__(
+        self,
+        context: BaseContext,
+        perform: Perform,
+        workers: int,
+        threads: int = 1,
+        gpu_slots: Sequence[str] = (),
+    ) -> None:
         """Creates the pool; processes start with the first jobs.
 
         Args:
@@ -93,10 +106,12 @@ class LocalPool:
             perform: the function that executes a job.
             workers: the maximum number of processes.
             threads: torch threads per worker.
+            gpu_slots: the GPUs of each worker; further workers share them. Empty: there are none.
         """
         self._context = context
         self._perform = perform
         self._threads = threads
+        self._gpu_slots = gpu_slots
         self._workers: list[_Worker] = []
         self.capacity = workers
 
@@ -136,16 +151,24 @@ class LocalPool:
         if len(self._workers) >= self.capacity:
             raise RuntimeError("all workers have a job")
         ours, theirs = self._context.Pipe()
+        environment, gpus = without_launcher(os.environ), self._free_slot()
+        if gpus is not None:
+            environment[VISIBLE] = gpus
         process = self._context.Process(  # type: ignore[attr-defined]
             target=worker_main,
-            args=(theirs, self._perform, self._threads, dict(os.environ)),
+            args=(theirs, self._perform, self._threads, environment),
             daemon=True,
         )
         with without_main():
             process.start()
         theirs.close()
-        self._workers.append(_Worker(process, ours))
+        self._workers.append(_Worker(process, ours, gpus))
         return self._workers[-1]
+
+    def _free_slot(self) -> str | None:
+        """The GPUs that the fewest workers see; None without GPUs."""
+        taken = Counter(worker.gpus for worker in self._workers)
+        return min(self._gpu_slots, key=lambda slot: taken[slot], default=None)
 
     def _next_event(self, worker: _Worker) -> Event:
         assert worker.job is not None

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rpo_bench.engine.pool.worker import Progress
-from rpo_bench.engine.stages.parts import base_of, decoding_of, diverged, load_model, task_of
+from rpo_bench.engine.stages.parts import base_of, decoding_of, diverged, load_model, release_models, task_of
 from rpo_bench.engine.stages.probe import LOGPS_BATCH
 from rpo_bench.engine.stages.sampling import PolicySamples, other_backend, sample_by
 from rpo_bench.engine.work import CellWork
@@ -76,6 +76,7 @@ def generate(work: CellWork, report: Callable[[Progress], None]) -> float:
     started_at = time.monotonic()
     if backend is not None:  # before the policy is loaded, as it needs the GPU's memory
         report(Progress("generate"))
+        release_models()
         sampled = sample_by(backend, work, prompts, decoding)
     report(Progress("load"))
     policy = load_model(work, work.policy)

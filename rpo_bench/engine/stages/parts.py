@@ -3,10 +3,13 @@
 Objects that the next cell is likely to need are cached.
 """
 
+import gc
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
+
+import torch
 
 from rpo_bench.engine.inputs.dataset import task_identity
 from rpo_bench.engine.inputs.examples import examples_file, load_examples
@@ -113,6 +116,13 @@ def base_of(work: CellWork) -> HFModel:
     size = sum(file.stat().st_size for file in folder.glob("*.safetensors"))
     arguments = (folder, work.trust, work.spec.loading, work.spec.prompt_format)
     return _kept_base(*arguments) if size <= _KEPT_BYTES else _loaded(*arguments)
+
+
+def release_models() -> None:
+    """Frees the memory of cached base models, for another engine on the same device."""
+    _kept_base.cache_clear()
+    gc.collect()
+    torch.cuda.empty_cache()  # does nothing without a GPU in use
 
 
 @lru_cache(maxsize=2)
