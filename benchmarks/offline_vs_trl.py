@@ -35,7 +35,7 @@ def run_ours(method: str, size: Size, folder: Path, dtype: str) -> Figures:
     from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoTokenizer
 
     from trainers import DPO, KTO, Examples, TrainingSettings, fit
-    from trainers.logps import TokenLayout
+    from trainers.inputs import TokenLayout
     from trainers.packing import packing
     from trainers.precision import resolve_dtype
     from trainers.prepare import prepare

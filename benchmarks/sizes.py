@@ -8,7 +8,10 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Size:
-    """One of the model sizes; lengths are of prompts and responses together, in tokens."""
+    """One of the model sizes; lengths are of prompts and responses together, in tokens.
+
+    ``said`` is the response's share of them.
+    """
 
     hidden: int
     layers: int
@@ -18,6 +21,7 @@ class Size:
     shortest: int
     longest: int
     encoder_decoder: bool = False
+    said: float = 0.5
 
 
 SIZES = {
@@ -27,6 +31,11 @@ SIZES = {
 SIZES |= {
     "0.5B": Size(hidden=1024, layers=28, vocabulary=32_000, batch=32, steps=20, shortest=128, longest=512),
     "t5-base": Size(768, 12, 32_000, 32, 20, 128, 512, encoder_decoder=True),
+}
+#: A large vocabulary, as of today's models, and responses as long as in real dialogues.
+SIZES |= {
+    "wide": Size(256, 2, 150_000, batch=8, steps=8, shortest=500, longest=512, said=0.21),
+    "wide-t5": Size(256, 2, 150_000, 8, 8, 500, 512, encoder_decoder=True, said=0.21),
 }
 
 
@@ -51,10 +60,15 @@ def build(size: Size, folder: Path) -> None:
 
     rows = []
     for _ in range(size.batch * size.steps // 2):
-        prompt = text(int(rng.integers(size.shortest // 2, size.longest // 2)))
-        chosen, rejected = (text(int(rng.integers(size.shortest // 2, size.longest // 2))) for _ in "ab")
+        prompt = text(_length(rng, size, 1 - size.said))
+        chosen, rejected = (text(_length(rng, size, size.said)) for _ in "ab")
         rows.append({"prompt": prompt, "chosen": chosen, "rejected": rejected})
     (folder / "pairs.json").write_text(json.dumps(rows))
+
+
+def _length(rng: Any, size: Size, share: float) -> int:
+    """Tokens of a part that has this share of the whole."""
+    return int(rng.integers(int(size.shortest * share), int(size.longest * share)))
 
 
 def _model(size: Size) -> Any:

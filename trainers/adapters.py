@@ -6,8 +6,9 @@ import torch
 from torch import Tensor
 
 from trainers.batch_check import difference
+from trainers.inputs import TokenLayout, collate
 from trainers.layouts import evaluating, trial_rows
-from trainers.logps import TokenLayout, collate, token_logps
+from trainers.logps import token_logps
 
 _EQUAL = 1e-6  # the same weights go through the same operations
 

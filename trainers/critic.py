@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from trainers.equal_lengths import by_length
-from trainers.logps import ModelInputs, aligned
+from trainers.inputs import ModelInputs
+from trainers.logps import aligned
 from trainers.packing import PackedInputs
 from trainers.shared_rows import as_wide, shared_rows
 

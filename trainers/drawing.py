@@ -11,7 +11,7 @@ import torch
 from trainers.critic import RewardStart
 from trainers.errors import UserError
 from trainers.groups import Group
-from trainers.logps import TokenLayout
+from trainers.inputs import TokenLayout
 from trainers.precision import DType, autocast
 from trainers.prompt_choice import PromptSampling, prompt_choice
 from trainers.sampling import sample

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 if TYPE_CHECKING:
-    from trainers.logps import ModelInputs
+    from trainers.inputs import ModelInputs
 
 _Key = TypeVar("_Key")
 

@@ -14,9 +14,9 @@ from trainers.device import process_device
 from trainers.errors import UserError
 from trainers.examples import Examples
 from trainers.gradients import GradientScales
+from trainers.inputs import TokenLayout
 from trainers.launcher import outside_launcher
 from trainers.layouts import checked_layout
-from trainers.logps import TokenLayout
 from trainers.memory import peak_memory_bytes, reset_peak_memory
 from trainers.objective import Need, OfflineMethod
 from trainers.offline import (

@@ -14,9 +14,9 @@ from trainers.device import process_device
 from trainers.drawing import World
 from trainers.errors import UserError
 from trainers.fitting import finish, with_adapters, without_adapters
+from trainers.inputs import ModelInputs
 from trainers.launcher import outside_launcher
 from trainers.layouts import checked_critic, checked_layout
-from trainers.logps import ModelInputs
 from trainers.memory import peak_memory_bytes, reset_peak_memory
 from trainers.offline import DivergedError, Probe, Progress
 from trainers.online import OnlineMethod

@@ -11,13 +11,15 @@ from torch import Tensor
 
 from trainers.batch_check import TOLERANCE, difference, needs_equal_lengths
 from trainers.critic import Critic
-from trainers.logps import ModelInputs, TokenLayout, collate, token_logps
+from trainers.head import logits_are_the_heads
+from trainers.inputs import ModelInputs, TokenLayout, collate
+from trainers.logps import token_logps
 from trainers.packing import Packing, packed_inputs, packed_logps
 
 Pair = tuple[list[int], list[int]]
 
-#: Model → padding token → whether it needs equal lengths, and whether sequences may share a row.
-_known: WeakKeyDictionary[Any, dict[int, tuple[bool, bool]]] = WeakKeyDictionary()
+#: Model → padding token → a layout with what the trial has found.
+_known: WeakKeyDictionary[Any, dict[int, TokenLayout]] = WeakKeyDictionary()
 
 
 def checked_layout(model: Any, layout: TokenLayout, what: str = "The model") -> TokenLayout:
@@ -42,13 +44,21 @@ def checked_layout(model: Any, layout: TokenLayout, what: str = "The model") -> 
             found = token_logps(model, inputs)
             return [found[i, : len(response)] for i, (_, response) in enumerate(rows)]
 
+        trial = _collated(trial_rows(model), layout).to(device)
         with evaluating(model):
             equal = _needs_equal_lengths(numbers, model, what)
-            known[layout.pad_id] = equal, not equal and keeps_apart(model, layout)
+            known[layout.pad_id] = dataclasses.replace(
+                layout,
+                equal_lengths=equal,
+                packed=not equal and keeps_apart(model, layout),
+                plain_head=logits_are_the_heads(model, trial.forward),
+            )
     if layout.equal_lengths:
         return layout
-    equal, packed = known[layout.pad_id]
-    return dataclasses.replace(layout, equal_lengths=equal, packed=packed)
+    found = known[layout.pad_id]
+    return dataclasses.replace(
+        layout, equal_lengths=found.equal_lengths, packed=found.packed, plain_head=found.plain_head
+    )
 
 
 @torch.no_grad()

@@ -18,7 +18,7 @@ from transformers import PrinterCallback, ProgressCallback, Trainer, TrainingArg
 
 from trainers.errors import UserError
 from trainers.gradients import GradientScales
-from trainers.logps import TokenLayout
+from trainers.inputs import TokenLayout
 from trainers.objective import Batch, Need, OfflineMethod
 from trainers.precision import LOG_RATIO_TOLERANCE, DType, autocast
 from trainers.prepare import OfflineData

@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F  # noqa: N812
 from numpy.typing import NDArray
 from torch import Tensor
 
-from trainers.head import logits_at
-from trainers.logps import TokenLayout
+from trainers.head import Score, scores_at
+from trainers.inputs import TokenLayout
+from trainers.logps import logp_score
 
 _NOBODY = -1  # the owner of padding
 
@@ -84,6 +84,7 @@ class PackedInputs:
         cells: of these tokens in the flattened (B, T); (n,).
         targets: the response tokens; (n,).
         shape: B sequences, and T tokens of the longest response.
+        plain_head: as of the layout.
     """
 
     forward: dict[str, Any]
@@ -91,6 +92,7 @@ class PackedInputs:
     cells: Tensor
     targets: Tensor
     shape: tuple[int, int]
+    plain_head: bool
 
     def by_sequence(self, numbers: Tensor) -> Tensor:
         """A number of each response token, at its place in (B, T); zero beyond each response's end."""
@@ -133,13 +135,17 @@ def packed_inputs(
     cells = [i * longest + np.arange(len(response)) for i, response in enumerate(responses)]
     where, cell = (torch.from_numpy(np.concatenate(found)).to(device) for found in (places, cells))
     targets = torch.tensor([token for response in responses for token in response], device=device)
-    return PackedInputs(forward, where, cell, targets, (len(prompts), longest))
+    return PackedInputs(forward, where, cell, targets, (len(prompts), longest), layout.plain_head)
 
 
 def packed_logps(model: Any, packed: PackedInputs, temperature: float = 1.0) -> Tensor:
     """log π(y_t | x, y_<t) in nats, in float32; (B, T), zero beyond each response's end."""
-    logits = logits_at(model, packed.forward, packed.places).float() / temperature
-    return packed.by_sequence(-F.cross_entropy(logits, packed.targets, reduction="none"))
+    return packed.by_sequence(packed_scores(model, packed, logp_score(temperature))[:, 0])
+
+
+def packed_scores(model: Any, packed: PackedInputs, score: Score) -> Tensor:
+    """Numbers of the response tokens; (n, k)."""
+    return scores_at(model, packed.forward, packed.places, packed.targets, score, chunks=packed.plain_head)
 
 
 @dataclass(frozen=True)

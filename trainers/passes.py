@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from trainers.groups import Group
-from trainers.logps import ModelInputs, TokenLayout, collate
+from trainers.inputs import ModelInputs, TokenLayout, collate
 from trainers.precision import DType, autocast
 
 

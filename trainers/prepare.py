@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from trainers.batches import BatchPlan, plan_batches, plan_batches_by_length
 from trainers.errors import UserError
 from trainers.examples import Examples
-from trainers.logps import TokenLayout
+from trainers.inputs import TokenLayout
 from trainers.objective import Need, OfflineMethod
 from trainers.partition import group_sizes
 from trainers.precision import DType

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from trainers.batches import BatchPlan
 from trainers.errors import UserError
 from trainers.examples import Examples
-from trainers.logps import TokenLayout, collate, sequence_logps
+from trainers.inputs import TokenLayout, collate
+from trainers.logps import sequence_logps
 from trainers.precision import DType, autocast
 from trainers.whole_files import whole_file
 

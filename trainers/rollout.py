@@ -16,7 +16,7 @@ from trainers.critic import Critic, values_of
 from trainers.drawing import GroupSource, World
 from trainers.gradients import GradientScales
 from trainers.groups import Group, ReplayBuffer, padded
-from trainers.logps import ModelInputs
+from trainers.inputs import ModelInputs
 from trainers.offline import DivergedError
 from trainers.on_policy import Mismatch, rescored
 from trainers.online import Minibatch, OnlineMethod, Rollouts

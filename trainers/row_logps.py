@@ -8,8 +8,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from trainers.inputs import TokenLayout, collate
 from trainers.length_groups import length_groups, pass_cost
-from trainers.logps import TokenLayout, collate, sequence_logps
+from trainers.logps import sequence_logps
 from trainers.packing import attention_cost, packed_inputs, packed_logps, packing
 
 

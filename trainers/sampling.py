@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from trainers.logps import TokenLayout
+from trainers.inputs import TokenLayout
 from trainers.sampling_ways import sampling_way
 from trainers.stepping import started
 

@@ -9,8 +9,9 @@ from torch import Tensor
 
 from trainers.batch_check import difference
 from trainers.errors import UserError
+from trainers.inputs import TokenLayout, collate
 from trainers.layouts import evaluating, tolerance_of, trial_rows
-from trainers.logps import TokenLayout, collate, kept_logits
+from trainers.logps import kept_logits
 from trainers.stepping import Way, started
 
 #: A trial of a way: the tokens that followed each prompt, N lists of T, and their logits, (N, T, V).

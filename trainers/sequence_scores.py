@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from trainers.batch_check import needs_equal_lengths
-from trainers.logps import pad
+from trainers.inputs import pad
 
 
 @dataclass(frozen=True)

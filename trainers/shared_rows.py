@@ -6,9 +6,9 @@ import numpy as np
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
-from trainers.head import logits_at
-from trainers.logps import ModelInputs, logps_and_entropies, token_logps, token_logps_and_entropies
-from trainers.packing import PackedInputs, attention_cost, packed_inputs, packed_logps, packing
+from trainers.inputs import ModelInputs
+from trainers.logps import entropy_score, token_logps, token_logps_and_entropies
+from trainers.packing import PackedInputs, attention_cost, packed_inputs, packed_logps, packed_scores, packing
 
 
 def shared_rows(model: Any, inputs: ModelInputs) -> PackedInputs | None:
@@ -41,9 +41,9 @@ def shared_logps_and_entropies(
     packed = shared_rows(model, inputs)
     if packed is None:
         return token_logps_and_entropies(model, inputs, temperature)
-    logits = logits_at(model, packed.forward, packed.places).float() / temperature
-    logps, entropies = logps_and_entropies(logits, packed.targets)
-    return as_wide(packed.by_sequence(logps), inputs), as_wide(packed.by_sequence(entropies), inputs)
+    found = packed_scores(model, packed, entropy_score(temperature))
+    logps, entropies = (as_wide(packed.by_sequence(found[:, k]), inputs) for k in range(2))
+    return logps, entropies
 
 
 def as_wide(numbers: Tensor, inputs: ModelInputs) -> Tensor:

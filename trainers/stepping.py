@@ -9,7 +9,9 @@ import torch
 from torch import Tensor
 
 from trainers.equal_lengths import groups_of
-from trainers.logps import TokenLayout, collate, last_token_logps
+from trainers.head import last_logits_only
+from trainers.inputs import TokenLayout, collate
+from trainers.logps import last_token_logps
 
 _CACHES = ("past_key_values", "cache_params")  # what models call it
 
@@ -120,7 +122,8 @@ def _cached(model: Any, prompts: Sequence[Sequence[int]], count: int, layout: To
     placed = {}
     if "position_ids" in inspect.signature(model.forward).parameters:
         placed = {"position_ids": (mask.cumsum(1) - 1).clamp(min=0)}
-    output = model(input_ids=ids, attention_mask=mask, **placed, use_cache=True)
+    with last_logits_only(model):
+        output = model(input_ids=ids, attention_mask=mask, **placed, use_cache=True)
     positions = mask.sum(1)[copies] if placed else None
     found = _Cached(output, mask[copies], positions, {}, output.logits[:, -1][copies])
     found.cache.reorder_cache(copies)

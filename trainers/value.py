@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from trainers.equal_lengths import groups_of
-from trainers.logps import TokenLayout, pad
+from trainers.inputs import TokenLayout, pad
 
 
 class ValueNetwork(nn.Module):

@@ -161,7 +161,8 @@ def mean_loss(model: Any, encoded: EncodedPairs) -> tuple[float, int]:
     """Mean negative log-probability per response token (nats), and the number of tokens."""
     import torch
 
-    from trainers.logps import TokenLayout, collate, token_logps
+    from trainers.inputs import TokenLayout, collate
+    from trainers.logps import token_logps
 
     layout = TokenLayout.of(model)
     order = np.argsort(encoded.lengths, kind="stable")
@@ -185,8 +186,9 @@ def _pretrain(
     from transformers import get_cosine_schedule_with_warmup
 
     from trainers.batches import plan_batches
+    from trainers.inputs import TokenLayout, collate
     from trainers.length_groups import length_groups, pass_cost
-    from trainers.logps import TokenLayout, collate, token_logps
+    from trainers.logps import token_logps
 
     groups = np.arange(len(encoded.prompts))
     plan = plan_batches(groups, settings.steps, settings.batch_size, settings.seed)

@@ -7,8 +7,9 @@ import torch
 
 from rpo_bench.errors import UserError
 from trainers.examples import Examples
+from trainers.inputs import TokenLayout, collate
 from trainers.layouts import evaluating
-from trainers.logps import TokenLayout, collate, token_logps
+from trainers.logps import token_logps
 
 _ROWS = 32
 _IMPROBABLE = -12.0  # nats, about six in a million; limit on the median first token

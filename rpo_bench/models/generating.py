@@ -13,7 +13,7 @@ from torch import Tensor
 from rpo_bench.models.inverse_cdf import processors, restrained
 from rpo_bench.spec.sections import Decoding
 from trainers.equal_lengths import groups_of
-from trainers.logps import TokenLayout
+from trainers.inputs import TokenLayout
 from trainers.sampling_ways import Trial, first_right, sampling_way
 from trainers.stepping import Way, Whole
 

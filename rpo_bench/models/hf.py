@@ -20,8 +20,9 @@ from rpo_bench.models.prompting import closing, prompt_ids, response_texts
 from rpo_bench.models.protocol import Generation
 from rpo_bench.models.quiet import quiet
 from rpo_bench.spec.sections import Decoding, LoadingSpec, PromptFormat
+from trainers.inputs import TokenLayout, collate
 from trainers.layouts import checked_layout
-from trainers.logps import TokenLayout, collate, first_token_logps, token_logps
+from trainers.logps import first_token_logps, token_logps
 from trainers.sampling_ways import sampling_way
 
 _TRIAL_BATCH = 8

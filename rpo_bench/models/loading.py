@@ -14,7 +14,7 @@ from rpo_bench.models.folder import check_model_folder, has_tokenizer, is_adapte
 from rpo_bench.models.quiet import quiet
 from trainers.adapters import changes_base, trial_logps
 from trainers.device import process_device
-from trainers.logps import TokenLayout
+from trainers.inputs import TokenLayout
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 _HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from rpo_bench.judge.prompts import Template
 from rpo_bench.models.hf import HFModel
 from tasks.civil_qa.judge_pairs import RIGHT, WRONG, Example
-from trainers.logps import pad
+from trainers.inputs import pad
 
 LABELS = ("A", "B")
 _BEGIN, _MARK = "▁", "<"  # the first tokens of the template's markers

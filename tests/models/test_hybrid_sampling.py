@@ -13,7 +13,8 @@ from rpo_bench.data.row import Prompt
 from rpo_bench.models.hf import HFModel
 from rpo_bench.spec.sections import Decoding
 from trainers import GRPO, PPO, TrainingSettings, World, fit_online
-from trainers.logps import TokenLayout, collate, token_logps
+from trainers.inputs import TokenLayout, collate
+from trainers.logps import token_logps
 from trainers.online import OnlineMethod
 from trainers.sampling import sample
 from trainers.sampling_ways import sampling_way

@@ -15,7 +15,7 @@ from rpo_bench.models.beginnings import check_beginnings
 from rpo_bench.models.hf import HFModel
 from rpo_bench.models.tokenize import tokenize_rows
 from rpo_bench.spec.sections import Decoding
-from trainers.logps import TokenLayout
+from trainers.inputs import TokenLayout
 from trainers.sampling import sample
 
 SAID = {"what is the river ?": "it is good thanks", "where is the cat ?": "no stupid idiot"}

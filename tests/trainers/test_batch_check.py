@@ -23,8 +23,9 @@ from transformers import (
 from trainers.batch_check import needs_equal_lengths
 from trainers.critic import Critic
 from trainers.errors import UserError
+from trainers.inputs import TokenLayout, collate
 from trainers.layouts import checked_critic, checked_layout
-from trainers.logps import TokenLayout, collate, token_logps
+from trainers.logps import token_logps
 from trainers.value import ValueNetwork
 
 SIZE = len(SPECIAL + WORDS)

@@ -11,7 +11,7 @@ from transformers import AutoModelForCausalLM, AutoModelForSequenceClassificatio
 from trainers import PPO, TrainingSettings, World, fit_online
 from trainers.critic import Critic, RewardStart, values_of
 from trainers.errors import UserError
-from trainers.logps import TokenLayout, collate
+from trainers.inputs import TokenLayout, collate
 
 CENTRE = 0.25
 PROMPTS = [[5, 6, 7], [9], [10, 11]]

@@ -10,7 +10,8 @@ from tiny_models import tiny_decoder
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from trainers.dpo import DPO, ORPO, LengthNormalisedDPO, RobustDPO, SimPO, SLiC
-from trainers.logps import TokenLayout, collate, sequence_logps
+from trainers.inputs import TokenLayout, collate
+from trainers.logps import sequence_logps
 from trainers.objective import Batch
 
 os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"

@@ -5,7 +5,7 @@ from tiny_models import tiny_decoder
 from transformers import AutoModelForCausalLM
 
 from trainers import GRPO, TrainingSettings, World, fit_online
-from trainers.logps import TokenLayout
+from trainers.inputs import TokenLayout
 from trainers.training_log import read_training_log
 
 PROMPTS = [[5, 6, 7, 1], [9, 1], [10, 11, 1], [12, 1]]

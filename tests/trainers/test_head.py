@@ -1,5 +1,6 @@
 """Logits at chosen positions: those of all positions, picked, for every family, with its gradients."""
 
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -16,8 +17,12 @@ from transformers import (
     Gemma2ForCausalLM,
 )
 
+from trainers import head
 from trainers.head import logits_at
-from trainers.logps import TokenLayout, collate, kept_logits, sequence_logps, token_logps
+from trainers.inputs import TokenLayout, collate
+from trainers.layouts import checked_layout
+from trainers.logps import kept_logits, sequence_logps, token_logps, token_logps_and_entropies
+from trainers.shared_rows import shared_logps_and_entropies, shared_rows
 
 PROMPTS = [[5, 6, 7, 8], [9], [10, 11]]
 RESPONSES = [[12, 1], [13, 14, 15, 16, 1], [17, 18, 1]]
@@ -68,8 +73,8 @@ def gradient(model, total: Tensor) -> Tensor:
     return torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None])
 
 
-def assert_same(model) -> None:
-    inputs = collate(PROMPTS, RESPONSES, TokenLayout.of(model))
+def assert_same(model, layout: TokenLayout | None = None) -> None:
+    inputs = collate(PROMPTS, RESPONSES, layout or TokenLayout.of(model))
     weight = torch.linspace(0.5, 1.5, 3)[:, None]  # so that rows can't be mixed up unseen
     expected = plain(model, inputs)
     found = token_logps(model, inputs)
@@ -85,9 +90,67 @@ def test_log_probs_and_gradients_are_those_of_all_logits(model):
 
 def test_with_adapters_too_also_on_the_head(tmp_path: Path):
     model = AutoModelForCausalLM.from_pretrained(family("llama", tmp_path))
-    head = next(name for name, part in model.named_modules() if part is model.get_output_embeddings())
-    adapted = get_peft_model(model, LoraConfig(target_modules=["q_proj", head], init_lora_weights=False))
+    name = next(name for name, part in model.named_modules() if part is model.get_output_embeddings())
+    adapted = get_peft_model(model, LoraConfig(target_modules=["q_proj", name], init_lora_weights=False))
     assert_same(adapted.eval())
+
+
+@pytest.fixture
+def two_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Chunks of two tokens of these models' vocabularies."""
+    monkeypatch.setattr(head, "_rows", lambda own, device: 2)
+
+
+def test_a_chunk_at_a_time_they_are_the_same(model, two_at_once):
+    layout = checked_layout(model, TokenLayout.of(model))
+    assert layout.plain_head == (type(model) not in (Gemma2ForCausalLM, CohereForCausalLM))
+    assert_same(model, layout)
+
+
+@pytest.mark.parametrize("temperature", [1.0, 0.7])
+def test_entropies_and_packed_rows_too(tmp_path: Path, two_at_once, temperature):
+    model = AutoModelForCausalLM.from_pretrained(family("llama", tmp_path)).eval()
+    layout = checked_layout(model, TokenLayout.of(model))
+    prompts = [PROMPTS[0] * 4, *PROMPTS[1:]]  # so that the two others share a row
+    whole = collate(prompts, RESPONSES, dataclasses.replace(layout, plain_head=False))
+    chunks = collate(prompts, RESPONSES, layout)
+    shared = dataclasses.replace(chunks, sharing=layout)
+    assert shared_rows(model, shared) is not None
+    for found in (
+        token_logps_and_entropies(model, chunks, temperature),
+        shared_logps_and_entropies(model, shared, temperature),
+    ):
+        for ours, theirs in zip(found, token_logps_and_entropies(model, whole, temperature), strict=True):
+            torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-5)
+
+
+def test_a_chunk_at_a_time_with_adapters_on_the_head(tmp_path: Path, two_at_once):
+    model = AutoModelForCausalLM.from_pretrained(family("llama", tmp_path))
+    layout = checked_layout(model, TokenLayout.of(model))
+    name = next(name for name, part in model.named_modules() if part is model.get_output_embeddings())
+    adapted = get_peft_model(model, LoraConfig(target_modules=["q_proj", name], init_lora_weights=False))
+    assert_same(adapted.eval(), layout)
+
+
+@torch.no_grad()
+def test_no_more_logits_exist_than_a_chunk(tmp_path: Path, two_at_once):
+    model = AutoModelForCausalLM.from_pretrained(family("llama", tmp_path)).eval()
+    layout, seen = checked_layout(model, TokenLayout.of(model)), []
+    own = model.get_output_embeddings().forward
+    model.get_output_embeddings().forward = lambda hidden: seen.append(len(hidden)) or own(hidden)
+    sequence_logps(model, collate(PROMPTS, RESPONSES, layout))
+    assert seen == [2, 2, 2, 2, 2]
+    assert "forward" in vars(model.get_output_embeddings()), "what stood there is put back"
+
+
+@torch.no_grad()
+def test_shifted_logits_are_not_the_heads(tmp_path: Path):
+    """BART adds a bias, zero as it is made."""
+    model = AutoModelForSeq2SeqLM.from_pretrained(family("bart", tmp_path)).eval()
+    forward = collate(PROMPTS, RESPONSES, TokenLayout.of(model)).forward
+    assert head.logits_are_the_heads(model, forward)
+    model.final_logits_bias[0, 3] = 0.5
+    assert not head.logits_are_the_heads(model, forward)
 
 
 @torch.no_grad()

@@ -9,8 +9,9 @@ from needed import needed
 from tiny_models import tiny_decoder
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from trainers.inputs import TokenLayout, collate
 from trainers.kto import kto_loss
-from trainers.logps import TokenLayout, collate, sequence_logps
+from trainers.logps import sequence_logps
 
 os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
 needed("trl", "TRL is the oracle of this test: pip install trl")

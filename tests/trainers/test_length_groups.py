@@ -8,8 +8,9 @@ import torch
 from tiny_models import tiny_decoder, tiny_encoder_decoder
 from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM
 
+from trainers.inputs import TokenLayout, collate
 from trainers.length_groups import length_groups
-from trainers.logps import TokenLayout, collate, sequence_logps
+from trainers.logps import sequence_logps
 from trainers.row_logps import row_logps
 
 

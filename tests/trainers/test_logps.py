@@ -9,7 +9,8 @@ from tiny_models import tiny_decoder, tiny_encoder_decoder
 from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM
 
 from trainers.errors import UserError
-from trainers.logps import TokenLayout, collate, sequence_logps, token_logps, token_logps_and_entropies
+from trainers.inputs import TokenLayout, collate
+from trainers.logps import sequence_logps, token_logps, token_logps_and_entropies
 from trainers.reference import compute_logps
 
 PROMPTS = [[5, 6, 7, 8], [9], [10, 11]]

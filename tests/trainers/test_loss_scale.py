@@ -12,7 +12,7 @@ from tiny_training import examples, load, weights
 
 from rpo_bench.methods.registry import METHODS, default_method
 from trainers import TrainingSettings, World, fit, fit_online
-from trainers.logps import TokenLayout
+from trainers.inputs import TokenLayout
 from trainers.objective import Method, OfflineMethod
 from trainers.online import OnlineMethod
 from trainers.settings import Lora

@@ -12,8 +12,9 @@ from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM, BloomConfi
 
 from trainers.critic import Critic
 from trainers.groups import Group
+from trainers.inputs import TokenLayout, collate
 from trainers.layouts import checked_critic, checked_layout, keeps_apart
-from trainers.logps import TokenLayout, collate, token_logps
+from trainers.logps import token_logps
 from trainers.packing import packed_inputs, packed_logps, packed_rows, packing
 from trainers.passes import Passes
 from trainers.row_logps import row_logps

@@ -9,7 +9,7 @@ from tiny_models import tiny_decoder
 from tiny_training import load, weights
 
 from trainers import GRPO, TrainingSettings, World, fit_online
-from trainers.logps import TokenLayout
+from trainers.inputs import TokenLayout
 from trainers.prompt_choice import Adaptive, Curriculum, PromptChoice, Uniform, prompt_choice
 from trainers.training_log import read_training_log
 

@@ -17,7 +17,8 @@ from trainers.critic import Critic
 from trainers.errors import UserError
 from trainers.fitting import arguments_of
 from trainers.groups import Group, ReplayBuffer
-from trainers.logps import TokenLayout, token_logps
+from trainers.inputs import TokenLayout
+from trainers.logps import token_logps
 from trainers.online import OnlineMethod
 from trainers.rollout import OnlineTrainer
 from trainers.sampling import sample

@@ -13,7 +13,7 @@ from trainers import DPO, DRO, KTO, REBEL, RPO, SFT, TrainingSettings, World
 from trainers.errors import UserError
 from trainers.fitting_rounds import fit_rounds
 from trainers.groups import Group
-from trainers.logps import TokenLayout
+from trainers.inputs import TokenLayout
 from trainers.qrpo import QRPO
 from trainers.round_checks import check_rounds
 from trainers.round_rows import effective_share, joined, logged_groups, rows_of, with_reference_rewards

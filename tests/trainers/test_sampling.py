@@ -9,8 +9,10 @@ import torch
 from tiny_models import tiny_decoder, tiny_encoder_decoder
 from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM
 
-from trainers.logps import TokenLayout, collate, token_logps
+from trainers.inputs import TokenLayout, collate
+from trainers.logps import token_logps
 from trainers.sampling import inverse_cdf, sample
+from trainers.stepping import Way, started
 
 PROMPTS = [[5, 6, 7, 8], [9], [10, 11]]
 EOS = 1
@@ -79,3 +81,12 @@ def test_inverse_cdf_by_hand():
     logs = torch.tensor([0.25, 0.5, 0.25]).log().expand(5, 3)
     uniforms = torch.tensor([0.1, 0.3, 0.74, 0.76, 1 - 1e-12], dtype=torch.float64)
     assert inverse_cdf(logs, uniforms).tolist() == [0, 1, 1, 2, 2]
+
+
+@torch.no_grad()
+def test_reading_the_prompts_computes_the_last_logits_alone(tmp_path: Path):
+    model = AutoModelForCausalLM.from_pretrained(tiny_decoder(tmp_path)).eval()
+    seen: list[int] = []
+    model.get_output_embeddings().register_forward_hook(lambda _, __, out: seen.append(out.shape[1]))
+    started(model, PROMPTS, 2, TokenLayout.of(model), Way())
+    assert seen == [1]

@@ -6,7 +6,7 @@ from tiny_models import tiny_decoder
 from transformers import AutoModelForCausalLM
 
 from trainers import GRPO, TrainingSettings, World, fit_online
-from trainers.logps import TokenLayout
+from trainers.inputs import TokenLayout
 from trainers.seen import seen_offline
 
 LENGTHS = np.arange(1, 13)  # of the responses of twelve rows

@@ -10,7 +10,7 @@ from rpo_bench.models.reward import CENTRE_KEY, LAYOUT_KEY, RewardModel
 from rpo_bench.tasks.task import RewardFunction
 from trainers.critic import RewardStart
 from trainers.drawing import World
-from trainers.logps import TokenLayout
+from trainers.inputs import TokenLayout
 
 log = logging.getLogger(__name__)
 

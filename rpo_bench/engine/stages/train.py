@@ -38,8 +38,8 @@ from trainers.drawing import World
 from trainers.fitting import fit
 from trainers.fitting_online import fit_online
 from trainers.fitting_rounds import fit_rounds
+from trainers.inputs import TokenLayout
 from trainers.layouts import checked_layout
-from trainers.logps import TokenLayout
 from trainers.objective import Method, OfflineMethod
 from trainers.online import OnlineMethod
 from trainers.precision import resolve_dtype
