@@ -1,8 +1,10 @@
 """Where an iteration's groups come from: prompts drawn, responses sampled and scored."""
 
 import math
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,9 +14,10 @@ from trainers.critic import RewardStart
 from trainers.errors import UserError
 from trainers.groups import Group
 from trainers.inputs import TokenLayout
+from trainers.memory import halving
 from trainers.precision import DType, autocast
 from trainers.prompt_choice import PromptSampling, prompt_choice
-from trainers.sampling import sample
+from trainers.sampling import Sampled, joined, sample
 from trainers.seen import Seen
 
 #: Scores responses: (indices of their prompts, their token ids) → one finite number each.
@@ -90,6 +93,7 @@ class GroupSource:
         self.counts = dict.fromkeys(("rollouts", "tokens", "used", "presentations", "shown_tokens"), 0)
         self.prompts: set[tuple[int, ...]] = set()
         self._device = next(policy.parameters()).device
+        self._at_once = sys.maxsize  # prompts that memory has room for
 
     def effective_groups(self, iteration: int, steps: int) -> tuple[list[Group], list[Group], float]:
         """An iteration's groups, all that were drawn for them, and the entropy.
@@ -162,10 +166,9 @@ class GroupSource:
         world = self.world
         uniforms = torch.as_tensor(rng.random((len(chosen) * size, world.max_new_tokens))).to(self._device)
         prompts = [list(world.prompts[i]) for i in chosen]
-        with autocast(self.dtype, self._device):
-            found = sample(
-                self.policy, prompts, size, world.layout, world.eos_id, uniforms, self.draws.temperature
-            )
+        given = min(self._at_once, len(prompts))
+        found, fitted = halving(given, 1, partial(self._sampled, prompts, uniforms), "prompts")
+        self._at_once = fitted if fitted < given else self._at_once
         owners = [i for i in chosen for _ in range(size)]
         rewards = checked_rewards(world.reward, owners, found.responses)
         if self.draws.unfinished_reward is not None:
@@ -181,6 +184,25 @@ class GroupSource:
         for prompt, group in zip(chosen, groups, strict=True):
             self.choice.observe(prompt, group.rewards)
         return groups, found.entropy
+
+    def _sampled(self, prompts: Sequence[Sequence[int]], uniforms: torch.Tensor, at_once: int) -> Sampled:
+        """Responses to prompts, so many prompts at a time, by uniform numbers (B, T)."""
+        world, size = self.world, len(uniforms) // len(prompts)
+        with autocast(self.dtype, self._device):
+            return joined(
+                [
+                    sample(
+                        self.policy,
+                        prompts[first : first + at_once],
+                        size,
+                        world.layout,
+                        world.eos_id,
+                        uniforms[first * size : (first + at_once) * size],
+                        self.draws.temperature,
+                    )
+                    for first in range(0, len(prompts), at_once)
+                ]
+            )
 
 
 def checked_rewards(reward: Reward, owners: Sequence[int], responses: Sequence[Sequence[int]]) -> list[float]:

@@ -29,6 +29,7 @@ from trainers.offline import (
 )
 from trainers.precision import resolve_dtype
 from trainers.prepare import prepare
+from trainers.recomputing import enable_recomputing
 from trainers.reference import ReferenceCache
 from trainers.seen import seen_offline
 from trainers.settings import FitResult, Lora, TrainingSettings
@@ -80,9 +81,13 @@ def fit(
     dtype = resolve_dtype(settings.dtype, model)
     layout = TokenLayout.of(model, None if tokenizer is None else tokenizer.pad_token_id, tokenizer)
     layout = checked_layout(model, layout)
+    if settings.gradient_checkpointing:
+        enable_recomputing(model)
     data = prepare(method, model, examples, settings, cache or ReferenceCache(), layout, dtype)
 
-    inputs = TrainingInputs(method, data, layout, dtype, settings.micro_batch_size)
+    inputs = TrainingInputs(
+        method, data, layout, dtype, settings.micro_batch_size, settings.tokens_per_micro_batch
+    )
     trainer, policy = _trainer(model, inputs, settings, out_dir)
     trainer.probe, trainer.probe_every, trainer.progress = probe, settings.probe_every, progress
     reset_peak_memory(device)

@@ -21,6 +21,7 @@ from trainers.memory import peak_memory_bytes, reset_peak_memory
 from trainers.offline import DivergedError, Probe, Progress
 from trainers.online import OnlineMethod
 from trainers.precision import resolve_dtype
+from trainers.recomputing import enable_recomputing
 from trainers.rollout import OnlineTrainer
 from trainers.settings import FitResult, TrainingSettings
 from trainers.shared_rows import shared_token_logps
@@ -59,6 +60,8 @@ def fit_online(
     dtype = resolve_dtype(settings.dtype, model)
     torch.manual_seed(settings.seed)
     world = replace(world, layout=checked_layout(model, world.layout))
+    if settings.gradient_checkpointing:
+        enable_recomputing(model)
     critic = _critic(method, model, world)
     if settings.lora is None:
         frozen, policy = copy.deepcopy(model), model  # scored alike: by the kernels of weights that train

@@ -24,6 +24,7 @@ from trainers.objective import OfflineMethod
 from trainers.offline import OfflineTrainer, Probe, Progress, TrainingInputs
 from trainers.precision import DType, resolve_dtype
 from trainers.prepare import OfflineData
+from trainers.recomputing import enable_recomputing
 from trainers.reference import compute_logps
 from trainers.round_checks import check_rounds
 from trainers.round_files import ROUND_FILE, RoundState, plain_state, restored_state
@@ -75,6 +76,8 @@ def fit_rounds(
     dtype = resolve_dtype(settings.dtype, model)
     torch.manual_seed(settings.seed)
     layout = checked_layout(model, world.layout)
+    if settings.gradient_checkpointing:
+        enable_recomputing(model)
     world = dataclasses.replace(world, layout=layout)
     value = value_of(method, model)
     if settings.lora is None:
@@ -97,7 +100,9 @@ def fit_rounds(
     state = restored_state(out_dir / "partial", rounds)
     first = state or RoundState(rounds.sample(0))
     data = cast("OfflineData", inputs.data(first.round))  # if None, no step reads it
-    training = TrainingInputs(rounds.method, data, layout, dtype, settings.micro_batch_size)
+    training = TrainingInputs(
+        rounds.method, data, layout, dtype, settings.micro_batch_size, settings.tokens_per_micro_batch
+    )
     rate = settings.learning_rate or method.default_learning_rate
     arguments = arguments_of(settings, rate, out_dir / "partial")
     scales = GradientScales(settings.clipping, settings.max_grad_norm)

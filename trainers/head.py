@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-#: Logits that exist at once: 64 MiB in float32. A GPU needs larger products to be busy: 128 MiB. The C library
-#: keeps pieces of up to 32 MiB after use, so that smaller chunks would take more memory.
+#: Logits that exist at once: 64 MiB in float32; 128 MiB on a GPU, which needs larger products to be busy.
+#: Smaller chunks would take more memory: the C library keeps pieces of up to 32 MiB after use.
 _AT_ONCE = {"cpu": 2**24, "cuda": 2**25}
 #: A factor on logits that no cap lets through.
 _LARGE = 1000.0

@@ -46,3 +46,21 @@ def length_groups(
         groups.append(order[cut[end] : end])
         end = int(cut[end])
     return groups[::-1]
+
+
+def cuts_by_tokens(lengths: NDArray[np.int64], most: int, tokens: int | None) -> list[slice]:
+    """Neighbours that share a pass: as many as fit, one at least.
+
+    Args:
+        lengths: tokens of each unit; (N,).
+        most: units of a cut.
+        tokens: of a cut; None: no limit.
+    """
+    found, first, total = [], 0, 0
+    for place, length in enumerate(lengths.tolist()):
+        full = place - first == most or (tokens is not None and total + length > tokens)
+        if full and place > first:
+            found.append(slice(first, place))
+            first, total = place, 0
+        total += length
+    return [*found, slice(first, len(lengths))]

@@ -1,10 +1,18 @@
-"""Peak memory of a stretch of work, on whatever device it runs."""
+"""Memory of a device: its peak in a stretch of work, and work that goes on when it runs out."""
 
+import gc
 import resource
 import sys
+import warnings
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import torch
+
+from trainers.errors import UserError
+
+_Found = TypeVar("_Found")
 
 
 def reset_peak_memory(device: torch.device) -> None:
@@ -28,3 +36,48 @@ def peak_memory_bytes(device: torch.device) -> int:
     except (OSError, StopIteration):
         unit = 1 if sys.platform == "darwin" else 1024
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def halving(
+    size: int, least: int, attempt: Callable[[int], _Found], unit: str = "rows"
+) -> tuple[_Found, int]:
+    """The result of work done so many rows at a time, half as many whenever memory runs out.
+
+    Args:
+        size: rows at a time at first.
+        least: rows below which there is no point in going on.
+        attempt: does all of the work with that many rows at a time, from its beginning.
+        unit: what ``size`` counts.
+
+    Returns:
+        The result, and how many rows at a time fitted.
+
+    Raises:
+        UserError: not even ``least`` rows fit.
+    """
+    while True:
+        try:
+            return attempt(size), size
+        except Exception as error:  # torch's errors for the processor have no type of their own
+            if not is_out_of_memory(error):
+                raise
+            if size <= least:
+                raise UserError(
+                    f"Out of memory with {size} {unit} at a time: give --gradient-checkpointing, a smaller "
+                    "--max-length, --lora-rank, or a smaller model."
+                ) from None
+        size = max(least, size // 2)  # outside the handler, which would keep the failed work's tensors
+        release()
+        warnings.warn(f"Out of memory: trying again with {size} {unit} at a time.", stacklevel=2)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether a device's memory, or that of the process, has run out."""
+    named = isinstance(error, torch.OutOfMemoryError | MemoryError)
+    return named or (isinstance(error, RuntimeError) and "can't allocate memory" in str(error))
+
+
+def release() -> None:
+    """Gives unused memory back, for other engines on the same device."""
+    gc.collect()
+    torch.cuda.empty_cache()  # does nothing without a GPU in use

@@ -19,9 +19,12 @@ from transformers import PrinterCallback, ProgressCallback, Trainer, TrainingArg
 from trainers.errors import UserError
 from trainers.gradients import GradientScales
 from trainers.inputs import TokenLayout
+from trainers.length_groups import cuts_by_tokens
+from trainers.memory import halving
 from trainers.objective import Batch, Need, OfflineMethod
 from trainers.precision import LOG_RATIO_TOLERANCE, DType, autocast
 from trainers.prepare import OfflineData
+from trainers.recomputing import recomputed_layers, recomputing
 from trainers.row_logps import row_logps
 from trainers.training_log import TrainingLog
 from trainers.value import ValueNetwork
@@ -47,6 +50,7 @@ class TrainingInputs:
         layout: padding and decoder start.
         dtype: of the forward passes.
         micro_batch_size: rows whose gradients are computed together; None: the whole optimiser batch.
+        tokens_per_micro_batch: the most tokens of these rows; None: no limit.
     """
 
     method: OfflineMethod
@@ -54,6 +58,7 @@ class TrainingInputs:
     layout: TokenLayout
     dtype: DType
     micro_batch_size: int | None
+    tokens_per_micro_batch: int | None = None
 
 
 class OfflineTrainer(Trainer):
@@ -82,7 +87,9 @@ class OfflineTrainer(Trainer):
         self.layout = inputs.layout
         self.dtype: DType = inputs.dtype
         self.micro_batch_size = inputs.micro_batch_size
+        self.tokens_per_micro_batch = inputs.tokens_per_micro_batch
         self.value = None if value is None else value.to(args.device)
+        self.recomputed = recomputed_layers(model, value)
         self.value_learning_rate = value_learning_rate
         self.scales = scales
         self.training_log: TrainingLog | None = None
@@ -99,21 +106,37 @@ class OfflineTrainer(Trainer):
 
     def training_step(self, model: Any, inputs: dict[str, Tensor], num_items_in_batch: Any = None) -> Tensor:
         """Accumulates the gradient of one optimiser batch; returns its loss, ()."""
-        step = int(inputs["step"])
-        planned = step - self.first_step
+        planned = int(inputs["step"]) - self.first_step
         units = self.data.units[self.data.plan.batches[planned]]  # (B, 1) or (B, 2)
         model.eval()
+        given = self.micro_batch_size or units.size
+        total, fitted = halving(
+            given, units.shape[1], lambda size: self._accumulate(model, planned, self._parts(units, size))
+        )
+        if fitted < given:
+            self.micro_batch_size = fitted
+        if not torch.isfinite(total):
+            raise DivergedError(f"the loss became {total.item()} at step {int(inputs['step']) + 1}")
+        self._logged |= self.scales.apply(
+            model.parameters(), None if self.value is None else self.value.parameters()
+        )
+        self.tokens += int(self.data.examples.lengths[units].sum())
+        return total
+
+    def _accumulate(self, model: Any, planned: int, parts: list[NDArray[np.int64]]) -> Tensor:
+        """The loss of a planned step, whose gradient is added up over its micro-batches; ()."""
+        model.zero_grad()
         if self.value is not None:
             self.value.zero_grad()  # Trainer empties the gradients of the policy alone
-        partner_log_ratio = self._partner_log_ratio(model, planned)
-        parts = self._parts(units)
+        rows = sum(map(len, parts))
+        partner_log_ratio = self._partner_log_ratio(model, planned, max(map(len, parts)))
         early = None  # what the statistic needs of all rows, when there are several parts
         if len(parts) > 1:
             early = self._statistic_of_parts(model, parts, partner_log_ratio)
         total = torch.zeros((), device=self.args.device)
         logged: dict[str, Tensor] = {}
         for part in parts:
-            weight = len(part) / units.size
+            weight = len(part) / rows
             batch = dataclasses.replace(self._forward(model, part), partner_log_ratio=partner_log_ratio)
             self._check_start(batch)
             statistic = early if early is not None else self.method.statistic(batch)
@@ -123,22 +146,22 @@ class OfflineTrainer(Trainer):
             seen = {"log_ratio": batch.log_ratio.detach().mean(), **output.logged}
             for name, number in seen.items():
                 logged[name] = logged.get(name, torch.zeros_like(total)) + number * weight
-        if not torch.isfinite(total):
-            raise DivergedError(f"the loss became {total.item()} at step {step + 1}")
         self._logged = {name: float(number) for name, number in logged.items()}
-        self._logged |= self.scales.apply(
-            model.parameters(), None if self.value is None else self.value.parameters()
-        )
-        self.tokens += int(self.data.examples.lengths[units].sum())
+        if len(parts) > 1:
+            self._logged["micro_batches"] = float(len(parts))
         return total
 
-    def _parts(self, units: NDArray[np.int64]) -> list[NDArray[np.int64]]:
-        """The rows of each micro-batch: its units' first rows, then their second ones."""
-        if self.micro_batch_size is None:
+    def _parts(self, units: NDArray[np.int64], size: int) -> list[NDArray[np.int64]]:
+        """The rows of each micro-batch, at most ``size``: its units' first rows, then their second ones."""
+        lengths = self.data.examples.lengths[units].sum(axis=1)
+        if size >= units.size and lengths.sum() <= (self.tokens_per_micro_batch or np.inf):
             return [units.T.ravel()]
-        size = max(1, self.micro_batch_size // units.shape[1])
-        ascending = units[np.argsort(self.data.examples.lengths[units].sum(axis=1), kind="stable")]
-        return [ascending[i : i + size].T.ravel() for i in range(0, len(units), size)]
+        order = np.argsort(lengths, kind="stable")
+        most = max(1, size // units.shape[1])
+        return [
+            units[order[cut]].T.ravel()
+            for cut in cuts_by_tokens(lengths[order], most, self.tokens_per_micro_batch)
+        ]
 
     def _forward(self, model: Any, rows: NDArray[np.int64]) -> Batch:
         data, device = self.data, self.args.device
@@ -150,7 +173,7 @@ class OfflineTrainer(Trainer):
                 None if values is None else torch.as_tensor(values[rows], dtype=torch.float32, device=device)
             )
 
-        with autocast(self.dtype, device):
+        with autocast(self.dtype, device), recomputing(self.recomputed):
             policy = row_logps(model, prompts, responses, self.layout, device)  # (B,)
             value = None
             if self.value is not None and torch.is_grad_enabled():
@@ -170,7 +193,7 @@ class OfflineTrainer(Trainer):
         )
 
     @torch.no_grad()
-    def _partner_log_ratio(self, model: Any, planned: int) -> Tensor | None:
+    def _partner_log_ratio(self, model: Any, planned: int, size: int) -> Tensor | None:
         """D of a planned step's mismatched pairs; (B,), or None where the method asks for none."""
         if Need.KL_PARTNER not in self.method.needs:
             return None
@@ -178,7 +201,6 @@ class OfflineTrainer(Trainer):
         examples, device = self.data.examples, self.args.device
         rows, partners = self.data.plan.batches[planned], self.data.plan.partners[planned]
         found = []
-        size = self.micro_batch_size or len(rows)
         for start in range(0, len(rows), size):
             prompts = [examples.prompts[i] for i in rows[start : start + size]]
             responses = [examples.responses[j] for j in partners[start : start + size]]

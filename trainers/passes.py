@@ -8,6 +8,7 @@ from torch import Tensor
 
 from trainers.groups import Group
 from trainers.inputs import ModelInputs, TokenLayout, collate
+from trainers.memory import halving
 from trainers.precision import DType, autocast
 
 
@@ -21,6 +22,7 @@ class Passes:
         group_size: rows of a group.
         micro_batch: most rows of a pass, at least one group; None for all rows of a step.
         minibatches: steps that share the rows.
+        tokens: most tokens of a pass, padding included, at least one group's; None: no limit.
     """
 
     inputs: ModelInputs
@@ -28,6 +30,7 @@ class Passes:
     group_size: int
     micro_batch: int | None
     minibatches: int
+    tokens: int | None = None
 
     @classmethod
     def of(
@@ -38,6 +41,7 @@ class Passes:
         dtype: DType,
         micro_batch: int | None,
         minibatches: int,
+        tokens: int | None = None,
     ) -> "Passes":
         """Collates the groups' prompts and responses."""
         prompts = [group.prompt for group in groups for _ in group.responses]
@@ -46,7 +50,8 @@ class Passes:
         # In bfloat16 a sequence's numbers would depend, by rounding, on those that share its row in a pass.
         if layout.packed and device.type == "cpu" and dtype == "float32":
             inputs = replace(inputs, sharing=layout)
-        return cls(inputs, dtype, len(groups[0].responses), micro_batch, min(minibatches, len(groups)))
+        size = len(groups[0].responses)
+        return cls(inputs, dtype, size, micro_batch, min(minibatches, len(groups)), tokens)
 
     def score(self, function: Callable[[ModelInputs], Tensor]) -> Tensor:
         """What the function says of all rows, without gradients; (N, …).
@@ -64,9 +69,20 @@ class Passes:
 
     def parts(self, rows: Tensor) -> Sequence[Tensor]:
         """Rows in micro-batches of whole groups."""
-        size = self.group_size
-        found: Sequence[Tensor] = rows.split(max(1, (self.micro_batch or len(rows)) // size) * size)
+        size, most = self.group_size, self.micro_batch or len(rows)
+        if self.tokens is not None:
+            width = sum(ids.shape[1] for name, ids in self.inputs.forward.items() if name.endswith("_ids"))
+            most = min(most, self.tokens // width)
+        found: Sequence[Tensor] = rows.split(max(1, most // size) * size)
         return found
+
+    def fitting(self, function: Callable[[ModelInputs], Tensor]) -> tuple[Tensor, "Passes"]:
+        """``score``, and these passes with the micro-batches that memory has room for."""
+        given = self.micro_batch or len(self.inputs.labels)
+        found, size = halving(
+            given, self.group_size, lambda size: replace(self, micro_batch=size).score(function)
+        )
+        return found, self if size == given else replace(self, micro_batch=size)
 
     def select(self, rows: Tensor) -> ModelInputs:
         """The inputs at ``rows``."""

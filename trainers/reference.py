@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,9 @@ from trainers.batches import BatchPlan
 from trainers.errors import UserError
 from trainers.examples import Examples
 from trainers.inputs import TokenLayout, collate
+from trainers.layouts import evaluating
 from trainers.logps import sequence_logps
+from trainers.memory import halving
 from trainers.precision import DType, autocast
 from trainers.whole_files import whole_file
 
@@ -85,21 +88,28 @@ def compute_logps(
     dtype: DType,
 ) -> NDArray[np.float64]:
     """log π(y|x) of N rows, in batches of similar length; (N,) float64."""
-    training = model.training
-    model.eval()
     device = next(model.parameters()).device
     lengths = np.array([len(p) + len(r) for p, r in zip(prompts, responses, strict=True)])
     order = np.argsort(lengths, kind="stable")
     result = np.empty(len(lengths))
-    start = 0
-    while start < len(order):
-        size = max(1, _TOKENS_PER_BATCH // int(lengths[order[min(start + 64, len(order) - 1)]]))
-        rows = order[start : start + size]
+
+    def logps_of(rows: NDArray[np.int64]) -> NDArray[np.float64]:
         inputs = collate([prompts[i] for i in rows], [responses[i] for i in rows], layout).to(device)
         with autocast(dtype, device):
-            result[rows] = sequence_logps(model, inputs).double().cpu().numpy()
-        start += size
-    model.train(training)
+            return np.asarray(sequence_logps(model, inputs).double().cpu().numpy())
+
+    def passes_of(rows: NDArray[np.int64], size: int) -> NDArray[np.float64]:
+        return np.concatenate([logps_of(rows[i : i + size]) for i in range(0, len(rows), size)])
+
+    start, most = 0, len(order)  # rows that memory has room for
+    with evaluating(model):
+        while start < len(order):
+            size = max(1, _TOKENS_PER_BATCH // int(lengths[order[min(start + 64, len(order) - 1)]]))
+            rows = order[start : start + size]
+            given = min(most, len(rows))
+            result[rows], fitted = halving(given, 1, partial(passes_of, rows))
+            most = fitted if fitted < given else most
+            start += size
     return result
 
 

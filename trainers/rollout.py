@@ -17,11 +17,13 @@ from trainers.drawing import GroupSource, World
 from trainers.gradients import GradientScales
 from trainers.groups import Group, ReplayBuffer, padded
 from trainers.inputs import ModelInputs
+from trainers.memory import halving
 from trainers.offline import DivergedError
 from trainers.on_policy import Mismatch, rescored
 from trainers.online import Minibatch, OnlineMethod, Rollouts
 from trainers.passes import Passes
 from trainers.precision import DType, autocast
+from trainers.recomputing import recomputed_layers, recomputing
 from trainers.reward_scale import RewardScale
 from trainers.rollout_log import described
 from trainers.settings import TrainingSettings
@@ -62,6 +64,8 @@ class OnlineTrainer:
             self.optimisers.append(critic_adamw(critic.trained_parameters(), value_rate, settings))
         self.scales = GradientScales(settings.clipping, settings.max_grad_norm)
         self.reward_scale = RewardScale(method.reward_scaling, method.reward_clip)
+        self.micro_batch = settings.micro_batch_size
+        self._recomputed = recomputed_layers(policy, critic)
         self._passes: Passes | None = None
         self._mismatch, self._compares = Mismatch(), False
 
@@ -92,7 +96,8 @@ class OnlineTrainer:
 
     def _rescored(self, fresh: list[Group], iteration: int) -> list[Group]:
         """Fresh groups with the log-probs that a training pass gives them."""
-        found = rescored(fresh, self._passes_over(fresh).score(self._policy_logps), self._mismatch)
+        self._passes = self._passes_over(fresh)
+        found = rescored(fresh, self._score(self._policy_logps), self._mismatch)
         if iteration == 0:
             self._mismatch.check(self.dtype)
         return found
@@ -105,17 +110,17 @@ class OnlineTrainer:
 
     def _assemble(self, groups: list[Group], iteration: int) -> Rollouts:
         """The groups as tensors, with current log-probs of policy and reference, and values of the critic."""
-        self._passes = passes = self._passes_over(groups)
-        mask = passes.inputs.response_mask
+        self._passes = self._passes_over(groups)
+        mask = self._passes.inputs.response_mask
         behaviour = padded([row for g in groups for row in g.behaviour_logps], mask.shape[1])
         behaviour = behaviour.to(self.device)
         age = torch.tensor([iteration - g.born for g in groups for _ in g.responses])
-        reference, proximal, values = passes.score(self.reference), behaviour, None
+        reference, proximal, values = self._score(self.reference), behaviour, None
         replayed = (age > 0).to(self.device)
         if bool(replayed.any()):  # the proximal policy isn't the one that sampled these
-            proximal = torch.where(replayed[:, None], passes.score(self._policy_logps), behaviour)
+            proximal = torch.where(replayed[:, None], self._score(self._policy_logps), behaviour)
         if self.critic is not None:
-            values = passes.score(partial(values_of, self.critic))
+            values = self._score(partial(values_of, self.critic))
         rewards = torch.tensor([r for g in groups for r in g.rewards], dtype=torch.float64)
         rewards = self.reward_scale.apply(rewards)
         owner = torch.arange(len(groups)).repeat_interleave(self.method.group_size)
@@ -147,12 +152,34 @@ class OnlineTrainer:
         self, rollouts: Rollouts, advantages: Tensor, returns: Tensor | None, rows: Tensor, iteration: int
     ) -> dict[str, float]:
         """One optimiser step on the rollouts at ``rows``."""
+        given = self.micro_batch or len(rows)
+        logged, fitted = halving(
+            given,
+            self.method.group_size,
+            lambda size: self._accumulate(rollouts, advantages, returns, rows, size),
+        )
+        if fitted < given:
+            self.micro_batch = fitted
+        if not math.isfinite(logged["loss"]):
+            raise DivergedError(f"the loss became {logged['loss']} in iteration {iteration + 1}")
+        if self._compares and iteration == 0:
+            self._mismatch.check(self.dtype)
+        self._compares = False
+        return logged | self._update(iteration)
+
+    def _accumulate(
+        self, rollouts: Rollouts, advantages: Tensor, returns: Tensor | None, rows: Tensor, size: int
+    ) -> dict[str, float]:
+        """The loss of the rollouts at ``rows``; its gradient is added up over passes of ``size`` rows."""
         logged: dict[str, float] = {}
         tokens = int(rollouts.mask[rows].sum())
+        for optimiser in self.optimisers:
+            optimiser.zero_grad()
         assert self._passes is not None
-        for part in self._passes.parts(rows):
-            inputs = self._passes.select(part)
-            with autocast(self.dtype, self.device):
+        passes = dataclasses.replace(self._passes, micro_batch=size)
+        for part in passes.parts(rows):
+            inputs = passes.select(part)
+            with autocast(self.dtype, self.device), recomputing(self._recomputed):
                 logps, entropies = self._policy_logps_and_entropies(inputs)
                 values = None if self.critic is None else self.critic(inputs)
             self._compare(rollouts, part, logps)
@@ -172,12 +199,7 @@ class OnlineTrainer:
             output.loss.backward()
             for name, number in {"loss": output.loss.detach(), **output.logged}.items():
                 logged[name] = logged.get(name, 0.0) + float(number)
-        if not math.isfinite(logged["loss"]):
-            raise DivergedError(f"the loss became {logged['loss']} in iteration {iteration + 1}")
-        if self._compares and iteration == 0:
-            self._mismatch.check(self.dtype)
-        self._compares = False
-        return logged | self._update(iteration)
+        return logged
 
     def _update(self, iteration: int) -> dict[str, float]:
         """Scales, clips and steps; returns the gradient norms and the share of steps clipped."""
@@ -205,8 +227,16 @@ class OnlineTrainer:
         return self._policy_logps(inputs), None
 
     def _passes_over(self, groups: Sequence[Group]) -> Passes:
-        micro, minibatches = self.settings.micro_batch_size, self.method.minibatches
-        return Passes.of(groups, self.world.layout, self.device, self.dtype, micro, minibatches)
+        micro, minibatches = self.micro_batch, self.method.minibatches
+        tokens = self.settings.tokens_per_micro_batch
+        return Passes.of(groups, self.world.layout, self.device, self.dtype, micro, minibatches, tokens)
+
+    def _score(self, function: Callable[[ModelInputs], Tensor]) -> Tensor:
+        """What the function says of an iteration's rows, without gradients; (N, …)."""
+        assert self._passes is not None
+        found, self._passes = self._passes.fitting(function)
+        self.micro_batch = self._passes.micro_batch
+        return found
 
     def _adapt_kl(self, kl: float) -> None:
         """Adaptive KL (arXiv 1909.08593): moves kl_coef towards the target, by at most 2 % an iteration."""

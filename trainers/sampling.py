@@ -33,6 +33,19 @@ class Sampled:
     entropy: float
 
 
+def joined(parts: Sequence[Sampled]) -> Sampled:
+    """Samples of several calls as one; a single part is itself."""
+    if len(parts) == 1:
+        return parts[0]
+    tokens = [sum(map(len, part.responses)) for part in parts]
+    return Sampled(
+        [response for part in parts for response in part.responses],
+        [logps for part in parts for logps in part.logps],
+        [finished for part in parts for finished in part.finished],
+        sum(part.entropy * count for part, count in zip(parts, tokens, strict=True)) / sum(tokens),
+    )
+
+
 @torch.no_grad()
 def sample(
     model: Any,

@@ -30,7 +30,10 @@ class TrainingSettings:
     Attributes:
         steps: optimiser steps.
         batch_size: rows per optimiser step.
-        micro_batch_size: rows per forward pass; None: all of them. Changes memory, not the result.
+        micro_batch_size: rows per forward pass; None: all of them. It is halved when memory runs out.
+        tokens_per_micro_batch: the most tokens of a forward pass, of one row at least; None: no limit.
+        gradient_checkpointing: activations are computed again in the backward pass, not kept. Like the two
+            settings before, it changes memory and not the result.
         learning_rate: peak of a linear schedule; None: the method's default.
         value_learning_rate: of the value network; None: the policy's.
         warmup_steps: of the schedule.
@@ -53,6 +56,8 @@ class TrainingSettings:
     steps: int = 300
     batch_size: int = 64
     micro_batch_size: int | None = None
+    tokens_per_micro_batch: int | None = None
+    gradient_checkpointing: bool = False
     learning_rate: float | None = None
     value_learning_rate: float | None = None
     warmup_steps: int = 20

@@ -9,6 +9,7 @@ from rpo_bench.analysis.naming import PANEL_FIELDS, SERIES_FIELDS, labels
 from rpo_bench.files.hashing import hash_json
 from rpo_bench.results.store import StoredRecord
 from rpo_bench.spec.schema import CellSpec
+from rpo_bench.spec.sections import without_neutral
 
 #: The fewest training seeds that allow a statement about another seed.
 SEVERAL = 2
@@ -208,7 +209,8 @@ def training_key(spec: CellSpec, but: Collection[str] = ()) -> list[Any]:
         but: Settings of the training that don't count.
     """
     data = spec.data.model_dump(mode="json", exclude={"file", "columns"})
-    training = spec.training.model_dump(mode="json", exclude={"reward", "report_to", *but})
+    training = without_neutral(spec.training.model_dump(mode="json", exclude={"reward"}))
+    training = {name: value for name, value in training.items() if name not in but}
     return [spec.method.model_dump(mode="json"), data, spec.data_hash, spec.world_hash, training]
 
 

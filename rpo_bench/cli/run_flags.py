@@ -19,6 +19,8 @@ class TrainingFlags:
     steps: Annotated[int | None, spec_flag("--steps")] = None
     batch_size: Annotated[int | None, spec_flag("--batch-size")] = None
     micro_batch_size: Annotated[int | None, spec_flag("--micro-batch-size")] = None
+    tokens_per_micro_batch: Annotated[int | None, spec_flag("--tokens-per-micro-batch")] = None
+    gradient_checkpointing: Annotated[bool, spec_flag("--gradient-checkpointing")] = False
     learning_rate: Annotated[float | None, spec_flag("--learning-rate")] = None
     warmup_steps: Annotated[int | None, spec_flag("--warmup-steps")] = None
     weight_decay: Annotated[float | None, spec_flag("--weight-decay")] = None

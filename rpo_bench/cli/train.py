@@ -18,6 +18,7 @@ from rpo_bench.errors import UserError
 from rpo_bench.files.plain_data import MAX_SEED
 from rpo_bench.spec.parsing import method_settings
 from rpo_bench.spec.schema import with_first_protocol
+from rpo_bench.spec.sections import without_neutral
 
 if TYPE_CHECKING:
     from rpo_bench.engine.work import CellWork
@@ -170,9 +171,10 @@ def _check_same(root: Path, spec: dict[str, Any]) -> None:
     if not file.is_file():
         return
     earlier = with_first_protocol(read_yaml(file))
-    for name in ("model_path", "evaluation", "task_hash"):
-        spec.pop(name, None)
-        earlier.pop(name, None)
+    for one in (spec, earlier):
+        for name in ("model_path", "evaluation", "task_hash"):
+            one.pop(name, None)
+        one["training"] = without_neutral(one["training"])
     found = difference(flat(earlier), flat(spec))
     if found is not None:
         raise UserError(f"{root} belongs to another checkpoint: {found}. Choose another --output-path.")

@@ -19,6 +19,7 @@ from rpo_bench.files.hashing import hash_json
 from rpo_bench.files.settings_text import read_settings
 from rpo_bench.files.validation import first_problem
 from rpo_bench.spec.schema import CellSpec, RunSpec, with_first_protocol
+from rpo_bench.spec.sections import without_neutral
 from rpo_bench.spec.settings import Settings
 
 
@@ -211,7 +212,8 @@ def _fixed(spec: RunSpec, trains: bool) -> dict[str, Any]:
     kept = spec.model_dump(mode="json", include=parts)
     kept["generation"] = spec.generation.of_references.backend
     kept.get("data", {}).pop("file", None)  # its content is compared, not its path
-    kept.get("training", {}).pop("report_to", None)  # changes no result
+    if trains:
+        kept["training"] = without_neutral(kept["training"])
     return flat(kept)
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -23,9 +24,11 @@ from rpo_bench.spec.sections import Decoding, LoadingSpec, PromptFormat
 from trainers.inputs import TokenLayout, collate
 from trainers.layouts import checked_layout
 from trainers.logps import first_token_logps, token_logps
+from trainers.memory import halving
 from trainers.sampling_ways import sampling_way
 
 _TRIAL_BATCH = 8
+_TOKENS_PER_PASS = 16_384  # of log-probs, padding included
 _BATCHES_PER_BLOCK = 16  # batches whose unfinished sequences are batched together
 
 
@@ -219,17 +222,21 @@ class HFModel:
         layout = self._layout
         result: list[NDArray[np.float32]] = [np.zeros(0, dtype=np.float32)] * len(responses)
         order = [index for index in np.argsort(sizes, kind="stable") if len(responses[index])]
+
+        def read(indices: Sequence[int]) -> NDArray[np.float32]:
+            contexts, said = [encoded[prompts[i]] for i in indices], [responses[i] for i in indices]
+            batch = collate(contexts, said, layout).to(self.device)
+            return np.asarray(token_logps(self._inner, batch).cpu().numpy())  # (b, T)
+
+        def passes(indices: Sequence[int], size: int) -> list[tuple[Sequence[int], NDArray[np.float32]]]:
+            parts = [indices[i : i + size] for i in range(0, len(indices), size)]
+            return [(part, read(part)) for part in parts]
+
         with self._evaluating():
-            for start in range(0, len(order), batch_size):
-                indices = order[start : start + batch_size]
-                batch = collate(
-                    [encoded[prompts[i]] for i in indices],
-                    [responses[i] for i in indices],
-                    layout,
-                ).to(self.device)
-                values = token_logps(self._inner, batch).cpu().numpy()  # (b, T)
-                for row, index in enumerate(indices):
-                    result[index] = values[row, : len(responses[index])]
+            for indices in _batches(order, sizes, batch_size):
+                for part, values in halving(len(indices), 1, partial(passes, indices))[0]:
+                    for row, index in enumerate(part):
+                        result[index] = values[row, : len(responses[index])]
         return result
 
     def next_token_logps(
@@ -314,3 +321,14 @@ class HFModel:
             if len(tokens) and not 0 <= min(tokens) <= max(tokens) < rows:
                 raise UserError(f"A response has the token id {max(tokens)}, which {self.path} doesn't have.")
             self._check_length(text[:60], len(encoded[text]), len(tokens))
+
+
+def _batches(order: Sequence[int], sizes: Sequence[int], most: int) -> Iterator[Sequence[int]]:
+    """Rows of ascending length that share a pass: ``most`` at most, of a bounded number of tokens."""
+    start = 0
+    while start < len(order):
+        count = most
+        while count > 1 and count * sizes[order[min(start + count, len(order)) - 1]] > _TOKENS_PER_PASS:
+            count //= 2
+        yield order[start : start + count]
+        start += count

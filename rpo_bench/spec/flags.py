@@ -170,7 +170,18 @@ SPEC_FLAGS: tuple[SpecFlag, ...] = (
     SpecFlag(
         "training.micro_batch_size",
         "--micro-batch-size",
-        "Rows per forward pass; saves memory, doesn't affect results.",
+        "Rows per forward pass; saves memory, doesn't affect results. Halved when memory runs out.",
+    ),
+    SpecFlag(
+        "training.tokens_per_micro_batch",
+        "--tokens-per-micro-batch",
+        "Most tokens of a forward pass; saves memory, doesn't affect results.",
+    ),
+    SpecFlag(
+        "training.gradient_checkpointing",
+        "--gradient-checkpointing",
+        "Compute activations again in the backward pass; saves memory, takes a third longer.",
+        switch=True,
     ),
     SpecFlag(
         "training.learning_rate",

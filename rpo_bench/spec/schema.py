@@ -14,6 +14,7 @@ from rpo_bench.spec.sections import (
     MethodSpec,
     PromptFormat,
     TrainingSpec,
+    without_neutral,
 )
 from rpo_bench.spec.settings import MAX_NAME, Name, Seed, Settings, Strength
 
@@ -66,7 +67,7 @@ class CellSpec(Settings):
         for where in ("file", "columns"):
             identity["data"].pop(where, None)  # its content is in data_hash
         del identity["training"]["reward"]  # its content is in world_hash
-        identity["training"]["report_to"] = []  # changes no result
+        identity["training"] = without_neutral(identity["training"])
         del identity["loading"]["revision"]  # its content is in model_hash
         del identity["loading"]["device_map"]
         return without_later_defaults(identity)

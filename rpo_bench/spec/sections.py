@@ -1,5 +1,6 @@
 """The sections of run and cell specs: method, training, evaluation, data, prompts, loading, generation."""
 
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Annotated, Any, Literal, Self
 
@@ -15,6 +16,17 @@ Decay = Annotated[float, Field(ge=0, lt=1)]
 
 #: Training settings of version 0.1, which apply to stored cells without these fields.
 FIRST_PROTOCOL = MappingProxyType({"batches": "by_length", "clipping": "absolute"})
+
+
+#: Training settings that change no result but by rounding, and their values in a cell's identity.
+NEUTRAL: Mapping[str, Any] = MappingProxyType({"micro_batch_size": None, "save_every": 0, "report_to": []})
+#: Such settings of later versions, which a cell's identity doesn't have at all.
+LATER_NEUTRAL = ("tokens_per_micro_batch", "gradient_checkpointing")
+
+
+def without_neutral(training: Mapping[str, Any]) -> dict[str, Any]:
+    """Dumped training settings, as cells are told apart by them."""
+    return {name: value for name, value in {**training, **NEUTRAL}.items() if name not in LATER_NEUTRAL}
 
 
 class Decoding(Settings):
@@ -52,6 +64,12 @@ class TrainingSpec(Settings):
     steps: int = Field(300, ge=1, description="optimiser steps")
     batch_size: int = Field(64, ge=2, description="rows per optimiser step")
     micro_batch_size: int | None = Field(None, ge=1, description="rows per forward pass; None: all")
+    tokens_per_micro_batch: int | None = Field(
+        None, ge=1, exclude_if=lambda tokens: tokens is None, description="most tokens of a forward pass"
+    )
+    gradient_checkpointing: bool = Field(
+        False, exclude_if=lambda on: not on, description="compute activations again in the backward pass"
+    )
     learning_rate: float | None = Field(None, gt=0, description="None: the method's default for the task")
     warmup_steps: int = Field(20, ge=0)
     weight_decay: float = Field(0.0, ge=0, description="of AdamW")

@@ -53,6 +53,11 @@ def test_what_could_not_be_compared_is_refused_by_name(output, spec, identity, m
         check_same_run(output, spec, IDENTITY.model_copy(update=identity))
 
 
+def test_what_changes_no_result_may_differ(output):
+    training = TrainingSpec(micro_batch_size=2, save_every=5, gradient_checkpointing=True)
+    check_same_run(output, changed(training=training), IDENTITY)
+
+
 def test_a_folder_of_version_0_1_takes_no_cells_of_another_protocol(output):
     """Its spec says nothing of batches and clipping."""
     spec = yaml.safe_load(output.spec.read_text())

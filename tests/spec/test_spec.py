@@ -5,6 +5,7 @@ import json
 import pytest
 from pydantic import ValidationError
 
+from rpo_bench.analysis.panels import training_key
 from rpo_bench.spec.schema import CellSpec, RunSpec
 from rpo_bench.spec.sections import (
     FIRST_PROTOCOL,
@@ -85,6 +86,23 @@ class TestIdentity:
     def test_does_not_change_with_where_files_lie(self, change):
         changed = cell(**change)
         assert (changed.hash, changed.training_hash) == (cell().hash, cell().training_hash)
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            {"micro_batch_size": 4},
+            {"tokens_per_micro_batch": 512},
+            {"gradient_checkpointing": True},
+            {"save_every": 10},
+            {"report_to": ("tensorboard",)},
+        ],
+    )
+    def test_does_not_change_with_what_changes_no_result(self, change):
+        """Memory, saving and trackers: a run that ran out of memory goes on with other settings."""
+        changed = cell(training=TrainingSpec(**change))
+        same = cell(training=TrainingSpec())
+        assert (changed.hash, changed.training_hash) == (same.hash, same.training_hash)
+        assert training_key(changed) == training_key(same)
 
     def test_no_field_is_forgotten(self):
         """A field that is added to the cell has to be put into one of the three lists above."""

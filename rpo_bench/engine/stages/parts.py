@@ -3,13 +3,10 @@
 Objects that the next cell is likely to need are cached.
 """
 
-import gc
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
-
-import torch
 
 from rpo_bench.engine.inputs.dataset import task_identity
 from rpo_bench.engine.inputs.examples import examples_file, load_examples
@@ -23,6 +20,7 @@ from rpo_bench.spec.sections import Decoding, LoadingSpec, PromptFormat
 from rpo_bench.spec.trust import Trust
 from rpo_bench.tasks.task import RewardFunction, Task, load_folder
 from trainers.examples import Examples
+from trainers.memory import release
 from trainers.reference import ReferenceCache
 from trainers.settings import FitResult
 
@@ -121,8 +119,7 @@ def base_of(work: CellWork) -> HFModel:
 def release_models() -> None:
     """Frees the memory of cached base models, for another engine on the same device."""
     _kept_base.cache_clear()
-    gc.collect()
-    torch.cuda.empty_cache()  # does nothing without a GPU in use
+    release()
 
 
 @lru_cache(maxsize=2)
