@@ -107,6 +107,7 @@ class LongFlags:
 
     truncate: Annotated[bool, spec_flag("--truncate")] = False
     drop_long: Annotated[bool, spec_flag("--drop-long")] = False
+    max_length: Annotated[int | None, spec_flag("--max-length")] = None
 
 
 @dataclass(frozen=True)

@@ -199,7 +199,7 @@ def evaluation_spec(changes: Mapping[str, Any], output: Output, include_path: Pa
     if output.spec.exists():
         kept = ("evaluation", "prompt_format", "system_prompt", "loading", "generation")
         earlier = read_run_spec(output.spec)
-        below = earlier.model_dump(include={**dict.fromkeys(kept, True), "data": {"long"}})
+        below = earlier.model_dump(include={**dict.fromkeys(kept, True), "data": {"long", "max_length"}})
         task = task or earlier_task(output, earlier, include_path)
         _check_repeated(output.spec, earlier, changes)
     request = {"methods": [{"name": "reference"}], **with_decoding(changes, below)}

@@ -26,6 +26,7 @@ class Given:
         prompt_format: ``--prompt-format``.
         data_files: ``--data-files``; "" without.
         long: how rows and prompts that are too long are handled, as in ``DataSpec``.
+        max_length: ``--max-length``.
     """
 
     task: str
@@ -35,6 +36,7 @@ class Given:
     prompt_format: str | None = None
     data_files: str = ""
     long: str = "fail"
+    max_length: int | None = None
 
 
 def train_and_eval_command(spec: CellSpec, given: Given) -> str:
@@ -54,6 +56,7 @@ def eval_command(spec: CellSpec, checkpoint: str, given: Given) -> str:
     """The ``eval`` command for this checkpoint."""
     parts = ["rpo-bench", "eval", checkpoint, *_task(given), *_options({"reference": given.model})]
     parts += [word for one in flags_of("data") if one.field == "data.long" for word in one.words(given.long)]
+    parts += _options({"max-length": given.max_length})
     return shlex.join([*parts, *_fields(spec, given, _MEASURED), *_trust(given.trust)])
 
 

@@ -165,6 +165,11 @@ SPEC_FLAGS: tuple[SpecFlag, ...] = (
     SpecFlag(
         "data.long", "--drop-long", "Drop rows and prompts that don't fit the model's context.", switch="drop"
     ),
+    SpecFlag(
+        "data.max_length",
+        "--max-length",
+        "Most tokens of prompt and response together, of each for an encoder-decoder; as a shorter context.",
+    ),
     SpecFlag("training.steps", "--steps", pinned=True),
     SpecFlag("training.batch_size", "--batch-size", pinned=True),
     SpecFlag(

@@ -144,6 +144,12 @@ class DataSpec(Settings):
     long: Literal["fail", "truncate", "drop"] = Field(
         "fail", description="what becomes of rows that don't fit the model's context"
     )
+    max_length: int | None = Field(
+        None,
+        ge=2,
+        exclude_if=lambda length: length is None,
+        description="most tokens of a prompt and its response together; of an encoder-decoder, of each",
+    )
     columns: dict[ColumnName, str] = Field(
         default_factory=dict,
         exclude_if=lambda columns: not columns,

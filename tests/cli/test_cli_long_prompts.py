@@ -66,3 +66,23 @@ def test_every_verb_that_measures_does_as_it_is_asked(tasks: Path, tmp_path: Pat
     assert again.exit_code == 0, again.output
     assert prompts_of(tmp_path / "eval") == measured
     assert {r.record.spec.task_hash for r in stored(tmp_path / "eval")} == {record.spec.task_hash}
+
+
+@pytest.mark.parametrize("model", ["decoder", "encoder-decoder"])
+def test_max_length_is_a_shorter_context_also_for_models_without_limit(
+    tasks: Path, tmp_path: Path, model: str
+):
+    """T5 has no limit of its own. 12 tokens hold the usual prompts and six new tokens, or each of them."""
+    where = ("--task", "tiny", "--include-path", tasks, "--models", model, "--methods", "sft")
+    ask = ("train-and-eval", *where, "--strengths", "2", *SMALL, "--max-length", "12")
+    refused = invoke(*ask, "--output-path", tmp_path / "refused")
+    assert refused.exit_code == 2
+    assert f"don't fit the context of {model} (12 tokens)" in " ".join(refused.output.split())
+    ended = invoke(*ask, "--truncate", "--output-path", tmp_path / "run")
+    assert ended.exit_code == 0, ended.output
+    measured = prompts_of(tmp_path / "run")
+    words = 12 if model == "encoder-decoder" else 6
+    assert LONG.endswith(measured["long"])
+    assert len(measured["long"].split()) <= words
+    record = next(r.record for r in stored(tmp_path / "run") if r.record.spec.strength is not None)
+    assert "--max-length 12" in (record.command or "")

@@ -28,17 +28,23 @@ class Use:
         system_prompt: the system prompt of a chat format.
         loading: how they are loaded, with the revision of hub models.
         flag: the flag that named them, for messages.
+        max_length: of prompts and responses, in tokens; None: what the model has positions for.
     """
 
     prompt_format: str | None = None
     system_prompt: str | None = None
     loading: LoadingSpec = field(default_factory=LoadingSpec)
     flag: str = FLAG
+    max_length: int | None = None
+
+    def shorter(self, limit: int | None) -> int | None:
+        """A model's limit in tokens, lowered to ``max_length``."""
+        return min((one for one in (limit, self.max_length) if one is not None), default=None)
 
     @classmethod
     def of(cls, spec: RunSpec) -> "Use":
         """Takes the settings from a run's spec."""
-        return cls(spec.prompt_format, spec.system_prompt, spec.loading)
+        return cls(spec.prompt_format, spec.system_prompt, spec.loading, max_length=spec.data.max_length)
 
 
 @dataclass(frozen=True)
@@ -50,8 +56,8 @@ class BaseModel:
         path: Its folder.
         hash: Content hash of the folder.
         is_encoder_decoder: Whether prompts go to an encoder.
-        context: Context length in tokens; None where positions are relative. For an encoder-decoder, the
-            limit on the prompt.
+        context: Context length in tokens, ``--max-length`` at most; None where positions are relative. For an
+            encoder-decoder, the limit on the prompt.
         bytes: Size of its folder.
         prompt_format: The prompt format; None: prompts are used as they are.
         loading: How it is loaded; for hub models with the commit.
@@ -129,12 +135,12 @@ def find_model(
         folder.resolve(),
         content,
         facts.is_encoder_decoder,
-        facts.context,
+        use.shorter(facts.context),
         size,
         _format(folder, short, facts.is_encoder_decoder, trust, use),
         use.loading.model_copy(update={"revision": commit}),
         None if commit is None else name,
-        facts.response_limit,
+        use.shorter(facts.response_limit),
     )
 
 

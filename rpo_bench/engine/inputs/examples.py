@@ -31,10 +31,12 @@ _OPTIONAL = ("desirable", "behaviour_logps", "pairs", "labels")  # of Examples; 
 
 
 def examples_file(
-    cache: Path, model_hash: str, data_hash: str, long: str, prompt_format: PromptFormat | None = None
+    cache: Path, model_hash: str, data_hash: str, data: DataSpec, prompt_format: PromptFormat | None = None
 ) -> Path:
     """The file with the tokenised rows of a model and data set."""
-    key = [_FORMAT, model_hash, data_hash, long, *([] if prompt_format is None else [prompt_format.hash])]
+    key = [_FORMAT, model_hash, data_hash, data.long]
+    key += [] if prompt_format is None else [prompt_format.hash]
+    key += [] if data.max_length is None else [str(data.max_length)]
     return cache / f"examples-{hash_json(key)[:32]}.npz"
 
 

@@ -140,8 +140,17 @@ def _command(plan: Plan, cell: PlannedCell) -> str:
     around = plan.context
     named = named_files() if plan.task.spec.source is not None else {}
     files = ",".join(f"{split}={file}" for split, file in named.items())
-    long = plan.spec.data.long
-    given = Given(task, model, around.include_path, around.trust, plan.spec.prompt_format, files, long)
+    data = plan.spec.data
+    given = Given(
+        task,
+        model,
+        around.include_path,
+        around.trust,
+        plan.spec.prompt_format,
+        files,
+        data.long,
+        data.max_length,
+    )
     if cell.checkpoint is not None:
         return eval_command(cell.spec, from_here(cell.checkpoint), given)
     return train_and_eval_command(cell.spec, given)

@@ -177,14 +177,15 @@ def _materials(spec: RunSpec, around: PlanContext) -> tuple[Task, dict[str, Trai
 
 def examples_of(spec: RunSpec, data: TrainingData, model: BaseModel, around: PlanContext) -> Path:
     """The file with the tokenised rows of a model."""
-    return examples_file(around.work / "cache", model.hash, data.hash, spec.data.long, model.prompt_format)
+    return examples_file(around.work / "cache", model.hash, data.hash, spec.data, model.prompt_format)
 
 
 def _tokenise(spec: RunSpec, task: Task, data: TrainingData, model: BaseModel, around: PlanContext) -> None:
     """Tokenises a model's rows and checks that its prompts fit, unless done before."""
     file = examples_of(spec, data, model, around)
     limit = new_tokens(spec, task)
-    key = [model.hash, task.hash, limit, *([] if model.prompt_format is None else [model.prompt_format.hash])]
+    key = [model.hash, task.hash, limit, model.context]
+    key += [] if model.prompt_format is None else [model.prompt_format.hash]
     fits = file.with_name(f"fits-{hash_json(key)[:32]}")
     if file.is_file() and fits.is_file() and prompts_file(file).is_file():
         return

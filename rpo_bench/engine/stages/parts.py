@@ -73,9 +73,7 @@ def diverged(work: CellWork) -> bool:
 def examples_file_of(work: CellWork) -> Path:
     """The file with the tokenised rows of a cell."""
     spec = work.spec
-    return examples_file(
-        work.output.cache, spec.model_hash, spec.data_hash, spec.data.long, spec.prompt_format
-    )
+    return examples_file(work.output.cache, spec.model_hash, spec.data_hash, spec.data, spec.prompt_format)
 
 
 def examples_of(work: CellWork) -> Examples:
