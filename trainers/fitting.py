@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import TrainingArguments
 
 from trainers.adapters import changes_base, trial_logps
+from trainers.arguments import arguments_of
 from trainers.device import process_device
 from trainers.errors import UserError
 from trainers.examples import Examples
@@ -159,36 +159,6 @@ def run_trainer(trainer: OfflineTrainer, settings: TrainingSettings, out_dir: Pa
 def value_of(method: OfflineMethod, model: Any) -> ValueNetwork | None:
     """The method's value network, initialised from the model; None for methods without."""
     return ValueNetwork(model) if Need.VALUE in method.needs else None
-
-
-def arguments_of(settings: TrainingSettings, learning_rate: float, folder: Path) -> TrainingArguments:
-    """The settings in the words of ``transformers``."""
-    arguments = TrainingArguments(
-        output_dir=str(folder),
-        max_steps=settings.steps,
-        per_device_train_batch_size=1,  # of steps: one item of the loader is a whole optimiser batch
-        learning_rate=learning_rate,
-        lr_scheduler_type="linear",
-        warmup_steps=settings.warmup_steps,
-        weight_decay=settings.weight_decay,
-        adam_beta1=settings.adam_betas[0],
-        adam_beta2=settings.adam_betas[1],
-        max_grad_norm=0.0,  # the trainer scales and clips gradients itself
-        optim="adamw_torch_fused",
-        logging_strategy="steps",
-        logging_steps=1,
-        logging_nan_inf_filter=False,
-        save_strategy="steps" if settings.save_every else "no",
-        save_steps=settings.save_every or settings.steps,
-        save_total_limit=2,
-        seed=settings.seed,
-        use_cpu=process_device().type == "cpu",
-        disable_tqdm=True,
-        remove_unused_columns=False,
-        report_to="none",  # the training log tells trackers, for every engine alike
-    )
-    arguments._n_gpu = min(1, arguments.n_gpu)  # one device per run: parallelism is by process
-    return arguments
 
 
 def with_adapters(model: Any, lora: Lora) -> Any:

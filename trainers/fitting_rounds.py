@@ -11,11 +11,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from trainers.arguments import arguments_of
 from trainers.device import process_device
 from trainers.drawing import GroupSource, World
 from trainers.errors import UserError
 from trainers.examples import Examples
-from trainers.fitting import arguments_of, finish, run_trainer, value_of, with_adapters, without_adapters
+from trainers.fitting import finish, run_trainer, value_of, with_adapters, without_adapters
 from trainers.gradients import GradientScales
 from trainers.launcher import outside_launcher
 from trainers.layouts import checked_layout

@@ -22,6 +22,7 @@ from trainers.inputs import TokenLayout
 from trainers.length_groups import cuts_by_tokens
 from trainers.memory import halving
 from trainers.objective import Batch, Need, OfflineMethod
+from trainers.optimisers import spare_embeddings
 from trainers.precision import LOG_RATIO_TOLERANCE, DType, autocast
 from trainers.prepare import OfflineData
 from trainers.recomputing import recomputed_layers, recomputing
@@ -251,6 +252,8 @@ class OfflineTrainer(Trainer):
         if created and self.value is not None:
             group = {"params": list(self.value.parameters()), "lr": self.value_learning_rate}
             optimizer.add_param_group({**group, "weight_decay": 0.0})
+        if created:
+            spare_embeddings(optimizer, self.model, self.value)
         return optimizer
 
     def floating_point_ops(self, inputs: Any) -> int:

@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from trainers.adamw import critic_adamw, parameters_of, policy_adamw, schedule
 from trainers.critic import Critic, values_of
 from trainers.drawing import GroupSource, World
 from trainers.gradients import GradientScales
@@ -21,6 +20,7 @@ from trainers.memory import halving
 from trainers.offline import DivergedError
 from trainers.on_policy import Mismatch, rescored
 from trainers.online import Minibatch, OnlineMethod, Rollouts
+from trainers.optimisers import critic_optimiser, parameters_of, policy_optimiser, schedule
 from trainers.passes import Passes
 from trainers.precision import DType, autocast
 from trainers.recomputing import recomputed_layers, recomputing
@@ -58,10 +58,11 @@ class OnlineTrainer:
         self.source = GroupSource(method.draws, policy, world, settings.seed, settings.batch_size, dtype)
         self.buffer = ReplayBuffer(method.replay_groups, method.max_age)
         rate = settings.learning_rate or method.default_learning_rate
-        self.optimisers = [policy_adamw(policy, rate, settings)]
+        self.optimisers = [policy_optimiser(policy, rate, settings)]
         if critic is not None:
             value_rate = settings.value_learning_rate or rate
-            self.optimisers.append(critic_adamw(critic.trained_parameters(), value_rate, settings))
+            parameters = critic.trained_parameters()
+            self.optimisers.append(critic_optimiser(critic, parameters, value_rate, settings))
         self.scales = GradientScales(settings.clipping, settings.max_grad_norm)
         self.reward_scale = RewardScale(method.reward_scaling, method.reward_clip)
         self.micro_batch = settings.micro_batch_size

@@ -4,14 +4,18 @@ import dataclasses
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
 from trainers.batches import Batching
+from trainers.errors import UserError
 from trainers.gradients import Clipping
 from trainers.seen import Seen
 from trainers.tracking import Tracked
 from trainers.whole_files import whole_file
+
+Optim = Literal["adamw", "adafactor", "adamw-8bit", "paged-adamw-8bit"]
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,8 @@ class TrainingSettings:
         warmup_steps: of the schedule.
         weight_decay: of AdamW, on the policy's weights but its norms and biases.
         adam_betas: of AdamW: decay of the running means of gradients and of their squares.
+        optim: the optimiser: "adamw"; "adafactor", with a decay of 0.8; or AdamW with states of eight bits by
+            bitsandbytes, "paged" out to the processor's memory when a GPU's runs out.
         batches: "uniform" random draws, or "by_length" as version 0.1 drew them.
         clipping: of gradients, for policy and value network separately: "relative" to their own recent norms,
             "none", or "absolute", as in version 0.1.
@@ -63,6 +69,7 @@ class TrainingSettings:
     warmup_steps: int = 20
     weight_decay: float = 0.0
     adam_betas: tuple[float, float] = (0.9, 0.999)
+    optim: Optim = "adamw"
     batches: Batching = "uniform"
     clipping: Clipping = "relative"
     max_grad_norm: float = 1.0
@@ -124,3 +131,11 @@ class FitResult:
         values = json.loads(file.read_text())
         seen = values.pop("seen", None)
         return cls(**values, seen=None if seen is None else Seen(**seen))
+
+
+def check_optimiser(name: str) -> None:
+    """Checks that what an optimiser needs is installed; raises UserError otherwise."""
+    if name.endswith("8bit") and find_spec("bitsandbytes") is None:
+        raise UserError(
+            f"--optim {name}: bitsandbytes isn't installed: pip install bitsandbytes, or use adafactor."
+        )

@@ -23,6 +23,7 @@ class TrainingFlags:
     gradient_checkpointing: Annotated[bool, spec_flag("--gradient-checkpointing")] = False
     learning_rate: Annotated[float | None, spec_flag("--learning-rate")] = None
     warmup_steps: Annotated[int | None, spec_flag("--warmup-steps")] = None
+    optim: Annotated[str | None, spec_flag("--optim")] = None
     weight_decay: Annotated[float | None, spec_flag("--weight-decay")] = None
     adam_betas: Annotated[str | None, spec_flag("--adam-betas")] = None
     batches: Annotated[str | None, spec_flag("--batches")] = None

@@ -194,6 +194,12 @@ SPEC_FLAGS: tuple[SpecFlag, ...] = (
         "Learning rate of every method; by default the task's or the method's own.",
     ),
     SpecFlag("training.warmup_steps", "--warmup-steps", "Warm-up steps of the learning rate.", pinned=True),
+    SpecFlag(
+        "training.optim",
+        "--optim",
+        "Optimiser: adamw, adafactor, or, by bitsandbytes, adamw-8bit or paged-adamw-8bit.",
+        metavar="NAME",
+    ),
     SpecFlag("training.weight_decay", "--weight-decay", "Weight decay of AdamW."),
     SpecFlag(
         "training.adam_betas",

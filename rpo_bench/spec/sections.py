@@ -12,6 +12,7 @@ from rpo_bench.spec.settings import Name, Seed, Settings
 
 Batching = Literal["uniform", "by_length"]
 Clipping = Literal["relative", "none", "absolute"]
+Optim = Literal["adamw", "adafactor", "adamw-8bit", "paged-adamw-8bit"]
 Decay = Annotated[float, Field(ge=0, lt=1)]
 
 #: Training settings of version 0.1, which apply to stored cells without these fields.
@@ -78,6 +79,7 @@ class TrainingSpec(Settings):
         exclude_if=lambda betas: betas == (0.9, 0.999),
         description="AdamW's decay of the running means of gradients and of their squares",
     )
+    optim: Optim = Field("adamw", exclude_if=lambda name: name == "adamw", description="the optimiser")
     batches: Batching = Field("uniform", description="how rows are drawn; 'by_length': as version 0.1 did")
     clipping: Clipping = Field(
         "relative",

@@ -12,7 +12,6 @@ from tiny_training import load, weights
 from transformers import Trainer
 
 from trainers import GRPO, P3O, POPO, PPO, RLOO, TrainingSettings, World, fit_online
-from trainers.adamw import policy_adamw
 from trainers.critic import Critic
 from trainers.errors import UserError
 from trainers.fitting import arguments_of
@@ -20,6 +19,7 @@ from trainers.groups import Group, ReplayBuffer
 from trainers.inputs import TokenLayout
 from trainers.logps import token_logps
 from trainers.online import OnlineMethod
+from trainers.optimisers import policy_optimiser
 from trainers.rollout import OnlineTrainer
 from trainers.sampling import sample
 from trainers.settings import Lora
@@ -188,7 +188,7 @@ def test_weight_decay_spares_what_it_spares_offline(folder: Path, tmp_path: Path
     arguments = arguments_of(settings, 1e-3, tmp_path)
     expected = set(Trainer(model, arguments).get_decay_parameter_names(model))
     assert (arguments.adam_beta1, arguments.adam_beta2) == (0.8, 0.95)
-    decayed, spared = policy_adamw(model, 1e-3, settings).param_groups
+    decayed, spared = policy_optimiser(model, 1e-3, settings).param_groups
     names = {id(parameter): name for name, parameter in model.named_parameters()}
     assert {names[id(parameter)] for parameter in decayed["params"]} == expected & set(names.values())
     assert (decayed["weight_decay"], spared["weight_decay"]) == (0.1, 0.0)

@@ -47,6 +47,7 @@ from rpo_bench.spec.schema import RunSpec
 from rpo_bench.spec.sections import TrainingSpec
 from rpo_bench.spec.trust import Trust
 from rpo_bench.tasks.task import Task, load_task
+from trainers.settings import check_optimiser
 from trainers.tracking import check_trackers
 
 log = logging.getLogger(__name__)
@@ -100,6 +101,7 @@ def plan_run(spec: RunSpec, context: PlanContext) -> Plan:
     """
     choices = choose(spec)
     check_trackers(spec.training.report_to)
+    check_optimiser(spec.training.optim)
     with collected_warnings() as warnings:
         check_evaluation(spec, context.trust)
         task, data, models = _materials(spec, context)
