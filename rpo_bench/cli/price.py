@@ -1,12 +1,15 @@
 """``train-and-eval --dry-run`` of a paper's preset: GPU hours, and deviations from the paper."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rpo_bench.cli.console import out, print_table
 from rpo_bench.spec.presets import PAPER
 from rpo_bench.spec.schema import RunSpec
+
+if TYPE_CHECKING:
+    from rpo_bench.engine.plan.paper import Paper, PricedCells
 
 
 def print_price(
@@ -22,10 +25,15 @@ def print_price(
     assert paper is not None
     on = Gpu(gpu, mfu)
     lines = priced(spec, paper, on, include_path)
-    rows = [(one.model, one.method, one.cells, _hours(one.hours_each), _hours(one.hours)) for one in lines]
+    rows = [
+        (one.model, one.method, one.cells, _hours(one.hours_each), _hours(one.hours), _gigabytes(one.memory))
+        for one in lines
+    ]
     title = f"{spec.task}: {paper.citation}"
-    print_table(title, ("model", "method", "cells", "GPU hours each", "GPU hours"), rows)
+    print_table(title, ("model", "method", "cells", "GPU hours each", "GPU hours", "GB"), rows)
     console = out()
+    for text in _too_large(spec, paper, lines, on.name, include_path):
+        console.print(text, soft_wrap=True)
     console.print(
         f"Estimate: {_hours(sum(one.hours for one in lines))} GPU hours on one {on.name} at "
         f"{on.mfu:.0%} of its peak in training and {on.decode_mfu:.0%} in sampling, from "
@@ -38,6 +46,32 @@ def print_price(
         for text in texts:
             console.print(f"- {text}", soft_wrap=True)
     return True
+
+
+def _too_large(
+    spec: RunSpec, paper: "Paper", lines: Sequence["PricedCells"], gpu: str, include_path: Path | None
+) -> Iterator[str]:
+    """Which methods don't fit the GPU, and settings with which they do."""
+    from rpo_bench.engine.plan.memory import GPU_MEMORY, USABLE
+    from rpo_bench.engine.plan.paper import fitting_settings
+    from rpo_bench.tasks.task import load_task
+
+    room = USABLE * GPU_MEMORY[gpu]
+    folder = load_task(spec.task, include_path).model_folder
+    found: dict[tuple[str, str], list[str]] = {}
+    for line in lines:
+        if line.memory is not None and line.memory > room:
+            advice = fitting_settings(spec, paper, line, room, folder(line.model))
+            found.setdefault((line.model, advice), []).append(line.method)
+    for (model, advice), methods in found.items():
+        yield (
+            f"Too large for one {gpu}, of which {room / 1e9:,.0f} GB can be used: {', '.join(methods)} on "
+            f"{model}. {advice}"
+        )
+
+
+def _gigabytes(memory: float | None) -> str:
+    return "–" if memory is None else f"{memory / 1e9:,.1f}"
 
 
 def _hours(hours: float) -> str:

@@ -69,7 +69,7 @@ class MatrixFlags:
     gpu: Annotated[
         str, flag("--gpu", "GPU for the estimate of a paper's preset: a100, h100, h200 …", "What to run")
     ] = "a100"
-    mfu: Annotated[float, flag("--mfu", "Assumed utilisation of its peak in training.", "What to run")] = 0.35
+    mfu: Annotated[float, flag("--mfu", "Assumed share of its peak in training.", "What to run")] = 0.2
 
     def further(self) -> dict[str, Any]:
         """The learning rates that --tuned names."""

@@ -38,8 +38,16 @@ class TestByHand:
         assert one.train == pytest.approx(32_000 * 3 * FORWARD / HOUR)
         assert one.shared == pytest.approx(1000 * FORWARD / HOUR)
 
-    def test_a_value_network_costs_as_much_again(self):
-        assert self.cost("dro").train == pytest.approx(2 * self.cost("rpo").train)
+    def test_a_value_network_reads_prompts_by_the_encoder_or_the_whole_body(self):
+        prompts = 32_000 * 6 * 1e9 * 60 / HOUR
+        assert self.cost("dro").train == pytest.approx(self.cost("rpo").train + prompts)
+        t5 = ModelSize(parameters=1_000_000_000, encoder=400_000_000)
+        dro, rpo = (price(default_method(name), t5, LOAD, RUN, GPU).train for name in ("dro", "rpo"))
+        assert dro - rpo == pytest.approx(0.4 * prompts)
+
+    def test_gradient_checkpointing_is_another_forward_pass(self):
+        one = price(default_method("rpo"), SIZE, LOAD, {**RUN, "recomputed": 1}, GPU)
+        assert one.train == pytest.approx(32_000 * 4 * FORWARD / HOUR)
 
     def test_mismatched_pairs_cost_two_forward_passes(self):
         assert self.cost("kto").train == pytest.approx(32_000 * 5 * FORWARD / HOUR)
@@ -92,6 +100,22 @@ class TestSizes:
 
 class TestPresets:
     @pytest.mark.parametrize("name", PAPERS)
+    def test_a_dry_run_tells_the_memory_of_every_method(self, name):
+        layers = layers_of(name, None)
+        lines = priced(spec_over(layers, {}), paper_of(layers), Gpu())
+        trained = [one for one in lines if one.method not in ("reference", "reference log-probs")]
+        assert all(one.memory is not None and one.memory > 0 for one in trained)
+
+    def test_what_is_too_large_is_told_with_settings_that_fit(self):
+        done = invoke("train-and-eval", "--preset", "p3o-hh", "--dry-run")
+        assert (
+            "Too large for one a100, of which 72 GB can be used: sft, dpo on Dahoas/pythia-6B" in done.stdout
+        )
+        assert "With --lora-rank 16 --model-dtype bfloat16 --gradient-checkpointing" in done.stdout
+        large = invoke("train-and-eval", "--preset", "rpo-paper-flan-t5-large", "--dry-run")
+        assert "Too large" not in large.stdout
+
+    @pytest.mark.parametrize("name", PAPERS)
     def test_each_is_a_valid_spec_with_its_deviations_and_a_price(self, name):
         layers = layers_of(name, None)
         spec, paper = spec_over(layers, {}), paper_of(layers)
@@ -109,7 +133,7 @@ class TestPresets:
     def test_the_command_line_prices_without_hub_or_model(self):
         done = invoke("train-and-eval", "--preset", "rpo-paper-flan-t5-large", "--dry-run", "--gpu", "h100")
         assert done.exit_code == 0, done.output
-        assert "GPU hours on one h100 at 35%" in done.stdout
+        assert "GPU hours on one h100 at 20%" in done.stdout
         assert "Deviations:" in done.stdout
 
     @pytest.mark.parametrize(

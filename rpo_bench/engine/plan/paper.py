@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import Field, ValidationError
 
 from rpo_bench.engine.inputs.choices import choose
+from rpo_bench.engine.plan.memory import memory_need, smaller
 from rpo_bench.engine.plan.pricing import Gpu, ModelSize, Price, Workload, price, size_of_folder
 from rpo_bench.errors import UserError
 from rpo_bench.files.validation import first_problem
@@ -33,6 +34,7 @@ class PricedCells(Frozen):
     cells: int
     hours_each: float
     hours: float
+    memory: float | None = Field(None, description="bytes of training a cell; None: not trained, or unknown")
 
 
 def paper_of(layers: Sequence[Mapping[str, Any]]) -> Paper | None:
@@ -63,6 +65,7 @@ def priced(spec: RunSpec, paper: Paper, gpu: Gpu, include_path: Path | None = No
         "steps": spec.training.steps,
         "batch_size": spec.training.batch_size,
         "n_samples": spec.evaluation.n_samples,
+        "recomputed": int(spec.training.gradient_checkpointing),
     }
     limited = load.model_copy(update={"heldout": min(load.heldout, spec.evaluation.limit or load.heldout)})
     rates = max(1, len(spec.learning_rates))
@@ -76,17 +79,30 @@ def priced(spec: RunSpec, paper: Paper, gpu: Gpu, include_path: Path | None = No
         for choice in choices:
             one = price(choice.method, size, limited, run, gpu)
             shared = max(shared, one.shared)
-            lines.append(
-                _line(model, choice.spec.label, len(choice.strengths) * len(spec.seeds) * rates, one)
-            )
+            cells = len(choice.strengths) * len(spec.seeds) * rates
+            need = memory_need(choice.method, size, load, spec).total if size.layers else None
+            lines.append(_line(model, choice.spec.label, cells, one, need))
         if shared:
             lines.append(_line(model, "reference log-probs", 1, Price(shared, 0.0, 0.0)))
     return lines
 
 
-def _line(model: str, method: str, cells: int, one: Price) -> PricedCells:
+def fitting_settings(spec: RunSpec, paper: Paper, line: PricedCells, room: float, own: Path | None) -> str:
+    """Flags with which a line's cells fit into ``room`` bytes, and their need; in words if none do."""
+    size = _size(line.model, own or Path(line.model), paper.workload)
+    method = next(choice.method for choice in choose(spec) if choice.spec.label == line.method)
+    for flags, changed in smaller(spec):
+        need = memory_need(method, size, paper.workload, changed).total
+        if need <= room:
+            return f"With {flags} they need {need / 1e9:,.0f} GB."
+    return "No setting fits: take a smaller model."
+
+
+def _line(model: str, method: str, cells: int, one: Price, memory: float | None = None) -> PricedCells:
     each = one.train + one.measure
-    return PricedCells(model=model, method=method, cells=cells, hours_each=each, hours=cells * each)
+    return PricedCells(
+        model=model, method=method, cells=cells, hours_each=each, hours=cells * each, memory=memory
+    )
 
 
 def _size(model: str, folder: Path, load: Workload) -> ModelSize:

@@ -39,6 +39,7 @@ from rpo_bench.engine.inputs.strengths import distinct_strengths
 from rpo_bench.engine.inputs.tuning_prompts import for_tuning
 from rpo_bench.engine.output import Identity
 from rpo_bench.engine.plan.cells import PlannedCell, check_tuned, new_tokens, planned_cells, reference_cell
+from rpo_bench.engine.plan.memory import check_memory, device_memory
 from rpo_bench.files.atomic import atomic_file
 from rpo_bench.files.hashing import hash_json
 from rpo_bench.metrics.toxicity.choose import toxicity_metric
@@ -116,6 +117,7 @@ def plan_run(spec: RunSpec, context: PlanContext) -> Plan:
         check_backend(spec, {model.name: model.architecture for model in models}, trains=True)
         for model in models:
             _check_adapters(spec.training, model, context.trust)
+            check_memory([one.method for one in choices], model.path, model.bytes, spec, device_memory())
             rows = data[model.name]
             warnings += check_needs(choices, rows.rows, rows.where)
             check_critic_start(choices, spec.training.reward, task, model, context.trust)

@@ -28,6 +28,9 @@ class ModelSize(Settings):
 
     parameters: int = Field(ge=1, description="all but a look-up table of embeddings")
     encoder: int = Field(0, ge=0, description="of these, the encoder's: they see the prompt alone")
+    table: int = Field(0, ge=0, description="parameters of a look-up table of embeddings beside these")
+    layers: int = Field(0, ge=0, description="of encoder and decoder together; 0: unknown")
+    width: int = Field(0, ge=0, description="of the hidden states; 0: unknown")
 
     def work(self, prompt: float, response: float) -> float:
         """Parameters × tokens of one forward pass."""
@@ -57,7 +60,7 @@ class Gpu:
     """
 
     name: str = "a100"
-    mfu: float = 0.35
+    mfu: float = 0.2
     decode_mfu: float = 0.05
 
     def __post_init__(self) -> None:
@@ -94,7 +97,7 @@ def price(method: Method | None, size: ModelSize, load: Workload, run: Mapping[s
         method: the method; None: the reference, which is only measured.
         size: the model's size.
         load: the workload.
-        run: ``steps``, ``batch_size`` and ``n_samples``.
+        run: ``steps``, ``batch_size``, ``n_samples``, and ``recomputed``: 1 under gradient checkpointing.
         gpu: the GPU.
     """
     pass_ = size.work(load.prompt_tokens, load.response_tokens)
@@ -103,8 +106,9 @@ def price(method: Method | None, size: ModelSize, load: Workload, run: Mapping[s
     if method is None:
         return Price(0.0, measure, 0.0)
     rows = run["steps"] * run["batch_size"]
-    forward, train = _FORWARD * pass_ * rows, _TRAIN * pass_ * rows
-    value = train if Need.VALUE in method.needs else 0.0
+    each = _TRAIN + _FORWARD * run.get("recomputed", 0)
+    forward, train = _FORWARD * pass_ * rows, each * pass_ * rows
+    value = each * _value_work(method, size, load) * rows
     if method.samples_policy:
         epochs = int(getattr(method, "inner_epochs", 1))
         compute = 2 * forward + epochs * (train + value)  # old policy and reference, then the inner epochs
@@ -112,6 +116,18 @@ def price(method: Method | None, size: ModelSize, load: Workload, run: Mapping[s
     partner = 2 * forward if Need.KL_PARTNER in method.needs else 0.0  # policy and reference
     shared = gpu.hours(_FORWARD * pass_ * load.rows, 0.0)
     return Price(gpu.hours(train + value + partner, 0.0), measure, shared)
+
+
+def _value_work(method: Method, size: ModelSize, load: Workload) -> float:
+    """Parameters × tokens of a value network's pass; 0 without one.
+
+    An offline one reads prompts, with the encoder where there is one; a critic reads responses too.
+    """
+    if Need.VALUE not in method.needs:
+        return 0.0
+    if method.samples_policy:
+        return size.work(load.prompt_tokens, load.response_tokens)
+    return (size.encoder or size.parameters) * load.prompt_tokens
 
 
 def size_of_folder(folder: Path) -> ModelSize:
@@ -135,7 +151,18 @@ def size_of_folder(folder: Path) -> ModelSize:
     tied = head is not None and head.weight is looked_up
     tables = looked_up.numel() if not tied else 0
     encoder = _count(model.get_encoder()) - looked_up.numel() if config.is_encoder_decoder else 0
-    return ModelSize(parameters=_count(model) - tables, encoder=encoder)
+    text = config.get_text_config()
+    layers = int(text.num_hidden_layers)
+    if config.is_encoder_decoder:
+        names = ("num_decoder_layers", "decoder_layers")
+        layers += next((int(getattr(config, name)) for name in names if getattr(config, name, None)), layers)
+    return ModelSize(
+        parameters=_count(model) - tables,
+        encoder=encoder,
+        table=tables,
+        layers=layers,
+        width=int(text.hidden_size),
+    )
 
 
 def _count(module: Any) -> int:

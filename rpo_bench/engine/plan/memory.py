@@ -1,0 +1,156 @@
+"""Estimates the GPU memory of training a cell from the sizes of model and batch; nothing is loaded or run.
+
+The model (docs/large-models.md), in bytes: a trained weight is 4, its gradient 4, and AdamW's two states 8.
+Under bfloat16 autocast another 2 are its copy. A layer keeps 34 per token and unit of width in 16 bits
+(arXiv 2205.05198, equation 2, without the attention scores), or 4 with gradient checkpointing. All are
+multiplied out without fragmentation, to which a tenth of the GPU is left.
+"""
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rpo_bench.engine.plan.pricing import ModelSize, Workload, size_of_folder
+from rpo_bench.errors import UserError
+from rpo_bench.spec.schema import RunSpec
+from rpo_bench.spec.sections import LoraSpec, TrainingSpec
+from trainers.objective import Method, Need
+
+#: Bytes of memory, from the vendors' data sheets.
+GPU_MEMORY: Mapping[str, float] = {"a100": 80e9, "h100": 80e9, "h200": 141e9, "l4": 24e9, "l40s": 48e9}
+USABLE = 0.9  # the rest is lost to fragmentation and the driver
+
+_WEIGHT, _GRADIENT, _COPY = 4, 4, 2  # bytes of a parameter
+_STATES: Mapping[str, int] = {"adamw": 8, "adafactor": 0, "adamw-8bit": 2, "paged-adamw-8bit": 2}
+_KEPT, _KEPT_CHECKPOINTED = 34, 4  # bytes per layer, token and unit of width, in 16 bits
+_ADAPTED = 23  # in + out of a layer's matrices, in widths
+_LOGITS = 4 * 4 * 2**25  # float32 logits of a chunk, with what the backward pass makes of them
+_RANK = 16  # of the adapters that are suggested
+_MOST_PER_STORED = 30  # bytes of training per byte of 16-bit weights: with copy, critic and frozen reference
+
+
+@dataclass(frozen=True)
+class MemoryNeed:
+    """Memory of a training, in bytes.
+
+    Attributes:
+        states: weights, gradients and optimiser, of the policy and what trains beside it, and a frozen copy.
+        activations: of a micro-batch, with logits and the cache of sampling.
+    """
+
+    states: float
+    activations: float
+
+    @property
+    def total(self) -> float:
+        """All of it."""
+        return self.states + self.activations
+
+
+def memory_need(method: Method, size: ModelSize, load: Workload, spec: RunSpec) -> MemoryNeed:
+    """The memory of training one cell."""
+    training = spec.training
+    states = trained_bytes(method, size, training, _weight_bytes(spec))
+    step = training.batch_size // int(getattr(method, "minibatches", 1))
+    rows = min(training.micro_batch_size or step, step)
+    tokens = rows * (load.prompt_tokens + load.response_tokens)
+    if training.tokens_per_micro_batch is not None:
+        tokens = min(tokens, training.tokens_per_micro_batch)
+    wide = 1 if training.dtype == "bfloat16" else 2
+    kept = size.layers * (_KEPT_CHECKPOINTED if training.gradient_checkpointing else _KEPT * wide)
+    kept += _KEPT * wide if training.gradient_checkpointing else 0  # of the layer that is computed again
+    cache = 0.0
+    if method.samples_policy:  # keys and values of all rollouts
+        sampled = training.batch_size * (load.prompt_tokens + load.response_tokens)
+        cache = 2 * 2 * wide * size.layers * size.width * sampled
+    return MemoryNeed(states, max(kept * size.width * tokens, cache) + _LOGITS)
+
+
+def trained_bytes(method: Method, size: ModelSize, training: TrainingSpec, weight: int = _WEIGHT) -> float:
+    """Weights, gradients and optimiser states of all that trains, and a frozen reference beside it.
+
+    Args:
+        method: the method.
+        size: the model's size.
+        training: the training's settings.
+        weight: bytes of a weight that isn't trained.
+    """
+    whole = size.parameters + size.table
+    copy = _COPY if training.dtype == "bfloat16" else 0
+    each = _WEIGHT + _GRADIENT + _STATES[training.optim]
+    beside = 0
+    if Need.VALUE in method.needs:
+        beside = (size.encoder or whole) if not method.samples_policy else whole
+    if training.lora is not None:
+        adapters = training.lora.rank * size.layers * _ADAPTED * size.width
+        return whole * (weight + (copy if weight == _WEIGHT else 0)) + each * (adapters + beside)
+    frozen = _WEIGHT * whole if method.samples_policy else 0
+    return (each + copy) * (whole + beside) + frozen
+
+
+def _weight_bytes(spec: RunSpec) -> int:
+    """Of a weight that isn't trained."""
+    return 4 if spec.loading.dtype == "float32" else 2
+
+
+def smaller(spec: RunSpec) -> Iterator[tuple[str, RunSpec]]:
+    """Settings that need less memory, with their flags: those that change nothing first, adapters last."""
+    lora = LoraSpec(rank=_RANK, alpha=2.0 * _RANK)
+    half = spec.model_copy(update={"loading": spec.loading.model_copy(update={"dtype": "bfloat16"})})
+    kinds: tuple[tuple[str, RunSpec, dict[str, object]], ...] = (
+        ("", spec, {}),
+        ("--optim adamw-8bit ", spec, {"optim": "adamw-8bit"}),
+        (f"--lora-rank {_RANK} --model-dtype bfloat16 ", half, {"lora": lora}),
+    )
+    sizes = [rows for rows in (16, 8, 4, 2, 1) if rows < spec.training.batch_size]
+    for words, base, changes in kinds:
+        flags = f"{words}--gradient-checkpointing"
+        one = _changed(base, {**changes, "gradient_checkpointing": True})
+        yield flags, one
+        for rows in sizes:
+            yield f"{flags} --micro-batch-size {rows}", _changed(one, {"micro_batch_size": rows})
+
+
+def check_memory(methods: Sequence[Method], folder: Path, stored: int, spec: RunSpec, room: float) -> None:
+    """Refuses a training whose weights, gradients and optimiser alone are larger than the memory.
+
+    Args:
+        methods: the methods.
+        folder: the model's folder.
+        stored: bytes of its files, by which small models are told without being looked at.
+        spec: the run.
+        room: bytes of the device's memory.
+
+    Raises:
+        UserError: names the method, and settings that need less.
+    """
+    if stored * _MOST_PER_STORED < room:
+        return
+    size = size_of_folder(folder)
+    for method in methods:
+        needed = trained_bytes(method, size, spec.training, _weight_bytes(spec))
+        if needed > room:
+            less = (
+                (flags, trained_bytes(method, size, one.training, _weight_bytes(one)))
+                for flags, one in smaller(spec)
+            )
+            fitting = (f"give {flags} ({small / 1e9:,.0f} GB)" for flags, small in less if small < room)
+            advice = next(fitting, "take a smaller model")
+            raise UserError(
+                f"{method.name} on {folder.name}: weights, gradients and optimiser take {needed / 1e9:,.0f} "
+                f"GB, and there are {room / 1e9:,.0f} GB of memory: {advice}."
+            )
+
+
+def device_memory() -> float:
+    """Bytes of memory of the device that trains: of the first GPU, else of the machine."""
+    import torch
+
+    if torch.cuda.is_available():
+        return float(torch.cuda.get_device_properties(0).total_memory)
+    return float(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+
+
+def _changed(spec: RunSpec, training: Mapping[str, object]) -> RunSpec:
+    return spec.model_copy(update={"training": spec.training.model_copy(update=dict(training))})
