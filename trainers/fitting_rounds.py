@@ -16,7 +16,7 @@ from trainers.device import process_device
 from trainers.drawing import GroupSource, World
 from trainers.errors import UserError
 from trainers.examples import Examples
-from trainers.fitting import finish, run_trainer, value_of, with_adapters, without_adapters
+from trainers.fitting import finish, rate_for, run_trainer, value_of, with_adapters, without_adapters
 from trainers.gradients import GradientScales
 from trainers.launcher import outside_launcher
 from trainers.layouts import checked_layout
@@ -104,7 +104,7 @@ def fit_rounds(
     training = TrainingInputs(
         rounds.method, data, layout, dtype, settings.micro_batch_size, settings.tokens_per_micro_batch
     )
-    rate = settings.learning_rate or method.default_learning_rate
+    rate = settings.learning_rate or rate_for(method, model, settings)
     arguments = arguments_of(settings, rate, out_dir / "partial")
     scales = GradientScales(settings.clipping, settings.max_grad_norm)
     value_rate = settings.value_learning_rate or rate

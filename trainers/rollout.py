@@ -23,6 +23,7 @@ from trainers.online import Minibatch, OnlineMethod, Rollouts
 from trainers.optimisers import critic_optimiser, parameters_of, policy_optimiser, schedule
 from trainers.passes import Passes
 from trainers.precision import DType, autocast
+from trainers.rates import default_rate, model_width
 from trainers.recomputing import recomputed_layers, recomputing
 from trainers.reward_scale import RewardScale
 from trainers.rollout_log import described
@@ -57,7 +58,8 @@ class OnlineTrainer:
         self.device = next(policy.parameters()).device
         self.source = GroupSource(method.draws, policy, world, settings.seed, settings.batch_size, dtype)
         self.buffer = ReplayBuffer(method.replay_groups, method.max_age)
-        rate = settings.learning_rate or method.default_learning_rate
+        usual = default_rate(method.default_learning_rate, model_width(policy), settings.lora is not None)
+        rate = settings.learning_rate or usual
         self.optimisers = [policy_optimiser(policy, rate, settings)]
         if critic is not None:
             value_rate = settings.value_learning_rate or rate

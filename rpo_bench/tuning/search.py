@@ -98,7 +98,7 @@ class Search:
         )
 
     def _first_rates(self, choice: Choice) -> list[float]:
-        usual = usual_rate(self.plan.spec, self.plan.task, choice, self.model.name)
+        usual = usual_rate(self.plan.spec, self.plan.task, choice, self.model)
         return choosing.first_rates(usual, self.effort.rates // len(self.variants))
 
     def _areas(

@@ -76,6 +76,16 @@ def test_the_learning_rate_is_the_flags_then_the_tasks_then_the_methods(tasks, t
     assert [c.spec.training.learning_rate for c in made.cells if c.trained] == [0.5, 0.5]
 
 
+def test_another_model_than_the_tasks_own_has_the_methods_rate_for_its_width(tasks, tmp_path, monkeypatch):
+    """The task's rates were chosen for its own models."""
+    other = tiny_decoder(tmp_path / "other")
+    made = plan(tasks, tmp_path, ("dro",), n_strengths=1, models=(str(other),))
+    assert [c.spec.training.learning_rate for c in made.cells if c.trained] == [1e-4]
+    monkeypatch.setattr("trainers.rates._WIDTH", 4)  # of these models: 16
+    made = plan(tasks, tmp_path, ("dro",), n_strengths=1, models=(str(other),))
+    assert [c.spec.training.learning_rate for c in made.cells if c.trained] == [2.5e-5]
+
+
 def test_a_sweep_makes_every_cell_at_each_learning_rate(tasks, tmp_path):
     """2 methods × 2 strengths × 3 rates; each a checkpoint of its own."""
     made = plan(tasks, tmp_path, ("rpo", "dro"), n_strengths=2, learning_rates=(1e-3, 1e-4, 1e-5))

@@ -14,8 +14,9 @@ from rpo_bench.models.hub import FLAG, fetch_model, is_hub_name
 from rpo_bench.spec.schema import RunSpec
 from rpo_bench.spec.sections import LoadingSpec, PromptFormat
 from rpo_bench.spec.trust import Trust
+from trainers.rates import model_width
 
-_CHECKS = 2  # increase this when the checks change
+_CHECKS = 3  # increase this when the checks change
 _WHOLE_CHECK_BYTES = 2_000_000_000  # larger models: planning loads only the config and tokenizer
 
 
@@ -63,6 +64,7 @@ class BaseModel:
         loading: How it is loaded; for hub models with the commit.
         hub: Its name on the hub; None for a folder.
         response_limit: A separate limit on response tokens, or None.
+        width: Of the hidden states.
     """
 
     name: str
@@ -75,6 +77,7 @@ class BaseModel:
     loading: LoadingSpec = field(default_factory=LoadingSpec)
     hub: str | None = None
     response_limit: int | None = None
+    width: int = 0
 
     @property
     def architecture(self) -> str:
@@ -141,6 +144,7 @@ def find_model(
         use.loading.model_copy(update={"revision": commit}),
         None if commit is None else name,
         use.shorter(facts.response_limit),
+        facts.width,
     )
 
 
@@ -169,6 +173,7 @@ class _Facts:
     is_encoder_decoder: bool
     context: int | None
     response_limit: int | None
+    width: int
     checks: int  # version of the checks it passed; another version means checking again
 
 
@@ -193,14 +198,17 @@ def _inspect(folder: Path, trust: Trust) -> _Facts:
             trust_remote_code=trust.trust_remote_code,
         )
         model.check()
-        return _Facts(model.is_encoder_decoder, model.positions.prompt, model.positions.response, _CHECKS)
+        limits = model.positions
+        width = model_width(model.model)
+        return _Facts(model.is_encoder_decoder, limits.prompt, limits.response, width, _CHECKS)
     from rpo_bench.models.loading import load_config, load_tokenizer
     from rpo_bench.models.positions import positions_of
 
     config = load_config(str(folder), trust.trust_remote_code)
     load_tokenizer(str(folder), trust.trust_remote_code)
     limits = positions_of(config)
-    return _Facts(bool(config.is_encoder_decoder), limits.prompt, limits.response, _CHECKS)
+    width = int(config.get_text_config().hidden_size)
+    return _Facts(bool(config.is_encoder_decoder), limits.prompt, limits.response, width, _CHECKS)
 
 
 def _from_hub(name: str, own: Mapping[str, Path], trust: Trust, use: Use) -> tuple[Path, str]:

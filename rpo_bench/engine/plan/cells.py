@@ -16,6 +16,7 @@ from rpo_bench.spec.schema import CellSpec, RunSpec, tuned_key
 from rpo_bench.spec.sections import DataSpec, MethodSpec, TrainingSpec
 from rpo_bench.tasks.task import Task
 from trainers.objective import Method, Need
+from trainers.rates import default_rate
 
 #: The method name of the base model itself in results.
 REFERENCE = MethodSpec(name="reference")
@@ -94,12 +95,19 @@ def reference_cell(spec: RunSpec, task: Task, task_hash: str, model: BaseModel) 
     return PlannedCell(identity, model)
 
 
-def usual_rate(spec: RunSpec, task: Task, choice: Choice, model: str) -> float:
-    """The learning rate without a sweep: the run's, else the tuned one, the task's, or the method's."""
-    rates = {"*": choice.method.default_learning_rate, **task.spec.learning_rates}
+def usual_rate(spec: RunSpec, task: Task, choice: Choice, model: BaseModel) -> float:
+    """The learning rate without a sweep: the run's, else the tuned one, the task's, or the method's.
+
+    A task's rates are of its own models, if it has some. The method's depends on the model's size.
+    """
+    usual = default_rate(
+        choice.method.default_learning_rate, model.width, adapters=spec.training.lora is not None
+    )
+    if model.name in task.spec.models or not task.spec.models:
+        rates = {"*": usual, **task.spec.learning_rates}
+        usual = rates.get(choice.spec.name, rates["*"])
     tuned = {} if spec.tuned is None else spec.tuned.rates
-    usual = rates.get(choice.spec.name, rates["*"])
-    return spec.training.learning_rate or tuned.get(tuned_key(choice.spec.label, model), usual)
+    return spec.training.learning_rate or tuned.get(tuned_key(choice.spec.label, model.name), usual)
 
 
 def check_tuned(
@@ -135,7 +143,7 @@ def planned_cells(
     spec: RunSpec, task: Task, task_hash: str, data: TrainingData, model: BaseModel, choice: Choice
 ) -> Iterator[PlannedCell]:
     """All cells of one method on one model: its strengths × learning rates × budgets × seeds."""
-    swept = spec.learning_rates or (usual_rate(spec, task, choice, model.name),)
+    swept = spec.learning_rates or (usual_rate(spec, task, choice, model),)
     online = choice.method.samples_policy
     reward = spec.training.reward if online else GOLD
     learnt = training_identity(reward, task, task_hash)

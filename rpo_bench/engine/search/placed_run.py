@@ -61,7 +61,7 @@ def _starts(plan: Plan) -> list[tuple[Start, float]]:
     found = []
     for model, choice in product(plan.models, plan.choices):
         start = Start(plan, choice, model, _planned(plan, choice, model.name), ladder_of(plan, choice, model))
-        rates = spec.learning_rates or (usual_rate(spec, plan.task, choice, model.name),)
+        rates = spec.learning_rates or (usual_rate(spec, plan.task, choice, model),)
         found += [(replace(start, budget=budget), rate) for budget, rate in product(spec.budgets, rates)]
     return found
 
