@@ -1,6 +1,7 @@
 """Every optimiser trains by both engines, scales of losses don't matter to it, and it resumes."""
 
 import dataclasses
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,13 @@ from trainers.optimisers import policy_optimiser, spare_embeddings
 from trainers.settings import check_optimiser
 from trainers.training_log import read_training_log
 
-NAMES = ("adamw", "adafactor", "adamw-8bit", "paged-adamw-8bit")
+eight_bits = pytest.mark.skipif(find_spec("bitsandbytes") is None, reason="bitsandbytes isn't installed")
+NAMES = (
+    "adamw",
+    "adafactor",
+    pytest.param("adamw-8bit", marks=eight_bits),
+    pytest.param("paged-adamw-8bit", marks=eight_bits),
+)
 PROMPTS = [[5, 6, 7], [8], [9, 10], [11]]
 pytestmark = pytest.mark.filterwarnings("ignore:Paged optimizers are not supported on CPU")
 
@@ -90,6 +97,7 @@ def model_with_matrices() -> LlamaForCausalLM:
     )  # fmt: skip
 
 
+@eight_bits
 @pytest.mark.parametrize("engine", ["offline", "online"])
 def test_eight_bit_states_are_of_matrices_and_not_of_embeddings(engine: str, tmp_path: Path, monkeypatch):
     """Whatever was trained before in the same process: bitsandbytes finds exceptions by address."""
