@@ -49,6 +49,19 @@ def test_time_left_follows_the_pace_so_far():
     assert tally.seconds_left == pytest.approx(12.0)
 
 
+def test_each_phase_has_its_own_pace():
+    """A pass took 60 s for an expected second, as it read a large model; training goes as expected."""
+    jobs = [job("m", "reference", 1.0, "shared"), job("a", "train", 100.0), job("b", "train", 100.0)]
+    tally = Tally(jobs, workers=1)
+    tally.started(jobs[0])
+    tally.ended(ended(jobs[0], busy=60.0))
+    tally.started(jobs[1])
+    first, _, since = tally.running[jobs[1].key]
+    tally.progress(jobs[1], Progress("train", 1, 100))
+    tally.running[jobs[1].key] = (first, Progress("train", 50, 100), since - 50.0)
+    assert tally.seconds_left == pytest.approx(150.0, rel=0.05)
+
+
 @pytest.mark.parametrize("steps", [Progress("train", 0, 100), Progress("train", 75, 100)])
 def test_time_left_counts_no_step_that_an_earlier_run_made(steps):
     """Two training jobs of 8 s: one went on at step 75 and took 4 s, so that a whole one takes 16."""

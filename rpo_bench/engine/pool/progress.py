@@ -1,7 +1,7 @@
 """Progress of a run: a live table on a terminal, otherwise a line every 30 seconds."""
 
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -19,6 +19,7 @@ from rpo_bench.terminal.screen import SafeConsole
 from rpo_bench.terminal.visible import visible
 
 _LINE_EVERY = 30.0  # seconds between lines without a terminal
+_TELLING = 0.05  # share of a running job's steps that says something of its pace
 
 
 @dataclass
@@ -106,20 +107,39 @@ class Tally:
 
     @property
     def seconds_left(self) -> float | None:
-        """Estimated from finished jobs and expected durations; None before the first job has finished."""
-        done = [outcome for outcome in self.outcomes if outcome.status == "done"]
-        expected = sum(o.job.seconds * (1 - self.skipped.get(o.job.key, 0.0)) for o in done)
-        if not expected:
+        """Estimated from the pace of each phase so far; None while nothing is known.
+
+        Expected durations are of the embedded models. A larger one slows each phase by another factor: a pass
+        over all rows that begins with reading the model says little of training steps.
+        """
+        busy, expected = self._spent()
+        if not sum(expected.values()):
             return None
-        pace = sum(outcome.busy_seconds for outcome in done) / expected
+        usual = sum(busy.values()) / sum(expected.values())
         ended = {outcome.job.key for outcome in self.outcomes}
-        left = sum(job.seconds for job in self.jobs if job.key not in ended) * pace
-        left -= sum(pace * job.seconds * self._share_of(job, pace) for job in self._running_jobs)
+        left = 0.0
+        for job in self.jobs:
+            if job.key not in ended:
+                known = expected.get(job.phase)
+                pace = busy[job.phase] / known if known else usual
+                done = self._share_of(job, pace) if job.key in self.running else 0.0
+                left += pace * job.seconds * (1 - done)
         return max(0.0, left / self.workers)
 
-    @property
-    def _running_jobs(self) -> list[Job]:
-        return [job for job, _, _ in self.running.values()]
+    def _spent(self) -> tuple[dict[str, float], dict[str, float]]:
+        """Seconds that went into each phase, and that were expected for that part of it."""
+        busy, expected = defaultdict[str, float](float), defaultdict[str, float](float)
+        for outcome in self.outcomes:
+            if outcome.status == "done":
+                job = outcome.job
+                busy[job.phase] += outcome.busy_seconds
+                expected[job.phase] += job.seconds * (1 - self.skipped.get(job.key, 0.0))
+        for job, progress, since in self.running.values():
+            made = _share(progress) - self.skipped.get(job.key, 0.0)
+            if made >= _TELLING:
+                busy[job.phase] += time.monotonic() - since
+                expected[job.phase] += job.seconds * made
+        return busy, expected
 
     def _share_of(self, job: Job, pace: float) -> float:
         """The finished share of a running job, by its steps or by elapsed time."""

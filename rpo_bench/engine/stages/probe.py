@@ -1,6 +1,7 @@
 """Probes a policy during training: its reward and KL on a few prompts."""
 
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -25,11 +26,14 @@ def make_probe(work: CellWork, task: Task, tokenizer: Any) -> Callable[[Any], di
     if not prompts:
         return None
     decoding = Decoding(max_new_tokens=decoding_of(work).max_new_tokens)
+    base = cache(lambda: base_of(work))  # read once, however many probes there are
 
     def probe(model: Any) -> dict[str, float]:
-        policy = HFModel(model, tokenizer, prompt_format=work.spec.prompt_format)
+        adapted = work.spec.model_path if hasattr(model, "disable_adapter") else None
+        policy = HFModel(model, tokenizer, adapter_of=adapted, prompt_format=work.spec.prompt_format)
         generations = policy.generate(prompts, 1, decoding, _SEED, _BATCH)
-        measured = {"probe_kl": sampled_kl(policy, base_of(work), generations)}
+        reference = base() if adapted is None else policy.without_adapter()
+        measured = {"probe_kl": sampled_kl(policy, reference, generations)}
         if reward is not None:
             measured |= probe_reward(reward, prompts, [generation.text for generation in generations])
         return measured
