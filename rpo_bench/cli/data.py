@@ -1,8 +1,9 @@
 """``rpo-bench data``: look at training data before using it."""
 
 import dataclasses
+from collections.abc import Sequence
 from enum import StrEnum
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -14,7 +15,11 @@ from rpo_bench.cli.options import with_flags
 from rpo_bench.data.caveats import DataWarning, warnings_of
 from rpo_bench.data.readers import OnBad, load_rows, skip_sentence
 from rpo_bench.data.report import DataReport, Lengths, RewardSummary, describe
+from rpo_bench.data.row import Row
 from rpo_bench.data.split import split_rows
+
+if TYPE_CHECKING:
+    from rpo_bench.models.token_lengths import TokenLengths
 
 app = typer.Typer(help="Inspect training data before you use it.", no_args_is_help=False)
 BAR = 40  # characters of the longest bar
@@ -55,6 +60,13 @@ def check(
     skip_bad_lines: Annotated[
         bool, typer.Option("--skip-bad-lines", help="Skip and count rows that can't be used.")
     ] = False,
+    model: Annotated[
+        str | None,
+        typer.Option("--model", help="Also count the tokens of this model: a folder or hub name."),
+    ] = None,
+    prompt_format: Annotated[
+        str | None, typer.Option("--prompt-format", help="Format of prompts for --model: none, chat …")
+    ] = None,
 ) -> None:
     """Describe a data set, and warn where a method would degenerate on it.
 
@@ -67,13 +79,18 @@ def check(
     split_rows(loaded.rows, test_fraction=0.2, seed=0)  # raises the same errors as training
     report = describe(loaded.rows, source, loaded.skipped, loaded.reasons)
     warnings = warnings_of(report, loaded.rows)
+    tokens = None if model is None else _token_lengths(loaded.rows, model, prompt_format)
     if form is Format.json:
         content = dataclasses.asdict(report) | {"warnings": [dataclasses.asdict(w) for w in warnings]}
+        if tokens is not None:
+            content["tokens"] = dataclasses.asdict(tokens)
         print_json(content)
         return
     if loaded.skipped:
         err().print(skip_sentence(source, loaded), style="yellow")
     print_report(report)
+    if tokens is not None:
+        _print_tokens(tokens, len(loaded.rows), str(model))
     _print_warnings(out(), warnings)
 
 
@@ -110,6 +127,26 @@ def print_report(report: DataReport) -> None:
     print_table("Lengths", ("", *names), rows)
     shares = ", ".join(f"{rule} {share:.1%}" for rule, share in report.desirable_share.items())
     console.print(f"\nDesirable responses by labelling rule: {shares}")
+
+
+def _token_lengths(rows: Sequence[Row], model: str, prompt_format: str | None) -> "TokenLengths":
+    from rpo_bench.models.token_lengths import token_lengths
+
+    return token_lengths(rows, model, prompt_format)
+
+
+def _print_tokens(tokens: "TokenLengths", rows: int, model: str) -> None:
+    """Prints lengths in tokens, and how many rows don't fit the model."""
+    parts = {"prompt": tokens.prompt, "response": tokens.response, "together": tokens.together}
+    names = [field.name for field in dataclasses.fields(Lengths)]
+    table = [(label, *dataclasses.astuple(value)) for label, value in parts.items()]
+    print_table(f"Lengths in tokens of {model}", ("", *names), table)
+    limit = "no limit of its own" if tokens.limit is None else f"positions for {tokens.limit:,}"
+    out().print(
+        f"The model has {limit}; {tokens.beyond:,} of {rows:,} rows are longer (--max-length, --truncate, "
+        f"--drop-long). {tokens.said:.0%} of all tokens are of responses.",
+        soft_wrap=True,
+    )
 
 
 def _few(histogram: dict[int, int], limit: int = 16) -> dict[str, int]:

@@ -146,10 +146,10 @@ def describe(
         desirable_share={rule: float(desirable_labels(rewards, groups, rule).mean()) for rule in LABEL_RULES},
         duplicates=find_duplicates(rows),
         empty_responses=sum(not row.response.strip() for row in rows),
-        prompt_words=_lengths([length_in_words(text) for text in texts.values()]),
-        prompt_characters=_lengths([len(text) for text in texts.values()]),
-        response_words=_lengths([length_in_words(row.response) for row in rows]),
-        response_characters=_lengths([len(row.response) for row in rows]),
+        prompt_words=lengths_of([length_in_words(text) for text in texts.values()]),
+        prompt_characters=lengths_of([len(text) for text in texts.values()]),
+        response_words=lengths_of([length_in_words(row.response) for row in rows]),
+        response_characters=lengths_of([len(row.response) for row in rows]),
         with_behaviour_logp=sum(row.behaviour_logp is not None for row in rows),
         with_reference_rewards=len(scored),
     )
@@ -207,7 +207,7 @@ def find_duplicates(rows: Sequence[Row]) -> Duplicates:
     )
 
 
-def _lengths(values: list[int]) -> Lengths:
+def lengths_of(values: list[int]) -> Lengths:
     """Percentiles without interpolation, so that they occur in the data."""
     points = np.percentile(values, [0, 5, 50, 95, 99, 100], method="nearest")
     return Lengths(*(int(point) for point in points))

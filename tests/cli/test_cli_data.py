@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from tiny_models import tiny_decoder, tiny_encoder_decoder
 from typer.testing import CliRunner
 
 from rpo_bench.cli.main import app
@@ -123,3 +124,49 @@ def test_data_alone_shows_its_help():
     done = CliRunner().invoke(app, ["data"], prog_name="rpo-bench")
     assert done.exit_code == 0
     assert "check" in done.stdout
+
+
+class TestTokens:
+    ROWS = (
+        '{"prompt": "what is the cat ?", "response": "yes good .", "reward": 1}\n'
+        '{"prompt": "what is the dog ?", "response": "no .", "reward": 0}\n'
+    )
+
+    def test_are_counted_by_the_models_own_tokenizer(self, tmp_path):
+        """Five words of prompt; three and two of response, each with its end."""
+        file = tmp_path / "rows.jsonl"
+        file.write_text(self.ROWS)
+        folder = tiny_decoder(tmp_path / "decoder")
+        for weights in folder.glob("*.safetensors"):
+            weights.unlink()  # they aren't needed
+        done = check(file, "--model", folder, "--format", "json")
+        found = json.loads(done.stdout)["tokens"]
+        prompt = found["prompt"]["minimum"]
+        assert found["prompt"]["maximum"] == prompt
+        assert (found["response"]["minimum"], found["response"]["maximum"]) == (3, 4)
+        assert found["together"]["maximum"] == prompt + 4
+        assert found["said"] == pytest.approx(7 / (2 * prompt + 7))
+        assert (found["limit"], found["beyond"]) == (128, 0)
+        shown = check(file, "--model", folder).stdout
+        assert "0 of 2 rows are longer" in " ".join(shown.split())
+
+    def test_rows_beyond_the_context_are_told(self, tmp_path):
+        file = tmp_path / "rows.jsonl"
+        file.write_text(
+            json.dumps({"prompt": "cat " * 200, "response": "no .", "reward": 0}) + "\n" + self.ROWS
+        )
+        done = check(file, "--model", tiny_decoder(tmp_path / "decoder"))
+        assert "positions for 128; 1 of 3 rows are longer" in " ".join(done.stdout.split())
+
+    def test_a_model_without_limit_has_none(self, tmp_path):
+        file = tmp_path / "rows.jsonl"
+        file.write_text(self.ROWS)
+        done = check(file, "--model", tiny_encoder_decoder(tmp_path / "t5"))
+        assert "The model has no limit of its own" in " ".join(done.stdout.split())
+
+    def test_a_missing_model_is_one_sentence(self, tmp_path):
+        file = tmp_path / "rows.jsonl"
+        file.write_text(self.ROWS)
+        done = check(file, "--model", tmp_path / "nowhere")
+        assert done.exit_code == 2
+        assert done.stderr.count("\n") <= 3
