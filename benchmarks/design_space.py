@@ -6,6 +6,7 @@ The decoder, 120 steps of 64 responses. DPO, KTO, DRO and RPO learn from logged 
 fully online, beside GRPO and RLOO. Then P3O's two forms make four passes over each iteration's rollouts, so
 that their clip acts, beside RLOO and PPO with four. Learning rates are chosen by ``rpo-bench tune``. Each
 loss has one rate, and online methods without a critic take GRPO's. Strengths are placed near the KL budgets.
+A second table has differences between methods, seed by seed.
 ``--out`` trains the methods that the file lacks.
 """
 
@@ -36,6 +37,16 @@ GROUPS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("grpo", ("grpo", "rloo")),
     ("grpo", ("p3o(inner_epochs=4)", "p3o(form=joint,inner_epochs=4)", "rloo(inner_epochs=4)")),
     ("ppo", ("ppo(inner_epochs=4)",)),
+)
+#: Methods that are compared seed by seed: fresh against logged responses, then against each other.
+PAIRS = (
+    *((f"{loss}(rounds={n})", loss) for loss in ("dpo", "kto", "dro", "rpo") for n in (4, STEPS)),
+    *((f"{loss}(rounds={STEPS})", "rloo") for loss in ("dpo", "dro", "rpo")),
+    *((f"{loss}(rounds={STEPS})", "grpo") for loss in ("dro", "rpo")),
+    ("rloo", "grpo"),
+    *((loss, "grpo") for loss in ("dpo", "dro", "rpo")),
+    *((f"p3o({form}inner_epochs=4)", "rloo(inner_epochs=4)") for form in ("", "form=joint,")),
+    *((f"p3o({form}inner_epochs=4)", "ppo(inner_epochs=4)") for form in ("", "form=joint,")),
 )
 POINTS = Path(__file__).with_name("design_space.csv")
 TUNED = Path(__file__).with_name("tuned.json")
@@ -77,7 +88,8 @@ def main() -> None:
     rates = tuned_rates(options.tuned)
     if options.out is not None:
         train_missing(options, rates)
-    print("\n".join(table(read_lines(options.points, Made), rates)))
+    points = read_lines(options.points, Made)
+    print("\n".join([*table(points, rates), "", *differences(points, rates)]))
 
 
 def train_missing(options: argparse.Namespace, rates: Mapping[str, float]) -> None:
@@ -163,11 +175,33 @@ def table(points: Sequence[Made], rates: Mapping[str, float]) -> Iterator[str]:
     yield f"| method | learning rate | {budgets} | rollouts | seconds | held back by the clip |"
     yield "|---" * (5 + len(BUDGETS)) + "|"
     for rate, method in ((rates[loss], one) for loss, methods in GROUPS for one in methods):
-        own = [p for p in points if p.method == _label(method) and p.learning_rate == rate]
+        own = _points_of(points, method, rates)
         if own:
             gains = [_gain(own, budget) for budget in BUDGETS]
             cost = [f"{own[0].rollouts:,}", _mean_of(p.seconds for p in own), _shares(own)]
             yield f"| {' | '.join([method, f'{rate:g}', *gains, *cost])} |"
+
+
+def differences(points: Sequence[Made], rates: Mapping[str, float]) -> Iterator[str]:
+    """Differences in gain between pairs of methods, seed by seed, as lines of Markdown."""
+    yield f"| method | against | {' | '.join(f'KL {budget:g}' for budget in BUDGETS)} |"
+    yield "|---" * (2 + len(BUDGETS)) + "|"
+    for pair in PAIRS:
+        own, other = (_points_of(points, method, rates) for method in pair)
+        if own and other:
+            cells = (_difference(own, other, budget) for budget in BUDGETS)
+            yield f"| {' | '.join([*pair, *cells])} |"
+
+
+def _difference(own: Sequence[Made], other: Sequence[Made], budget: float) -> str:
+    first, second = (gains_by_seed(points, None, budget) for points in (own, other))
+    return interval([first[seed] - second[seed] for seed in sorted(first.keys() & second.keys())])
+
+
+def _points_of(points: Sequence[Made], method: str, rates: Mapping[str, float]) -> list[Made]:
+    """A method's points at the tuned learning rate of its group."""
+    rate = next(rates[loss] for loss, methods in GROUPS if method in methods)
+    return [p for p in points if p.method == _label(method) and p.learning_rate == rate]
 
 
 def _gain(points: Sequence[Made], budget: float) -> str:

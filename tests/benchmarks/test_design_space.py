@@ -11,7 +11,7 @@ from rpo_bench.spec.parsing import parse_methods
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 import design_space
-from design_space import GROUPS, Made, table, train_missing, tuned_rates
+from design_space import GROUPS, Made, differences, table, train_missing, tuned_rates
 from points import add_lines, read_lines
 
 RATES = dict.fromkeys(("dpo", "kto", "dro", "rpo", "grpo", "ppo"), 2e-4)
@@ -37,6 +37,21 @@ def test_a_gain_between_far_strengths_is_marked():
     found = [point("grpo", s, kl, kl) for s, kl in ((1.0, 0.28), (0.5, 0.32), (0.1, 3.0))]
     cells = [cell.strip() for cell in list(table(found, RATES))[2].strip("|").split("|")]
     assert cells[2:4] == ["0.300", "0.500 (far)"]
+
+
+def test_differences_are_taken_seed_by_seed():
+    """RLOO is 0.1 above GRPO in one seed and 0.3 in the other; pairs without points have no line."""
+    above = {0: 0.1, 1: 0.3}
+    found = [
+        point(method, s, kl, kl + (above[seed] if method == "rloo" else 0.0), seed)
+        for method in ("grpo", "rloo")
+        for s, kl in ((1.0, 0.2), (0.1, 0.42))
+        for seed in above
+    ]
+    (line,) = list(differences(found, RATES))[2:]
+    cells = [cell.strip() for cell in line.strip("|").split("|")]
+    assert cells[:2] == ["rloo", "grpo"]
+    assert [cell.partition(" ±")[0] for cell in cells[2:]] == ["0.200", "not reached"]
 
 
 def test_shares_are_those_of_all_strengths_and_seeds():
