@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from rpo_bench.data.row import Prompt
 from rpo_bench.errors import UserError, first_line
-from rpo_bench.models.generating import Sampler, blocks
+from rpo_bench.models.generating import Sampler, batches
 from rpo_bench.models.inverse_cdf import uniforms
 from rpo_bench.models.loading import LoadOptions, load_checkpoint
 from rpo_bench.models.positions import Positions, positions_of
@@ -27,9 +27,7 @@ from trainers.logps import first_token_logps, token_logps
 from trainers.memory import halving
 from trainers.sampling_ways import sampling_way
 
-_TRIAL_BATCH = 8
 _TOKENS_PER_PASS = 16_384  # of log-probs, padding included
-_BATCHES_PER_BLOCK = 16  # batches whose unfinished sequences are batched together
 
 
 @dataclass(frozen=True)
@@ -141,7 +139,6 @@ class HFModel:
         try:
             with self._evaluating():
                 sampling_way(self._inner, self._layout)
-                Sampler(self._inner, self._layout, self.end_ids, Decoding(), _TRIAL_BATCH).way()
         except UserError:
             raise
         except Exception as error:  # a model's own code may raise anything
@@ -169,7 +166,7 @@ class HFModel:
 
         A sample depends only on (model, prompt, seed, decoding, sample number). It doesn't depend on the
         batch (up to rounding), the other prompts, n, or torch's global generator. The checkpoint's
-        ``generation_config`` is ignored, and no token is suppressed.
+        ``generation_config`` isn't used, and no token is suppressed.
 
         Args:
             prompts: P prompts with distinct ``prompt_id``.
@@ -190,13 +187,12 @@ class HFModel:
             self._check_length(prompt.prompt_id, len(ids), decoding.max_new_tokens)
         found: dict[tuple[int, int], Generation] = {}
         order = sorted(range(len(prompts)), key=lambda index: len(encoded[index]))  # stable
-        sampler = Sampler(self._inner, self._layout, self.end_ids, decoding, batch_size)
+        sampler = Sampler(self._inner, self._layout, self.end_ids, decoding)
         with self._evaluating():
-            for indices, first, count in blocks(order, n, batch_size * _BATCHES_PER_BLOCK):
+            for indices, first, count in batches(order, n, batch_size):
                 names = [prompts[index].prompt_id for index in indices]
                 draws = [uniforms(seed, name, first, count, decoding.max_new_tokens) for name in names]
-                contexts = [encoded[index] for index in indices for _ in range(count)]
-                rows = sampler.sample(contexts, np.concatenate(draws))
+                rows = sampler.sample([encoded[index] for index in indices], count, np.concatenate(draws))
                 texts = self.texts(rows)
                 for row, (tokens, text) in enumerate(zip(rows, texts, strict=True)):
                     index, sample = indices[row // count], first + row % count
@@ -281,13 +277,10 @@ class HFModel:
 
     @contextmanager
     def _evaluating(self) -> Iterator[None]:
-        """Disables gradients, dropout and the checkpoint's generation settings; restores them afterwards."""
-        from transformers import GenerationConfig
-
+        """Disables gradients and dropout, and the adapter where it is off; restores them afterwards."""
         inner = self._inner
-        training, own = inner.training, inner.generation_config
+        training = inner.training
         inner.eval()
-        inner.generation_config = GenerationConfig()
         try:
             if self.adapter_of is not None and not self.adapter_on:
                 with quiet(), torch.no_grad(), self.model.disable_adapter():
@@ -296,7 +289,6 @@ class HFModel:
                 with quiet(), torch.no_grad():
                     yield
         finally:
-            inner.generation_config = own
             inner.train(training)
 
     def _check_length(self, name: str, length: int, response: int) -> None:

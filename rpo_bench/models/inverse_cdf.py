@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 from transformers import (
     LogitsProcessor,
-    LogitsProcessorList,
     NoRepeatNGramLogitsProcessor,
     RepetitionPenaltyLogitsProcessor,
     TemperatureLogitsWarper,
@@ -24,6 +23,7 @@ from transformers import (
 from rpo_bench.errors import UserError
 from rpo_bench.files.hashing import hash_json
 from rpo_bench.spec.sections import Decoding
+from trainers.equal_lengths import groups_of
 from trainers.sampling import first_above
 
 
@@ -45,38 +45,18 @@ def pick(logits: Tensor, uniform: Tensor) -> Tensor:
     return first_above(cumulative, uniform)
 
 
-class InverseCdf(LogitsProcessor):
-    """Masks all but the picked token, so that greedy search returns the sample.
-
-    Args:
-        uniform: (B, T) float64, one number per sequence and generated position.
-        start: Number of ``input_ids`` before the first generated token.
-    """
-
-    def __init__(self, uniform: Tensor, start: int) -> None:
-        self.uniform = uniform
-        self.start = start
-
-    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
-        """Scores (B, V) in which all but each row's pick are −inf."""
-        token = pick(scores, self.uniform[:, input_ids.shape[1] - self.start])
-        return torch.full_like(scores, -torch.inf).scatter_(1, token[:, None], 0.0)
-
-
-def processors(decoding: Decoding, uniform: Tensor, start: int) -> LogitsProcessorList:
-    """Temperature, top-k, top-p and then the pick, in the order of transformers.
-
-    The repetition penalty and the n-gram ban come before them, from the GenerationConfig.
-    """
-    steps = LogitsProcessorList()
+def warped(decoding: Decoding, scores: Tensor) -> Tensor:
+    """Scores (b, V) after temperature, top-k and top-p, in the order of transformers."""
+    steps: list[LogitsProcessor] = []
     if decoding.temperature != 1:
         steps.append(TemperatureLogitsWarper(decoding.temperature))
     if decoding.top_k > 0:
         steps.append(TopKLogitsWarper(decoding.top_k))
     if decoding.top_p < 1:
         steps.append(TopPLogitsWarper(decoding.top_p))
-    steps.append(InverseCdf(uniform, start))
-    return steps
+    for step in steps:
+        scores = step(None, scores)
+    return scores
 
 
 def restrained(decoding: Decoding, said: Sequence[Sequence[int]], scores: Tensor) -> Tensor:
@@ -88,10 +68,11 @@ def restrained(decoding: Decoding, said: Sequence[Sequence[int]], scores: Tensor
         steps.append(NoRepeatNGramLogitsProcessor(decoding.no_repeat_ngram_size))
     if not steps:
         return scores
-    rows = []
-    for row, tokens in enumerate(said):
-        ids, own = torch.tensor([list(tokens)], device=scores.device), scores[row : row + 1]
+    found = torch.empty_like(scores)
+    for rows in groups_of([len(tokens) for tokens in said]):
+        ids = torch.tensor([list(said[row]) for row in rows], device=scores.device)
+        own = scores[rows]
         for step in steps:
             own = step(ids, own)
-        rows.append(own)
-    return torch.cat(rows)
+        found[rows] = own
+    return found
