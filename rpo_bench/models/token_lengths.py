@@ -7,6 +7,7 @@ from typing import Any
 
 from rpo_bench.data.report import Lengths, lengths_of
 from rpo_bench.data.row import Row
+from rpo_bench.data.transcripts import spoken_rows
 from rpo_bench.models.loading import load_config, load_tokenizer
 from rpo_bench.models.positions import positions_of
 from rpo_bench.models.prompt_formats import resolve_format
@@ -51,6 +52,8 @@ def token_lengths(
     config, tokenizer = load_config(model), load_tokenizer(model)
     encoder_decoder = bool(config.is_encoder_decoder)
     form = resolve_format(prompt_format, system_prompt, tokenizer, Path(model).name, encoder_decoder)
+    if form is not None and form.kind == "chat":
+        rows = spoken_rows(rows)
     ids: dict[str, Any] = {}
     for row in rows:
         if row.prompt_id not in ids:

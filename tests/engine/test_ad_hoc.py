@@ -15,6 +15,7 @@ from rpo_bench.engine.inputs.dataset import AD_HOC_NEW_TOKENS, AdHocParts
 from rpo_bench.engine.inputs.examples import too_long_prompts
 from rpo_bench.engine.inputs.heldout import shortened
 from rpo_bench.models.loading import load_tokenizer
+from rpo_bench.results.store import read_samples
 
 
 @pytest.fixture(scope="module")
@@ -97,3 +98,28 @@ def test_one_long_prompt_does_not_decide_how_long_responses_may_be(tokenizer):
     fitting = _without_long(AdHocParts("mine", usual.train, (*usual.heldout, long)), models)
     assert fitting == usual
     assert response_limit(fitting, models) == response_limit(usual, models) < AD_HOC_NEW_TOKENS
+
+
+@pytest.mark.parametrize(("form", "turns"), [("chat", 3), ("none", 0)])
+def test_transcripts_are_conversations_where_the_format_is_a_chats(tmp_path: Path, form: str, turns: int):
+    """Trained, probed and measured alike: the prompts on record have turns, and the responses no spaces."""
+    rows = tmp_path / "rows.jsonl"
+    topics = ("river", "city", "house", "cat", "dog", "green garden")
+    dialogues = [
+        {
+            side: f"\n\nHuman: why ?\n\nAssistant: it is good\n\nHuman: what is the {topic} ?"
+            f"\n\nAssistant: {answer}"
+            for side, answer in (("chosen", "yes good thanks ."), ("rejected", "no stupid idiot ."))
+        }
+        for topic in topics
+    ]
+    rows.write_text("".join(json.dumps(one) + "\n" for one in dialogues))
+    chat = family("llama-chat", tmp_path / "llama-chat")
+    ended = invoke(
+        "train-and-eval", "--data", rows, "--models", chat, "--prompt-format", form, "--methods", "dpo",
+        "--strengths", "0.1", *SMALL, "--toxicity", "none", "--output-path", tmp_path / "out",
+        "--gen-kwargs", "max_new_tokens=4",
+    )  # fmt: skip
+    assert ended.exit_code == 0, ended.output
+    prompts = [sample.prompt for sample in read_samples(stored(tmp_path / "out")[0].folder)]
+    assert {len(getattr(prompt, "turns", ())) for prompt in prompts} == {turns}

@@ -80,6 +80,11 @@ class BaseModel:
     width: int = 0
 
     @property
+    def is_chat(self) -> bool:
+        """Whether prompts go through a chat template."""
+        return self.prompt_format is not None and self.prompt_format.kind == "chat"
+
+    @property
     def architecture(self) -> str:
         """Either "decoder" or "encoder-decoder"."""
         return "encoder-decoder" if self.is_encoder_decoder else "decoder"

@@ -24,7 +24,7 @@ from rpo_bench.engine.inputs.examples import (
     save_examples,
     tokenizer_of,
 )
-from rpo_bench.engine.inputs.heldout import fitting_task, shortened
+from rpo_bench.engine.inputs.heldout import fitting_task, shortened, spoken_task
 from rpo_bench.engine.inputs.prompts import prompts_file, save_prompts
 from rpo_bench.engine.inputs.rewards import (
     EVAL_FLAG,
@@ -171,7 +171,8 @@ def _materials(spec: RunSpec, around: PlanContext) -> tuple[Task, dict[str, Trai
     if not spec.task.startswith(AD_HOC):
         task = load_task(spec.task, around.include_path)
         models = find_models(spec.models, own_models(task), around.trust, cache, Use.of(spec))
-        rows = {model.name: read_training_data(spec, task, model.name) for model in models}
+        task = spoken_task(task, models, around.work)
+        rows = {model.name: read_training_data(spec, task, model.name, model.is_chat) for model in models}
         limits = (new_tokens(spec, task), spec.data.long)
         return fitting_task(task, models, *limits, (around.trust, around.work)), rows, models
     models = find_models(spec.models, {}, around.trust, cache, Use.of(spec))
