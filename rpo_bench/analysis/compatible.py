@@ -32,7 +32,7 @@ def difference(first: Record, second: Record) -> str | None:
         return f"their reference policy goes by two names ('{a.model}' and '{b.model}')"
     if a.prompt_format != b.prompt_format:
         return "their prompt format differs (--prompt-format, --system-prompt)"
-    if (a.loading.dtype, a.loading.attn_implementation) != (b.loading.dtype, b.loading.attn_implementation):
+    if a.loading.numbers != b.loading.numbers:
         return f"the number format or attention of their weights differs ({a.loading} and {b.loading})"
     return _settings(first, second)
 

@@ -17,6 +17,7 @@ PANEL_FIELDS = (
     "prompt_format.system",
     "prompt_format.hash",
     "loading.dtype",
+    "loading.quantization",
     "loading.attn",
 )
 SERIES_FIELDS = ("data.", "data_hash", "world_hash", "training.", "method.source", "generation.backend")

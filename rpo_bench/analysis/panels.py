@@ -194,7 +194,7 @@ def evaluation_key(spec: CellSpec) -> list[Any]:
     """What has to be equal for two numbers to be measured alike."""
     loading, form = spec.loading, spec.prompt_format
     identity: list[Any] = [spec.task, spec.task_hash, spec.model, spec.model_hash]
-    identity += [loading.dtype, loading.attn_implementation, form and form.hash]
+    identity += [*loading.numbers, form and form.hash]
     return [*identity, spec.evaluation.model_dump(mode="json")]
 
 

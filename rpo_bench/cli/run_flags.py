@@ -57,6 +57,7 @@ class ModelFlags:
     prompt_format: Annotated[str | None, spec_flag("--prompt-format")] = None
     system_prompt: Annotated[str | None, spec_flag("--system-prompt")] = None
     model_dtype: Annotated[str | None, spec_flag("--model-dtype")] = None
+    quantization: Annotated[str | None, spec_flag("--quantization")] = None
     device_map: Annotated[str | None, spec_flag("--device-map")] = None
     attn_implementation: Annotated[str | None, spec_flag("--attn-implementation")] = None
     revision: Annotated[str | None, spec_flag("--revision")] = None

@@ -78,6 +78,7 @@ class HFModel:
                     dtype=loading.dtype,
                     attn_implementation=loading.attn_implementation,
                     device_map=loading.device_map,
+                    quantization=loading.quantization,
                 )
             loaded = load_checkpoint(path, options)
         return cls(loaded.model, loaded.tokenizer, str(path), loaded.adapter_of, prompt_format=prompt_format)

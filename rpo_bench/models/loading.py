@@ -39,6 +39,7 @@ class LoadOptions:
     trust_remote_code: bool = False
     attn_implementation: str | None = None
     device_map: str | None = None
+    quantization: str | None = None
 
     @property
     def torch_dtype(self) -> torch.dtype:
@@ -180,8 +181,16 @@ def _load_model(path: str, options: LoadOptions) -> Any:
 
     trust = options.trust_remote_code
     dtype, device = options.torch_dtype, options.torch_device
-    placing = {"attn_implementation": options.attn_implementation, "device_map": options.device_map}
+    placing: dict[str, Any] = {
+        "attn_implementation": options.attn_implementation,
+        "device_map": options.device_map,
+    }
     placing = {name: value for name, value in placing.items() if value is not None}
+    if options.quantization is not None:
+        placing |= {
+            "quantization_config": _four_bits(dtype),
+            "device_map": options.device_map or {"": device},
+        }
     try:
         config = load_config(path, trust)
         refuse_dtype(path, config.model_type, options.dtype)
@@ -206,7 +215,19 @@ def _load_model(path: str, options: LoadOptions) -> Any:
         raise UserError(
             f"The model in {path} is incomplete: its weights lack {names[0]} ({len(names)} in all)."
         )
-    return (model if options.device_map else model.to(device)).eval()
+    return (model if "device_map" in placing else model.to(device)).eval()
+
+
+def _four_bits(dtype: torch.dtype) -> Any:
+    """4-bit NormalFloat weights with quantised constants, as QLoRA has them (arXiv 2305.14314)."""
+    from transformers import BitsAndBytesConfig
+
+    return BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=dtype,
+    )
 
 
 def _load_adapter(folder: Path, options: LoadOptions) -> LoadedModel:

@@ -298,6 +298,12 @@ SPEC_FLAGS: tuple[SpecFlag, ...] = (
         metavar="DTYPE",
     ),
     SpecFlag(
+        "loading.quantization",
+        "--quantization",
+        "nf4: load weights in 4 bits by bitsandbytes, to train adapters on them (QLoRA).",
+        metavar="KIND",
+    ),
+    SpecFlag(
         "loading.device_map",
         "--device-map",
         "Distributes a model over devices when measuring, e.g. auto.",

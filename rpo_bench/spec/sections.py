@@ -185,11 +185,19 @@ class LoadingSpec(Settings):
     dtype: Literal["float32", "bfloat16", "float16"] = Field(
         "float32", description="of the weights; training keeps float32 weights unless it trains adapters"
     )
+    quantization: Literal["nf4"] | None = Field(
+        None, description="of the weights, by bitsandbytes; training then needs adapters"
+    )
     attn_implementation: str | None = Field(None, description="eager, sdpa, flash_attention_2 …")
     device_map: str | None = Field(None, description="as transformers takes it: auto, balanced, cpu …")
     revision: str | None = Field(
         None, description="of models from the hub: asked for in a run, the resolved commit in a cell"
     )
+
+    @property
+    def numbers(self) -> tuple[str | None, ...]:
+        """What a model's outputs depend on."""
+        return self.dtype, self.quantization, self.attn_implementation
 
 
 class VllmSettings(Settings):

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 
 from rpo_bench.errors import UserError, did_you_mean
@@ -157,6 +158,10 @@ def _check_loading(folder: Path, loading: LoadingSpec, trust: Trust) -> None:
     """Refuses loading settings that the model doesn't support, before training starts."""
     kind = str(read_json(folder / "config.json").get("model_type", ""))
     refuse_dtype(str(folder), kind, loading.dtype, "--model-dtype")
+    if loading.quantization is not None and find_spec("bitsandbytes") is None:
+        raise UserError(
+            f"--quantization {loading.quantization}: bitsandbytes isn't installed: pip install bitsandbytes."
+        )
     if loading.attn_implementation is not None:
         from rpo_bench.models.loading import check_attention
 

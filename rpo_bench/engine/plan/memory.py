@@ -26,6 +26,7 @@ _STATES: Mapping[str, int] = {"adamw": 8, "adafactor": 0, "adamw-8bit": 2, "page
 _KEPT, _KEPT_CHECKPOINTED = 34, 4  # bytes per layer, token and unit of width, in 16 bits
 _ADAPTED = 23  # in + out of a layer's matrices, in widths
 _LOGITS = 4 * 4 * 2**25  # float32 logits of a chunk, with what the backward pass makes of them
+_FOUR_BITS = 0.52  # bytes of a weight and its share of quantised constants (arXiv 2305.14314)
 _RANK = 16  # of the adapters that are suggested
 _MOST_PER_STORED = 30  # bytes of training per byte of 16-bit weights: with copy, critic and frozen reference
 
@@ -67,7 +68,7 @@ def memory_need(method: Method, size: ModelSize, load: Workload, spec: RunSpec) 
     return MemoryNeed(states, max(kept * size.width * tokens, cache) + _LOGITS)
 
 
-def trained_bytes(method: Method, size: ModelSize, training: TrainingSpec, weight: int = _WEIGHT) -> float:
+def trained_bytes(method: Method, size: ModelSize, training: TrainingSpec, weight: float = _WEIGHT) -> float:
     """Weights, gradients and optimiser states of all that trains, and a frozen reference beside it.
 
     Args:
@@ -89,8 +90,10 @@ def trained_bytes(method: Method, size: ModelSize, training: TrainingSpec, weigh
     return (each + copy) * (whole + beside) + frozen
 
 
-def _weight_bytes(spec: RunSpec) -> int:
+def _weight_bytes(spec: RunSpec) -> float:
     """Of a weight that isn't trained."""
+    if spec.loading.quantization is not None:
+        return _FOUR_BITS
     return 4 if spec.loading.dtype == "float32" else 2
 
 

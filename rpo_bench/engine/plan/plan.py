@@ -40,6 +40,7 @@ from rpo_bench.engine.inputs.tuning_prompts import for_tuning
 from rpo_bench.engine.output import Identity
 from rpo_bench.engine.plan.cells import PlannedCell, check_tuned, new_tokens, planned_cells, reference_cell
 from rpo_bench.engine.plan.memory import check_memory, device_memory
+from rpo_bench.errors import UserError
 from rpo_bench.files.atomic import atomic_file
 from rpo_bench.files.hashing import hash_json
 from rpo_bench.metrics.toxicity.choose import toxicity_metric
@@ -48,6 +49,7 @@ from rpo_bench.spec.schema import RunSpec
 from rpo_bench.spec.sections import TrainingSpec
 from rpo_bench.spec.trust import Trust
 from rpo_bench.tasks.task import Task, load_task
+from trainers.objective import Need
 from trainers.settings import check_optimiser
 from trainers.tracking import check_trackers
 
@@ -103,6 +105,7 @@ def plan_run(spec: RunSpec, context: PlanContext) -> Plan:
     choices = choose(spec)
     check_trackers(spec.training.report_to)
     check_optimiser(spec.training.optim)
+    _check_quantized(spec, choices)
     with collected_warnings() as warnings:
         check_evaluation(spec, context.trust)
         task, data, models = _materials(spec, context)
@@ -150,6 +153,23 @@ def check_evaluation(spec: RunSpec, trust: Trust) -> None:
         log.warning(
             "Toxicity will be unscored: install its classifier with pip install 'rpo-bench[profanity]'."
         )
+
+
+def _check_quantized(spec: RunSpec, choices: Sequence[Choice]) -> None:
+    """Refuses to train quantised weights, which have no gradients."""
+    if spec.loading.quantization is None:
+        return
+    flag = f"--quantization {spec.loading.quantization}"
+    if spec.training.lora is None:
+        raise UserError(f"{flag} needs adapters, as such weights can't be trained: add --lora-rank 16.")
+    if spec.generation.backend != "hf":
+        raise UserError(f"{flag}: only transformers samples such weights: leave out --generation-backend.")
+    for choice in choices:
+        if Need.VALUE in choice.method.needs:
+            raise UserError(
+                f"{flag}: {choice.method.name} trains a value network or critic that starts as a copy of the "
+                "model, which can't be trained so: leave out the flag or the method."
+            )
 
 
 def _check_adapters(training: TrainingSpec, model: BaseModel, trust: Trust) -> None:
