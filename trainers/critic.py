@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from trainers.equal_lengths import by_length
+from trainers.head import last_logits_only
 from trainers.inputs import ModelInputs
 from trainers.logps import aligned
 from trainers.packing import PackedInputs
@@ -82,18 +83,22 @@ class Critic(nn.Module):
 
     def _packed_hidden(self, packed: PackedInputs) -> Tensor:
         """The hidden states that predict response tokens; (n, d)."""
-        output = self.body(**packed.forward, output_hidden_states=True, use_cache=False)
+        output = self._read(packed.forward)
         states = getattr(output, "decoder_hidden_states", None) or output.hidden_states
         hidden: Tensor = states[-1].flatten(0, 1)  # (R · W, d)
         return hidden.index_select(0, packed.places)
 
     def _hidden(self, inputs: ModelInputs) -> Tensor:
-        output = self.body(**inputs.forward, output_hidden_states=True, use_cache=False)
+        output = self._read(inputs.forward)
         if inputs.kept is None:
             hidden: Tensor = output.decoder_hidden_states[-1]  # (B, T, d)
         else:
             hidden = output.hidden_states[-1][:, inputs.kept]  # (B, L, d)
         return hidden
+
+    def _read(self, forward: dict[str, Any]) -> Any:
+        with last_logits_only(self.body):  # none are used
+            return self.body(**forward, output_hidden_states=True, use_cache=False)
 
     def trained_parameters(self) -> list[nn.Parameter]:
         """Those that a value depends on (the language-model head isn't one)."""

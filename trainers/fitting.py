@@ -17,7 +17,7 @@ from trainers.gradients import GradientScales
 from trainers.inputs import TokenLayout
 from trainers.launcher import outside_launcher
 from trainers.layouts import checked_layout
-from trainers.memory import peak_memory_bytes, reset_peak_memory
+from trainers.memory import ADVICE, peak_memory_bytes, reset_peak_memory, telling_of_memory
 from trainers.objective import Method, Need, OfflineMethod
 from trainers.offline import (
     DivergedError,
@@ -29,7 +29,7 @@ from trainers.offline import (
 )
 from trainers.precision import resolve_dtype
 from trainers.prepare import prepare
-from trainers.rates import default_rate, model_width
+from trainers.rates import default_rate, model_width, value_rate
 from trainers.recomputing import enable_recomputing
 from trainers.reference import ReferenceCache
 from trainers.seen import seen_offline
@@ -133,9 +133,9 @@ def _trainer(
     policy = model if settings.lora is None else with_adapters(model, settings.lora)
     learning_rate = settings.learning_rate or rate_for(inputs.method, model, settings)
     arguments = arguments_of(settings, learning_rate, out_dir / "partial")
-    value_rate = settings.value_learning_rate or learning_rate
+    beside = settings.value_learning_rate or value_rate(learning_rate, settings.lora is not None)
     scales = GradientScales(settings.clipping, settings.max_grad_norm)
-    return OfflineTrainer(policy, arguments, inputs, value, value_rate, scales), policy
+    return OfflineTrainer(policy, arguments, inputs, value, beside, scales), policy
 
 
 def rate_for(method: Method, model: Any, settings: TrainingSettings) -> float:
@@ -154,7 +154,8 @@ def run_trainer(trainer: OfflineTrainer, settings: TrainingSettings, out_dir: Pa
             trainer.resume_counts(earlier[-1])
         else:
             trainer.write_log(0, {"seconds": 0.0, "tokens": 0, **trainer.run_probe()})
-        trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
+        with telling_of_memory(ADVICE):  # AdamW makes its states in the first step
+            trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
     except DivergedError as error:
         return str(error)
     finally:

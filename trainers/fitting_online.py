@@ -17,11 +17,11 @@ from trainers.fitting import finish, with_adapters, without_adapters
 from trainers.inputs import ModelInputs
 from trainers.launcher import outside_launcher
 from trainers.layouts import checked_critic, checked_layout
-from trainers.memory import peak_memory_bytes, reset_peak_memory
+from trainers.memory import ADVICE, peak_memory_bytes, reset_peak_memory, telling_of_memory
 from trainers.offline import DivergedError, Probe, Progress
 from trainers.online import OnlineMethod
 from trainers.precision import resolve_dtype
-from trainers.recomputing import enable_recomputing
+from trainers.recomputing import enable_recomputing, prepare_layers, recomputed_layers, recomputing
 from trainers.rollout import OnlineTrainer
 from trainers.settings import FitResult, TrainingSettings
 from trainers.shared_rows import shared_token_logps
@@ -63,13 +63,17 @@ def fit_online(
     if settings.gradient_checkpointing:
         enable_recomputing(model)
     critic = _critic(method, model, world)
+    if critic is not None and settings.gradient_checkpointing:
+        prepare_layers(critic.body)
     if settings.lora is None:
         frozen, policy = copy.deepcopy(model), model  # scored alike: by the kernels of weights that train
     else:
         policy = frozen = with_adapters(model, settings.lora)
 
+    layers = recomputed_layers(frozen)
+
     def reference(inputs: ModelInputs) -> Tensor:
-        with without_adapters(frozen, settings.lora is not None):
+        with without_adapters(frozen, settings.lora is not None), recomputing(layers):
             return shared_token_logps(frozen, inputs, method.temperature)
 
     trainer = OnlineTrainer(method, policy, reference, world, settings, dtype, critic)
@@ -124,7 +128,8 @@ def _run(trainer: OnlineTrainer, out_dir: Path, probe: Probe | None, progress: P
             first = {} if probe is None else probe(trainer.policy)
             log.write({"step": 0, "seconds": 0.0, "tokens": 0, "rollouts": 0, **first})
         for iteration in range(done, settings.steps):
-            record = trainer.iterate(iteration)
+            with telling_of_memory(ADVICE):
+                record = trainer.iterate(iteration)
             step = iteration + 1
             record["seconds"] = round(time.monotonic() - started, 3)
             due = step == settings.steps or (settings.probe_every and step % settings.probe_every == 0)

@@ -25,6 +25,7 @@ from trainers.objective import OfflineMethod
 from trainers.offline import OfflineTrainer, Probe, Progress, TrainingInputs
 from trainers.precision import DType, resolve_dtype
 from trainers.prepare import OfflineData
+from trainers.rates import value_rate
 from trainers.recomputing import enable_recomputing
 from trainers.reference import compute_logps
 from trainers.round_checks import check_rounds
@@ -107,8 +108,8 @@ def fit_rounds(
     rate = settings.learning_rate or rate_for(method, model, settings)
     arguments = arguments_of(settings, rate, out_dir / "partial")
     scales = GradientScales(settings.clipping, settings.max_grad_norm)
-    value_rate = settings.value_learning_rate or rate
-    trainer = RoundsTrainer(policy, arguments, training, value, value_rate, scales, inputs, first)
+    beside = settings.value_learning_rate or value_rate(rate, settings.lora is not None)
+    trainer = RoundsTrainer(policy, arguments, training, value, beside, scales, inputs, first)
     trainer.probe, trainer.probe_every, trainer.progress = probe, settings.probe_every, progress
     reset_peak_memory(device)
     reason = run_trainer(trainer, settings, out_dir)

@@ -125,7 +125,8 @@ def last_logits_only(model: Any) -> Iterator[None]:
 def logits_are_the_heads(model: Any, forward: dict[str, Any]) -> bool:
     """Whether a model's logits are exactly what its head gives.
 
-    Some models scale, cap or shift them. The check makes the head's output large, which no cap would keep.
+    Some models scale, cap, shift or cut them. The check makes the head's output large, which no cap would
+    keep, and then one number wide, to which nothing may be added.
 
     Args:
         model: as for ``logits_at``.
@@ -134,11 +135,16 @@ def logits_are_the_heads(model: Any, forward: dict[str, Any]) -> bool:
     head = head_of(model)
     if head is None or not getattr(head, "out_features", 0):
         return False
+    return all(_kept(model, forward, head, width) for width in (head.out_features, 1))
+
+
+def _kept(model: Any, forward: dict[str, Any], head: nn.Module, width: Any) -> bool:
+    """Whether a model returns what its head gives when that is large and so many numbers wide."""
     given: list[Tensor] = []
 
     def enlarge(_: nn.Module, arguments: tuple[Any, ...], output: Any) -> Any:
         if isinstance(output, Tensor) and arguments and arguments[0].dim() == 3:
-            given.append(output * _LARGE)
+            given.append(output[..., :width] * _LARGE)
             return given[-1]
         return output
 

@@ -4,7 +4,8 @@ import gc
 import resource
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
@@ -13,6 +14,14 @@ import torch
 from trainers.errors import UserError
 
 _Found = TypeVar("_Found")
+
+#: What helps when memory runs out.
+ADVICE = (
+    "give --gradient-checkpointing, --optim adafactor, a smaller --max-length, --lora-rank, or a smaller "
+    "model (docs/large-models.md)."
+)
+#: In errors that have no type of their own: of the processor, and of CUDA's matrix products.
+_SAID = ("can't allocate memory", "CUBLAS_STATUS_ALLOC_FAILED")
 
 
 def reset_peak_memory(device: torch.device) -> None:
@@ -62,19 +71,27 @@ def halving(
             if not is_out_of_memory(error):
                 raise
             if size <= least:
-                raise UserError(
-                    f"Out of memory with {size} {unit} at a time: give --gradient-checkpointing, a smaller "
-                    "--max-length, --lora-rank, or a smaller model."
-                ) from None
+                raise UserError(f"Out of memory with {size} {unit} at a time: {ADVICE}") from None
         size = max(least, size // 2)  # outside the handler, which would keep the failed work's tensors
         release()
         warnings.warn(f"Out of memory: trying again with {size} {unit} at a time.", stacklevel=2)
 
 
+@contextmanager
+def telling_of_memory(advice: str) -> Iterator[None]:
+    """A block in which memory that runs out is a UserError, with advice."""
+    try:
+        yield
+    except Exception as error:
+        if is_out_of_memory(error):
+            raise UserError(f"Out of memory: {advice}") from error
+        raise
+
+
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether a device's memory, or that of the process, has run out."""
     named = isinstance(error, torch.OutOfMemoryError | MemoryError)
-    return named or (isinstance(error, RuntimeError) and "can't allocate memory" in str(error))
+    return named or (isinstance(error, RuntimeError) and any(text in str(error) for text in _SAID))
 
 
 def release() -> None:

@@ -202,9 +202,11 @@ class OfflineTrainer(Trainer):
         examples, device = self.data.examples, self.args.device
         rows, partners = self.data.plan.batches[planned], self.data.plan.partners[planned]
         found = []
-        for start in range(0, len(rows), size):
-            prompts = [examples.prompts[i] for i in rows[start : start + size]]
-            responses = [examples.responses[j] for j in partners[start : start + size]]
+        both = zip(rows, partners, strict=True)
+        lengths = np.array([len(examples.prompts[i]) + len(examples.responses[j]) for i, j in both])
+        for cut in cuts_by_tokens(lengths, size, self.tokens_per_micro_batch):
+            prompts = [examples.prompts[i] for i in rows[cut]]
+            responses = [examples.responses[j] for j in partners[cut]]
             with autocast(self.dtype, device):
                 found.append(row_logps(model, prompts, responses, self.layout, device))
         reference = torch.as_tensor(self.data.partner_logps[planned], dtype=torch.float32, device=device)

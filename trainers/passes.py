@@ -4,12 +4,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from trainers.groups import Group
 from trainers.inputs import ModelInputs, TokenLayout, collate
 from trainers.memory import halving
 from trainers.precision import DType, autocast
+from trainers.recomputing import recomputing
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,7 @@ class Passes:
         micro_batch: most rows of a pass, at least one group; None for all rows of a step.
         minibatches: steps that share the rows.
         tokens: most tokens of a pass, padding included, at least one group's; None: no limit.
+        recomputed: layers of policy and critic under gradient checkpointing.
     """
 
     inputs: ModelInputs
@@ -31,6 +33,7 @@ class Passes:
     micro_batch: int | None
     minibatches: int
     tokens: int | None = None
+    recomputed: Sequence[nn.Module] = ()
 
     @classmethod
     def of(
@@ -63,7 +66,8 @@ class Passes:
         groups = len(self.inputs.labels) // self.group_size
         rows = self.group_size * -(-groups // self.minibatches)
         steps = torch.arange(len(self.inputs.labels)).split(rows)
-        with torch.set_grad_enabled(self.dtype != "float32"), autocast(self.dtype, device):
+        recording = torch.set_grad_enabled(self.dtype != "float32")
+        with recording, autocast(self.dtype, device), recomputing(self.recomputed):
             found = [function(self.select(part)).detach() for step in steps for part in self.parts(step)]
         return torch.cat(found)
 

@@ -23,6 +23,12 @@ def default_rate(rate: float, width: int, adapters: bool) -> float:
     return rate if found == rate else float(f"{found:.2g}")
 
 
+def value_rate(rate: float, adapters: bool) -> float:
+    """The default rate of a value network or critic beside a policy's: all of its weights train."""
+    return rate / _ADAPTERS if adapters else rate
+
+
 def model_width(model: Any) -> int:
     """The width of a transformers model's hidden states."""
-    return int(model.config.get_text_config().hidden_size)
+    found = getattr(model.config.get_text_config(), "hidden_size", None)
+    return int(found or model.get_input_embeddings().weight.shape[1])

@@ -27,18 +27,23 @@ def enable_recomputing(model: Any) -> None:
         UserError: its layers can't be recomputed.
     """
     base = model.get_base_model() if hasattr(model, "get_base_model") else model
+    _check(base, prepare_layers(base))
+
+
+def prepare_layers(model: Any) -> list[nn.Module]:
+    """The same for a model whose outputs aren't logits, without a test of its numbers; returns its layers."""
     try:
-        base.activation_checkpointing_enable()
+        model.activation_checkpointing_enable()
     except ValueError:
-        raise _unsupported(base) from None
+        raise _unsupported(model) from None
     layers = recomputed_layers(model)
     if not layers:
-        raise _unsupported(base)
+        raise _unsupported(model)
     for layer in layers:
         for name, value in vars(layer).items():
             if "dropout" in name and isinstance(value, float):
                 setattr(layer, name, 0.0)
-    _check(base, layers)
+    return layers
 
 
 def recomputed_layers(*models: Any) -> list[nn.Module]:

@@ -23,7 +23,7 @@ from trainers.online import Minibatch, OnlineMethod, Rollouts
 from trainers.optimisers import critic_optimiser, parameters_of, policy_optimiser, schedule
 from trainers.passes import Passes
 from trainers.precision import DType, autocast
-from trainers.rates import default_rate, model_width
+from trainers.rates import default_rate, model_width, value_rate
 from trainers.recomputing import recomputed_layers, recomputing
 from trainers.reward_scale import RewardScale
 from trainers.rollout_log import described
@@ -62,9 +62,9 @@ class OnlineTrainer:
         rate = settings.learning_rate or usual
         self.optimisers = [policy_optimiser(policy, rate, settings)]
         if critic is not None:
-            value_rate = settings.value_learning_rate or rate
+            beside = settings.value_learning_rate or value_rate(rate, settings.lora is not None)
             parameters = critic.trained_parameters()
-            self.optimisers.append(critic_optimiser(critic, parameters, value_rate, settings))
+            self.optimisers.append(critic_optimiser(critic, parameters, beside, settings))
         self.scales = GradientScales(settings.clipping, settings.max_grad_norm)
         self.reward_scale = RewardScale(method.reward_scaling, method.reward_clip)
         self.micro_batch = settings.micro_batch_size
@@ -180,12 +180,13 @@ class OnlineTrainer:
             optimiser.zero_grad()
         assert self._passes is not None
         passes = dataclasses.replace(self._passes, micro_batch=size)
+        seen: list[tuple[Tensor, Tensor]] = []
         for part in passes.parts(rows):
             inputs = passes.select(part)
             with autocast(self.dtype, self.device), recomputing(self._recomputed):
                 logps, entropies = self._policy_logps_and_entropies(inputs)
                 values = None if self.critic is None else self.critic(inputs)
-            self._compare(rollouts, part, logps)
+            seen.append((part, logps.detach()))
             longest = self.world.max_new_tokens
             batch = Minibatch(
                 rollouts.take(part),
@@ -202,6 +203,8 @@ class OnlineTrainer:
             output.loss.backward()
             for name, number in {"loss": output.loss.detach(), **output.logged}.items():
                 logged[name] = logged.get(name, 0.0) + float(number)
+        for part, logps in seen:  # only now: memory may run out before, and all is done again
+            self._compare(rollouts, part, logps)
         return logged
 
     def _update(self, iteration: int) -> dict[str, float]:
@@ -232,7 +235,8 @@ class OnlineTrainer:
     def _passes_over(self, groups: Sequence[Group]) -> Passes:
         micro, minibatches = self.micro_batch, self.method.minibatches
         tokens = self.settings.tokens_per_micro_batch
-        return Passes.of(groups, self.world.layout, self.device, self.dtype, micro, minibatches, tokens)
+        passes = Passes.of(groups, self.world.layout, self.device, self.dtype, micro, minibatches, tokens)
+        return dataclasses.replace(passes, recomputed=self._recomputed)
 
     def _score(self, function: Callable[[ModelInputs], Tensor]) -> Tensor:
         """What the function says of an iteration's rows, without gradients; (N, …)."""

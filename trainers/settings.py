@@ -38,8 +38,8 @@ class TrainingSettings:
         tokens_per_micro_batch: the most tokens of a forward pass, of one row at least; None: no limit.
         gradient_checkpointing: activations are computed again in the backward pass, not kept. Like the two
             settings before, it changes memory and not the result.
-        learning_rate: peak of a linear schedule; None: the method's default.
-        value_learning_rate: of the value network; None: the policy's.
+        learning_rate: peak of a linear schedule; None: the method's default for the model's width.
+        value_learning_rate: of the value network or critic; None: the policy's, or a tenth beside adapters.
         warmup_steps: of the schedule.
         weight_decay: of AdamW, on the policy's weights but its norms and biases.
         adam_betas: of AdamW: decay of the running means of gradients and of their squares.

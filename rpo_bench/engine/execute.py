@@ -18,6 +18,8 @@ from rpo_bench.engine.pool.local import LocalPool, available_cores, worker_conte
 from rpo_bench.engine.pool.progress import clock, watching
 from rpo_bench.engine.pool.run_jobs import run_jobs as on_pool
 from rpo_bench.engine.pool.worker import Done, Progress
+from rpo_bench.errors import UserError
+from rpo_bench.spec.sections import GenerationSpec
 from rpo_bench.wording import counted
 
 #: Modules that the fork server imports once for all workers.
@@ -97,6 +99,16 @@ class RunReport:
         if not self.outcomes or total <= 0:
             return None
         return 1.0 - sum(outcome.work_seconds for outcome in self.outcomes) / total
+
+
+def check_gpus(generation: GenerationSpec, runner: Runner) -> None:
+    """Refuses more GPUs per worker than there are, and an engine that spans more than a worker sees."""
+    shared = generation.vllm.tensor_parallel_size if generation.backend == "vllm" else 1
+    if runner.gpu_slots and shared > runner.gpus_per_cell:
+        raise UserError(
+            f"tensor_parallel_size={shared} spreads vLLM over {shared} GPUs, and a worker sees "
+            f"{runner.gpus_per_cell}: add --gpus-per-cell {shared}."
+        )
 
 
 def start_workers_early() -> BaseContext:

@@ -8,7 +8,7 @@ from typing import Any
 
 from rich.console import Console
 
-from rpo_bench.engine.execute import Runner, RunReport, start_workers_early
+from rpo_bench.engine.execute import Runner, RunReport, check_gpus, start_workers_early
 from rpo_bench.engine.inputs.dataset import earlier_task
 from rpo_bench.engine.inputs.examples import collected_warnings
 from rpo_bench.engine.inputs.sampling_checks import check_within_reach
@@ -26,7 +26,6 @@ from rpo_bench.errors import UserError
 from rpo_bench.lm_eval.schema import LmEvalRequest
 from rpo_bench.spec.presets import AD_HOC, WRONG, merged, part_of, run_spec, with_decoding
 from rpo_bench.spec.schema import RunSpec
-from rpo_bench.spec.sections import GenerationSpec
 from rpo_bench.spec.trust import Trust
 
 DEFAULT_TASK = "civil_qa"
@@ -109,7 +108,7 @@ def run_evaluation(
 def _run(
     spec: RunSpec, run_context: RunContext, callbacks: RunCallbacks, finished: Finished | None
 ) -> Execution:
-    _check_gpus(spec.generation, run_context.runner)
+    check_gpus(spec.generation, run_context.runner)
     context = start_workers_early()
     output = run_context.output
     with only_run(output):
@@ -137,16 +136,6 @@ def _run(
             plan, output, run_context.judging, run_context.runner, context, callbacks.console
         )
         return Execution(output, report, judgement, tuple(harness))
-
-
-def _check_gpus(generation: GenerationSpec, runner: Runner) -> None:
-    """Refuses more GPUs per worker than there are, and an engine that spans more than a worker sees."""
-    shared = generation.vllm.tensor_parallel_size if generation.backend == "vllm" else 1
-    if runner.gpu_slots and shared > runner.gpus_per_cell:
-        raise UserError(
-            f"tensor_parallel_size={shared} spreads vLLM over {shared} GPUs, and a worker sees "
-            f"{runner.gpus_per_cell}: add --gpus-per-cell {shared}."
-        )
 
 
 def _unmeasured(plan: Plan, output: Output) -> list[PlannedCell]:

@@ -7,7 +7,7 @@ from typing import Any
 from rpo_bench.data.conversation import Conversation
 from rpo_bench.models.plain_text import as_text
 from rpo_bench.models.prompting import prompt_ids
-from rpo_bench.models.templates import SYSTEM_ROLES
+from rpo_bench.models.templates import SYSTEM_ROLES, as_turns
 from rpo_bench.spec.sections import PromptFormat
 
 
@@ -29,6 +29,7 @@ def cut_prompt(
     Returns:
         The cut prompt; None where the format leaves no room for even one token.
     """
+    prompt = as_turns(prompt, prompt_format)
 
     def fits(text: str) -> bool:
         return len(prompt_ids(tokenizer, text, is_encoder_decoder, prompt_format)) <= length
@@ -42,7 +43,8 @@ def least_prompt(
     tokenizer: Any, prompt: str, is_encoder_decoder: bool, prompt_format: PromptFormat | None
 ) -> int:
     """Tokens of the shortest possible prompt: the format, and the text's last token."""
-    return len(prompt_ids(tokenizer, _ends(tokenizer, prompt)[-1], is_encoder_decoder, prompt_format))
+    shortest = _ends(tokenizer, as_turns(prompt, prompt_format))[-1]
+    return len(prompt_ids(tokenizer, shortest, is_encoder_decoder, prompt_format))
 
 
 def _ends(tokenizer: Any, prompt: str) -> Sequence[str]:

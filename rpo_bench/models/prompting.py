@@ -7,7 +7,7 @@ from typing import Any
 
 from rpo_bench.data.conversation import Conversation
 from rpo_bench.models.plain_text import decode, encode, hidden, plain_batch, written_ids
-from rpo_bench.models.templates import after_response, chat_text, messages_of, written_prompt
+from rpo_bench.models.templates import after_response, as_turns, chat_text, messages_of, written_prompt
 from rpo_bench.spec.sections import PromptFormat
 
 
@@ -31,6 +31,7 @@ def prompt_ids(
     Returns:
         At least one token id.
     """
+    text = as_turns(text, prompt_format)
     if prompt_format is None:
         ids: list[int] = list(encode(tokenizer, written_prompt(tokenizer, text, None)).input_ids)
     else:
@@ -114,6 +115,11 @@ def response_ids(
     return [[*ids, end.ends[0]] for ids in found]
 
 
+def logged_response(prompt: str, response: str, prompt_format: PromptFormat | None) -> str:
+    """A logged response as a policy would write it: of a transcript, without the spaces around it."""
+    return response if as_turns(prompt, prompt_format) is prompt else response.strip()
+
+
 def response_texts(
     tokenizer: Any, ends: Sequence[int], responses: Sequence[Sequence[int]], gap: str = ""
 ) -> list[str]:
@@ -129,7 +135,7 @@ def prompt_text(tokenizer: Any, text: str, prompt_format: PromptFormat | None = 
 
     A template's beginning-of-sequence is left out, as the server's tokenizer adds one.
     """
-    written = written_prompt(tokenizer, text, prompt_format)
+    written = written_prompt(tokenizer, as_turns(text, prompt_format), prompt_format)
     if prompt_format is None:
         return written
     bos = tokenizer.bos_token

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from rpo_bench.data.conversation import Conversation
+from rpo_bench.data.transcripts import conversation_of
 from rpo_bench.errors import UserError, first_line
 from rpo_bench.spec.sections import PromptFormat
 
@@ -67,11 +68,18 @@ def messages_of(prompt: str) -> list[dict[str, str]]:
     return prompt.messages if isinstance(prompt, Conversation) else [{"role": "user", "content": prompt}]
 
 
+def as_turns(prompt: str, prompt_format: PromptFormat | None) -> str:
+    """The prompt as a chat template reads it: a transcript as a conversation; unchanged in other formats."""
+    is_chat = prompt_format is not None and prompt_format.kind == "chat"
+    return conversation_of(prompt) if is_chat else prompt
+
+
 def check_turns(tokenizer: Any, prompts: Iterable[str], prompt_format: PromptFormat | None) -> None:
     """Checks that a format can write every prompt that is a conversation; raises UserError otherwise."""
     for prompt in prompts:
-        if isinstance(prompt, Conversation):
-            written_prompt(tokenizer, prompt, prompt_format)
+        turns = as_turns(prompt, prompt_format)
+        if isinstance(turns, Conversation):
+            written_prompt(tokenizer, turns, prompt_format)
 
 
 def _written_turns(tokenizer: Any, prompt: Conversation, prompt_format: PromptFormat | None) -> str:

@@ -7,11 +7,10 @@ from typing import Any
 
 from rpo_bench.data.report import Lengths, lengths_of
 from rpo_bench.data.row import Row
-from rpo_bench.data.transcripts import spoken_rows
 from rpo_bench.models.loading import load_config, load_tokenizer
 from rpo_bench.models.positions import positions_of
 from rpo_bench.models.prompt_formats import resolve_format
-from rpo_bench.models.prompting import prompt_ids, response_ids
+from rpo_bench.models.prompting import logged_response, prompt_ids, response_ids
 
 
 @dataclass(frozen=True)
@@ -52,14 +51,13 @@ def token_lengths(
     config, tokenizer = load_config(model), load_tokenizer(model)
     encoder_decoder = bool(config.is_encoder_decoder)
     form = resolve_format(prompt_format, system_prompt, tokenizer, Path(model).name, encoder_decoder)
-    if form is not None and form.kind == "chat":
-        rows = spoken_rows(rows)
     ids: dict[str, Any] = {}
     for row in rows:
         if row.prompt_id not in ids:
             ids[row.prompt_id] = len(prompt_ids(tokenizer, row.prompt, encoder_decoder, form))
     read = [ids[row.prompt_id] for row in rows]
-    said = [len(one) for one in response_ids(tokenizer, [row.response for row in rows], form)]
+    logged = [logged_response(row.prompt, row.response, form) for row in rows]
+    said = [len(one) for one in response_ids(tokenizer, logged, form)]
     together = [one + other for one, other in zip(read, said, strict=True)]
     limits = positions_of(config)
     if encoder_decoder:

@@ -19,7 +19,7 @@ from rpo_bench.data.limits import Limits
 from rpo_bench.data.row import Row
 from rpo_bench.errors import UserError
 from rpo_bench.models.cutting import cut_prompt, least_prompt
-from rpo_bench.models.prompting import prompt_ids, response_ids
+from rpo_bench.models.prompting import logged_response, prompt_ids, response_ids
 from rpo_bench.models.special_tokens import check_special
 from rpo_bench.spec.sections import PromptFormat
 from trainers.examples import Examples
@@ -66,7 +66,8 @@ def tokenize_rows(
         raise UserError("The tokenizer has no end-of-sequence token, which responses need.")
     limits = Limits(context_length, max_response_tokens, is_encoder_decoder)
     prompts = _prompts(rows, tokenizer, is_encoder_decoder, prompt_format)
-    responses = response_ids(tokenizer, [row.response for row in rows], prompt_format)
+    logged = [logged_response(row.prompt, row.response, prompt_format) for row in rows]
+    responses = response_ids(tokenizer, logged, prompt_format)
     check_special(tokenizer, [row.prompt for row in rows], [row.response for row in rows], prompt_format)
     _warn_of_unknown(tokenizer, [*prompts, *responses])
     too_long = [i for i in range(len(rows)) if not limits.fits(len(prompts[i]), len(responses[i]))]

@@ -7,7 +7,7 @@ from multiprocessing.context import BaseContext
 from pathlib import Path
 from typing import Any
 
-from rpo_bench.engine.execute import RunReport, start_workers_early
+from rpo_bench.engine.execute import RunReport, check_gpus, start_workers_early
 from rpo_bench.engine.output import begin, check_same_run, only_run
 from rpo_bench.engine.plan.cells import PlannedCell
 from rpo_bench.engine.plan.plan import Plan, plan_run
@@ -60,6 +60,7 @@ def tune(spec: RunSpec, effort: Effort, run_context: RunContext, callbacks: RunC
         UserError: the tuning is invalid, or there is no reward.
         KeyboardInterrupt: Ctrl-C; finished stages are kept.
     """
+    check_gpus(spec.generation, run_context.runner)
     context = start_workers_early()
     measured = spec.evaluation.model_copy(update={"prompts": "tuning"})
     searched: dict[str, Any] = {

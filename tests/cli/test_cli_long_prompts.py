@@ -77,7 +77,7 @@ def test_max_length_is_a_shorter_context_also_for_models_without_limit(
     ask = ("train-and-eval", *where, "--strengths", "2", *SMALL, "--max-length", "12")
     refused = invoke(*ask, "--output-path", tmp_path / "refused")
     assert refused.exit_code == 2
-    assert f"don't fit the context of {model} (12 tokens)" in " ".join(refused.output.split())
+    assert "don't fit --max-length 12 with 6 new tokens" in " ".join(refused.output.split())
     ended = invoke(*ask, "--truncate", "--output-path", tmp_path / "run")
     assert ended.exit_code == 0, ended.output
     measured = prompts_of(tmp_path / "run")
@@ -86,3 +86,19 @@ def test_max_length_is_a_shorter_context_also_for_models_without_limit(
     assert len(measured["long"].split()) <= words
     record = next(r.record for r in stored(tmp_path / "run") if r.record.spec.strength is not None)
     assert "--max-length 12" in (record.command or "")
+
+
+@pytest.mark.parametrize("method", ["grpo(group_size=2)", "kto(rounds=2,samples=4)"])
+def test_max_length_binds_the_prompts_that_are_sampled_from_too(tmp_path: Path, method: str):
+    """T5 has no limit; the long training prompt is dropped from rows and from rollouts alike."""
+    folder = tiny_task(tmp_path / "tiny", encoder_decoder=True)
+    file = folder / "train.jsonl"
+    row = json.loads(file.read_text().splitlines()[0])
+    file.write_text(file.read_text() + json.dumps({**row, "prompt": LONG}) + "\n")
+    ended = invoke(
+        "train-and-eval", "--task", folder, "--models", "encoder-decoder", "--methods", method,
+        "--strengths", "0.1", *SMALL, "--max-length", "12", "--drop-long", "--output-path", tmp_path / "out",
+    )  # fmt: skip
+    assert ended.exit_code == 0, ended.output
+    (log,) = (tmp_path / "out" / "work" / "logs").glob(f"{method.partition('(')[0]}*.log")
+    assert "1 of 9 prompts leave no room for a response" in log.read_text()

@@ -3,8 +3,7 @@
 import pytest
 
 from rpo_bench.data.conversation import Conversation, Turn
-from rpo_bench.data.row import Prompt, Row
-from rpo_bench.data.transcripts import conversation_of, spoken_prompts, spoken_rows
+from rpo_bench.data.transcripts import conversation_of
 
 TEXT = "\n\nHuman: Why?\n\nAssistant: So.\n\nNo more.\n\nHuman: And then?\n\nAssistant:"
 
@@ -38,16 +37,11 @@ def test_anything_else_stays_as_it_is(text):
     assert conversation_of(text) is text
 
 
-def test_rows_lose_the_spaces_around_responses_and_keep_all_else():
-    row = Row(prompt_id="p", prompt=TEXT, response=" Then this. ", reward=1.0, pair="3")
-    other = row.model_copy(update={"prompt": "Why?"})
-    found, same = spoken_rows([row, other])
-    assert (found.response, found.reward, found.prompt_id, found.pair) == ("Then this.", 1.0, "p", "3")
-    assert len(found.prompt.turns) == 3
-    assert same is other
-
-
-def test_prompts_too():
-    (found,) = spoken_prompts([Prompt(prompt_id="p", text=TEXT)])
-    assert found.text.turns[-1] == Turn("user", "And then?")
-    assert Prompt.model_validate_json(found.model_dump_json()) == found
+def test_turns_of_one_speaker_on_end_are_one():
+    """Templates refuse roles that don't alternate, and HH-RLHF has such dialogues."""
+    found = conversation_of("\n\nHuman: What?\n\nHuman: Why?\n\nAssistant: So.\n\nHuman: Oh.\n\nAssistant:")
+    assert found.turns[0] == Turn("user", "What?\n\nWhy?")
+    assert [turn.role for turn in found.turns] == ["user", "assistant", "user"]
+    assert (
+        conversation_of("Human: a\n\nAssistant: b\n\nAssistant:") == "Human: a\n\nAssistant: b\n\nAssistant:"
+    )

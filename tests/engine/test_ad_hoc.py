@@ -8,14 +8,19 @@ import pytest
 from family_models import family
 from run_cli import SMALL, invoke, stored
 
+from rpo_bench.data.conversation import Conversation, Turn
 from rpo_bench.data.row import Prompt, Row
 from rpo_bench.engine.inputs.ad_hoc import _without_long, response_limit
 from rpo_bench.engine.inputs.base_models import BaseModel
 from rpo_bench.engine.inputs.dataset import AD_HOC_NEW_TOKENS, AdHocParts
-from rpo_bench.engine.inputs.examples import too_long_prompts
+from rpo_bench.engine.inputs.examples import load_examples, too_long_prompts
 from rpo_bench.engine.inputs.heldout import shortened
 from rpo_bench.models.loading import load_tokenizer
+from rpo_bench.models.prompt_formats import resolve_format
+from rpo_bench.models.prompting import prompt_ids, response_ids
 from rpo_bench.results.store import read_samples
+
+ANSWERS = {"chosen": "yes good thanks .", "rejected": "no stupid idiot ."}
 
 
 @pytest.fixture(scope="module")
@@ -100,26 +105,31 @@ def test_one_long_prompt_does_not_decide_how_long_responses_may_be(tokenizer):
     assert response_limit(fitting, models) == response_limit(usual, models) < AD_HOC_NEW_TOKENS
 
 
-@pytest.mark.parametrize(("form", "turns"), [("chat", 3), ("none", 0)])
-def test_transcripts_are_conversations_where_the_format_is_a_chats(tmp_path: Path, form: str, turns: int):
-    """Trained, probed and measured alike: the prompts on record have turns, and the responses no spaces."""
+def test_transcripts_go_through_a_chat_template_by_turns_and_stay_texts_for_everybody_else(tmp_path: Path):
+    """Judges and reward models without a template read what they always read."""
     rows = tmp_path / "rows.jsonl"
-    topics = ("river", "city", "house", "cat", "dog", "green garden")
+    start = "\n\nHuman: why ?\n\nAssistant: it is good\n\nHuman: what is the"
     dialogues = [
-        {
-            side: f"\n\nHuman: why ?\n\nAssistant: it is good\n\nHuman: what is the {topic} ?"
-            f"\n\nAssistant: {answer}"
-            for side, answer in (("chosen", "yes good thanks ."), ("rejected", "no stupid idiot ."))
-        }
-        for topic in topics
+        {side: f"{start} {topic} ?\n\nAssistant: {answer}" for side, answer in ANSWERS.items()}
+        for topic in ("river", "city", "house", "cat", "dog", "green garden")
     ]
     rows.write_text("".join(json.dumps(one) + "\n" for one in dialogues))
     chat = family("llama-chat", tmp_path / "llama-chat")
     ended = invoke(
-        "train-and-eval", "--data", rows, "--models", chat, "--prompt-format", form, "--methods", "dpo",
+        "train-and-eval", "--data", rows, "--models", chat, "--prompt-format", "chat", "--methods", "dpo",
         "--strengths", "0.1", *SMALL, "--toxicity", "none", "--output-path", tmp_path / "out",
         "--gen-kwargs", "max_new_tokens=4",
     )  # fmt: skip
     assert ended.exit_code == 0, ended.output
-    prompts = [sample.prompt for sample in read_samples(stored(tmp_path / "out")[0].folder)]
-    assert {len(getattr(prompt, "turns", ())) for prompt in prompts} == {turns}
+    assert all(s.prompt.startswith(start) for s in read_samples(stored(tmp_path / "out")[0].folder))
+    tokenizer = load_tokenizer(str(chat))
+    form = resolve_format("chat", None, tokenizer, "m", False)
+    turns = [
+        Turn("user", "why ?"), Turn("assistant", "it is good"), Turn("user", "what is the river ?"),
+    ]  # fmt: skip
+    text = f"{start} river ?\n\nAssistant:"
+    assert prompt_ids(tokenizer, text, False, form) == prompt_ids(tokenizer, Conversation(turns), False, form)
+    assert prompt_ids(tokenizer, text, False) != prompt_ids(tokenizer, text, False, form)
+    (file,) = (tmp_path / "out" / "work" / "cache").glob("examples-*.npz")
+    good = response_ids(tokenizer, ["yes good thanks ."], form)[0]
+    assert good in load_examples(file).responses

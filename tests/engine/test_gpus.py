@@ -7,11 +7,10 @@ import pytest
 from test_engine_local import Recorder, make
 
 from rpo_bench.engine import execute
-from rpo_bench.engine.execute import Runner
+from rpo_bench.engine.execute import Runner, check_gpus
 from rpo_bench.engine.pool.gpus import gpu_slots, named_gpus, visible_gpus
 from rpo_bench.engine.pool.local import LocalPool, available_cores, worker_context
 from rpo_bench.engine.pool.run_jobs import run_jobs
-from rpo_bench.engine.run import _check_gpus
 from rpo_bench.errors import UserError
 from rpo_bench.spec.sections import GenerationSpec, VllmSettings
 
@@ -73,9 +72,9 @@ def test_vllm_on_more_gpus_than_a_worker_sees_is_refused(monkeypatch):
     monkeypatch.setattr(execute, "visible_gpus", lambda: EIGHT)
     generation = GenerationSpec(backend="vllm", vllm=VllmSettings(tensor_parallel_size=2))
     with pytest.raises(UserError, match="add --gpus-per-cell 2"):
-        _check_gpus(generation, Runner())
-    _check_gpus(generation, Runner(gpus_per_cell=2))
-    _check_gpus(GenerationSpec(), Runner())
+        check_gpus(generation, Runner())
+    check_gpus(generation, Runner(gpus_per_cell=2))
+    check_gpus(GenerationSpec(), Runner())
 
 
 def test_gpus_have_the_names_of_the_environment():

@@ -1,6 +1,7 @@
 """Memory of a training from sizes alone: by hand, for every kind of method; what can't fit is refused."""
 
 import dataclasses
+import json
 
 import pytest
 from run_cli import SMALL, invoke
@@ -19,7 +20,7 @@ BILLION = 1_000_000_000
 DECODER = ModelSize(parameters=3 * BILLION, layers=32, width=2560)
 T5 = ModelSize(parameters=3 * BILLION, encoder=BILLION, layers=48, width=2048)
 LOAD = Workload(rows=1000, heldout=100, prompt_tokens=60, response_tokens=40)
-FULL = TrainingSpec(dtype="float32", batch_size=32)
+FULL = TrainingSpec(dtype="float32", batch_size=32, probe_every=0)
 SPEC = RunSpec(methods=(MethodSpec(name="rpo"),), training=FULL)
 
 
@@ -32,11 +33,27 @@ class TestStates:
         assert gigabytes("rpo", DECODER) == pytest.approx(48)
 
     def test_autocast_keeps_a_copy_of_two(self):
-        assert gigabytes("rpo", DECODER, TrainingSpec(dtype="bfloat16")) == pytest.approx(54)
+        assert gigabytes("rpo", DECODER, TrainingSpec(dtype="bfloat16", probe_every=0)) == pytest.approx(54)
 
     def test_a_value_network_is_the_encoder_or_the_whole_body(self):
         assert gigabytes("dro", T5) == pytest.approx(48 + 16)
         assert gigabytes("dro", DECODER) == pytest.approx(48 + 48)
+
+    def test_in_rounds_a_value_network_stays_one(self):
+        rounds = dataclasses.replace(default_method("dro"), rounds=4)
+        found = trained_bytes(rounds, T5, FULL) / 1e9
+        assert found == pytest.approx(48 + 16 + 12)  # with a frozen reference
+
+    def test_a_value_network_has_a_table_of_embeddings_of_its_own(self):
+        table = T5.model_copy(update={"table": BILLION})
+        assert gigabytes("dro", table) == pytest.approx(16 * (3 + 1) + 16 * (1 + 1))
+
+    def test_probes_keep_the_base_model(self):
+        probed = FULL.model_copy(update={"probe_every": 50})
+        assert gigabytes("rpo", DECODER, probed) == pytest.approx(48 + 12)
+
+    def test_auto_is_taken_for_bfloat16_as_on_a_gpu(self):
+        assert gigabytes("rpo", DECODER, TrainingSpec(probe_every=0)) == pytest.approx(54)
 
     def test_online_methods_keep_a_frozen_reference_and_ppo_a_critic(self):
         assert gigabytes("grpo", DECODER) == pytest.approx(48 + 12)
@@ -50,7 +67,7 @@ class TestStates:
 
     @pytest.mark.parametrize(("optim", "each"), [("adafactor", 8), ("adamw-8bit", 10)])
     def test_smaller_optimisers(self, optim, each):
-        small = TrainingSpec(dtype="float32", optim=optim)
+        small = TrainingSpec(dtype="float32", optim=optim, probe_every=0)
         assert gigabytes("rpo", DECODER, small) == pytest.approx(3 * each)
 
 
@@ -85,6 +102,12 @@ class TestRefused:
         with pytest.raises(UserError, match="take a smaller model"):
             check_memory([default_method("rpo")], folder, 10**9, SPEC, 100.0)
         check_memory([default_method("rpo")], folder, 10**9, SPEC, needed * 1.1)
+
+    def test_a_model_of_unknown_size_is_not_looked_at(self, tmp_path):
+        """Such as one with code of its own, which may not run."""
+        config = {"model_type": "own", "auto_map": {"AutoConfig": "own.Config"}}
+        (tmp_path / "config.json").write_text(json.dumps(config))
+        check_memory([default_method("rpo")], tmp_path, 10**12, SPEC, 1.0)
 
     def test_the_command_line_refuses_before_any_work(self, tmp_path, monkeypatch):
         monkeypatch.setattr(plan, "device_memory", lambda: 1000.0)

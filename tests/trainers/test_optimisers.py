@@ -11,7 +11,7 @@ from tiny_training import examples, load, weights
 from transformers import LlamaConfig, LlamaForCausalLM
 from transformers.optimization import Adafactor
 
-from trainers import DPO, DRO, PPO, TrainingSettings, World, fit, fit_online
+from trainers import DPO, DRO, PPO, TrainingSettings, World, fit, fit_online, fitting_online
 from trainers.errors import UserError
 from trainers.inputs import TokenLayout
 from trainers.optimisers import policy_optimiser, spare_embeddings
@@ -45,12 +45,16 @@ def test_offline_losses_fall(name: str, tmp_path: Path):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_online_policy_and_critic_move(name: str, tmp_path: Path):
+def test_online_policy_and_critic_move(name: str, tmp_path: Path, monkeypatch):
+    made = fitting_online._critic
     model = load(tiny_decoder(tmp_path / "decoder", scale=5.0))
     before = weights(model)
     world = World(PROMPTS, lambda _, said: [float(len(one)) for one in said], 1, 6, TokenLayout.of(model))
+    trained = []
+    monkeypatch.setattr(fitting_online, "_critic", lambda *given: trained.append(made(*given)) or trained[-1])
     fit_online(PPO(group_size=4), model, world, settings_of(name), tmp_path / "out")
     assert (weights(model) - before).abs().max() > 1e-2
+    assert trained[0].head.weight.abs().max() > 1e-3, "a critic's head starts at zero"
     assert torch.isfinite(weights(model)).all()
 
 

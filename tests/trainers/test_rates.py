@@ -6,7 +6,8 @@ import pytest
 from tiny_models import tiny_decoder, tiny_encoder_decoder
 from tiny_training import examples, load
 
-from trainers import DPO, TrainingSettings, fit
+from trainers import DPO, DRO, TrainingSettings, fit
+from trainers.offline import OfflineTrainer
 from trainers.rates import default_rate, model_width
 from trainers.settings import Lora
 from trainers.training_log import read_training_log
@@ -37,3 +38,15 @@ def test_training_uses_it(lora, expected, tmp_path: Path):
     assert read_training_log(tmp_path / "out" / "train_log.jsonl")[1]["learning_rate"] == pytest.approx(
         expected
     )
+
+
+@pytest.mark.parametrize(("lora", "expected"), [(None, 1e-4), (Lora(), 1e-4)])
+def test_a_value_network_trains_all_its_weights_also_beside_adapters(lora, expected, tmp_path, monkeypatch):
+    made = []
+    own = OfflineTrainer.create_optimizer
+    monkeypatch.setattr(
+        OfflineTrainer, "create_optimizer", lambda self, model=None: made.append(own(self, model)) or made[-1]
+    )
+    settings = TrainingSettings(steps=1, batch_size=4, warmup_steps=0, lora=lora)
+    fit(DRO(), load(tiny_decoder(tmp_path / "decoder")), examples(), settings, tmp_path / "out")
+    assert made[-1].param_groups[-1]["initial_lr"] == pytest.approx(expected)

@@ -1,6 +1,7 @@
 """Gradient checkpointing changes memory and nothing else, without dropout."""
 
 import dataclasses
+import functools
 from pathlib import Path
 
 import pytest
@@ -8,9 +9,10 @@ import torch
 from family_models import FAMILIES, family
 from tiny_models import tiny_decoder, tiny_encoder_decoder
 from tiny_training import examples, load, weights
-from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM
+from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoModelForSequenceClassification
 
 from trainers import DPO, DRO, GRPO, PPO, FitResult, TrainingSettings, World, fit, fit_online
+from trainers.critic import RewardStart
 from trainers.errors import UserError
 from trainers.inputs import TokenLayout, collate
 from trainers.logps import token_logps
@@ -88,6 +90,43 @@ def test_online_training_is_the_same_and_samples_with_its_cache(method, tmp_path
         assert isinstance(result, FitResult)
     torch.testing.assert_close(found["plain"], found["recomputed"], atol=1e-4, rtol=1e-3)
     assert "incompatible with gradient checkpointing" not in caplog.text
+
+
+def kept_bytes(run) -> int:
+    """Bytes that are saved for backward passes while something runs."""
+    total = 0
+
+    def pack(tensor: torch.Tensor) -> torch.Tensor:
+        nonlocal total
+        total += tensor.numel() * tensor.element_size()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        run()
+    return total
+
+
+@pytest.mark.parametrize("critic_init", ["reference", "reward"])
+def test_in_bfloat16_scoring_keeps_as_little_as_training(critic_init: str, tmp_path: Path):
+    """Such passes record gradients, for the same rounding as in training: policy, reference and critic."""
+    folder, kept = tiny_decoder(tmp_path / "decoder", scale=5.0), {}
+    for settings in (SETTINGS, ON):
+        model = load(folder)
+        reward = None
+        if critic_init == "reward":
+            config = model.config
+            config.num_labels = 1
+            reward = RewardStart(AutoModelForSequenceClassification.from_config(config).eval())
+        world = World(
+            PROMPTS, lambda _, said: [float(len(one)) for one in said], 1, 6, TokenLayout.of(model), reward
+        )
+        half = dataclasses.replace(settings, dtype="bfloat16", steps=1)
+        method = PPO(group_size=4, critic_init=critic_init)
+        out = tmp_path / f"{settings.gradient_checkpointing}"
+        kept[settings.gradient_checkpointing] = kept_bytes(
+            functools.partial(fit_online, method, model, world, half, out)
+        )
+    assert kept[True] < 0.6 * kept[False]
 
 
 def test_a_model_without_such_layers_is_refused_in_one_sentence(tmp_path: Path, monkeypatch):

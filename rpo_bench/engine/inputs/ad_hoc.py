@@ -40,7 +40,7 @@ def ad_hoc_task(
     Raises:
         UserError: the file can't be read or has too few prompts.
     """
-    parts = read_ad_hoc(spec, any(model.is_chat for model in models))
+    parts = read_ad_hoc(spec)
     probe = prompts_of(parts.train)
     given = spec.evaluation.decoding.max_new_tokens
     tokenizers = [tokenizer_of(model, trust) for model in models]

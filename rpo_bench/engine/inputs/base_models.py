@@ -66,6 +66,7 @@ class BaseModel:
         hub: Its name on the hub; None for a folder.
         response_limit: A separate limit on response tokens, or None.
         width: Of the hidden states.
+        max_length: ``--max-length``, which the limits above don't exceed.
     """
 
     name: str
@@ -79,11 +80,14 @@ class BaseModel:
     hub: str | None = None
     response_limit: int | None = None
     width: int = 0
+    max_length: int | None = None
 
     @property
-    def is_chat(self) -> bool:
-        """Whether prompts go through a chat template."""
-        return self.prompt_format is not None and self.prompt_format.kind == "chat"
+    def limit(self) -> str:
+        """What limits prompts, for messages."""
+        if self.context is not None and self.context == self.max_length:
+            return f"--max-length {self.max_length:,}"
+        return f"the context of {self.name} ({self.context:,} tokens)"
 
     @property
     def architecture(self) -> str:
@@ -151,6 +155,7 @@ def find_model(
         None if commit is None else name,
         use.shorter(facts.response_limit),
         facts.width,
+        use.max_length,
     )
 
 

@@ -11,7 +11,6 @@ from rpo_bench.data.convert import prompts_of
 from rpo_bench.data.readers import OnBad, read_rows
 from rpo_bench.data.row import Prompt, Row
 from rpo_bench.data.split import split_rows
-from rpo_bench.data.transcripts import spoken_rows
 from rpo_bench.engine.inputs.rewards import source_content
 from rpo_bench.engine.output import Output, read_identity
 from rpo_bench.errors import UserError
@@ -50,16 +49,11 @@ class AdHocParts:
     heldout: tuple[Prompt, ...]
 
 
-def read_ad_hoc(spec: RunSpec, chat: bool = False) -> AdHocParts:
-    """Reads and splits ``--data FILE``; raises UserError when it can't be used.
-
-    Args:
-        spec: the run's spec.
-        chat: whether transcripts are read as conversations, as a chat template needs them.
-    """
+def read_ad_hoc(spec: RunSpec) -> AdHocParts:
+    """Reads and splits ``--data FILE``; raises UserError when it can't be used."""
     if spec.data.file is None:
         raise UserError(f"The task '{spec.task}' is made from a file: give the file with --data.")
-    split = split_rows(_file_rows(spec.data, chat), spec.data.test_fraction, _SPLIT_SEED)
+    split = split_rows(_file_rows(spec.data), spec.data.test_fraction, _SPLIT_SEED)
     train = first_responses(split.train, spec.data.responses_per_prompt)
     return AdHocParts(spec.task.removeprefix(AD_HOC), tuple(train), tuple(prompts_of(split.test)))
 
@@ -127,23 +121,16 @@ def earlier_task(output: Output, spec: RunSpec, include_path: Path | None = None
     )
 
 
-def read_training_data(spec: RunSpec, task: Task, model: str, chat: bool = False) -> TrainingData:
+def read_training_data(spec: RunSpec, task: Task, model: str) -> TrainingData:
     """The training rows for a base model, for tasks other than those made from ``--data`` alone.
-
-    Args:
-        spec: the run's spec.
-        task: the task.
-        model: the base model's name.
-        chat: as for ``read_ad_hoc``.
 
     Raises:
         UserError: there are no rows, they can't be read, or they contain held-out prompts.
     """
     if spec.data.file is not None:
-        rows, where = _file_rows(spec.data, chat), spec.data.file
+        rows, where = _file_rows(spec.data), spec.data.file
     else:
         rows = task.train_rows(spec.data.variant, model)
-        rows = spoken_rows(rows) if chat else rows
         where = f"{task.spec.name} ({spec.data.variant})"
     rows = [row for row in rows if row.split in (None, "train")]
     rows = first_responses(rows, spec.data.responses_per_prompt)
@@ -165,11 +152,10 @@ def task_identity(task: Task, evaluation: EvaluationSpec) -> str:
     return own if evaluation.reward is None else hash_json([own, *source_content(evaluation.reward)])
 
 
-def _file_rows(data: DataSpec, chat: bool) -> list[Row]:
+def _file_rows(data: DataSpec) -> list[Row]:
     assert data.file is not None
     on_bad: OnBad = "skip" if data.skip_bad else "fail"
-    rows = read_rows(data.file, split=data.split, on_bad=on_bad, columns=data.columns)
-    return spoken_rows(rows) if chat else rows
+    return read_rows(data.file, split=data.split, on_bad=on_bad, columns=data.columns)
 
 
 def write_prompts(file: Path, prompts: Sequence[Prompt]) -> None:

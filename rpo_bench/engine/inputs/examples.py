@@ -72,19 +72,20 @@ def check_heldout(
     check_turns(tokenizer, (prompt.text for prompt in prompts), model.prompt_format)
     limit = model.response_limit if model.is_encoder_decoder else None
     if limit is not None and new_tokens > limit:
+        where = f"the decoder of {model.name} has positions for"
         raise UserError(
-            f"Responses may have {new_tokens:,} tokens, and the decoder of {model.name} has positions for "
-            f"{limit:,}: give --gen-kwargs max_new_tokens={limit}, or less."
+            f"Responses may have {new_tokens:,} tokens, and "
+            f"{'--max-length allows' if limit == model.max_length else where} {limit:,}: give --gen-kwargs "
+            f"max_new_tokens={limit}, or less."
         )
     check_special(tokenizer, [prompt.text for prompt in prompts], (), model.prompt_format)
     too_long = too_long_prompts(prompts, model, tokenizer, new_tokens)
     if too_long:
         worst = max(too_long, key=too_long.__getitem__)
         raise UserError(
-            f"{len(too_long):,} of {len(prompts):,} held-out prompts of {where} don't fit the context of "
-            f"{model.name} ({model.context:,} tokens) with {new_tokens:,} new tokens; the longest, {worst}, "
-            f"has {too_long[worst]:,}: lower --gen-kwargs max_new_tokens=…, pass --drop-long or --truncate "
-            "to leave out or cut what is too long, or take a model with a longer context."
+            f"{len(too_long):,} of {len(prompts):,} held-out prompts of {where} don't fit {model.limit} with "
+            f"{new_tokens:,} new tokens; the longest, {worst}, has {too_long[worst]:,}: lower --gen-kwargs "
+            "max_new_tokens=…, or pass --drop-long or --truncate to leave out or cut what is too long."
         )
 
 

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 from rpo_bench.data.row import Prompt
-from rpo_bench.data.transcripts import spoken_prompts
 from rpo_bench.engine.inputs.base_models import BaseModel
 from rpo_bench.engine.inputs.dataset import write_prompts
 from rpo_bench.engine.inputs.examples import tokenizer_of, too_long_prompts
@@ -19,18 +18,6 @@ from rpo_bench.spec.trust import Trust
 from rpo_bench.tasks.task import HELDOUT, Task
 
 log = logging.getLogger(__name__)
-
-
-def spoken_task(task: Task, models: Sequence[BaseModel], work: Path) -> Task:
-    """The task with transcripts among its held-out prompts as conversations, where models have a chat format.
-
-    Such a task has another hash.
-    """
-    if not any(model.is_chat for model in models):
-        return task
-    prompts = spoken_prompts(task.heldout)
-    same = prompts == tuple(task.heldout)
-    return task if same else replace(task, heldout_folder=written(task, prompts, work))
 
 
 def fitting_task(

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from rpo_bench.engine.inputs.base_models import BaseModel, Use, find_model
 from rpo_bench.engine.inputs.dataset import task_identity
 from rpo_bench.engine.inputs.examples import check_heldout, collected_warnings, tokenizer_of
-from rpo_bench.engine.inputs.heldout import fitting_task, spoken_task
+from rpo_bench.engine.inputs.heldout import fitting_task
 from rpo_bench.engine.inputs.rewards import check_proxy, try_evaluation_reward
 from rpo_bench.engine.inputs.sampling_checks import check_address, check_backend
 from rpo_bench.engine.output import read_yaml
@@ -185,7 +185,6 @@ def _fitting(
     """The task with only prompts that fit the models; raises UserError where none fits."""
     limit = new_tokens(spec, task)
     with collected_warnings() as said:
-        task = spoken_task(task, models, around.work)
         task = fitting_task(task, models, limit, spec.data.long, (around.trust, around.work))
         for model in models:
             check_heldout(task.heldout, model, tokenizer_of(model, around.trust), limit, task.spec.name)

@@ -36,7 +36,7 @@ class MemoryNeed:
     """Memory of a training, in bytes.
 
     Attributes:
-        states: weights, gradients and optimiser, of the policy and what trains beside it, and a frozen copy.
+        states: weights, gradients and optimiser, of the policy and what trains beside it, and frozen copies.
         activations: of a micro-batch, with logits and the cache of sampling.
     """
 
@@ -58,7 +58,7 @@ def memory_need(method: Method, size: ModelSize, load: Workload, spec: RunSpec) 
     tokens = rows * (load.prompt_tokens + load.response_tokens)
     if training.tokens_per_micro_batch is not None:
         tokens = min(tokens, training.tokens_per_micro_batch)
-    wide = 1 if training.dtype == "bfloat16" else 2
+    wide = 2 if training.dtype == "float32" else 1
     kept = size.layers * (_KEPT_CHECKPOINTED if training.gradient_checkpointing else _KEPT * wide)
     kept += _KEPT * wide if training.gradient_checkpointing else 0  # of the layer that is computed again
     cache = 0.0
@@ -78,16 +78,18 @@ def trained_bytes(method: Method, size: ModelSize, training: TrainingSpec, weigh
         weight: bytes of a weight that isn't trained.
     """
     whole = size.parameters + size.table
-    copy = _COPY if training.dtype == "bfloat16" else 0
+    copy = 0 if training.dtype == "float32" else _COPY
     each = _WEIGHT + _GRADIENT + _STATES[training.optim]
     beside = 0
     if Need.VALUE in method.needs:
-        beside = (size.encoder or whole) if not method.samples_policy else whole
+        critic = getattr(method, "uses_critic", False)
+        beside = size.encoder + size.table if size.encoder and not critic else whole
     if training.lora is not None:
         adapters = training.lora.rank * size.layers * _ADAPTED * size.width
         return whole * (weight + (copy if weight == _WEIGHT else 0)) + each * (adapters + beside)
-    frozen = _WEIGHT * whole if method.samples_policy else 0
-    return (each + copy) * (whole + beside) + frozen
+    frozen = _WEIGHT * whole if method.samples_policy else 0  # the reference
+    probed = weight * whole if training.probe_every else 0  # the base model, for KL
+    return (each + copy) * (whole + beside) + frozen + probed
 
 
 def _weight_bytes(spec: RunSpec) -> float:
@@ -99,14 +101,15 @@ def _weight_bytes(spec: RunSpec) -> float:
 
 def smaller(spec: RunSpec) -> Iterator[tuple[str, RunSpec]]:
     """Settings that need less memory, with their flags: those that change nothing first, adapters last."""
-    lora = LoraSpec(rank=_RANK, alpha=2.0 * _RANK)
+    lora = spec.training.lora or LoraSpec(rank=_RANK, alpha=2.0 * _RANK)
     half = spec.model_copy(update={"loading": spec.loading.model_copy(update={"dtype": "bfloat16"})})
     kinds: tuple[tuple[str, RunSpec, dict[str, object]], ...] = (
         ("", spec, {}),
         ("--optim adamw-8bit ", spec, {"optim": "adamw-8bit"}),
-        (f"--lora-rank {_RANK} --model-dtype bfloat16 ", half, {"lora": lora}),
+        (f"--lora-rank {lora.rank} --model-dtype bfloat16 ", half, {"lora": lora}),
     )
-    sizes = [rows for rows in (16, 8, 4, 2, 1) if rows < spec.training.batch_size]
+    most = spec.training.micro_batch_size or spec.training.batch_size
+    sizes = [rows for rows in (16, 8, 4, 2, 1) if rows < most]
     for words, base, changes in kinds:
         flags = f"{words}--gradient-checkpointing"
         one = _changed(base, {**changes, "gradient_checkpointing": True})
@@ -115,7 +118,9 @@ def smaller(spec: RunSpec) -> Iterator[tuple[str, RunSpec]]:
             yield f"{flags} --micro-batch-size {rows}", _changed(one, {"micro_batch_size": rows})
 
 
-def check_memory(methods: Sequence[Method], folder: Path, stored: int, spec: RunSpec, room: float) -> None:
+def check_memory(
+    methods: Sequence[Method], folder: Path, stored: int, spec: RunSpec, room: float, trust: bool = False
+) -> None:
     """Refuses a training whose weights, gradients and optimiser alone are larger than the memory.
 
     Args:
@@ -124,13 +129,17 @@ def check_memory(methods: Sequence[Method], folder: Path, stored: int, spec: Run
         stored: bytes of its files, by which small models are told without being looked at.
         spec: the run.
         room: bytes of the device's memory.
+        trust: whether code in the model's folder may run.
 
     Raises:
         UserError: names the method, and settings that need less.
     """
     if stored * _MOST_PER_STORED < room:
         return
-    size = size_of_folder(folder)
+    try:
+        size = size_of_folder(folder, trust)
+    except UserError:
+        return  # of a model that can't be built without its weights nothing is known
     for method in methods:
         needed = trained_bytes(method, size, spec.training, _weight_bytes(spec))
         if needed > room:

@@ -24,7 +24,7 @@ from rpo_bench.engine.inputs.examples import (
     save_examples,
     tokenizer_of,
 )
-from rpo_bench.engine.inputs.heldout import fitting_task, shortened, spoken_task
+from rpo_bench.engine.inputs.heldout import fitting_task, shortened
 from rpo_bench.engine.inputs.prompts import prompts_file, save_prompts
 from rpo_bench.engine.inputs.rewards import (
     EVAL_FLAG,
@@ -120,7 +120,14 @@ def plan_run(spec: RunSpec, context: PlanContext) -> Plan:
         check_backend(spec, {model.name: model.architecture for model in models}, trains=True)
         for model in models:
             _check_adapters(spec.training, model, context.trust)
-            check_memory([one.method for one in choices], model.path, model.bytes, spec, device_memory())
+            check_memory(
+                [one.method for one in choices],
+                model.path,
+                model.bytes,
+                spec,
+                device_memory(),
+                context.trust.trust_remote_code,
+            )
             rows = data[model.name]
             warnings += check_needs(choices, rows.rows, rows.where)
             check_critic_start(choices, spec.training.reward, task, model, context.trust)
@@ -191,8 +198,7 @@ def _materials(spec: RunSpec, around: PlanContext) -> tuple[Task, dict[str, Trai
     if not spec.task.startswith(AD_HOC):
         task = load_task(spec.task, around.include_path)
         models = find_models(spec.models, own_models(task), around.trust, cache, Use.of(spec))
-        task = spoken_task(task, models, around.work)
-        rows = {model.name: read_training_data(spec, task, model.name, model.is_chat) for model in models}
+        rows = {model.name: read_training_data(spec, task, model.name) for model in models}
         limits = (new_tokens(spec, task), spec.data.long)
         return fitting_task(task, models, *limits, (around.trust, around.work)), rows, models
     models = find_models(spec.models, {}, around.trust, cache, Use.of(spec))
@@ -209,7 +215,7 @@ def _tokenise(spec: RunSpec, task: Task, data: TrainingData, model: BaseModel, a
     """Tokenises a model's rows and checks that its prompts fit, unless done before."""
     file = examples_of(spec, data, model, around)
     limit = new_tokens(spec, task)
-    key = [model.hash, task.hash, limit, model.context]
+    key = [model.hash, task.hash, limit, model.context, model.response_limit]
     key += [] if model.prompt_format is None else [model.prompt_format.hash]
     fits = file.with_name(f"fits-{hash_json(key)[:32]}")
     if file.is_file() and fits.is_file() and prompts_file(file).is_file():

@@ -125,12 +125,12 @@ def _value_work(method: Method, size: ModelSize, load: Workload) -> float:
     """
     if Need.VALUE not in method.needs:
         return 0.0
-    if method.samples_policy:
+    if getattr(method, "uses_critic", False):
         return size.work(load.prompt_tokens, load.response_tokens)
     return (size.encoder or size.parameters) * load.prompt_tokens
 
 
-def size_of_folder(folder: Path) -> ModelSize:
+def size_of_folder(folder: Path, trust_remote_code: bool = False) -> ModelSize:
     """The size of a local model from its ``config.json``; no weights are needed.
 
     Raises:
@@ -140,10 +140,12 @@ def size_of_folder(folder: Path) -> ModelSize:
     from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM
 
     try:
-        config = AutoConfig.from_pretrained(folder, local_files_only=True)
+        config = AutoConfig.from_pretrained(
+            folder, local_files_only=True, trust_remote_code=trust_remote_code
+        )
         kind = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
         with torch.device("meta"):
-            model = kind.from_config(config)
+            model = kind.from_config(config, trust_remote_code=trust_remote_code)
     except (OSError, ValueError, json.JSONDecodeError) as error:
         raise UserError(f"{folder}: the model's size is unknown: {first_line(error)}") from error
     looked_up = model.get_input_embeddings().weight

@@ -20,6 +20,7 @@ from rpo_bench.files.json_lines import write_json_lines
 from rpo_bench.models.hf import HFModel
 from rpo_bench.models.protocol import Generation
 from rpo_bench.results.samples import StoredSample
+from trainers.memory import telling_of_memory
 
 #: Decimals of a stored log-probability. The rounding of at most 5e-7 nats is below float32 accuracy.
 LOGP_DECIMALS = 6
@@ -83,9 +84,11 @@ def generate(work: CellWork, report: Callable[[Progress], None]) -> float:
     if backend is None:
         started_at = time.monotonic()
         report(Progress("generate"))
-        sampled = PolicySamples(
-            policy.generate(prompts, evaluation.n_samples, decoding, evaluation.seed, evaluation.batch_size)
-        )
+        size = evaluation.batch_size
+        with telling_of_memory(f"lower --eval-batch-size, which is {size}."):
+            sampled = PolicySamples(
+                policy.generate(prompts, evaluation.n_samples, decoding, evaluation.seed, size)
+            )
     texts = [generation.prompt for generation in sampled.generations]
     tokens = [generation.token_ids for generation in sampled.generations]
     report(Progress("log-probs"))

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 
 from rpo_bench.data.row import Prompt
-from rpo_bench.data.transcripts import spoken_prompts
 from rpo_bench.engine.stages.parts import base_of, decoding_of, reward_of
 from rpo_bench.engine.work import CellWork
 from rpo_bench.models.hf import HFModel
@@ -23,11 +22,9 @@ _BATCH = 256
 
 def make_probe(work: CellWork, task: Task, tokenizer: Any) -> Callable[[Any], dict[str, float]] | None:
     """Makes a function that measures mean reward and KL on one sample per probe prompt."""
-    reward, prompts, form = reward_of(work, task), task.probe, work.spec.prompt_format
+    reward, prompts = reward_of(work, task), task.probe
     if not prompts:
         return None
-    if form is not None and form.kind == "chat":
-        prompts = list(spoken_prompts(prompts))
     decoding = Decoding(max_new_tokens=decoding_of(work).max_new_tokens)
     base = cache(lambda: base_of(work))  # read once, however many probes there are
 

@@ -16,16 +16,29 @@ log = logging.getLogger(__name__)
 
 
 def make_world(
-    model: HFModel, prompts: Sequence[Prompt], reward: RewardFunction, max_new_tokens: int
+    model: HFModel,
+    prompts: Sequence[Prompt],
+    reward: RewardFunction,
+    max_new_tokens: int,
+    max_length: int | None = None,
 ) -> World:
     """Makes the environment: prompts that leave room for a response, and the reward on token ids.
+
+    Args:
+        model: the base model.
+        prompts: to sample responses to.
+        reward: scores responses.
+        max_new_tokens: the limit on response tokens.
+        max_length: of prompt and response together, of an encoder-decoder of the prompt; None: what the
+            model has positions for.
 
     Raises:
         UserError: no prompt leaves room.
     """
     room = 0 if model.is_encoder_decoder else max_new_tokens
     encoded = [(prompt, model.encode(prompt.text)) for prompt in prompts]
-    fitting = [(p, ids) for p, ids in encoded if model.context is None or len(ids) + room <= model.context]
+    limit = min((one for one in (model.context, max_length) if one is not None), default=None)
+    fitting = [(p, ids) for p, ids in encoded if limit is None or len(ids) + room <= limit]
     if len(fitting) < len(prompts):
         log.warning(
             "%d of %d prompts leave no room for a response.", len(prompts) - len(fitting), len(prompts)

@@ -142,7 +142,8 @@ def _world(work: CellWork, method: Method, base: HFModel, task: Task) -> World:
     if reward is None:
         raise UserError(f"{method.name} needs a reward for its samples; the task has none.")
     limit = decoding_of(work).max_new_tokens or task.spec.max_new_tokens
-    return make_world(base, load_prompts(examples_file_of(work)), reward, limit)
+    prompts = load_prompts(examples_file_of(work))
+    return make_world(base, prompts, reward, limit, work.spec.data.max_length)
 
 
 def method_of(work: CellWork) -> Method:
