@@ -191,7 +191,7 @@ SPEC_FLAGS: tuple[SpecFlag, ...] = (
     SpecFlag(
         "training.learning_rate",
         "--learning-rate",
-        "Learning rate of every method; by default the task's or the method's own.",
+        "Learning rate of every method; by default the task's, or the method's own for the model's width.",
     ),
     SpecFlag("training.warmup_steps", "--warmup-steps", "Warm-up steps of the learning rate.", pinned=True),
     SpecFlag(
