@@ -10,6 +10,7 @@ import torch
 
 from trainers.adapters import changes_base, trial_logps
 from trainers.arguments import arguments_of
+from trainers.checkpoints import complete_checkpoints
 from trainers.device import process_device
 from trainers.errors import UserError
 from trainers.examples import Examples
@@ -25,7 +26,6 @@ from trainers.offline import (
     Probe,
     Progress,
     TrainingInputs,
-    complete_checkpoints,
 )
 from trainers.precision import resolve_dtype
 from trainers.prepare import prepare

@@ -1,10 +1,9 @@
 """The offline engine: one subclass of transformers.Trainer for every objective on logged responses."""
 
 import dataclasses
-import json
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 from transformers import PrinterCallback, ProgressCallback, Trainer, TrainingArguments
 
+from trainers.checkpoints import SCALES_FILE, VALUE_FILE
 from trainers.errors import UserError
 from trainers.gradients import GradientScales
 from trainers.inputs import TokenLayout
@@ -29,9 +29,6 @@ from trainers.recomputing import recomputed_layers, recomputing
 from trainers.row_logps import row_logps
 from trainers.training_log import TrainingLog
 from trainers.value import ValueNetwork
-
-_VALUE_FILE = "value_network.pt"
-_SCALES_FILE = "gradient_scales.pt"
 
 Probe = Callable[[Any], dict[str, float]]
 Progress = Callable[[int, dict[str, float]], None]
@@ -300,38 +297,17 @@ class OfflineTrainer(Trainer):
         super()._save(output_dir, state_dict)
         if output_dir is None:
             return
-        torch.save(self.scales.state(), Path(output_dir) / _SCALES_FILE)
+        torch.save(self.scales.state(), Path(output_dir) / SCALES_FILE)
         if self.value is not None:
-            torch.save(self.value.state_dict(), Path(output_dir) / _VALUE_FILE)
+            torch.save(self.value.state_dict(), Path(output_dir) / VALUE_FILE)
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
         super()._load_from_checkpoint(resume_from_checkpoint, model)
-        self.scales.load(torch.load(Path(resume_from_checkpoint) / _SCALES_FILE, weights_only=True))
+        self.scales.load(torch.load(Path(resume_from_checkpoint) / SCALES_FILE, weights_only=True))
         if self.value is not None:
-            state = torch.load(Path(resume_from_checkpoint) / _VALUE_FILE, weights_only=True)
+            state = torch.load(Path(resume_from_checkpoint) / VALUE_FILE, weights_only=True)
             self.value.load_state_dict(state)
 
 
 def _step(indices: list[int]) -> dict[str, Tensor]:
     return {"step": torch.tensor(indices[0])}
-
-
-def complete_checkpoints(folder: Path) -> Iterator[Path]:
-    """Trainer's checkpoints that were written to the end, the latest first.
-
-    The trainer's state is what it writes last, in place: a run that was killed may leave half of it.
-    """
-    found = [
-        path
-        for path in folder.glob("checkpoint-*")
-        if (path / _SCALES_FILE).is_file() and _is_json(path / "trainer_state.json")
-    ]
-    yield from sorted(found, key=lambda path: int(path.name.rpartition("-")[2]), reverse=True)
-
-
-def _is_json(file: Path) -> bool:
-    try:
-        json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return False
-    return True

@@ -6,9 +6,9 @@ from typing import Any
 
 import torch
 
+from trainers.checkpoints import complete_checkpoints
 from trainers.errors import UserError
 from trainers.examples import Examples
-from trainers.offline import complete_checkpoints
 from trainers.rounds import Round, RoundSource
 from trainers.seen import Seen
 

@@ -1,7 +1,7 @@
 """Progress of a run: a live table on a terminal, otherwise a line every 30 seconds."""
 
 import time
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -13,13 +13,13 @@ from rich.table import Table
 from rich.text import Text
 
 from rpo_bench.engine.pool.jobs import Job, Outcome
+from rpo_bench.engine.pool.work_left import Running, share_of, work_left
 from rpo_bench.engine.pool.worker import Progress
 from rpo_bench.errors import bounded
 from rpo_bench.terminal.screen import SafeConsole
 from rpo_bench.terminal.visible import visible
 
 _LINE_EVERY = 30.0  # seconds between lines without a terminal
-_TELLING = 0.05  # share of a running job's steps that says something of its pace
 
 
 @dataclass
@@ -36,7 +36,7 @@ class Tally:
     jobs: Sequence[Job]
     workers: int
     already: int = 0
-    running: dict[str, tuple[Job, Progress | None, float]] = field(default_factory=dict)
+    running: dict[str, Running] = field(default_factory=dict)
     outcomes: list[Outcome] = field(default_factory=list)
     started_at: float = field(default_factory=time.monotonic)
     skipped: dict[str, float] = field(default_factory=dict)
@@ -92,7 +92,7 @@ class Tally:
         """The finished share of the units; jobs without a cell count by their steps."""
         running = 0.0
         if self.unit == "jobs":
-            running = sum(_share(progress) for _, progress, _ in self.running.values())
+            running = sum(share_of(progress) for _, progress, _ in self.running.values())
         return (self.done + running) / max(1, self.total)
 
     @property
@@ -107,46 +107,9 @@ class Tally:
 
     @property
     def seconds_left(self) -> float | None:
-        """Estimated from the pace of each phase so far; None while nothing is known.
-
-        Expected durations are of the embedded models. A larger one slows each phase by another factor: a pass
-        over all rows that begins with reading the model says little of training steps.
-        """
-        busy, expected = self._spent()
-        if not sum(expected.values()):
-            return None
-        usual = sum(busy.values()) / sum(expected.values())
-        ended = {outcome.job.key for outcome in self.outcomes}
-        left = 0.0
-        for job in self.jobs:
-            if job.key not in ended:
-                known = expected.get(job.phase)
-                pace = busy[job.phase] / known if known else usual
-                done = self._share_of(job, pace) if job.key in self.running else 0.0
-                left += pace * job.seconds * (1 - done)
-        return max(0.0, left / self.workers)
-
-    def _spent(self) -> tuple[dict[str, float], dict[str, float]]:
-        """Seconds that went into each phase, and that were expected for that part of it."""
-        busy, expected = defaultdict[str, float](float), defaultdict[str, float](float)
-        for outcome in self.outcomes:
-            if outcome.status == "done":
-                job = outcome.job
-                busy[job.phase] += outcome.busy_seconds
-                expected[job.phase] += job.seconds * (1 - self.skipped.get(job.key, 0.0))
-        for job, progress, since in self.running.values():
-            made = _share(progress) - self.skipped.get(job.key, 0.0)
-            if made >= _TELLING:
-                busy[job.phase] += time.monotonic() - since
-                expected[job.phase] += job.seconds * made
-        return busy, expected
-
-    def _share_of(self, job: Job, pace: float) -> float:
-        """The finished share of a running job, by its steps or by elapsed time."""
-        _, progress, since = self.running[job.key]
-        if progress is not None and progress.steps:
-            return _share(progress)
-        return min(1.0, (time.monotonic() - since) / max(job.seconds * pace, 1e-9))
+        """Estimated from the pace of each phase so far; None while nothing is known."""
+        left = work_left(self.jobs, self.outcomes, self.running, self.skipped)
+        return None if left is None else left / self.workers
 
 
 @dataclass
@@ -256,12 +219,6 @@ def clock(seconds: float) -> str:
 def _short(job: Job, progress: Progress | None) -> str:
     inside = " ".join(part for part in (job.phase, _steps(progress), _loss(progress)) if part)
     return f"{job.cell} ({inside})"
-
-
-def _share(progress: Progress | None) -> float:
-    return (
-        progress.step / progress.steps if progress is not None and progress.step and progress.steps else 0.0
-    )
 
 
 def _steps(progress: Progress | None) -> str:
