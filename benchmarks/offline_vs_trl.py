@@ -1,6 +1,6 @@
 """Offline training against TRL's trainers: steps per second and peak memory, as ratios within one run.
 
-    python benchmarks/offline_vs_trl.py [--sizes embedded,30M] [--repeats 3] [--out FILE]
+    python benchmarks/offline_vs_trl.py [--sizes embedded,30M] [--methods kto,dpo] [--repeats 3] [--out FILE]
 
 Both sides train the same decoder-only model (random weights) on the same texts by the same method, batch,
 number format, learning rate and number of steps, each run in a process of its own, in turns; on one thread,
@@ -171,6 +171,7 @@ def main() -> None:
     """Runs all combinations in turns and prints medians and ratios."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--sizes", default="embedded,30M", help=f"of {', '.join(SIZES)}")
+    parser.add_argument("--methods", default="kto,dpo")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--dtype", default="float32", choices=["float32", "bfloat16"])
     parser.add_argument("--out", type=Path, help="also write the figures as JSON")
@@ -184,7 +185,7 @@ def main() -> None:
         for size in options.sizes.split(","):
             folder = Path(root) / size
             build(SIZES[size], folder)
-            for method in ("kto", "dpo"):
+            for method in options.methods.split(","):
                 sides = SIDES[:1] if SIZES[size].encoder_decoder else SIDES
 
                 def run(side: str, method: str = method, size: str = size, folder: Path = folder) -> Figures:
