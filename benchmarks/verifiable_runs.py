@@ -173,5 +173,5 @@ def save(out: Path | None, runs: Sequence[Run]) -> None:
     """Writes the runs, whole or not at all."""
     if out is not None:
         temporary = out.with_name(f".{out.name}.tmp")
-        temporary.write_text(json.dumps([asdict(run) for run in runs], indent=1) + "\n")
+        temporary.write_text(json.dumps([asdict(run) for run in runs], separators=(",", ":")) + "\n")
         temporary.replace(out)

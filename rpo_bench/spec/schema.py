@@ -102,7 +102,7 @@ def without_later_defaults(settings: dict[str, Any]) -> dict[str, Any]:
         kept["generation"] = backend  # its other settings don't change the distribution
     if "loading" in kept:
         default = LoadingSpec().model_dump(mode="json")
-        changed = {name: value for name, value in kept["loading"].items() if value != default[name]}
+        changed = {name: value for name, value in kept["loading"].items() if value != default.get(name)}
         kept["loading"] = changed
         if not changed:
             del kept["loading"]

@@ -186,7 +186,9 @@ class LoadingSpec(Settings):
         "float32", description="of the weights; training keeps float32 weights unless it trains adapters"
     )
     quantization: Literal["nf4"] | None = Field(
-        None, description="of the weights, by bitsandbytes; training then needs adapters"
+        None,
+        exclude_if=lambda kind: kind is None,
+        description="of the weights, by bitsandbytes; training then needs adapters",
     )
     attn_implementation: str | None = Field(None, description="eager, sdpa, flash_attention_2 …")
     device_map: str | None = Field(None, description="as transformers takes it: auto, balanced, cpu …")

@@ -104,6 +104,12 @@ class TestIdentity:
         assert (changed.hash, changed.training_hash) == (same.hash, same.training_hash)
         assert training_key(changed) == training_key(same)
 
+    def test_changes_with_the_bits_of_the_weights(self):
+        small = cell(loading=LoadingSpec(quantization="nf4"))
+        plain = cell(loading=LoadingSpec())
+        assert small.training_hash != plain.training_hash
+        assert "quantization" not in plain.model_dump(mode="json")["loading"], "as in records before it"
+
     def test_no_field_is_forgotten(self):
         """A field that is added to the cell has to be put into one of the three lists above."""
         assert {*OF_TRAINING, *OF_EVALUATION, "model_path", "data"} == set(CellSpec.model_fields)
