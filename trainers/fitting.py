@@ -19,7 +19,7 @@ from trainers.inputs import TokenLayout
 from trainers.launcher import outside_launcher
 from trainers.layouts import checked_layout
 from trainers.memory import ADVICE, peak_memory_bytes, reset_peak_memory, telling_of_memory
-from trainers.objective import Method, Need, OfflineMethod
+from trainers.objective import Need, OfflineMethod
 from trainers.offline import (
     DivergedError,
     OfflineTrainer,
@@ -29,7 +29,7 @@ from trainers.offline import (
 )
 from trainers.precision import resolve_dtype
 from trainers.prepare import prepare
-from trainers.rates import default_rate, model_width, value_rate
+from trainers.rates import learning_rates
 from trainers.recomputing import enable_recomputing
 from trainers.reference import ReferenceCache
 from trainers.seen import seen_offline
@@ -131,16 +131,10 @@ def _trainer(
     torch.manual_seed(settings.seed)
     value = value_of(inputs.method, model)
     policy = model if settings.lora is None else with_adapters(model, settings.lora)
-    learning_rate = settings.learning_rate or rate_for(inputs.method, model, settings)
+    learning_rate, beside = learning_rates(inputs.method, model, settings)
     arguments = arguments_of(settings, learning_rate, out_dir / "partial")
-    beside = settings.value_learning_rate or value_rate(learning_rate, settings.lora is not None)
     scales = GradientScales(settings.clipping, settings.max_grad_norm)
     return OfflineTrainer(policy, arguments, inputs, value, beside, scales), policy
-
-
-def rate_for(method: Method, model: Any, settings: TrainingSettings) -> float:
-    """The default learning rate of a method for a model."""
-    return default_rate(method.default_learning_rate, model_width(model), settings.lora is not None)
 
 
 def run_trainer(trainer: OfflineTrainer, settings: TrainingSettings, out_dir: Path) -> str | None:

@@ -16,7 +16,7 @@ from trainers.device import process_device
 from trainers.drawing import GroupSource, World
 from trainers.errors import UserError
 from trainers.examples import Examples
-from trainers.fitting import finish, rate_for, run_trainer, value_of, with_adapters, without_adapters
+from trainers.fitting import finish, run_trainer, value_of, with_adapters, without_adapters
 from trainers.gradients import GradientScales
 from trainers.launcher import outside_launcher
 from trainers.layouts import checked_layout
@@ -25,7 +25,7 @@ from trainers.objective import OfflineMethod
 from trainers.offline import OfflineTrainer, Probe, Progress, TrainingInputs
 from trainers.precision import DType, resolve_dtype
 from trainers.prepare import OfflineData
-from trainers.rates import value_rate
+from trainers.rates import learning_rates
 from trainers.recomputing import enable_recomputing
 from trainers.reference import compute_logps
 from trainers.round_checks import check_rounds
@@ -105,10 +105,9 @@ def fit_rounds(
     training = TrainingInputs(
         rounds.method, data, layout, dtype, settings.micro_batch_size, settings.tokens_per_micro_batch
     )
-    rate = settings.learning_rate or rate_for(method, model, settings)
+    rate, beside = learning_rates(method, model, settings)
     arguments = arguments_of(settings, rate, out_dir / "partial")
     scales = GradientScales(settings.clipping, settings.max_grad_norm)
-    beside = settings.value_learning_rate or value_rate(rate, settings.lora is not None)
     trainer = RoundsTrainer(policy, arguments, training, value, beside, scales, inputs, first)
     trainer.probe, trainer.probe_every, trainer.progress = probe, settings.probe_every, progress
     reset_peak_memory(device)

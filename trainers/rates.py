@@ -2,6 +2,9 @@
 
 from typing import Any
 
+from trainers.objective import Method
+from trainers.settings import TrainingSettings
+
 _WIDTH = 64  # of the models for which the methods' default rates were chosen
 _ADAPTERS = 10.0  # times the rate of full fine-tuning
 
@@ -23,9 +26,12 @@ def default_rate(rate: float, width: int, adapters: bool) -> float:
     return rate if found == rate else float(f"{found:.2g}")
 
 
-def value_rate(rate: float, adapters: bool) -> float:
-    """The default rate of a value network or critic beside a policy's: all of its weights train."""
-    return rate / _ADAPTERS if adapters else rate
+def learning_rates(method: Method, model: Any, settings: TrainingSettings) -> tuple[float, float]:
+    """The rates of a policy, and of a value network or critic beside it, all of whose weights train."""
+    adapters = settings.lora is not None
+    usual = default_rate(method.default_learning_rate, model_width(model), adapters)
+    policy = settings.learning_rate or usual
+    return policy, settings.value_learning_rate or (policy / _ADAPTERS if adapters else policy)
 
 
 def model_width(model: Any) -> int:

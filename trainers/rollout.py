@@ -23,7 +23,7 @@ from trainers.online import Minibatch, OnlineMethod, Rollouts
 from trainers.optimisers import critic_optimiser, parameters_of, policy_optimiser, schedule
 from trainers.passes import Passes
 from trainers.precision import DType, autocast
-from trainers.rates import default_rate, model_width, value_rate
+from trainers.rates import learning_rates
 from trainers.recomputing import recomputed_layers, recomputing
 from trainers.reward_scale import RewardScale
 from trainers.rollout_log import described
@@ -58,11 +58,9 @@ class OnlineTrainer:
         self.device = next(policy.parameters()).device
         self.source = GroupSource(method.draws, policy, world, settings.seed, settings.batch_size, dtype)
         self.buffer = ReplayBuffer(method.replay_groups, method.max_age)
-        usual = default_rate(method.default_learning_rate, model_width(policy), settings.lora is not None)
-        rate = settings.learning_rate or usual
+        rate, beside = learning_rates(method, policy, settings)
         self.optimisers = [policy_optimiser(policy, rate, settings)]
         if critic is not None:
-            beside = settings.value_learning_rate or value_rate(rate, settings.lora is not None)
             parameters = critic.trained_parameters()
             self.optimisers.append(critic_optimiser(critic, parameters, beside, settings))
         self.scales = GradientScales(settings.clipping, settings.max_grad_norm)

@@ -37,3 +37,8 @@ class Limits:
             return min(prompt, self.context), min(response, self.context)
         response = min(response, self.context - min(prompt, max(self.context // 2, least)))
         return min(prompt, self.context - response), response
+
+
+def lowest(*limits: int | None) -> int | None:
+    """The lowest of some limits; None where there is none."""
+    return min((limit for limit in limits if limit is not None), default=None)

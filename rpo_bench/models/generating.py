@@ -47,22 +47,25 @@ class Sampler:
         uniform = torch.from_numpy(draws).to(state.device)
         found: list[list[int]] = [[] for _ in range(rows)]
         active = list(range(rows))  # which response each row of the state is
-        while True:
-            read = [self._read(prompts[row // count], found[row]) for row in active]
-            scores = warped(self.decoding, restrained(self.decoding, read, state.logits.float()))
+        for position in range(limit):
+            scores = state.logits.float()
+            if self.decoding.restrains:
+                read = [self._read(prompts[row // count], found[row]) for row in active]
+                scores = restrained(self.decoding, read, scores)
             places = torch.tensor(active, device=state.device)
-            tokens = pick(scores, uniform[places, max(map(len, found))])
+            tokens = pick(warped(self.decoding, scores), uniform[places, position])
             for row, token in zip(active, tokens.tolist(), strict=True):
                 if not self._ended(found[row]):
                     found[row].append(token)
             live = [place for place, row in enumerate(active) if not self._ended(found[row])]
-            if not live or max(map(len, found)) == limit:
-                return found
+            if not live or position + 1 == limit:
+                break
             if len(live) <= len(active) // 2:  # half of the work is for finished responses: leave them out
                 kept = torch.tensor(live, device=state.device)
                 active, tokens = [active[place] for place in live], tokens[kept]
                 state.select(kept)
             state.advance(self.model, tokens)
+        return found
 
     def _ended(self, tokens: list[int]) -> bool:
         return bool(tokens) and tokens[-1] in self.end_ids

@@ -41,6 +41,11 @@ class Decoding(Settings):
     max_new_tokens: int | None = Field(None, ge=1, description="None: the task's own limit")
 
     @property
+    def restrains(self) -> bool:
+        """Whether scores depend on the tokens so far."""
+        return self.repetition_penalty != 1 or self.no_repeat_ngram_size > 0
+
+    @property
     def ancestral(self) -> bool:
         """Whether samples come from the policy's unmodified distribution."""
         return self.model_copy(update={"max_new_tokens": None}) == Decoding()

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 
+from rpo_bench.data.limits import lowest
 from rpo_bench.errors import UserError, did_you_mean
 from rpo_bench.files.atomic import atomic_file
 from rpo_bench.files.hashing import hash_folder
@@ -38,10 +39,6 @@ class Use:
     loading: LoadingSpec = field(default_factory=LoadingSpec)
     flag: str = FLAG
     max_length: int | None = None
-
-    def shorter(self, limit: int | None) -> int | None:
-        """A model's limit in tokens, lowered to ``max_length``."""
-        return min((one for one in (limit, self.max_length) if one is not None), default=None)
 
     @classmethod
     def of(cls, spec: RunSpec) -> "Use":
@@ -148,12 +145,12 @@ def find_model(
         folder.resolve(),
         content,
         facts.is_encoder_decoder,
-        use.shorter(facts.context),
+        lowest(facts.context, use.max_length),
         size,
         _format(folder, short, facts.is_encoder_decoder, trust, use),
         use.loading.model_copy(update={"revision": commit}),
         None if commit is None else name,
-        use.shorter(facts.response_limit),
+        lowest(facts.response_limit, use.max_length),
         facts.width,
         use.max_length,
     )

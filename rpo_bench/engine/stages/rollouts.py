@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Sequence
 
+from rpo_bench.data.limits import lowest
 from rpo_bench.data.row import Prompt
 from rpo_bench.errors import UserError
 from rpo_bench.models.hf import HFModel
@@ -37,7 +38,7 @@ def make_world(
     """
     room = 0 if model.is_encoder_decoder else max_new_tokens
     encoded = [(prompt, model.encode(prompt.text)) for prompt in prompts]
-    limit = min((one for one in (model.context, max_length) if one is not None), default=None)
+    limit = lowest(model.context, max_length)
     fitting = [(p, ids) for p, ids in encoded if limit is None or len(ids) + room <= limit]
     if len(fitting) < len(prompts):
         log.warning(
