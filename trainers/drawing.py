@@ -1,7 +1,6 @@
 """Where an iteration's groups come from: prompts drawn, responses sampled and scored."""
 
 import math
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -14,11 +13,12 @@ from trainers.critic import RewardStart
 from trainers.errors import UserError
 from trainers.groups import Group
 from trainers.inputs import TokenLayout
-from trainers.memory import halving
+from trainers.memory import RowsAtOnce
 from trainers.precision import DType, autocast
 from trainers.prompt_choice import PromptSampling, prompt_choice
 from trainers.sampling import Sampled, joined, sample
 from trainers.seen import Seen
+from trainers.sharding import Spread
 
 #: Scores responses: (indices of their prompts, their token ids) → one finite number each.
 Reward = Callable[[Sequence[int], Sequence[Sequence[int]]], Sequence[float]]
@@ -80,7 +80,7 @@ class GroupSource:
     """
 
     def __init__(
-        self, draws: Draws, policy: Any, world: World, seed: int, batch_size: int, dtype: DType
+        self, draws: Draws, policy: Spread, world: World, seed: int, batch_size: int, dtype: DType
     ) -> None:
         """Takes the policy, which is sampled in its current state at each call."""
         self.draws = draws
@@ -92,8 +92,9 @@ class GroupSource:
         self.choice = prompt_choice(draws.prompts, len(world.prompts))
         self.counts = dict.fromkeys(("rollouts", "tokens", "used", "presentations", "shown_tokens"), 0)
         self.prompts: set[tuple[int, ...]] = set()
-        self._device = next(policy.parameters()).device
-        self._at_once = sys.maxsize  # prompts that memory has room for
+        self._ranks = policy.ranks
+        self._device = next(policy.module.parameters()).device
+        self._at_once = RowsAtOnce(unit="prompts")
 
     def effective_groups(self, iteration: int, steps: int) -> tuple[list[Group], list[Group], float]:
         """An iteration's groups, all that were drawn for them, and the entropy.
@@ -166,11 +167,8 @@ class GroupSource:
         world = self.world
         uniforms = torch.as_tensor(rng.random((len(chosen) * size, world.max_new_tokens))).to(self._device)
         prompts = [list(world.prompts[i]) for i in chosen]
-        given = min(self._at_once, len(prompts))
-        found, fitted = halving(given, 1, partial(self._sampled, prompts, uniforms), "prompts")
-        self._at_once = fitted if fitted < given else self._at_once
         owners = [i for i in chosen for _ in range(size)]
-        rewards = checked_rewards(world.reward, owners, found.responses)
+        found, rewards = self._scored(prompts, owners, uniforms)
         if self.draws.unfinished_reward is not None:
             cut = self.draws.unfinished_reward
             rewards = [r if done else cut for r, done in zip(rewards, found.finished, strict=True)]
@@ -185,14 +183,32 @@ class GroupSource:
             self.choice.observe(prompt, group.rewards)
         return groups, found.entropy
 
-    def _sampled(self, prompts: Sequence[Sequence[int]], uniforms: torch.Tensor, at_once: int) -> Sampled:
+    def _scored(
+        self, prompts: Sequence[Sequence[int]], owners: Sequence[int], uniforms: torch.Tensor
+    ) -> tuple[Sampled, list[float]]:
+        """Responses to prompts and their rewards; each rank samples and scores its share of them."""
+        size = len(owners) // len(prompts)
+        share = self._ranks.share(len(prompts))
+        rows = slice(share.start * size, share.stop * size)
+        own: list[Sampled] = []
+        with self.policy.whole() as policy:
+            if prompts[share]:
+                attempt = partial(self._sampled, policy, prompts[share], uniforms[rows])
+                own = [self._at_once.run(len(prompts[share]), 1, attempt)]
+        scored = [(one, checked_rewards(self.world.reward, owners[rows], one.responses)) for one in own]
+        parts = [part for each in self._ranks.every(scored) for part in each]
+        return joined([found for found, _ in parts]), [reward for _, own in parts for reward in own]
+
+    def _sampled(
+        self, policy: Any, prompts: Sequence[Sequence[int]], uniforms: torch.Tensor, at_once: int
+    ) -> Sampled:
         """Responses to prompts, so many prompts at a time, by uniform numbers (B, T)."""
         world, size = self.world, len(uniforms) // len(prompts)
         with autocast(self.dtype, self._device):
             return joined(
                 [
                     sample(
-                        self.policy,
+                        policy,
                         prompts[first : first + at_once],
                         size,
                         world.layout,

@@ -3,6 +3,7 @@
 import shutil
 import warnings
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,20 +21,17 @@ from trainers.launcher import outside_launcher
 from trainers.layouts import checked_layout
 from trainers.memory import ADVICE, peak_memory_bytes, reset_peak_memory, telling_of_memory
 from trainers.objective import Need, OfflineMethod
-from trainers.offline import (
-    DivergedError,
-    OfflineTrainer,
-    Probe,
-    Progress,
-    TrainingInputs,
-)
+from trainers.offline import DivergedError, OfflineTrainer, Probe, Progress
+from trainers.offline_step import TrainingInputs
 from trainers.precision import resolve_dtype
 from trainers.prepare import prepare
+from trainers.ranks import ALONE, Ranks
 from trainers.rates import learning_rates
 from trainers.recomputing import enable_recomputing
 from trainers.reference import ReferenceCache
 from trainers.seen import seen_offline
 from trainers.settings import FitResult, Lora, TrainingSettings
+from trainers.sharding import Spread, lockstep_layout
 from trainers.training_log import TrainingLog, read_training_log
 from trainers.value import ValueNetwork
 from trainers.whole_files import whole_folder
@@ -53,6 +51,7 @@ def fit(
     tokenizer: Any = None,
     probe: Probe | None = None,
     progress: Progress | None = None,
+    ranks: Ranks = ALONE,
 ) -> FitResult:
     """Trains ``model`` by ``method``; the model as it is given is the reference.
 
@@ -71,6 +70,7 @@ def fit(
         tokenizer: saved with the checkpoint; gives the padding token.
         probe: measures the policy every ``settings.probe_every`` steps, at the start and at the end.
         progress: called after every optimiser step.
+        ranks: the processes that train it together; each calls this with the same arguments.
 
     Raises:
         UserError: the data lacks what the method needs, or the model isn't its reference at step 0.
@@ -78,18 +78,33 @@ def fit(
     if (out_dir / "fit.json").is_file():
         return FitResult.load(out_dir / "fit.json")
     device = process_device()
-    model.to(device)
+    if not ranks.sharded:  # else each rank moves its part
+        model.to(device)
     dtype = resolve_dtype(settings.dtype, model)
     layout = TokenLayout.of(model, None if tokenizer is None else tokenizer.pad_token_id, tokenizer)
-    layout = checked_layout(model, layout)
+    layout = lockstep_layout(checked_layout(model, layout), ranks)
     if settings.gradient_checkpointing:
         enable_recomputing(model)
-    data = prepare(method, model, examples, settings, cache or ReferenceCache(), layout, dtype)
+    rates = learning_rates(method, model, settings)
+    torch.manual_seed(settings.seed)
+    value = value_of(method, model)
+    adapted = model if settings.lora is None else with_adapters(model, settings.lora)
+    policy = Spread(adapted, ranks, device)
+    with without_adapters(policy.module, settings.lora is not None):
+        cache = replace(cache or ReferenceCache(), ranks=ranks)
+        data = prepare(method, policy.module, examples, settings, cache, layout, dtype)
 
     inputs = TrainingInputs(
-        method, data, layout, dtype, settings.micro_batch_size, settings.tokens_per_micro_batch
+        method, data, layout, dtype, settings.micro_batch_size, settings.tokens_per_micro_batch, ranks
     )
-    trainer, policy = _trainer(model, inputs, settings, out_dir)
+    trainer = OfflineTrainer(
+        policy,
+        arguments_of(settings, rates[0], out_dir / "partial"),
+        inputs,
+        None if value is None else Spread(value, ranks, device),
+        rates[1],
+        GradientScales(settings.clipping, settings.max_grad_norm),
+    )
     trainer.probe, trainer.probe_every, trainer.progress = probe, settings.probe_every, progress
     reset_peak_memory(device)
     reason = run_trainer(trainer, settings, out_dir)
@@ -99,7 +114,7 @@ def fit(
         steps=trainer.state.global_step,
         seconds=read_training_log(out_dir / "train_log.jsonl")[-1].get("seconds", 0.0),
         tokens=trainer.tokens,
-        peak_memory_bytes=peak_memory_bytes(device),
+        peak_memory_bytes=max(ranks.every(peak_memory_bytes(device))),
         dtype=dtype,
         plan_hash=data.plan.hash,
         reward_mean=data.reward_mean,
@@ -115,34 +130,26 @@ def fit(
     return finish(result, policy, tokenizer, out_dir)
 
 
-def finish(result: FitResult, policy: Any, tokenizer: Any, out_dir: Path) -> FitResult:
+def finish(result: FitResult, policy: Spread, tokenizer: Any, out_dir: Path) -> FitResult:
     """Saves the checkpoint of a run that didn't diverge, then the result, and deletes partial checkpoints."""
-    if result.reason is None:
-        _save_checkpoint(policy, tokenizer, out_dir)
-    result.save(out_dir / "fit.json")
-    shutil.rmtree(out_dir / "partial", ignore_errors=True)
+    with policy.whole() as whole:
+        if policy.ranks.first:
+            if result.reason is None:
+                _save_checkpoint(whole, tokenizer, out_dir)
+            result.save(out_dir / "fit.json")
+            shutil.rmtree(out_dir / "partial", ignore_errors=True)
+    policy.ranks.every(None)  # nobody goes on before all is written
     return result
-
-
-def _trainer(
-    model: Any, inputs: TrainingInputs, settings: TrainingSettings, out_dir: Path
-) -> tuple[OfflineTrainer, Any]:
-    """The trainer and its policy: the model, or the model with adapters in it."""
-    torch.manual_seed(settings.seed)
-    value = value_of(inputs.method, model)
-    policy = model if settings.lora is None else with_adapters(model, settings.lora)
-    learning_rate, beside = learning_rates(inputs.method, model, settings)
-    arguments = arguments_of(settings, learning_rate, out_dir / "partial")
-    scales = GradientScales(settings.clipping, settings.max_grad_norm)
-    return OfflineTrainer(policy, arguments, inputs, value, beside, scales), policy
 
 
 def run_trainer(trainer: OfflineTrainer, settings: TrainingSettings, out_dir: Path) -> str | None:
     """Trains to the end, from the latest checkpoint when there is one; returns why it diverged, if so."""
-    checkpoint = next(complete_checkpoints(out_dir / "partial"), None)
+    ranks, file = trainer.ranks, out_dir / "train_log.jsonl"
+    checkpoint = ranks.from_first(next(complete_checkpoints(out_dir / "partial"), None))
     done = -1 if checkpoint is None else int(checkpoint.name.rpartition("-")[2])
-    trainer.training_log = TrainingLog(out_dir / "train_log.jsonl", done, settings.tracked)
-    earlier = read_training_log(out_dir / "train_log.jsonl")
+    log = TrainingLog(file, done, settings.tracked) if ranks.first else None
+    trainer.training_log = log
+    earlier = ranks.from_first(read_training_log(file))
     try:
         if earlier:
             trainer.resume_counts(earlier[-1])
@@ -153,7 +160,8 @@ def run_trainer(trainer: OfflineTrainer, settings: TrainingSettings, out_dir: Pa
     except DivergedError as error:
         return str(error)
     finally:
-        trainer.training_log.close()
+        if log is not None:
+            log.close()
     return None
 
 

@@ -21,9 +21,11 @@ from trainers.memory import ADVICE, peak_memory_bytes, reset_peak_memory, tellin
 from trainers.offline import DivergedError, Probe, Progress
 from trainers.online import OnlineMethod
 from trainers.precision import resolve_dtype
+from trainers.ranks import ALONE, Ranks
 from trainers.recomputing import enable_recomputing, prepare_layers, recomputed_layers, recomputing
 from trainers.rollout import OnlineTrainer
 from trainers.settings import FitResult, TrainingSettings
+from trainers.sharding import Spread, lockstep_layout
 from trainers.shared_rows import shared_token_logps
 from trainers.training_log import TrainingLog, read_training_log
 from trainers.whole_files import whole_file
@@ -40,11 +42,12 @@ def fit_online(
     tokenizer: Any = None,
     probe: Probe | None = None,
     progress: Progress | None = None,
+    ranks: Ranks = ALONE,
 ) -> FitResult:
     """Trains ``model`` by ``method`` on its own rollouts; the model as it is given is the reference.
 
     ``settings.steps`` counts iterations, ``settings.batch_size`` the rollouts of an iteration. The output
-    folder and resuming work as in ``fit``.
+    folder, resuming and ``ranks`` work as in ``fit``.
 
     Raises:
         UserError: the reward function fails, or a group would be too small for the method.
@@ -56,37 +59,42 @@ def fit_online(
             f"batch_size {settings.batch_size} holds no group of {method.group_size} rollouts: raise it."
         )
     device = process_device()
-    model.to(device).eval()
+    if not ranks.sharded:  # else each rank moves its part
+        model.to(device)
+    model.eval()
     dtype = resolve_dtype(settings.dtype, model)
     torch.manual_seed(settings.seed)
-    world = replace(world, layout=checked_layout(model, world.layout))
+    layout = lockstep_layout(checked_layout(model, world.layout), ranks)
+    world = replace(world, layout=layout)
     if settings.gradient_checkpointing:
         enable_recomputing(model)
-    critic = _critic(method, model, world)
+    critic = _critic(method, model, world, ranks)
     if critic is not None and settings.gradient_checkpointing:
         prepare_layers(critic.body)
-    if settings.lora is None:
-        frozen, policy = copy.deepcopy(model), model  # scored alike: by the kernels of weights that train
+    adapters = settings.lora is not None
+    if settings.lora is None:  # scored alike: by the kernels of weights that train
+        frozen, policy = Spread(copy.deepcopy(model), ranks, device), Spread(model, ranks, device)
     else:
-        policy = frozen = with_adapters(model, settings.lora)
+        policy = frozen = Spread(with_adapters(model, settings.lora), ranks, device)
 
-    layers = recomputed_layers(frozen)
+    layers = recomputed_layers(frozen.module)
 
     def reference(inputs: ModelInputs) -> Tensor:
-        with without_adapters(frozen, settings.lora is not None), recomputing(layers):
-            return shared_token_logps(frozen, inputs, method.temperature)
+        with without_adapters(frozen.module, adapters), recomputing(layers):
+            return shared_token_logps(frozen.module, inputs, method.temperature)
 
-    trainer = OnlineTrainer(method, policy, reference, world, settings, dtype, critic)
+    beside = None if critic is None else Spread(critic, ranks, device)
+    trainer = OnlineTrainer(method, policy, reference, world, settings, dtype, beside)
     reset_peak_memory(device)
     reason = _run(trainer, out_dir, probe, progress)
-    log = read_training_log(out_dir / "train_log.jsonl")
+    log = ranks.from_first(read_training_log(out_dir / "train_log.jsonl"))
     result = FitResult(
         status="completed" if reason is None else "diverged",
         reason=reason,
         steps=log[-1]["step"],
         seconds=log[-1]["seconds"],
         tokens=trainer.source.counts["tokens"],
-        peak_memory_bytes=peak_memory_bytes(device),
+        peak_memory_bytes=max(ranks.every(peak_memory_bytes(device))),
         dtype=dtype,
         plan_hash="",
         reward_mean=0.0,
@@ -97,45 +105,63 @@ def fit_online(
     return finish(result, policy, tokenizer, out_dir)
 
 
-def _critic(method: OnlineMethod, model: Any, world: World) -> Critic | None:
+def _critic(method: OnlineMethod, model: Any, world: World, ranks: Ranks) -> Critic | None:
+    """The method's critic, checked with the layout of the world; None for methods without."""
+    critic = _new_critic(method, model, world)
+    if critic is None:
+        return None
+    critic = checked_critic(critic, world.layout)
+    if ranks.sharded and critic.equal_lengths:
+        raise UserError(f"{method.name}: the critic reads its padding: give --parallel replicated.")
+    return critic
+
+
+def _new_critic(method: OnlineMethod, model: Any, world: World) -> Critic | None:
     if not method.uses_critic:
         return None
     if method.critic_init == "reference":
-        return checked_critic(Critic(model), world.layout)
+        return Critic(model)
     if world.reward_start is None:
         raise UserError(
             f"{method.name} with critic_init=reward needs a reward model of the policy's own architecture "
             "and tokens as its only reward; this reward isn't one: omit critic_init."
         )
-    critic = Critic.of_reward_model(world.reward_start).to(next(model.parameters()).device)
-    return checked_critic(critic, world.layout)
+    return Critic.of_reward_model(world.reward_start).to(next(model.parameters()).device)
 
 
 def _run(trainer: OnlineTrainer, out_dir: Path, probe: Probe | None, progress: Progress | None) -> str | None:
     """Iterates to the end, from the last saved state when there is one; returns why it diverged, if so."""
-    settings, file = trainer.settings, out_dir / "partial" / "state.pt"
-    done = 0
-    if file.is_file():
+    settings, file, ranks = trainer.settings, out_dir / "partial" / "state.pt", trainer.ranks
+    done, lines = 0, out_dir / "train_log.jsonl"
+    if ranks.from_first(file.is_file()):
         saved = torch.load(file, weights_only=True)
         if saved["state"].keys() == trainer.state().keys():  # else it is of another version: start over
             done = saved["iteration"]
             trainer.load(saved["state"])
-    log = TrainingLog(out_dir / "train_log.jsonl", done if done else -1, settings.tracked)
-    earlier = read_training_log(out_dir / "train_log.jsonl")
+    log = TrainingLog(lines, done if done else -1, settings.tracked) if ranks.first else None
+    earlier = ranks.from_first(read_training_log(lines))
     started = time.monotonic() - (earlier[-1]["seconds"] if earlier else 0.0)
+
+    def probed() -> dict[str, float]:
+        if probe is None:
+            return {}
+        with trainer.spread_policy.whole() as policy:
+            return probe(policy) if ranks.first else {}
+
     try:
         if not earlier:
-            first = {} if probe is None else probe(trainer.policy)
-            log.write({"step": 0, "seconds": 0.0, "tokens": 0, "rollouts": 0, **first})
+            first = probed()
+            if log is not None:
+                log.write({"step": 0, "seconds": 0.0, "tokens": 0, "rollouts": 0, **first})
         for iteration in range(done, settings.steps):
             with telling_of_memory(ADVICE):
                 record = trainer.iterate(iteration)
             step = iteration + 1
             record["seconds"] = round(time.monotonic() - started, 3)
-            due = step == settings.steps or (settings.probe_every and step % settings.probe_every == 0)
-            if probe is not None and due:
-                record |= probe(trainer.policy)
-            log.write({"step": step, **record})
+            if step == settings.steps or (settings.probe_every and step % settings.probe_every == 0):
+                record |= probed()
+            if log is not None:
+                log.write({"step": step, **record})
             if progress is not None:
                 progress(step, record)
             if settings.save_every and step % settings.save_every == 0:
@@ -143,11 +169,16 @@ def _run(trainer: OnlineTrainer, out_dir: Path, probe: Probe | None, progress: P
     except DivergedError as error:
         return str(error)
     finally:
-        log.close()
+        if log is not None:
+            log.close()
     return None
 
 
 def _save_state(trainer: OnlineTrainer, iteration: int, file: Path) -> None:
+    """Writes the first rank's state, to which the others give their parts."""
+    state = trainer.state()
+    if not trainer.ranks.first:
+        return
     file.parent.mkdir(parents=True, exist_ok=True)
     with whole_file(file) as temporary:
-        torch.save({"iteration": iteration, "state": trainer.state()}, temporary)
+        torch.save({"iteration": iteration, "state": state}, temporary)

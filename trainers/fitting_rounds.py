@@ -22,9 +22,11 @@ from trainers.launcher import outside_launcher
 from trainers.layouts import checked_layout
 from trainers.memory import peak_memory_bytes, reset_peak_memory
 from trainers.objective import OfflineMethod
-from trainers.offline import OfflineTrainer, Probe, Progress, TrainingInputs
+from trainers.offline import OfflineTrainer, Probe, Progress
+from trainers.offline_step import TrainingInputs
 from trainers.precision import DType, resolve_dtype
 from trainers.prepare import OfflineData
+from trainers.ranks import ALONE, Ranks
 from trainers.rates import learning_rates
 from trainers.recomputing import enable_recomputing
 from trainers.reference import compute_logps
@@ -33,6 +35,7 @@ from trainers.round_files import ROUND_FILE, RoundState, plain_state, restored_s
 from trainers.rounds import Labeller, Round, RoundSource, draws_of
 from trainers.seen import Seen, seen_offline
 from trainers.settings import FitResult, TrainingSettings
+from trainers.sharding import Spread, lockstep_layout
 from trainers.training_log import read_training_log
 
 
@@ -49,6 +52,7 @@ def fit_rounds(
     tokenizer: Any = None,
     probe: Probe | None = None,
     progress: Progress | None = None,
+    ranks: Ranks = ALONE,
 ) -> FitResult:
     """Trains ``model`` by ``method`` in rounds; the model as it is given is the initial reference.
 
@@ -66,6 +70,7 @@ def fit_rounds(
         tokenizer: saved with the checkpoint.
         probe: as in ``fit``.
         progress: as in ``fit``.
+        ranks: as in ``fit``.
 
     Raises:
         UserError: an option is out of range, or the reward fails.
@@ -74,26 +79,30 @@ def fit_rounds(
         return FitResult.load(out_dir / "fit.json")
     check_rounds(method, settings.steps, settings.batch_size)
     device = process_device()
-    model.to(device).eval()
+    if not ranks.sharded:  # else each rank moves its part
+        model.to(device)
+    model.eval()
     dtype = resolve_dtype(settings.dtype, model)
     torch.manual_seed(settings.seed)
-    layout = checked_layout(model, world.layout)
+    layout = lockstep_layout(checked_layout(model, world.layout), ranks)
     if settings.gradient_checkpointing:
         enable_recomputing(model)
     world = dataclasses.replace(world, layout=layout)
-    value = value_of(method, model)
+    rate, beside = learning_rates(method, model, settings)
+    network = value_of(method, model)
     if settings.lora is None:
-        initial, policy = copy.deepcopy(model), model
+        initial, policy = Spread(copy.deepcopy(model), ranks, device), Spread(model, ranks, device)
     else:
-        policy = initial = with_adapters(model, settings.lora)
+        policy = initial = Spread(with_adapters(model, settings.lora), ranks, device)
+    value = None if network is None else Spread(network, ranks, device)
     adapters = settings.lora is not None
 
     def scored(prompts: Sequence[Sequence[int]], responses: Sequence[Sequence[int]]) -> NDArray[np.float64]:
-        return compute_logps(policy, prompts, responses, layout, dtype)
+        return compute_logps(policy.module, prompts, responses, layout, dtype, ranks)
 
     def referred(prompts: Sequence[Sequence[int]], responses: Sequence[Sequence[int]]) -> NDArray[np.float64]:
-        with without_adapters(initial, adapters):
-            return compute_logps(initial, prompts, responses, layout, dtype)
+        with without_adapters(initial.module, adapters):
+            return compute_logps(initial.module, prompts, responses, layout, dtype, ranks)
 
     size = round(settings.batch_size * method.fresh)
     source = GroupSource(draws_of(method), policy, world, settings.seed, size, dtype)
@@ -103,9 +112,8 @@ def fit_rounds(
     first = state or RoundState(rounds.sample(0))
     data = cast("OfflineData", inputs.data(first.round))  # if None, no step reads it
     training = TrainingInputs(
-        rounds.method, data, layout, dtype, settings.micro_batch_size, settings.tokens_per_micro_batch
+        rounds.method, data, layout, dtype, settings.micro_batch_size, settings.tokens_per_micro_batch, ranks
     )
-    rate, beside = learning_rates(method, model, settings)
     arguments = arguments_of(settings, rate, out_dir / "partial")
     scales = GradientScales(settings.clipping, settings.max_grad_norm)
     trainer = RoundsTrainer(policy, arguments, training, value, beside, scales, inputs, first)
@@ -117,9 +125,9 @@ def fit_rounds(
         status="completed" if reason is None else "diverged",
         reason=reason,
         steps=trainer.state.global_step,
-        seconds=read_training_log(out_dir / "train_log.jsonl")[-1].get("seconds", 0.0),
+        seconds=ranks.from_first(read_training_log(out_dir / "train_log.jsonl"))[-1].get("seconds", 0.0),
         tokens=trainer.tokens,
-        peak_memory_bytes=peak_memory_bytes(device),
+        peak_memory_bytes=max(ranks.every(peak_memory_bytes(device))),
         dtype=dtype,
         plan_hash="",
         reward_mean=mean,
@@ -140,15 +148,15 @@ class _Inputs:
     """What makes the data of a round."""
 
     rounds: RoundSource
-    initial: Any
+    initial: Spread
     adapters: bool
     layout: Any
     dtype: DType
 
     def data(self, of: Round) -> OfflineData | None:
         """The round's rows, prepared."""
-        with without_adapters(self.initial, self.adapters):
-            return self.rounds.data(of, self.initial, self.layout, self.dtype)
+        with without_adapters(self.initial.module, self.adapters):
+            return self.rounds.data(of, self.initial.module, self.layout, self.dtype, self.initial.ranks)
 
 
 class RoundsTrainer(OfflineTrainer):
@@ -156,17 +164,17 @@ class RoundsTrainer(OfflineTrainer):
 
     def __init__(
         self,
-        model: Any,
+        policy: Spread,
         args: Any,
         inputs: TrainingInputs,
-        value: Any,
+        value: Spread | None,
         value_learning_rate: float,
         scales: GradientScales,
         sources: _Inputs,
         state: RoundState,
     ) -> None:
         """As the base class, with where rounds come from and the present one."""
-        super().__init__(model, args, inputs, value, value_learning_rate, scales)
+        super().__init__(policy, args, inputs, value, value_learning_rate, scales)
         self.sources = sources
         self.present, self.teaches = state, bool(inputs.data)
         self.first_step = sources.rounds.first_step(state.round.index)
@@ -183,7 +191,7 @@ class RoundsTrainer(OfflineTrainer):
             self.first_step = step
             data = self.sources.data(self.present.round)
             self.teaches = data is not None
-            self.data = data or self.data
+            self.work.data = data or self.work.data
         about = {"round": float(index), "effective_samples": self.present.round.effective}
         counts = self.sources.rounds.source.counts
         about |= {"rollouts": float(counts["rollouts"])}
@@ -217,12 +225,13 @@ class RoundsTrainer(OfflineTrainer):
         """The prompts that the present round has used before a step."""
         if not self.teaches or step <= self.first_step:
             return frozenset()
-        used = np.unique(self.data.units[self.data.plan.batches[: step - self.first_step]])
-        return frozenset(tuple(self.data.examples.prompts[row]) for row in used)
+        data = self.work.data
+        used = np.unique(data.units[data.plan.batches[: step - self.first_step]])
+        return frozenset(tuple(data.examples.prompts[row]) for row in used)
 
     def _seen_of_round(self, step: int) -> Seen:
         """What the present round has used before a step; its ``rows`` are the logged ones alone."""
-        data, rows = self.data, len(self.present.round.examples) - self.present.round.rollouts
+        data, rows = self.work.data, len(self.present.round.examples) - self.present.round.rollouts
         done = step - self.first_step
         if not self.teaches or done <= 0:
             return Seen(rows, 0, 0, 0, 0, 0.0)

@@ -15,6 +15,8 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from trainers.sharding import whole_tensor
+
 Clipping = Literal["relative", "none", "absolute"]
 
 _RECENT = 50  # steps whose norms make the median
@@ -54,7 +56,7 @@ class GradientScale:
             Their norm as the loss gave it; where it isn't finite nothing is scaled.
         """
         gradients = [p.grad for p in parameters if p.grad is not None]
-        total = torch.nn.utils.get_total_norm(gradients)
+        total = whole_tensor(torch.nn.utils.get_total_norm(gradients))
         norm = float(total)
         if not math.isfinite(norm):
             return norm

@@ -24,6 +24,7 @@ class TokenLayout:
         equal_lengths: the rows of a batch have to be equally long, as the model reads its padding.
         packed: several sequences may share a row, as the model keeps them apart.
         plain_head: the model's logits are what its head gives, so that a few may be computed at a time.
+        one_pass: the rows of a batch take one forward pass, as other processes wait for it.
     """
 
     pad_id: int
@@ -32,6 +33,7 @@ class TokenLayout:
     equal_lengths: bool = False
     packed: bool = False
     plain_head: bool = False
+    one_pass: bool = False
 
     @classmethod
     def of(cls, model: Any, pad_id: int | None = None, tokenizer: Any = None) -> "TokenLayout":
@@ -56,6 +58,10 @@ class TokenLayout:
         if start is None:
             raise UserError("The encoder-decoder model's config has no decoder_start_token_id: set it there.")
         return cls(pad, int(start), beginning=target_beginning(model, tokenizer, int(start)))
+
+    def in_one_pass(self) -> "TokenLayout":
+        """The layout with one pass per batch. Packed rows of an encoder-decoder model would take two."""
+        return replace(self, one_pass=True, packed=self.packed and self.decoder_start_id is None)
 
 
 @dataclass(frozen=True)

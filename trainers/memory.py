@@ -47,34 +47,64 @@ def peak_memory_bytes(device: torch.device) -> int:
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
-def halving(
-    size: int, least: int, attempt: Callable[[int], _Found], unit: str = "rows"
-) -> tuple[_Found, int]:
-    """The result of work done so many rows at a time, half as many whenever memory runs out.
+class OutOfMemoryError(UserError):
+    """Memory has run out with some rows at a time, where this process can't try again by itself.
 
-    Args:
-        size: rows at a time at first.
-        least: rows below which there is no point in going on.
-        attempt: does all of the work with that many rows at a time, from its beginning.
-        unit: what ``size`` counts.
-
-    Returns:
-        The result, and how many rows at a time fitted.
-
-    Raises:
-        UserError: not even ``least`` rows fit.
+    Attributes:
+        rows: at a time.
+        least: rows below which there is no point in trying.
     """
-    while True:
-        try:
-            return attempt(size), size
-        except Exception as error:  # torch's errors for the processor have no type of their own
-            if not is_out_of_memory(error):
-                raise
-            if size <= least:
-                raise UserError(f"Out of memory with {size} {unit} at a time: {ADVICE}") from None
-        size = max(least, size // 2)  # outside the handler, which would keep the failed work's tensors
-        release()
-        warnings.warn(f"Out of memory: trying again with {size} {unit} at a time.", stacklevel=2)
+
+    def __init__(self, rows: int, least: int, unit: str = "rows") -> None:
+        """Advises on what else helps."""
+        super().__init__(f"Out of memory with {rows} {unit} at a time: {ADVICE}")
+        self.rows = rows
+        self.least = least
+
+
+class RowsAtOnce:
+    """How many rows memory has room for: half as many whenever it runs out.
+
+    Attributes:
+        most: rows at a time; None: all.
+    """
+
+    def __init__(self, most: int | None = None, unit: str = "rows", retries: bool = True) -> None:
+        """Starts with a limit or without.
+
+        Args:
+            most: rows at a time; None: all.
+            unit: what is counted.
+            retries: whether work is tried again; not where other processes wait for this one's.
+        """
+        self.most = most
+        self._unit = unit
+        self._retries = retries
+
+    def run(self, rows: int, least: int, attempt: Callable[[int], _Found]) -> _Found:
+        """The result of work, tried with fewer rows at a time until memory is enough.
+
+        Args:
+            rows: of the work.
+            least: rows below which there is no point in going on.
+            attempt: does all of the work with that many rows at a time, from its beginning.
+
+        Raises:
+            OutOfMemoryError: not even ``least`` rows fit, or nothing is tried again.
+        """
+        size = min(self.most or rows, rows)
+        while True:
+            try:
+                return attempt(size)
+            except Exception as error:  # torch's errors for the processor have no type of their own
+                if not is_out_of_memory(error):
+                    raise
+                if size <= least or not self._retries:
+                    raise OutOfMemoryError(size, least, self._unit) from None
+            # Outside the handler, which would keep the failed work's tensors.
+            self.most = size = max(least, size // 2)
+            release()
+            warnings.warn(f"Out of memory: trying again with {size} {self._unit} at a time.", stacklevel=2)
 
 
 @contextmanager

@@ -60,6 +60,10 @@ class Rollouts:
         taken: dict[str, Any] = {name: None if c is None else c[rows] for name, c in columns.items()}
         return type(self)(**taken)
 
+    def all_under(self, logps: Tensor) -> Self:
+        """The rollouts with the log-probs (B, T) that a pass gives them, where all policies are one still."""
+        return dataclasses.replace(self, behaviour_logps=logps, proximal_logps=logps, reference_logps=logps)
+
 
 @dataclass(frozen=True)
 class Minibatch:

@@ -17,8 +17,9 @@ from trainers.examples import Examples
 from trainers.inputs import TokenLayout, collate
 from trainers.layouts import evaluating
 from trainers.logps import sequence_logps
-from trainers.memory import halving
+from trainers.memory import RowsAtOnce
 from trainers.precision import DType, autocast
+from trainers.ranks import ALONE, Ranks
 from trainers.whole_files import whole_file
 
 _TOKENS_PER_BATCH = 8192
@@ -31,10 +32,12 @@ class ReferenceCache:
     Attributes:
         folder: of the ``.npy`` files; None keeps nothing.
         model_hash: identity of the reference's weights and tokenizer.
+        ranks: the processes that share the work.
     """
 
     folder: Path | None = None
     model_hash: str = ""
+    ranks: Ranks = ALONE
 
     def logps(
         self,
@@ -50,13 +53,15 @@ class ReferenceCache:
             UserError: a cached file doesn't hold N finite numbers.
         """
         if self.folder is None:
-            return compute_logps(model, prompts, responses, layout, dtype)
+            return compute_logps(model, prompts, responses, layout, dtype, self.ranks)
         file = self.folder / f"{self._key(prompts, responses, layout, dtype)}.npy"
-        if not file.is_file():
-            values = compute_logps(model, prompts, responses, layout, dtype)
-            self.folder.mkdir(parents=True, exist_ok=True)
-            with whole_file(file) as temporary, temporary.open("wb") as stream:
-                np.save(stream, values)
+        if not self.ranks.from_first(file.is_file()):
+            values = compute_logps(model, prompts, responses, layout, dtype, self.ranks)
+            if self.ranks.first:
+                self.folder.mkdir(parents=True, exist_ok=True)
+                with whole_file(file) as temporary, temporary.open("wb") as stream:
+                    np.save(stream, values)
+            self.ranks.every(None)  # now all can read it
         cached: NDArray[np.float64] = np.load(file, allow_pickle=False)
         if cached.shape != (len(prompts),) or not np.isfinite(cached).all():
             raise UserError(f"The reference cache {file} is damaged or lacks rows: delete it and run again.")
@@ -86,12 +91,14 @@ def compute_logps(
     responses: Sequence[Sequence[int]],
     layout: TokenLayout,
     dtype: DType,
+    ranks: Ranks = ALONE,
 ) -> NDArray[np.float64]:
     """log π(y|x) of N rows, in batches of similar length; (N,) float64."""
     device = next(model.parameters()).device
     lengths = np.array([len(p) + len(r) for p, r in zip(prompts, responses, strict=True)])
     order = np.argsort(lengths, kind="stable")
-    result = np.empty(len(lengths))
+    result = np.zeros(len(lengths))
+    at_once = RowsAtOnce(retries=ranks.alone)
 
     def logps_of(rows: NDArray[np.int64]) -> NDArray[np.float64]:
         inputs = collate([prompts[i] for i in rows], [responses[i] for i in rows], layout).to(device)
@@ -101,16 +108,17 @@ def compute_logps(
     def passes_of(rows: NDArray[np.int64], size: int) -> NDArray[np.float64]:
         return np.concatenate([logps_of(rows[i : i + size]) for i in range(0, len(rows), size)])
 
-    start, most = 0, len(order)  # rows that memory has room for
+    start = 0
     with evaluating(model):
         while start < len(order):
             size = max(1, _TOKENS_PER_BATCH // int(lengths[order[min(start + 64, len(order) - 1)]]))
-            rows = order[start : start + size]
-            given = min(most, len(rows))
-            result[rows], fitted = halving(given, 1, partial(passes_of, rows))
-            most = fitted if fitted < given else most
-            start += size
-    return result
+            batch = order[start : start + size * ranks.count]
+            own = batch[ranks.share(len(batch))]
+            rows = own if len(own) else batch[:1]  # other ranks wait for a pass of this one
+            found = at_once.run(len(rows), 1, partial(passes_of, rows))
+            result[own] = found[: len(own)]
+            start += len(batch)
+    return np.sum(ranks.every(result), axis=0) if not ranks.alone else result
 
 
 def reference_logps(

@@ -4,7 +4,9 @@ import dataclasses
 import math
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -16,7 +18,7 @@ from trainers.drawing import GroupSource, World
 from trainers.gradients import GradientScales
 from trainers.groups import Group, ReplayBuffer, padded
 from trainers.inputs import ModelInputs
-from trainers.memory import halving
+from trainers.memory import RowsAtOnce
 from trainers.offline import DivergedError
 from trainers.on_policy import Mismatch, rescored
 from trainers.online import Minibatch, OnlineMethod, Rollouts
@@ -28,6 +30,7 @@ from trainers.recomputing import recomputed_layers, recomputing
 from trainers.reward_scale import RewardScale
 from trainers.rollout_log import described
 from trainers.settings import TrainingSettings
+from trainers.sharding import Spread, add_gradients, keep_whole_states
 from trainers.shared_rows import shared_logps_and_entropies, shared_token_logps
 
 
@@ -40,41 +43,48 @@ class OnlineTrainer:
     def __init__(
         self,
         method: OnlineMethod,
-        policy: Any,
+        policy: Spread,
         reference: Callable[[ModelInputs], Tensor],
         world: World,
         settings: TrainingSettings,
         dtype: DType,
-        critic: Critic | None,
+        critic: Spread | None,
     ) -> None:
         """Takes the policy, and a function that gives the reference's log-probs (B, T) of inputs."""
         self.method = method
-        self.policy = policy
+        self.spread_policy = policy
+        self.policy = policy.module
         self.reference = reference
         self.world = world
         self.settings = settings
         self.dtype: DType = dtype
-        self.critic = critic
-        self.device = next(policy.parameters()).device
+        self.spread_critic = critic
+        self.critic: Critic | None = None if critic is None else critic.module
+        self.ranks = policy.ranks
+        self.device = next(self.policy.parameters()).device
         self.source = GroupSource(method.draws, policy, world, settings.seed, settings.batch_size, dtype)
         self.buffer = ReplayBuffer(method.replay_groups, method.max_age)
-        rate, beside = learning_rates(method, policy, settings)
-        self.optimisers = [policy_optimiser(policy, rate, settings)]
-        if critic is not None:
-            parameters = critic.trained_parameters()
-            self.optimisers.append(critic_optimiser(critic, parameters, beside, settings))
+        rate, beside = learning_rates(method, self.policy, settings)
+        self.optimisers = [policy_optimiser(self.policy, rate, settings)]
+        if self.critic is not None:
+            parameters = self.critic.trained_parameters()
+            self.optimisers.append(critic_optimiser(self.critic, parameters, beside, settings))
+        for optimiser in self.optimisers:
+            keep_whole_states(optimiser, self.ranks)
         self.scales = GradientScales(settings.clipping, settings.max_grad_norm)
         self.reward_scale = RewardScale(method.reward_scaling, method.reward_clip)
-        self.micro_batch = settings.micro_batch_size
-        self._recomputed = recomputed_layers(policy, critic)
+        self._at_once = RowsAtOnce(settings.micro_batch_size, retries=self.ranks.alone)
+        self._recomputed = recomputed_layers(self.policy, self.critic)
         self._passes: Passes | None = None
         self._mismatch, self._compares = Mismatch(), False
+        self._untrained = False  # whether the policy is the reference still
 
     # --- one iteration ---
 
     def iterate(self, iteration: int) -> dict[str, float]:
         """Samples, trains, and returns the log record."""
         started = time.perf_counter()
+        self._untrained = iteration == 0
         self.policy.eval()
         fresh, drawn, entropy = self.source.effective_groups(iteration, self.settings.steps)
         sampled = time.perf_counter()
@@ -103,11 +113,17 @@ class OnlineTrainer:
             self._mismatch.check(self.dtype)
         return found
 
-    def _compare(self, rollouts: Rollouts, part: Tensor, logps: Tensor) -> None:
-        """Records the difference between the sampled log-probs and a pass before the first step."""
-        if self._compares:
-            fresh = (rollouts.age[part] == 0)[:, None]
-            self._mismatch.add(rollouts.behaviour_logps[part], logps, rollouts.mask[part] & fresh)
+    def _compare(self, rollouts: Rollouts, seen: Sequence[tuple[Tensor, Tensor]]) -> None:
+        """Records the difference between the sampled log-probs and passes before the first step."""
+        if not self._compares:
+            return
+        own = [(part.cpu(), logps.cpu()) for part, logps in seen]
+        for each in self.ranks.every(own):
+            for part, logps in each:
+                rows = part.to(self.device)
+                fresh = (rollouts.age[rows] == 0)[:, None]
+                mask = rollouts.mask[rows] & fresh
+                self._mismatch.add(rollouts.behaviour_logps[rows], logps.to(self.device), mask)
 
     def _assemble(self, groups: list[Group], iteration: int) -> Rollouts:
         """The groups as tensors, with current log-probs of policy and reference, and values of the critic."""
@@ -116,7 +132,10 @@ class OnlineTrainer:
         behaviour = padded([row for g in groups for row in g.behaviour_logps], mask.shape[1])
         behaviour = behaviour.to(self.device)
         age = torch.tensor([iteration - g.born for g in groups for _ in g.responses])
-        reference, proximal, values = self._score(self.reference), behaviour, None
+        # Until the first step the policy is the reference. Rounding between two passes would be a gradient,
+        # which Adam makes a whole step where all rewards are equal.
+        reference = behaviour if self._untrained else self._score(self.reference)
+        proximal, values = behaviour, None
         replayed = (age > 0).to(self.device)
         if bool(replayed.any()):  # the proximal policy isn't the one that sampled these
             proximal = torch.where(replayed[:, None], self._score(self._policy_logps), behaviour)
@@ -153,41 +172,42 @@ class OnlineTrainer:
         self, rollouts: Rollouts, advantages: Tensor, returns: Tensor | None, rows: Tensor, iteration: int
     ) -> dict[str, float]:
         """One optimiser step on the rollouts at ``rows``."""
-        given = self.micro_batch or len(rows)
-        logged, fitted = halving(
-            given,
+        logged = self._at_once.run(
+            len(rows),
             self.method.group_size,
             lambda size: self._accumulate(rollouts, advantages, returns, rows, size),
         )
-        if fitted < given:
-            self.micro_batch = fitted
         if not math.isfinite(logged["loss"]):
             raise DivergedError(f"the loss became {logged['loss']} in iteration {iteration + 1}")
         if self._compares and iteration == 0:
             self._mismatch.check(self.dtype)
-        self._compares = False
+        self._compares = self._untrained = False
         return logged | self._update(iteration)
 
     def _accumulate(
         self, rollouts: Rollouts, advantages: Tensor, returns: Tensor | None, rows: Tensor, size: int
     ) -> dict[str, float]:
-        """The loss of the rollouts at ``rows``; its gradient is added up over passes of ``size`` rows."""
+        """The loss of the rollouts at ``rows``; its gradient is added up over passes of ``size`` rows.
+
+        Each rank computes its share of them.
+        """
         logged: dict[str, float] = {}
         tokens = int(rollouts.mask[rows].sum())
         for optimiser in self.optimisers:
             optimiser.zero_grad()
         assert self._passes is not None
-        passes = dataclasses.replace(self._passes, micro_batch=size)
         seen: list[tuple[Tensor, Tensor]] = []
-        for part in passes.parts(rows):
-            inputs = passes.select(part)
+        for part, counts in self._passes.parts(rows, size):
+            inputs = self._passes.select(part)
             with autocast(self.dtype, self.device), recomputing(self._recomputed):
                 logps, entropies = self._policy_logps_and_entropies(inputs)
                 values = None if self.critic is None else self.critic(inputs)
-            seen.append((part, logps.detach()))
             longest = self.world.max_new_tokens
+            rolled = rollouts.take(part)
+            if self._untrained:
+                rolled = rolled.all_under(logps.detach())
             batch = Minibatch(
-                rollouts.take(part),
+                rolled,
                 advantages[part],
                 None if returns is None else returns[part],
                 logps,
@@ -198,18 +218,21 @@ class OnlineTrainer:
                 entropies,
             )
             output = self.method.surrogate(batch)
-            output.loss.backward()
-            for name, number in {"loss": output.loss.detach(), **output.logged}.items():
-                logged[name] = logged.get(name, 0.0) + float(number)
-        for part, logps in seen:  # only now: memory may run out before, and all is done again
-            self._compare(rollouts, part, logps)
-        return logged
+            (output.loss * (self.ranks.gradient_factor * counts)).backward()
+            if counts:
+                seen.append((part, logps.detach()))
+                for name, number in {"loss": output.loss.detach(), **output.logged}.items():
+                    logged[name] = logged.get(name, 0.0) + float(number)
+        # Only now: memory may run out before, and all is done again.
+        self._compare(rollouts, seen)
+        return self.ranks.totals(logged)
 
     def _update(self, iteration: int) -> dict[str, float]:
         """Scales, clips and steps; returns the gradient norms and the share of steps clipped."""
         progress = iteration / self.settings.steps
         warm = min(1.0, (iteration + 1) / max(1, self.settings.warmup_steps))
         policy, *critic = (parameters_of(optimiser) for optimiser in self.optimisers)
+        add_gradients(chain(policy, *critic), self.ranks)
         found = self.scales.apply(policy, critic[0] if critic else None)
         for name, number in found.items():
             if not math.isfinite(number):
@@ -231,17 +254,16 @@ class OnlineTrainer:
         return self._policy_logps(inputs), None
 
     def _passes_over(self, groups: Sequence[Group]) -> Passes:
-        micro, minibatches = self.micro_batch, self.method.minibatches
-        tokens = self.settings.tokens_per_micro_batch
-        passes = Passes.of(groups, self.world.layout, self.device, self.dtype, micro, minibatches, tokens)
-        return dataclasses.replace(passes, recomputed=self._recomputed)
+        layout, tokens = self.world.layout, self.settings.tokens_per_micro_batch
+        minibatches, recomputed = self.method.minibatches, self._recomputed
+        return Passes.of(groups, layout, self.device, self.dtype, minibatches, tokens, recomputed, self.ranks)
 
     def _score(self, function: Callable[[ModelInputs], Tensor]) -> Tensor:
         """What the function says of an iteration's rows, without gradients; (N, …)."""
-        assert self._passes is not None
-        found, self._passes = self._passes.fitting(function)
-        self.micro_batch = self._passes.micro_batch
-        return found
+        passes = self._passes
+        assert passes is not None
+        rows = len(passes.inputs.labels)
+        return self._at_once.run(rows, passes.group_size, partial(passes.score, function))
 
     def _adapt_kl(self, kl: float) -> None:
         """Adaptive KL (arXiv 1909.08593): moves kl_coef towards the target, by at most 2 % an iteration."""
@@ -253,23 +275,26 @@ class OnlineTrainer:
     # --- resuming ---
 
     def state(self) -> dict[str, Any]:
-        """Everything that the next iteration depends on, as tensors and plain values."""
-        return {
-            "policy": self.policy.state_dict(),
-            "critic": None if self.critic is None else self.critic.state_dict(),
-            "optimisers": [optimiser.state_dict() for optimiser in self.optimisers],
-            "scales": self.scales.state(),
-            "reward_scale": self.reward_scale.state(),
-            "buffer": self.buffer.state(),
-            "source": self.source.state(),
-            "kl_coef": self.method.kl_coef,
-        }
+        """Everything that the next iteration depends on, as tensors and plain values; on the first rank."""
+        with self.spread_policy.whole() as policy, self._whole_critic() as critic:
+            return {
+                "policy": policy.state_dict() if self.ranks.first else {},
+                "critic": critic.state_dict() if self.ranks.first and critic is not None else None,
+                "optimisers": [optimiser.state_dict() for optimiser in self.optimisers],
+                "scales": self.scales.state(),
+                "reward_scale": self.reward_scale.state(),
+                "buffer": self.buffer.state(),
+                "source": self.source.state(),
+                "kl_coef": self.method.kl_coef,
+            }
 
     def load(self, state: dict[str, Any]) -> None:
         """Restores a ``state``."""
-        self.policy.load_state_dict(state["policy"])
-        if self.critic is not None:
-            self.critic.load_state_dict(state["critic"])
+        with self.spread_policy.whole(change=True) as policy:
+            policy.load_state_dict(state["policy"])
+        with self._whole_critic(change=True) as critic:
+            if critic is not None:
+                critic.load_state_dict(state["critic"])
         for optimiser, saved in zip(self.optimisers, state["optimisers"], strict=True):
             optimiser.load_state_dict(saved)
         self.scales.load(state["scales"])
@@ -277,3 +302,6 @@ class OnlineTrainer:
         self.buffer.load(state["buffer"])
         self.source.load(state["source"])
         self.method = dataclasses.replace(self.method, kl_coef=state["kl_coef"])
+
+    def _whole_critic(self, change: bool = False) -> AbstractContextManager[Any]:
+        return nullcontext() if self.spread_critic is None else self.spread_critic.whole(change)

@@ -20,6 +20,7 @@ from trainers.examples import Examples
 from trainers.groups import Group
 from trainers.objective import Need, OfflineMethod
 from trainers.prepare import OfflineData, check_needs, prepare_rows, with_plan
+from trainers.ranks import ALONE, Ranks
 from trainers.reference import ReferenceCache
 from trainers.round_checks import own_samples
 from trainers.round_rows import effective_share, joined, logged_groups, rows_of, with_reference_rewards
@@ -132,7 +133,9 @@ class RoundSource:
             found += groups
         return found
 
-    def data(self, of: Round, reference: Any, layout: Any, dtype: Any) -> OfflineData | None:
+    def data(
+        self, of: Round, reference: Any, layout: Any, dtype: Any, ranks: Ranks = ALONE
+    ) -> OfflineData | None:
         """A round prepared for the method; None if its rows teach it nothing (no pair, for example).
 
         Args:
@@ -140,6 +143,7 @@ class RoundSource:
             reference: the initial model, for the log-probs of mismatched pairs.
             layout: padding and decoder start.
             dtype: of the forward passes.
+            ranks: the processes that share the work.
         """
         examples = self._labelled(of.examples)
         check_needs(self.method, examples)
@@ -152,7 +156,7 @@ class RoundSource:
         steps = self.first_step(of.index + 1) - self.first_step(of.index)
         seed = self.settings.seed + _NEXT_SEED * of.index
         settings = dataclasses.replace(self.settings, steps=steps, seed=seed)
-        return with_plan(self.method, rows, reference, settings, ReferenceCache(), layout, dtype)
+        return with_plan(self.method, rows, reference, settings, ReferenceCache(ranks=ranks), layout, dtype)
 
     def _mixed(self, fresh: Examples, index: int, steps: range) -> Examples:
         """The fresh rows with logged ones, whole prompts at a time."""

@@ -35,7 +35,7 @@ def row_logps(
     """
     read = np.array([len(prompt) for prompt in prompts], dtype=np.int64)
     said = np.array([len(response) for response in responses], dtype=np.int64)
-    groups = length_groups(read + said, pass_cost(device))
+    groups = [np.arange(len(read))] if layout.one_pass else length_groups(read + said, pass_cost(device))
     # On a GPU, kernels for packed rows need settings of their own; nothing was measured there.
     if layout.packed and device.type == "cpu":
         chosen = packing(read, said, layout)

@@ -24,7 +24,7 @@ from rpo_bench.spec.sections import Decoding, LoadingSpec, PromptFormat
 from trainers.inputs import TokenLayout, collate
 from trainers.layouts import checked_layout
 from trainers.logps import first_token_logps, token_logps
-from trainers.memory import halving
+from trainers.memory import RowsAtOnce
 from trainers.sampling_ways import sampling_way
 
 _TOKENS_PER_PASS = 16_384  # of log-probs, padding included
@@ -229,9 +229,10 @@ class HFModel:
             parts = [indices[i : i + size] for i in range(0, len(indices), size)]
             return [(part, read(part)) for part in parts]
 
+        at_once = RowsAtOnce()
         with self._evaluating():
             for indices in _batches(order, sizes, batch_size):
-                for part, values in halving(len(indices), 1, partial(passes, indices))[0]:
+                for part, values in at_once.run(len(indices), 1, partial(passes, indices)):
                     for row, index in enumerate(part):
                         result[index] = values[row, : len(responses[index])]
         return result

@@ -13,12 +13,12 @@ import torch
 from tiny_models import tiny_decoder
 from tiny_training import examples, load, weights
 
-import trainers.offline
+import trainers.offline_step
 from trainers import DPO, GRPO, KTO, TrainingSettings, World, fit, fit_online
 from trainers.errors import UserError
 from trainers.inputs import TokenLayout
 from trainers.length_groups import cuts_by_tokens
-from trainers.memory import halving, is_out_of_memory
+from trainers.memory import RowsAtOnce, is_out_of_memory
 from trainers.reference import compute_logps
 from trainers.row_logps import row_logps
 from trainers.training_log import read_training_log
@@ -39,7 +39,7 @@ def room_for(rows: int, monkeypatch: pytest.MonkeyPatch) -> list[int]:
                 raise FULL
         return row_logps(model, prompts, responses, layout, device)
 
-    monkeypatch.setattr(trainers.offline, "row_logps", limited)
+    monkeypatch.setattr(trainers.offline_step, "row_logps", limited)
     return passes
 
 
@@ -72,7 +72,7 @@ def test_other_errors_are_not_taken_for_it():
     assert is_out_of_memory(MemoryError())
     assert not is_out_of_memory(RuntimeError("shapes differ"))
     with pytest.raises(ZeroDivisionError):
-        halving(4, 1, lambda size: size // 0)
+        RowsAtOnce(4).run(4, 1, lambda size: size // 0)
 
 
 def fails_above(function, rows, count):
@@ -138,7 +138,7 @@ def test_mismatched_pairs_are_cut_by_tokens_too(tmp_path: Path, monkeypatch):
         tokens.append(sum(map(len, prompts)) + sum(map(len, responses)))
         return row_logps(model, prompts, responses, layout, device)
 
-    monkeypatch.setattr(trainers.offline, "row_logps", counted)
+    monkeypatch.setattr(trainers.offline_step, "row_logps", counted)
     settings = dataclasses.replace(SETTINGS, tokens_per_micro_batch=40)
     fit(KTO(), load(tiny_decoder(tmp_path / "decoder")), examples(), settings, tmp_path / "out")
     assert max(tokens) <= 40

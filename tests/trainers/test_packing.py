@@ -120,7 +120,7 @@ def test_rollouts_that_share_rows_have_the_numbers_of_rows_alone(kind, tmp_path:
     rows = torch.tensor([i for i in range(14) if i != longest])  # a part of the batch, narrower than it
     found = []
     for sharing in (False, True):
-        inputs = Passes(batch_of(prompts, responses, layout, sharing), "float32", 1, None, 1).select(rows)
+        inputs = Passes(batch_of(prompts, responses, layout, sharing), "float32", 1, 1).select(rows)
         assert (shared_rows(model, inputs) is not None) == sharing
         logps, entropies = shared_logps_and_entropies(model, inputs, temperature=0.7)
         torch.testing.assert_close(shared_token_logps(model, inputs, temperature=0.7), logps)
@@ -160,7 +160,7 @@ def test_rollouts_share_rows_where_rounding_does_not_move_the_ratio(dtype, share
     model = sharp(AutoModelForCausalLM.from_pretrained(family("llama", tmp_path)))
     layout = checked_layout(model, TokenLayout.of(model))
     group = Group([5, 6], [[7, 1], [8, 9, 1]], [0.0, 1.0], [torch.zeros(2), torch.zeros(3)], [True] * 2, 0)
-    passes = Passes.of([group], layout, CPU, dtype, None, 1)
+    passes = Passes.of([group], layout, CPU, dtype, 1)
     assert (passes.inputs.sharing is not None) == shares
 
 

@@ -23,6 +23,7 @@ from trainers.optimisers import policy_optimiser
 from trainers.rollout import OnlineTrainer
 from trainers.sampling import sample
 from trainers.settings import Lora
+from trainers.sharding import Spread
 from trainers.training_log import read_training_log
 
 PROMPTS = [[5, 6, 7, 1], [9, 1], [10, 11, 1], [12, 1]]
@@ -171,12 +172,12 @@ def test_adam_takes_the_decay_it_is_given(folders: dict[str, Path], tmp_path: Pa
     settings = dataclasses.replace(SETTINGS, adam_betas=(0.8, 0.95))
     trainer = OnlineTrainer(
         PPO(),
-        model,
+        Spread(model),
         lambda inputs: token_logps(model, inputs),
         world(model),
         settings,
         "float32",
-        Critic(model),
+        Spread(Critic(model)),
     )
     assert [optimiser.defaults["betas"] for optimiser in trainer.optimisers] == [(0.8, 0.95)] * 2
 
@@ -193,7 +194,13 @@ def test_weight_decay_spares_what_it_spares_offline(folder: Path, tmp_path: Path
     assert {names[id(parameter)] for parameter in decayed["params"]} == expected & set(names.values())
     assert (decayed["weight_decay"], spared["weight_decay"]) == (0.1, 0.0)
     trainer = OnlineTrainer(
-        PPO(), model, lambda i: token_logps(model, i), world(model), settings, "float32", Critic(model)
+        PPO(),
+        Spread(model),
+        lambda i: token_logps(model, i),
+        world(model),
+        settings,
+        "float32",
+        Spread(Critic(model)),
     )
     assert {group["weight_decay"] for group in trainer.optimisers[1].param_groups} == {0.0}
 
@@ -245,7 +252,9 @@ def test_fresh_rollouts_keep_the_log_probs_they_were_sampled_with_beside_replaye
     def reference(inputs: Any) -> torch.Tensor:
         return token_logps(model, inputs)
 
-    trainer = OnlineTrainer(POPO(group_size=2), model, reference, world(model), settings, "float32", None)
+    trainer = OnlineTrainer(
+        POPO(group_size=2), Spread(model), reference, world(model), settings, "float32", None
+    )
     rollouts = trainer._assemble(groups, iteration=3)
     replayed, fresh = rollouts.take(torch.tensor([0, 1])), rollouts.take(torch.tensor([2, 3]))
     assert torch.equal(fresh.proximal_logps, fresh.behaviour_logps)
@@ -268,10 +277,10 @@ def test_an_offset_of_the_rewards_leaves_the_advantages(
     """
     model = load(folders["decoder"])
     method = dataclasses.replace(method, group_size=4, kl_coef=0.0)
-    critic = Critic(model) if method.uses_critic else None
+    critic = Spread(Critic(model)) if method.uses_critic else None
     settings = dataclasses.replace(SETTINGS, batch_size=8)
     trainer = OnlineTrainer(
-        method, model, lambda i: token_logps(model, i), world(model), settings, "float32", critic
+        method, Spread(model), lambda i: token_logps(model, i), world(model), settings, "float32", critic
     )
     found = []
     for offset in (0.0, shift):
@@ -346,3 +355,20 @@ def test_a_batch_smaller_than_a_group_is_refused(folders: dict[str, Path], tmp_p
     model = load(folders["decoder"])
     with pytest.raises(UserError, match="raise it"):
         fit_online(GRPO(group_size=64), model, world(model), SETTINGS, tmp_path)
+
+
+@pytest.mark.parametrize(
+    "method",
+    [GRPO(group_size=4), GRPO(group_size=4, kl="reward"), RLOO(group_size=4), P3O(group_size=4)],
+    ids=["grpo", "grpo-reward", "rloo", "p3o"],
+)
+def test_rounding_is_no_gradient_where_all_rewards_are_equal(
+    folder: Path, tmp_path: Path, method: OnlineMethod
+):
+    """Adam would make a whole step of the difference between two passes over the same weights."""
+    model = load(folder)
+    before = weights(model)
+    settings = dataclasses.replace(SETTINGS, steps=1)
+    fit_online(method, model, dataclasses.replace(world(model), reward=constant), settings, tmp_path / "out")
+    assert read_training_log(tmp_path / "out" / "train_log.jsonl")[1]["grad_norm"] == 0.0
+    assert torch.equal(weights(model), before)

@@ -93,13 +93,18 @@ def _attempt(job: Job, perform: Perform, pipe: Connection) -> Done | Failed:
             except BaseException:
                 traceback.print_exc()
                 raise
-    except UserError as error:
+    except (Exception, SystemExit) as error:
+        return failure(error)
+
+
+def failure(error: Exception | SystemExit) -> Failed:
+    """Why a job failed, in one sentence."""
+    if isinstance(error, UserError):
         return Failed(str(error), fatal=_disk_is_full(error))
-    except SystemExit as error:
+    if isinstance(error, SystemExit):
         return Failed(f"A plug-in or one of your functions {exit_call(error)} ({located(error)}).")
-    except Exception as error:
-        text = " ".join(str(error).split())
-        return Failed(f"{type(error).__name__}: {text}"[:500], fatal=_disk_is_full(error))
+    text = " ".join(str(error).split())
+    return Failed(f"{type(error).__name__}: {text}"[:500], fatal=_disk_is_full(error))
 
 
 @contextlib.contextmanager
