@@ -11,6 +11,7 @@ from tiny_training import examples, load
 from trainers import OnlineMethod, TrainingSettings, World, fit, fit_online
 from trainers.fitting_rounds import fit_rounds
 from trainers.inputs import TokenLayout
+from trainers.memory import OutOfMemoryError
 from trainers.ranks import Ranks
 
 PROMPTS = [[5, 6, 7], [8], [9, 10], [11], [12, 13, 14, 15], [16, 17]]
@@ -94,3 +95,12 @@ def fails(ranks: Ranks, error: Exception, _: Any = None) -> None:
     if not ranks.first:
         raise error
     ranks.every(None)
+
+
+def fits_below(ranks: Ranks, work: Any, room: int, _: Any) -> int:
+    """The micro-batch of a cell, for which memory runs out in the second process above so many rows."""
+    rows = work.spec.training.micro_batch_size or work.spec.training.batch_size // ranks.count
+    if rows > room and not ranks.first:
+        raise OutOfMemoryError(rows, 2)
+    ranks.every(None)
+    return int(rows)

@@ -45,4 +45,4 @@ class ValueNetwork(nn.Module):
         hidden = self.body(input_ids=ids, attention_mask=mask).last_hidden_state  # (B, P, d)
         last = hidden[torch.arange(len(prompts), device=device), mask.sum(dim=1) - 1]  # (B, d)
         values: Tensor = self.head(last).squeeze(-1).float()
-        return values
+        return values.clone()  # FSDP2 warns of an output that is a view

@@ -20,7 +20,8 @@ class Place(TypedDict, total=False):
         data_files: split → file, for tasks from a public dataset; applies to the rest of the process.
         workers: number of processes; one per GPU by default, or per core.
         threads: torch threads per worker.
-        gpus_per_cell: GPUs that a worker sees; 1 by default.
+        gpus_per_cell: GPUs that a cell's model trains on; 1 by default.
+        parallel: "auto", "replicated" or "sharded": whether they each keep all weights or a part.
         progress: show progress on standard error.
         judge: ``embedded`` or ``none``; by default the task's own judge if it has one.
         trust_remote_code: run code in model folders.
@@ -34,6 +35,7 @@ class Place(TypedDict, total=False):
     workers: int
     threads: int
     gpus_per_cell: int
+    parallel: str
     progress: bool
     judge: str
     trust_remote_code: bool

@@ -213,6 +213,7 @@ def _run_context(root: Path, place: Place, started_at: float) -> "RunContext":
     from rpo_bench.engine.execute import Runner
     from rpo_bench.engine.judge_run import Judging
     from rpo_bench.engine.output import Output
+    from rpo_bench.engine.plan.resources import parallel_of
     from rpo_bench.engine.run import RunContext
     from rpo_bench.spec.trust import Trust
 
@@ -222,7 +223,12 @@ def _run_context(root: Path, place: Place, started_at: float) -> "RunContext":
     trust = Trust(place.get("trust_remote_code", False), place.get("allow_pickle", False))
     quiet = not place.get("progress", False)
     runner = Runner(
-        place.get("workers"), place.get("threads", 1), quiet, started_at, place.get("gpus_per_cell", 1)
+        place.get("workers"),
+        place.get("threads", 1),
+        quiet,
+        started_at,
+        place.get("gpus_per_cell", 1),
+        parallel_of(place.get("parallel", "auto")),
     )
     output = Output(root, Path(place.get("work_path") or root / "work"))
     judging = Judging(place.get("judge"))

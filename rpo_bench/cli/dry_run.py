@@ -17,7 +17,7 @@ from rpo_bench.wording import counted
 def print_plan(plan: Plan, output: Output, scratch: Path, runner: Runner) -> None:
     """Prints the cells, which of them are done, and an estimate for the rest."""
     workers = runner.most
-    expected = estimate(plan, output, scratch, workers, runner.threads)
+    expected = estimate(plan, output, scratch, workers)
     groups: dict[tuple[str, str, int], list[PlannedCell]] = {}
     for cell in plan.cells:
         groups.setdefault((cell.spec.model, cell.spec.method.label, _steps(cell)), []).append(cell)

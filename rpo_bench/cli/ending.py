@@ -9,6 +9,7 @@ from rpo_bench.cli.measuring_flags import JudgingFlags
 from rpo_bench.cli.run_flags import RunnerFlags, TrustFlags
 from rpo_bench.engine.execute import Runner, RunReport, failure_lines, summary
 from rpo_bench.engine.output import Output
+from rpo_bench.engine.plan.resources import parallel_of
 from rpo_bench.engine.pool.jobs import Outcome
 from rpo_bench.engine.run import Execution, RunCallbacks, RunContext
 from rpo_bench.spec.trust import Trust
@@ -19,7 +20,14 @@ def run_context_of(
     root: Path, runner: RunnerFlags, trust: TrustFlags, judge: JudgingFlags, started_at: float
 ) -> RunContext:
     """The run's context from flags; ``started_at`` is ``time.monotonic()`` when the command started."""
-    how = Runner(runner.workers, runner.threads, runner.quiet, started_at, runner.gpus_per_cell)
+    how = Runner(
+        runner.workers,
+        runner.threads,
+        runner.quiet,
+        started_at,
+        runner.gpus_per_cell,
+        parallel_of(runner.parallel),
+    )
     output = Output(root, runner.work_path or root / "work")
     return RunContext(output, None, Trust(**vars(trust)), how, judge.judging())
 

@@ -12,6 +12,21 @@ from rpo_bench.spec.parsing import split_list
 from rpo_bench.tasks.source import name_files
 
 
+def gpus_flag(panel: str) -> Any:
+    """``--gpus-per-cell`` in a panel of the help."""
+    text = "GPUs that a cell's model trains on, which no other cell has; without GPUs, processes."
+    return flag("--gpus-per-cell", text, panel, min=1)
+
+
+def parallel_flag(panel: str) -> Any:
+    """``--parallel`` in a panel of the help."""
+    text = (
+        "Whether these GPUs each keep all weights (replicated) or a part of them (sharded); auto: all, where "
+        "training takes at most half of a GPU."
+    )
+    return flag("--parallel", text, panel, metavar="auto|replicated|sharded")
+
+
 @dataclass(frozen=True)
 class TrainingFlags:
     """Training settings, the same for every method."""
@@ -84,9 +99,8 @@ class RunnerFlags:
         flag("--workers", "Worker processes; by default one per GPU, or per core.", "Runner", min=1),
     ] = None
     threads: Annotated[int, flag("--threads", "Threads of torch per worker.", "Runner", min=1)] = 1
-    gpus_per_cell: Annotated[
-        int, flag("--gpus-per-cell", "GPUs that a worker sees, which no other has.", "Runner", min=1)
-    ] = 1
+    gpus_per_cell: Annotated[int, gpus_flag("Runner")] = 1
+    parallel: Annotated[str, parallel_flag("Runner")] = "auto"
     output_path: Annotated[Path | None, flag("--output-path", "Output folder.", "Runner", metavar="DIR")] = (
         None
     )

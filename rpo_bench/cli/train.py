@@ -11,7 +11,14 @@ from rpo_bench.cli.console import err, out, say, say_notes
 from rpo_bench.cli.knobs import KnobFlags
 from rpo_bench.cli.making import advance
 from rpo_bench.cli.options import flag, with_flags
-from rpo_bench.cli.run_flags import DataFlags, ModelFlags, TrainingFlags, TrustFlags
+from rpo_bench.cli.run_flags import (
+    DataFlags,
+    ModelFlags,
+    TrainingFlags,
+    TrustFlags,
+    gpus_flag,
+    parallel_flag,
+)
 from rpo_bench.cli.spec_flags import build_spec, spec_changes
 from rpo_bench.engine.output import difference, flat, read_yaml
 from rpo_bench.errors import UserError
@@ -76,6 +83,8 @@ class CheckpointFlags:
         ),
     ] = None
     threads: Annotated[int, flag("--threads", "Threads of torch.", "What to train", min=1)] = 1
+    gpus_per_cell: Annotated[int, gpus_flag("What to train")] = 1
+    parallel: Annotated[str, parallel_flag("What to train")] = "auto"
     quiet: Annotated[bool, flag("--quiet", "Show no progress.", "What to train")] = False
 
 
@@ -111,6 +120,7 @@ def _train(spec: "RunSpec", flags: CheckpointFlags, data: DataFlags, trust: Trus
     from rpo_bench.engine.output import Output, only_run, write_identity
     from rpo_bench.engine.plan.graph import cell_work
     from rpo_bench.engine.plan.plan import PlanContext, plan_run
+    from rpo_bench.engine.plan.resources import Resources, parallel_of
     from rpo_bench.engine.pool.progress import clock
     from rpo_bench.spec.trust import Trust
 
@@ -119,12 +129,14 @@ def _train(spec: "RunSpec", flags: CheckpointFlags, data: DataFlags, trust: Trus
     root = flags.output_path or Path("runs") / "train" / f"{name}-{strength}-{flags.seed}"
     output = Output(root, root / "work")
     with only_run(output):
-        plan = plan_run(spec, PlanContext(output.work, data.include_path, Trust(**vars(trust))))
+        resources = Resources(flags.threads, flags.gpus_per_cell, parallel_of(flags.parallel))
+        trusted = Trust(**vars(trust))
+        plan = plan_run(spec, PlanContext(output.work, data.include_path, trusted, resources))
         cell = plan.cells[-1]
         _check_same(root, cell.spec.model_dump(mode="json"))
         write_identity(output, plan.identity)
         say_notes(plan.warnings)
-        result = _fit(root, cell_work(plan, cell, output, flags.threads), flags)
+        result = _fit(root, cell_work(plan, cell, output), flags)
     if result.status == "diverged":
         say(f"Training diverged: {result.reason}. See the log {root / 'train_log.jsonl'}.")
         raise typer.Exit(1)

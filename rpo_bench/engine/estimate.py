@@ -48,7 +48,7 @@ class Estimate:
     bytes: int
 
 
-def estimate(plan: Plan, output: Output, scratch: Path, workers: int, threads: int) -> Estimate:
+def estimate(plan: Plan, output: Output, scratch: Path, workers: int) -> Estimate:
     """Estimates the unfinished part of ``plan``.
 
     Args:
@@ -56,16 +56,15 @@ def estimate(plan: Plan, output: Output, scratch: Path, workers: int, threads: i
         output: the output folder; finished cells in it give their pace.
         scratch: a temporary folder for the measurement; the caller deletes it.
         workers: number of worker processes.
-        threads: torch threads per worker.
     """
-    done = {cell.spec.hash for cell in outstanding(plan, output, threads).done}
+    done = {cell.spec.hash for cell in outstanding(plan, output).done}
     left = [cell for cell in plan.cells if cell.spec.hash not in done]
     known = _known(output)
     paces: dict[tuple[str, str, int], Pace] = {}
     for cell in left:
         if _key(cell.spec) not in paces:
             earlier = known.get(_key(cell.spec))
-            paces[_key(cell.spec)] = earlier or _measure(plan, cell, scratch, threads)
+            paces[_key(cell.spec)] = earlier or _measure(plan, cell, scratch)
     total = sum(paces[_key(c.spec)].train_seconds + paces[_key(c.spec)].measure_seconds for c in left)
     longest = max((p.train_seconds + p.measure_seconds for p in paces.values()), default=0.0)
     seconds = max(total / max(1, workers), longest) + _START_SECONDS if left else 0.0
@@ -90,7 +89,7 @@ def _known(output: Output) -> dict[tuple[str, str, int], Pace]:
     return found
 
 
-def _measure(plan: Plan, cell: PlannedCell, scratch: Path, threads: int) -> Pace:
+def _measure(plan: Plan, cell: PlannedCell, scratch: Path) -> Pace:
     """Runs a few real training steps and generates and scores a few samples."""
     import torch
 
@@ -99,7 +98,7 @@ def _measure(plan: Plan, cell: PlannedCell, scratch: Path, threads: int) -> Pace
     from rpo_bench.engine.stages.train import train
     from trainers.training_log import read_training_log
 
-    torch.set_num_threads(threads)
+    torch.set_num_threads(plan.context.resources.threads)
     training = cell.spec.training.model_copy(
         update={"steps": _STEPS + 1, "probe_every": 0, "save_every": 0, "warmup_steps": 0, "report_to": ()}
     )
@@ -108,7 +107,7 @@ def _measure(plan: Plan, cell: PlannedCell, scratch: Path, threads: int) -> Pace
     )
     spec = cell.spec.model_copy(update={"training": training, "evaluation": evaluation})
     probe = replace(cell, spec=spec)
-    work = cell_work(plan, probe, Output(scratch / "out", scratch), threads)
+    work = cell_work(plan, probe, Output(scratch / "out", scratch))
     seconds = 0.0
     if cell.trained:
         train(work, _ignore)

@@ -12,6 +12,7 @@ from rich.console import Console
 from rpo_bench.engine.output import Output
 from rpo_bench.engine.plan.graph import outstanding
 from rpo_bench.engine.plan.plan import Plan
+from rpo_bench.engine.plan.resources import Parallel, Resources
 from rpo_bench.engine.pool.gpus import gpu_slots, visible_gpus
 from rpo_bench.engine.pool.jobs import Job, Outcome
 from rpo_bench.engine.pool.local import LocalPool, available_cores, worker_context
@@ -35,7 +36,8 @@ class Runner:
         threads: torch threads per worker.
         quiet: show no progress.
         started_at: ``time.monotonic()`` when the command started.
-        gpus_per_cell: GPUs that a worker sees.
+        gpus_per_cell: GPUs that a worker sees, and trains a model on; without GPUs, its processes.
+        parallel: whether they each keep all weights.
     """
 
     workers: int | None = None
@@ -43,6 +45,12 @@ class Runner:
     quiet: bool = False
     started_at: float = 0.0
     gpus_per_cell: int = 1
+    parallel: Parallel = "auto"
+
+    @property
+    def resources(self) -> Resources:
+        """What each cell gets."""
+        return Resources(self.threads, self.gpus_per_cell, self.parallel)
 
     @cached_property
     def gpu_slots(self) -> tuple[str, ...]:
@@ -52,7 +60,7 @@ class Runner:
     @property
     def most(self) -> int:
         """The largest number of workers."""
-        return self.workers or len(self.gpu_slots) or available_cores()
+        return self.workers or len(self.gpu_slots) or max(1, available_cores() // self.gpus_per_cell)
 
     def count(self, jobs: int) -> int:
         """The number of workers for this many jobs."""
@@ -123,7 +131,7 @@ def run_plan(plan: Plan, output: Output, runner: Runner, context: BaseContext, c
         UserError: the disk is full or read-only.
         KeyboardInterrupt: Ctrl-C; finished stages are kept.
     """
-    todo = outstanding(plan, output, runner.threads)
+    todo = outstanding(plan, output)
     if not todo.jobs:
         return RunReport((), len(todo.done), time.monotonic() - runner.started_at, 0)
     return _run(todo.jobs, len(todo.done), runner, context, console)

@@ -53,11 +53,11 @@ def harness_run(
     plan: Plan, output: Output, request: LmEvalRequest, runner: Runner, context: BaseContext, console: Console
 ) -> Sequence[Outcome]:
     """Runs the tasks on all measured cells without them; empty if none is missing."""
-    jobs = harness_jobs(plan, output, request, runner.threads)
+    jobs = harness_jobs(plan, output, request)
     return run_jobs(jobs, runner, context, console) if jobs else []
 
 
-def harness_jobs(plan: Plan, output: Output, request: LmEvalRequest, threads: int) -> list[Job]:
+def harness_jobs(plan: Plan, output: Output, request: LmEvalRequest) -> list[Job]:
     """One job per cell; a checkpoint's job waits for its base model's, for paired differences."""
     bases = {cell.spec.model_hash: cell for cell in plan.cells if _is_base(cell)}
     jobs: dict[str, Job] = {}
@@ -71,7 +71,7 @@ def harness_jobs(plan: Plan, output: Output, request: LmEvalRequest, threads: in
         base = None if _is_base(cell) else bases.get(cell.spec.model_hash)
         needed = _key(base) if base is not None else ""
         work = HarnessWork(
-            cell=cell_work(plan, cell, output, threads),
+            cell=cell_work(plan, cell, output),
             request=request.model_copy(update={"tasks": tuple(todo)}),
             base=None if base is None else cell_folder(output.resolved.results, base.spec),
             include_path=plan.context.include_path,

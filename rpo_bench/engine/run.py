@@ -53,7 +53,7 @@ class RunContext:
 
     def plan_context(self, work: Path | None = None) -> PlanContext:
         """The context for planning; ``work`` replaces the output's work folder."""
-        return PlanContext(work or self.output.work, self.include_path, self.trust)
+        return PlanContext(work or self.output.work, self.include_path, self.trust, self.runner.resources)
 
 
 @dataclass(frozen=True)

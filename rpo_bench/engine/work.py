@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from rpo_bench.engine.output import Output
+from rpo_bench.engine.pool.rank_process import RankPlan
 from rpo_bench.lm_eval.schema import LmEvalRequest
 from rpo_bench.spec.schema import CellSpec
 from rpo_bench.spec.trust import Trust
@@ -44,7 +45,7 @@ class CellWork:
         heldout_folder: folder of held-out prompts that replace the task's own; see ``Task``.
         output: the run's folders.
         trust: permissions for loading models.
-        threads: number of torch threads.
+        processes: how many train its model together.
         checkpoint: a finished checkpoint to measure; None: the base model or the trained checkpoint.
         command: the command that reproduces the cell.
         tuned: the record's entry on the tuning of its learning rate; None without.
@@ -56,11 +57,16 @@ class CellWork:
     task_folder: Path
     output: Output
     trust: Trust
-    threads: int
+    processes: RankPlan
     checkpoint: Path | None
     command: str
     heldout_folder: Path | None = None
     tuned: Mapping[str, Any] | None = None
+
+    @property
+    def threads(self) -> int:
+        """Torch threads of a process."""
+        return self.processes.threads
 
     @property
     def policy(self) -> Path:

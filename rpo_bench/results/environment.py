@@ -29,13 +29,14 @@ _CODE = ("rpo_bench", "trainers", "tasks", "pyproject.toml")
 _GIT_SECONDS = 5.0
 
 
-def environment(device: str, dtype: str, threads: int) -> Environment:
-    """The record of this process's environment, with three values that only the caller knows.
+def environment(device: str, dtype: str, threads: int, processes: int = 1) -> Environment:
+    """The record of this process's environment, with values that only the caller knows.
 
     Args:
         device: The kind of the model's device, ``cpu`` or ``cuda``.
         dtype: The model's data type, ``float32``.
         threads: Threads of one torch operation.
+        processes: How many trained the model together.
     """
     commit, dirty = _checkout()
     return Environment(
@@ -50,6 +51,7 @@ def environment(device: str, dtype: str, threads: int) -> Environment:
         device=device,
         dtype=dtype,
         threads=threads,
+        processes=processes,
     )
 
 

@@ -65,6 +65,7 @@ class Environment(Frozen):
     device: str
     dtype: str
     threads: int
+    processes: int = Field(1, exclude_if=lambda count: count == 1, description="that trained the model")
 
 
 class Record(Frozen):

@@ -54,7 +54,7 @@ def test_workers_are_outside_the_launcher_of_their_parent(tmp_path, monkeypatch)
 
 @pytest.mark.parametrize(
     ("gpus", "per_cell", "workers"),
-    [(("0",), 1, 1), (EIGHT, 1, 8), (EIGHT, 2, 4), (EIGHT, 3, 2), ((), 1, available_cores())],
+    [(("0",), 1, 1), (EIGHT, 1, 8), (EIGHT, 2, 4), (EIGHT, 3, 2), ((), 1, available_cores()), ((), 64, 1)],
 )
 def test_gpus_say_how_many_workers_there_are_and_cores_only_without(monkeypatch, gpus, per_cell, workers):
     monkeypatch.setattr(execute, "visible_gpus", lambda: gpus)
@@ -62,10 +62,9 @@ def test_gpus_say_how_many_workers_there_are_and_cores_only_without(monkeypatch,
     assert Runner(workers=3, gpus_per_cell=per_cell).most == 3
 
 
-@pytest.mark.parametrize(("gpus", "shown"), [((), "0 GPUs"), (("0",), "1 GPU")])
-def test_more_gpus_per_cell_than_there_are_is_refused(gpus, shown):
-    with pytest.raises(UserError, match=f"--gpus-per-cell 2: this machine shows {shown}"):
-        gpu_slots(gpus, 2)
+def test_more_gpus_per_cell_than_there_are_is_refused():
+    with pytest.raises(UserError, match="--gpus-per-cell 2: this machine shows 1 GPU"):
+        gpu_slots(("0",), 2)
 
 
 def test_vllm_on_more_gpus_than_a_worker_sees_is_refused(monkeypatch):

@@ -140,7 +140,7 @@ class TestDialogues:
         plan = plan_run(spec, PlanContext(tmp_path / "work", None, Trust()))
         assert len(plan.cells) == 4
         output = Output(tmp_path / "out", tmp_path / "work")
-        command = cell_work(plan, plan.cells[1], output, 1).command
+        command = cell_work(plan, plan.cells[1], output).command
         files = f"train={tmp_path / 'train.jsonl'},test={tmp_path / 'test.jsonl'}"
         assert f"--data-files {files}" in command, "it says where the data were"
 

@@ -12,7 +12,8 @@ from safetensors.torch import load_file
 from tiny_models import tiny_decoder, tiny_encoder_decoder
 from tiny_training import load
 
-from rpo_bench.engine.pool.ranks import RankPlan, run_ranks
+from rpo_bench.engine.pool.rank_process import RankPlan
+from rpo_bench.engine.pool.ranks import run_ranks
 from rpo_bench.errors import UserError
 from trainers import DPO, DRO, GRPO, KTO, PPO, RPO, SFT, TrainingSettings
 from trainers.memory import OutOfMemoryError

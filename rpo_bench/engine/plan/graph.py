@@ -7,8 +7,10 @@ from pathlib import Path
 from rpo_bench.engine.output import Output
 from rpo_bench.engine.plan.cells import PlannedCell
 from rpo_bench.engine.plan.plan import Plan
+from rpo_bench.engine.plan.resources import is_sharded
 from rpo_bench.engine.plan.tuned_records import tuned_extra
 from rpo_bench.engine.pool.jobs import Job
+from rpo_bench.engine.pool.rank_process import RankPlan
 from rpo_bench.engine.work import CellWork, Stage
 from rpo_bench.results.places import from_here
 from rpo_bench.results.store import BrokenRecord, cell_folder, read_record
@@ -32,7 +34,7 @@ class Todo:
     done: tuple[PlannedCell, ...]
 
 
-def outstanding(plan: Plan, output: Output, threads: int) -> Todo:
+def outstanding(plan: Plan, output: Output) -> Todo:
     """Makes a job for every artefact of a plan that doesn't exist yet."""
     jobs: list[Job] = []
     done: list[PlannedCell] = []
@@ -40,7 +42,7 @@ def outstanding(plan: Plan, output: Output, threads: int) -> Todo:
         if has_result(output, cell.spec):
             done.append(cell)
         else:
-            jobs += _cell_jobs(plan, cell, output, threads)
+            jobs += _cell_jobs(plan, cell, output)
     unique = {job.key: job for job in jobs}  # a shared job appears once per cell that needs it
     return Todo(tuple(unique.values()), tuple(done))
 
@@ -53,8 +55,8 @@ def has_result(output: Output, spec: CellSpec) -> bool:
         return False
 
 
-def _cell_jobs(plan: Plan, cell: PlannedCell, output: Output, threads: int) -> Iterator[Job]:
-    work = cell_work(plan, cell, output, threads)
+def _cell_jobs(plan: Plan, cell: PlannedCell, output: Output) -> Iterator[Job]:
+    work = cell_work(plan, cell, output)
     spec, samples = cell.spec, len(plan.task.heldout[: cell.spec.evaluation.limit])
     samples *= spec.evaluation.n_samples
     needs: frozenset[str] = frozenset()
@@ -116,16 +118,19 @@ def _shared_jobs(plan: Plan, cell: PlannedCell, output: Output, work: CellWork) 
     )
 
 
-def cell_work(plan: Plan, cell: PlannedCell, output: Output, threads: int) -> CellWork:
+def cell_work(plan: Plan, cell: PlannedCell, output: Output) -> CellWork:
     """The work item of a cell, sent to workers."""
+    around = plan.context
+    method = cell.method if cell.trained else None
+    sharded = is_sharded(cell.spec, method, around.resources, around.trust.trust_remote_code)
     return CellWork(
         spec=cell.spec,
         strength_name=cell.strength_name,
         architecture=cell.model.architecture,
         task_folder=plan.task.folder.resolve(),
         output=output.resolved,
-        trust=plan.context.trust,
-        threads=threads,
+        trust=around.trust,
+        processes=RankPlan(around.resources.gpus, sharded, around.resources.threads),
         checkpoint=cell.checkpoint,
         command=_command(plan, cell),
         heldout_folder=plan.task.heldout_folder,

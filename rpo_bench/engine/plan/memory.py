@@ -14,7 +14,7 @@ from pathlib import Path
 from rpo_bench.engine.plan.pricing import ModelSize, Workload, size_of_folder
 from rpo_bench.errors import UserError
 from rpo_bench.spec.schema import RunSpec
-from rpo_bench.spec.sections import LoraSpec, TrainingSpec
+from rpo_bench.spec.sections import LoadingSpec, LoraSpec, TrainingSpec
 from trainers.objective import Method, Need
 
 #: Bytes of memory, from the vendors' data sheets.
@@ -52,7 +52,7 @@ class MemoryNeed:
 def memory_need(method: Method, size: ModelSize, load: Workload, spec: RunSpec) -> MemoryNeed:
     """The memory of training one cell."""
     training = spec.training
-    states = trained_bytes(method, size, training, _weight_bytes(spec))
+    states = trained_bytes(method, size, training, weight_bytes(spec.loading))
     step = training.batch_size // int(getattr(method, "minibatches", 1))
     rows = min(training.micro_batch_size or step, step)
     tokens = rows * (load.prompt_tokens + load.response_tokens)
@@ -92,11 +92,11 @@ def trained_bytes(method: Method, size: ModelSize, training: TrainingSpec, weigh
     return (each + copy) * (whole + beside) + frozen + probed
 
 
-def _weight_bytes(spec: RunSpec) -> float:
-    """Of a weight that isn't trained."""
-    if spec.loading.quantization is not None:
+def weight_bytes(loading: LoadingSpec) -> float:
+    """Bytes of a weight that isn't trained."""
+    if loading.quantization is not None:
         return _FOUR_BITS
-    return 4 if spec.loading.dtype == "float32" else 2
+    return 4 if loading.dtype == "float32" else 2
 
 
 def smaller(spec: RunSpec) -> Iterator[tuple[str, RunSpec]]:
@@ -141,10 +141,10 @@ def check_memory(
     except UserError:
         return  # of a model that can't be built without its weights nothing is known
     for method in methods:
-        needed = trained_bytes(method, size, spec.training, _weight_bytes(spec))
+        needed = trained_bytes(method, size, spec.training, weight_bytes(spec.loading))
         if needed > room:
             less = (
-                (flags, trained_bytes(method, size, one.training, _weight_bytes(one)))
+                (flags, trained_bytes(method, size, one.training, weight_bytes(one.loading)))
                 for flags, one in smaller(spec)
             )
             fitting = (f"give {flags} ({small / 1e9:,.0f} GB)" for flags, small in less if small < room)

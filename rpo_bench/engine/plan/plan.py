@@ -39,7 +39,8 @@ from rpo_bench.engine.inputs.strengths import distinct_strengths
 from rpo_bench.engine.inputs.tuning_prompts import for_tuning
 from rpo_bench.engine.output import Identity
 from rpo_bench.engine.plan.cells import PlannedCell, check_tuned, new_tokens, planned_cells, reference_cell
-from rpo_bench.engine.plan.memory import check_memory, device_memory
+from rpo_bench.engine.plan.memory import check_memory
+from rpo_bench.engine.plan.resources import Resources
 from rpo_bench.errors import UserError
 from rpo_bench.files.atomic import atomic_file
 from rpo_bench.files.hashing import hash_json
@@ -64,11 +65,13 @@ class PlanContext:
         work: the folder for tokenised rows and tasks made from files.
         include_path: a folder of further tasks.
         trust: permissions for loading models.
+        resources: what each cell gets of the machine.
     """
 
     work: Path
     include_path: Path | None = None
     trust: Trust = field(default_factory=Trust)
+    resources: Resources = field(default_factory=Resources)
 
 
 @dataclass(frozen=True)
@@ -125,7 +128,7 @@ def plan_run(spec: RunSpec, context: PlanContext) -> Plan:
                 model.path,
                 model.bytes,
                 spec,
-                device_memory(),
+                context.resources.memory(),
                 context.trust.trust_remote_code,
             )
             rows = data[model.name]
@@ -133,6 +136,7 @@ def plan_run(spec: RunSpec, context: PlanContext) -> Plan:
             check_critic_start(choices, spec.training.reward, task, model, context.trust)
             _tokenise(spec, task, rows, model, context)
     warnings += check_tuned(spec, task, choices, models)
+    warnings += [note] if (note := context.resources.note()) else []
     task_hash = task_identity(task, spec.evaluation)
     cells = [reference_cell(spec, task, task_hash, model) for model in models]
     for model, choice in itertools.product(models, choices):

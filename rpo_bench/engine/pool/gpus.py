@@ -39,7 +39,9 @@ def gpu_slots(gpus: Sequence[str], per_cell: int) -> tuple[str, ...]:
     Raises:
         UserError: there are fewer GPUs than that.
     """
-    if per_cell > max(1, len(gpus)):
+    if not gpus:
+        return ()
+    if per_cell > len(gpus):
         raise UserError(f"--gpus-per-cell {per_cell}: this machine shows {counted(len(gpus), 'GPU')}.")
     return tuple(
         ",".join(gpus[first : first + per_cell]) for first in range(0, len(gpus) - per_cell + 1, per_cell)

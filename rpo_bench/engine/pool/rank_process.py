@@ -15,6 +15,21 @@ from rpo_bench.engine.pool.worker import Done, Failed, Progress, failure, limit_
 
 
 @dataclass(frozen=True)
+class RankPlan:
+    """How many processes train a cell's model.
+
+    Attributes:
+        count: of processes, each with a GPU where there are any.
+        sharded: whether each keeps a part of the weights (FSDP2), or all keep all.
+        threads: torch threads of each.
+    """
+
+    count: int = 1
+    sharded: bool = False
+    threads: int = 1
+
+
+@dataclass(frozen=True)
 class RankWork:
     """What a rank is to do.
 
@@ -22,19 +37,15 @@ class RankWork:
         function: called with the rank, the arguments and a function that reports progress; of a module.
         arguments: picklable.
         rank: from 0.
-        count: of ranks.
-        sharded: whether weights are.
+        plan: how many there are.
         store: the file by which the ranks find each other.
-        threads: of torch.
     """
 
     function: Callable[..., Any]
     arguments: tuple[Any, ...]
     rank: int
-    count: int
-    sharded: bool
+    plan: RankPlan
     store: Path
-    threads: int
 
 
 @dataclass(frozen=True)
@@ -62,8 +73,8 @@ def _run(work: RankWork, pipe: Connection) -> None:
     from trainers.device import process_device
     from trainers.ranks import Ranks, joined
 
-    limit_threads(work.threads)
-    ranks = Ranks(work.rank, work.count, work.sharded)
+    limit_threads(work.plan.threads)
+    ranks = Ranks(work.rank, work.plan.count, work.plan.sharded)
 
     def report(progress: Progress) -> None:
         if ranks.first:

@@ -6,13 +6,13 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
 
-from rpo_bench.engine.pool.rank_process import RankWork, RanOut
+from rpo_bench.engine.pool.local import WORKER_ENVIRONMENT
+from rpo_bench.engine.pool.rank_process import RankPlan, RankWork, RanOut
 from rpo_bench.engine.pool.worker import Done, Failed, Progress
 from rpo_bench.errors import UserError
 from rpo_bench.models.device import VISIBLE
@@ -20,21 +20,6 @@ from trainers.launcher import without_launcher
 from trainers.memory import OutOfMemoryError
 
 _MAIN = "from rpo_bench.engine.pool.rank_process import main; main({descriptor})"
-
-
-@dataclass(frozen=True)
-class RankPlan:
-    """How many processes train a cell's model.
-
-    Attributes:
-        count: of processes, each with a GPU where there are any.
-        sharded: whether each keeps a part of the weights (FSDP2), or all keep all.
-        threads: torch threads of each.
-    """
-
-    count: int = 1
-    sharded: bool = False
-    threads: int = 1
 
 
 def run_ranks(
@@ -59,18 +44,9 @@ def run_ranks(
         tempfile.TemporaryDirectory(prefix="rpo-bench-ranks-") as folder,
         _started(plan) as ranks,
     ):
+        store = Path(folder, "store")
         for number, (_, pipe) in enumerate(ranks):
-            pipe.send(
-                RankWork(
-                    function,
-                    tuple(arguments),
-                    number,
-                    plan.count,
-                    plan.sharded,
-                    Path(folder, "store"),
-                    plan.threads,
-                )
-            )
+            pipe.send(RankWork(function, tuple(arguments), number, plan, store))
         return _results(ranks, report)[0]
 
 
@@ -137,7 +113,7 @@ def rank_environment(number: int, environment: Mapping[str, str], threads: int) 
         environment: of this process, which sees all of the cell's GPUs.
         threads: of torch.
     """
-    found = {**without_launcher(environment), "OMP_NUM_THREADS": str(threads)}
+    found = WORKER_ENVIRONMENT | without_launcher(environment) | {"OMP_NUM_THREADS": str(threads)}
     found["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
     if sys.platform == "linux":
         found.setdefault("GLOO_SOCKET_IFNAME", "lo")  # they are on one machine, whose name may lead nowhere

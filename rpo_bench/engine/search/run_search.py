@@ -55,7 +55,7 @@ def run_search(
         UserError: the disk is full or read-only.
         KeyboardInterrupt: Ctrl-C; finished stages are kept.
     """
-    state = _Search(plan, wanted, output, runner.threads)
+    state = _Search(plan, wanted, output)
     first = state.jobs_of(plan.cells)
     report = run_growing(first, state.after, state.already, runner, context, console)
     report = replace(report, already=state.already)  # finished cells may be asked for on the way
@@ -78,7 +78,6 @@ class _Search:
     plan: Plan
     wanted: Wanted
     output: Output
-    threads: int
     cells: dict[str, PlannedCell] = field(default_factory=dict)
     records: dict[str, Record] = field(default_factory=dict)
     already: int = 0
@@ -88,7 +87,7 @@ class _Search:
         jobs: list[Job] = []
         while new:
             self.cells |= {cell.spec.hash: cell for cell in new}
-            todo = outstanding(replace(self.plan, cells=tuple(new)), self.output, self.threads)
+            todo = outstanding(replace(self.plan, cells=tuple(new)), self.output)
             jobs += todo.jobs
             self.already += len(todo.done)
             new = self._asked_by(todo.done)

@@ -91,11 +91,11 @@ def reference_cache_of(work: CellWork) -> ReferenceCache:
     return ReferenceCache(work.output.cache / "reference", work.spec.model_hash)
 
 
-def load_model(work: CellWork, folder: Path, training: bool = False) -> HFModel:
-    """A fresh copy of the model, which may be modified."""
+def load_model(work: CellWork, folder: Path, training: bool = False, device: str | None = None) -> HFModel:
+    """A fresh copy of the model, which may be modified; None: on this process's device."""
     spec = work.spec
     loading = _training_loading(spec) if training else spec.loading
-    return _loaded(folder, work.trust, loading, spec.prompt_format)
+    return _loaded(folder, work.trust, loading, spec.prompt_format, device)
 
 
 def _training_loading(spec: CellSpec) -> LoadingSpec:
@@ -125,10 +125,13 @@ def _kept_base(folder: Path, trust: Trust, loading: LoadingSpec, form: PromptFor
     return _loaded(folder, trust, loading, form)
 
 
-def _loaded(folder: Path, trust: Trust, loading: LoadingSpec, form: PromptFormat | None) -> HFModel:
+def _loaded(
+    folder: Path, trust: Trust, loading: LoadingSpec, form: PromptFormat | None, device: str | None = None
+) -> HFModel:
     with quiet():
         return HFModel.load(
             folder,
+            device=device,
             allow_pickle=trust.allow_pickle,
             trust_remote_code=trust.trust_remote_code,
             loading=loading,

@@ -139,6 +139,7 @@ def _record(
             process_device().type,
             "float32" if fitted is None else fitted.dtype,
             work.threads,
+            work.processes.count if work.trained else 1,
         ),
         hashes=_hashes(work, folder),
         command=work.command,

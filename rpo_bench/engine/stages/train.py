@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import yaml
 
@@ -25,6 +25,7 @@ from rpo_bench.engine.stages.parts import (
     task_of,
 )
 from rpo_bench.engine.stages.probe import make_probe
+from rpo_bench.engine.stages.processes import device_of, in_processes
 from rpo_bench.engine.stages.rollouts import make_world
 from rpo_bench.engine.work import CellWork
 from rpo_bench.errors import UserError
@@ -34,6 +35,7 @@ from rpo_bench.models.beginnings import check_beginnings
 from rpo_bench.models.hf import HFModel
 from rpo_bench.spec.sections import TrainingSpec
 from rpo_bench.tasks.task import Task
+from trainers.device import process_device
 from trainers.drawing import World
 from trainers.fitting import fit
 from trainers.fitting_online import fit_online
@@ -41,11 +43,14 @@ from trainers.fitting_rounds import fit_rounds
 from trainers.inputs import TokenLayout
 from trainers.layouts import checked_layout
 from trainers.objective import Method, OfflineMethod
+from trainers.offline import Probe
 from trainers.online import OnlineMethod
 from trainers.precision import resolve_dtype
 from trainers.prepare import prepare
+from trainers.ranks import Ranks
 from trainers.reference import reference_logps
 from trainers.settings import FitResult, Lora, TrainingSettings
+from trainers.sharding import Spread, lockstep_layout
 
 Report = Callable[[Progress], None]
 
@@ -68,7 +73,7 @@ def train(work: CellWork, report: Report) -> float:
 
 def train_into(folder: Path, work: CellWork, report: Report) -> FitResult:
     """Trains a checkpoint into ``folder`` with its spec and training log; resumes if it was stopped."""
-    result = _fit_into(folder, work, report)
+    result: FitResult = in_processes(fit_into, work, (folder,), report)
     if not (folder / "checkpoint" / CARD).is_file():
         write_card(folder / "checkpoint", work.spec, work.command, dataset=dataset_of(work))
     return result
@@ -82,58 +87,52 @@ def run_config(work: CellWork) -> dict[str, Any]:
     return {"method": spec.method.label, "strength": spec.strength, "seed": spec.seed, **names, **training}
 
 
-def _fit_into(folder: Path, work: CellWork, report: Report) -> FitResult:
-    """Runs offline or online training, depending on the method."""
+def fit_into(ranks: Ranks, work: CellWork, folder: Path, report: Report) -> FitResult:
+    """Runs offline or online training, depending on the method; all processes of a cell call it."""
     method = method_of(work)
     settings = training_settings(work.spec.training, work.spec.seed, work.spec.name)
     settings = replace(settings, run_config=run_config(work))
     report(Progress("train", 0, settings.steps))
-    base = load_model(work, Path(work.spec.model_path), training=True)
+    base = load_model(work, Path(work.spec.model_path), training=True, device=device_of(ranks))
     task = task_of(work)
-    with explained(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "spec.yaml").write_text(yaml.safe_dump(work.spec.model_dump(mode="json"), sort_keys=False))
-        (folder / PROBE_REWARD).write_text(str(reward_identity(work, task)))
+    if ranks.first:
+        with explained(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            spec = yaml.safe_dump(work.spec.model_dump(mode="json"), sort_keys=False)
+            (folder / "spec.yaml").write_text(spec)
+            (folder / PROBE_REWARD).write_text(str(reward_identity(work, task)))
 
     def progress(step: int, row: dict[str, Any]) -> None:
         report(Progress("train", step, settings.steps, row.get("loss")))
 
-    probe = make_probe(work, task, base.tokenizer) if settings.probe_every else None
-    if isinstance(method, OnlineMethod):
-        return fit_online(
-            method,
-            base.model,
-            _world(work, method, base, task),
-            settings,
-            folder,
-            tokenizer=base.tokenizer,
-            probe=probe,
-            progress=progress,
-        )
-    if offline(method).rounds:
-        return fit_rounds(
-            offline(method),
-            base.model,
-            _world(work, method, base, task),
-            settings,
-            folder,
-            logged=examples_of(work) if offline(method).reads_logged else None,
-            labelled=partial(labelled, method=method),
-            tokenizer=base.tokenizer,
-            probe=probe,
-            progress=progress,
-        )
-    return fit(
-        offline(method),
-        base.model,
-        labelled(examples_of(work), method),
-        settings,
-        folder,
-        cache=reference_cache_of(work),
+    common = Common(
         tokenizer=base.tokenizer,
-        probe=probe,
+        probe=make_probe(work, task, base.tokenizer) if settings.probe_every else None,
         progress=progress,
+        ranks=ranks,
     )
+    if isinstance(method, OnlineMethod):
+        world = _world(work, method, base, task)
+        return fit_online(method, base.model, world, settings, folder, **common)
+    found = offline(method)
+    if found.rounds:
+        world = _world(work, found, base, task)
+        logged = examples_of(work) if found.reads_logged else None
+        by_method = partial(labelled, method=found)
+        return fit_rounds(
+            found, base.model, world, settings, folder, logged=logged, labelled=by_method, **common
+        )
+    rows, cache = labelled(examples_of(work), found), reference_cache_of(work)
+    return fit(found, base.model, rows, settings, folder, cache=cache, **common)
+
+
+class Common(TypedDict):
+    """What ``fit``, ``fit_rounds`` and ``fit_online`` take alike."""
+
+    tokenizer: Any
+    probe: Probe | None
+    progress: Callable[[int, dict[str, float]], None]
+    ranks: Ranks
 
 
 def _world(work: CellWork, method: Method, base: HFModel, task: Task) -> World:
@@ -162,27 +161,41 @@ def reference_pass(work: CellWork, report: Report) -> float:
     """Computes the reference's log-probs of all rows, shared by all cells on the same model and rows."""
     report(Progress("reference"))
     started_at = time.monotonic()
-    base = load_model(work, Path(work.spec.model_path), training=True)
-    layout = _layout(base)
-    dtype = resolve_dtype(work.spec.training.dtype, base.model)
-    check_beginnings(base.model, examples_of(work), layout, str(work.spec.model_path))
-    reference_logps(reference_cache_of(work), base.model, examples_of(work), layout, dtype)
+    in_processes(score_rows, work, (), report)
     return time.monotonic() - started_at
 
 
-def _layout(base: HFModel) -> TokenLayout:
-    return checked_layout(base.model, TokenLayout.of(base.model, base.tokenizer.pad_token_id, base.tokenizer))
+def score_rows(ranks: Ranks, work: CellWork, report: Report) -> None:
+    """The reference pass in each of a cell's processes."""
+    base, layout = _reference(ranks, work)
+    dtype = resolve_dtype(work.spec.training.dtype, base.module)
+    check_beginnings(base.module, examples_of(work), layout, str(work.spec.model_path))
+    cache = replace(reference_cache_of(work), ranks=ranks)
+    reference_logps(cache, base.module, examples_of(work), layout, dtype)
 
 
 def partner_pass(work: CellWork, report: Report) -> float:
     """Computes the reference's log-probs of a seed's mismatched pairs, shared by all strengths."""
     report(Progress("reference"))
     started_at = time.monotonic()
-    base = load_model(work, Path(work.spec.model_path), training=True)
-    method = method_of(work)
-    layout = _layout(base)
-    settings = training_settings(work.spec.training, work.spec.seed)
-    dtype = resolve_dtype(settings.dtype, base.model)
-    rows = labelled(examples_of(work), method)
-    prepare(offline(method), base.model, rows, settings, reference_cache_of(work), layout, dtype)
+    in_processes(score_pairs, work, (), report)
     return time.monotonic() - started_at
+
+
+def score_pairs(ranks: Ranks, work: CellWork, report: Report) -> None:
+    """The pass over mismatched pairs in each of a cell's processes."""
+    base, layout = _reference(ranks, work)
+    method = method_of(work)
+    settings = training_settings(work.spec.training, work.spec.seed)
+    dtype = resolve_dtype(settings.dtype, base.module)
+    rows = labelled(examples_of(work), method)
+    cache = replace(reference_cache_of(work), ranks=ranks)
+    prepare(offline(method), base.module, rows, settings, cache, layout, dtype)
+
+
+def _reference(ranks: Ranks, work: CellWork) -> tuple[Spread, TokenLayout]:
+    """The base model, sharded where the cell's is, and the layout of its inputs."""
+    base = load_model(work, Path(work.spec.model_path), training=True, device=device_of(ranks))
+    own = TokenLayout.of(base.model, base.tokenizer.pad_token_id, base.tokenizer)
+    layout = lockstep_layout(checked_layout(base.model, own), ranks)
+    return Spread(base.model, ranks, process_device()), layout

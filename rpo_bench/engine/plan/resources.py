@@ -1,0 +1,88 @@
+"""The part of a machine that one cell gets, and how its processes share a model there."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, get_args
+
+from rpo_bench.engine.plan.memory import device_memory, trained_bytes, weight_bytes
+from rpo_bench.engine.plan.pricing import size_of_folder
+from rpo_bench.errors import UserError
+from rpo_bench.spec.schema import CellSpec
+from trainers.objective import Method
+
+Parallel = Literal["auto", "replicated", "sharded"]
+
+_ROOM = 0.5  # of a GPU's memory: more is left to activations
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What one cell gets. Nothing here changes a result.
+
+    Attributes:
+        threads: torch threads of a process.
+        gpus: on which its model trains, by a process each; without GPUs, the number of processes.
+        parallel: whether each process keeps all weights or a part of them (FSDP2); "auto": all of them,
+            where training takes at most half of a GPU.
+    """
+
+    threads: int = 1
+    gpus: int = 1
+    parallel: Parallel = "auto"
+
+    def note(self) -> str | None:
+        """What a user may not expect of them; None if nothing."""
+        import torch
+
+        if self.gpus == 1 or torch.cuda.is_available():
+            return None
+        return f"--gpus-per-cell {self.gpus}: torch finds no GPU here, so {self.gpus} processes train a cell."
+
+    def memory(self) -> float:
+        """Bytes of memory for the weights of one cell, their gradients and the optimiser."""
+        import torch
+
+        shared = self.gpus if torch.cuda.is_available() and self.parallel != "replicated" else 1
+        return device_memory() * shared
+
+
+def parallel_of(name: str) -> Parallel:
+    """The word of ``--parallel``; raises UserError for another one."""
+    for known in get_args(Parallel):
+        if name == known:
+            return known  # type: ignore[no-any-return]
+    raise UserError(f"--parallel {name}: choose {', '.join(get_args(Parallel))}.")
+
+
+def is_sharded(spec: CellSpec, method: Method | None, resources: Resources, trust: bool = False) -> bool:
+    """Whether a cell's processes each keep a part of the weights.
+
+    Args:
+        spec: the cell.
+        method: its method; None: nothing is trained.
+        resources: what it gets.
+        trust: whether code in the model's folder may run.
+
+    Raises:
+        UserError: they should, and the optimiser or the number format doesn't allow it.
+    """
+    if method is None or resources.gpus == 1 or resources.parallel == "replicated":
+        return False
+    if resources.parallel == "auto" and _fits_one(spec, method, trust):
+        return False
+    advice = "give --parallel replicated, or one GPU per cell."
+    if spec.training.optim != "adamw":
+        raise UserError(f"--optim {spec.training.optim}: only the states of adamw can be sharded: {advice}")
+    if spec.loading.quantization is not None:
+        raise UserError(f"--quantization {spec.loading.quantization}: its weights can't be sharded: {advice}")
+    return True
+
+
+def _fits_one(spec: CellSpec, method: Method, trust: bool) -> bool:
+    """Whether one GPU has room for the whole training."""
+    try:
+        size = size_of_folder(Path(spec.model_path), trust)
+    except UserError:
+        return True  # of a model that can't be built without its weights nothing is known
+    needed = trained_bytes(method, size, spec.training, weight_bytes(spec.loading))
+    return needed <= _ROOM * device_memory()
