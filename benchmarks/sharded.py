@@ -20,7 +20,7 @@ from sizes import SIZES, build
 _METHODS = ("dpo", "dro", "ppo")
 
 
-def train(ranks: Any, name: str, folder: Path, out: Path, _: Any = None) -> list[dict[str, int]]:
+def train(ranks: Any, name: str, folder: Path, out: Path, _: Any = None) -> list[dict[str, float]]:
     """Two steps in each process; returns what each kept."""
     import numpy as np
     import torch
@@ -32,7 +32,7 @@ def train(ranks: Any, name: str, folder: Path, out: Path, _: Any = None) -> list
     from trainers.inputs import TokenLayout
 
     kept: dict[int, int] = {}
-    resident: list[int] = []
+    resident: list[float] = []
     baseline = resident_bytes()
 
     def local(tensor: torch.Tensor) -> int:

@@ -16,6 +16,7 @@ from trainers.inputs import TokenLayout
 from trainers.memory import RowsAtOnce
 from trainers.precision import DType, autocast
 from trainers.prompt_choice import PromptSampling, prompt_choice
+from trainers.rollout_backend import RolloutBackend
 from trainers.sampling import Sampled, joined, sample
 from trainers.seen import Seen
 from trainers.sharding import Spread
@@ -80,14 +81,22 @@ class GroupSource:
     """
 
     def __init__(
-        self, draws: Draws, policy: Spread, world: World, seed: int, batch_size: int, dtype: DType
+        self,
+        draws: Draws,
+        policy: Spread,
+        world: World,
+        seed: int,
+        batch_size: int,
+        dtype: DType,
+        backend: RolloutBackend | None = None,
     ) -> None:
-        """Takes the policy, which is sampled in its current state at each call."""
+        """Takes the policy, which is sampled in its current state at each call, by the backend if any."""
         self.draws = draws
         self.policy = policy
         self.world = world
         self.seed = seed
         self.dtype: DType = dtype
+        self.backend = backend
         self.groups = max(1, batch_size // draws.group_size)
         self.choice = prompt_choice(draws.prompts, len(world.prompts))
         self.counts = dict.fromkeys(("rollouts", "tokens", "used", "presentations", "shown_tokens"), 0)
@@ -105,11 +114,14 @@ class GroupSource:
             iteration: counted from 0.
             steps: iterations of the whole training.
         """
-        if iteration == 0 and self.choice.measured:
-            self._measure()
+        if self.backend is not None:
+            with self.policy.whole() as policy:
+                self.backend.load(policy)
         kept: list[Group] = []
         everything: list[Group] = []
         entropies = []
+        if iteration == 0 and self.choice.measured:
+            self._measure()
         draws = _FILTER_DRAWS if self.draws.filters else 1
         for draw in range(draws):
             rng = np.random.default_rng([self.seed, iteration, draw, 0x0111])
@@ -121,6 +133,8 @@ class GroupSource:
             kept.extend(wanted)
             if len(kept) >= self.groups:
                 break
+        if self.backend is not None:
+            self.backend.rest()
         if not kept:
             kept = drawn  # nothing but degenerate groups: the iteration has no gradient but the KL's
         return kept[: self.groups], everything, float(np.mean(entropies))
@@ -190,14 +204,24 @@ class GroupSource:
         size = len(owners) // len(prompts)
         share = self._ranks.share(len(prompts))
         rows = slice(share.start * size, share.stop * size)
-        own: list[Sampled] = []
-        with self.policy.whole() as policy:
-            if prompts[share]:
-                attempt = partial(self._sampled, policy, prompts[share], uniforms[rows])
-                own = [self._at_once.run(len(prompts[share]), 1, attempt)]
+        own = self._responses(prompts[share], uniforms[rows])
         scored = [(one, checked_rewards(self.world.reward, owners[rows], one.responses)) for one in own]
         parts = [part for each in self._ranks.every(scored) for part in each]
         return joined([found for found, _ in parts]), [reward for _, own in parts for reward in own]
+
+    def _responses(self, prompts: Sequence[Sequence[int]], uniforms: torch.Tensor) -> list[Sampled]:
+        """Responses to this rank's prompts by uniform numbers (B, T); none if it has no prompt."""
+        if self.backend is not None:
+            if not prompts:
+                return []
+            seeds = (uniforms[:, 0] * 2**31).long().tolist()
+            count = len(seeds) // len(prompts)
+            return [self.backend.sample(prompts, count, seeds, self.draws.temperature)]
+        with self.policy.whole() as policy:
+            if not prompts:
+                return []
+            attempt = partial(self._sampled, policy, prompts, uniforms)
+            return [self._at_once.run(len(prompts), 1, attempt)]
 
     def _sampled(
         self, policy: Any, prompts: Sequence[Sequence[int]], uniforms: torch.Tensor, at_once: int

@@ -24,6 +24,7 @@ from trainers.precision import resolve_dtype
 from trainers.ranks import ALONE, Ranks
 from trainers.recomputing import enable_recomputing, prepare_layers, recomputed_layers, recomputing
 from trainers.rollout import OnlineTrainer
+from trainers.rollout_backend import RolloutBackend
 from trainers.settings import FitResult, TrainingSettings
 from trainers.sharding import Spread, lockstep_layout
 from trainers.shared_rows import shared_token_logps
@@ -43,11 +44,12 @@ def fit_online(
     probe: Probe | None = None,
     progress: Progress | None = None,
     ranks: Ranks = ALONE,
+    backend: RolloutBackend | None = None,
 ) -> FitResult:
     """Trains ``model`` by ``method`` on its own rollouts; the model as it is given is the reference.
 
     ``settings.steps`` counts iterations, ``settings.batch_size`` the rollouts of an iteration. The output
-    folder, resuming and ``ranks`` work as in ``fit``.
+    folder, resuming and ``ranks`` work as in ``fit``. ``backend`` samples in place of the policy's passes.
 
     Raises:
         UserError: the reward function fails, or a group would be too small for the method.
@@ -84,7 +86,7 @@ def fit_online(
             return shared_token_logps(frozen.module, inputs, method.temperature)
 
     beside = None if critic is None else Spread(critic, ranks, device)
-    trainer = OnlineTrainer(method, policy, reference, world, settings, dtype, beside)
+    trainer = OnlineTrainer(method, policy, reference, world, settings, dtype, beside, backend)
     reset_peak_memory(device)
     reason = _run(trainer, out_dir, probe, progress)
     log = ranks.from_first(read_training_log(out_dir / "train_log.jsonl"))

@@ -30,6 +30,7 @@ from trainers.ranks import ALONE, Ranks
 from trainers.rates import learning_rates
 from trainers.recomputing import enable_recomputing
 from trainers.reference import compute_logps
+from trainers.rollout_backend import RolloutBackend
 from trainers.round_checks import check_rounds
 from trainers.round_files import ROUND_FILE, RoundState, plain_state, restored_state
 from trainers.rounds import Labeller, Round, RoundSource, draws_of
@@ -53,6 +54,7 @@ def fit_rounds(
     probe: Probe | None = None,
     progress: Progress | None = None,
     ranks: Ranks = ALONE,
+    backend: RolloutBackend | None = None,
 ) -> FitResult:
     """Trains ``model`` by ``method`` in rounds; the model as it is given is the initial reference.
 
@@ -71,6 +73,7 @@ def fit_rounds(
         probe: as in ``fit``.
         progress: as in ``fit``.
         ranks: as in ``fit``.
+        backend: samples in place of the policy's own passes.
 
     Raises:
         UserError: an option is out of range, or the reward fails.
@@ -105,7 +108,7 @@ def fit_rounds(
             return compute_logps(initial.module, prompts, responses, layout, dtype, ranks)
 
     size = round(settings.batch_size * method.fresh)
-    source = GroupSource(draws_of(method), policy, world, settings.seed, size, dtype)
+    source = GroupSource(draws_of(method), policy, world, settings.seed, size, dtype, backend)
     rounds = RoundSource(method, source, settings, scored, referred, logged=logged, labelled=labelled)
     inputs = _Inputs(rounds, initial, adapters, layout, dtype)
     state = restored_state(out_dir / "partial", rounds)

@@ -21,6 +21,7 @@ class Group:
         behaviour_logps: under the policy that sampled them, G tensors (T_i,).
         finished: G flags.
         born: the iteration it was sampled in.
+        log_weights: log π/π_sampler of each token, where another engine sampled them; G tensors (T_i,).
     """
 
     prompt: list[int]
@@ -29,6 +30,7 @@ class Group:
     behaviour_logps: list[Tensor]
     finished: list[bool]
     born: int
+    log_weights: list[Tensor] | None = None
 
     @property
     def degenerate(self) -> bool:

@@ -13,6 +13,7 @@ from trainers.errors import UserError
 from trainers.objective import Axes, LossOutput, Method, Need
 from trainers.prompt_choice import PromptSampling, chosen_prompts
 from trainers.reward_scale import RewardScaling
+from trainers.rollout_backend import truncated
 from trainers.surrogate import masked_sum
 
 #: What a critic starts as: a copy of the reference policy, or of the reward model that trains it.
@@ -202,6 +203,15 @@ class OnlineMethod(Method, ABC):
     def shaped_rewards(self, rollouts: Rollouts) -> Tensor:
         """r̂ = r − kl_coef · log π/π_ref of the sampled sequence; (B,)."""
         return rollouts.rewards - self.kl_coef * rollouts.log_ratio
+
+    def sampler_weights(self, log_weights: Tensor, mask: Tensor) -> Tensor:
+        """Truncated weights of advantages, for rollouts of another engine; (B, T).
+
+        Args:
+            log_weights: log π/π_sampler of each token, zero beyond the end; (B, T).
+            mask: True on response tokens; (B, T).
+        """
+        return truncated(log_weights)
 
     @abstractmethod
     def advantages(self, rollouts: Rollouts) -> tuple[Tensor, Tensor | None]:

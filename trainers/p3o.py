@@ -9,6 +9,7 @@ from torch import Tensor
 from trainers.errors import UserError
 from trainers.objective import Axes, LossOutput
 from trainers.online import Minibatch, OnlineMethod, Rollouts
+from trainers.rollout_backend import truncated
 from trainers.surrogate import clipped, clipped_surrogate, masked_sum
 
 #: Ratios that weight a gradient, and aren't trained through, are kept within these.
@@ -69,6 +70,11 @@ class P3O(OnlineMethod):
         shaped = self.shaped_rewards(rollouts).view(-1, 2)
         signed = shaped - shaped.flip(1)
         return self.per_token(signed.flatten(), rollouts), None
+
+    def sampler_weights(self, log_weights: Tensor, mask: Tensor) -> Tensor:
+        """One weight per pair, so that its two sides stay opposite."""
+        pairs = masked_sum(log_weights, mask).view(-1, 2).sum(dim=1)
+        return truncated(pairs).repeat_interleave(2)[:, None].expand_as(log_weights)
 
     def surrogate(self, batch: Minibatch) -> LossOutput:
         """The clipped pairwise loss; pairs are neighbouring rows."""

@@ -8,6 +8,7 @@ from torch import Tensor
 from trainers.advantages import leave_one_out_advantages
 from trainers.objective import Axes, LossOutput
 from trainers.online import Minibatch, OnlineMethod, Rollouts
+from trainers.rollout_backend import truncated
 from trainers.surrogate import clipped, clipped_surrogate, masked_sum
 
 
@@ -28,6 +29,10 @@ class RLOO(OnlineMethod):
         """r̂ − mean of the group's others, for every token."""
         found = leave_one_out_advantages(self.shaped_rewards(rollouts), rollouts.groups)
         return self.per_token(found, rollouts), None
+
+    def sampler_weights(self, log_weights: Tensor, mask: Tensor) -> Tensor:
+        """One weight per sequence."""
+        return truncated(masked_sum(log_weights, mask))[:, None].expand_as(log_weights)
 
     def surrogate(self, batch: Minibatch) -> LossOutput:
         """−min(ρA, clip(ρ)A) with the ratio of whole sequences."""

@@ -28,6 +28,7 @@ from trainers.precision import DType, autocast
 from trainers.rates import learning_rates
 from trainers.recomputing import recomputed_layers, recomputing
 from trainers.reward_scale import RewardScale
+from trainers.rollout_backend import RolloutBackend
 from trainers.rollout_log import described
 from trainers.settings import TrainingSettings
 from trainers.sharding import Spread, add_gradients, keep_whole_states
@@ -49,6 +50,7 @@ class OnlineTrainer:
         settings: TrainingSettings,
         dtype: DType,
         critic: Spread | None,
+        backend: RolloutBackend | None = None,
     ) -> None:
         """Takes the policy, and a function that gives the reference's log-probs (B, T) of inputs."""
         self.method = method
@@ -62,7 +64,10 @@ class OnlineTrainer:
         self.critic: Critic | None = None if critic is None else critic.module
         self.ranks = policy.ranks
         self.device = next(self.policy.parameters()).device
-        self.source = GroupSource(method.draws, policy, world, settings.seed, settings.batch_size, dtype)
+        self.backend = backend
+        self.source = GroupSource(
+            method.draws, policy, world, settings.seed, settings.batch_size, dtype, backend
+        )
         self.buffer = ReplayBuffer(method.replay_groups, method.max_age)
         rate, beside = learning_rates(method, self.policy, settings)
         self.optimisers = [policy_optimiser(self.policy, rate, settings)]
@@ -90,13 +95,16 @@ class OnlineTrainer:
         sampled = time.perf_counter()
         self.reward_scale.add([reward for group in drawn for reward in group.rewards])
         self._mismatch = Mismatch()
-        self._compares = self.dtype == "float32"  # the first step's pass with the sampled log-probs
-        if not self._compares:  # single steps round otherwise than whole passes: one source for both
+        # In float32 the first step's pass is compared with the sampled log-probs. Else single steps round
+        # otherwise than whole passes, as another engine does: these then give the log-probs of both.
+        self._compares = self.dtype == "float32" and self.backend is None
+        if not self._compares:
             fresh = self._rescored(fresh, iteration)
         groups = self.buffer.replace(fresh, iteration) if self.buffer.size else fresh
         self.source.count_used(groups, iteration)
         rollouts = self._assemble(groups, iteration)
         advantages, returns = self._advantages(rollouts)
+        advantages = self._weighted(advantages, groups, rollouts.mask)
         record = described(drawn, rollouts) | {"kl_coef": self.method.kl_coef, "entropy": entropy}
         record |= self.reward_scale.record()
         record |= self._inner_epochs(rollouts, advantages, returns, iteration)
@@ -108,8 +116,11 @@ class OnlineTrainer:
     def _rescored(self, fresh: list[Group], iteration: int) -> list[Group]:
         """Fresh groups with the log-probs that a training pass gives them."""
         self._passes = self._passes_over(fresh)
-        found = rescored(fresh, self._score(self._policy_logps), self._mismatch)
-        if iteration == 0:
+        by_other = self.backend is not None
+        found = rescored(fresh, self._score(self._policy_logps), self._mismatch, by_other)
+        if iteration == 0 and by_other:
+            self._mismatch.check_engine()
+        elif iteration == 0:
             self._mismatch.check(self.dtype)
         return found
 
@@ -152,6 +163,18 @@ class OnlineTrainer:
         """The method's advantages and targets: worked out in float64, then float32 as the losses are."""
         found, targets = self.method.advantages(rollouts)
         return found.float(), None if targets is None else targets.float()
+
+    def _weighted(self, advantages: Tensor, groups: Sequence[Group], mask: Tensor) -> Tensor:
+        """Advantages times truncated importance weights, where another engine sampled the groups."""
+        if self.backend is None:
+            return advantages
+        gaps = [
+            gap
+            for group in groups
+            for gap in group.log_weights or [torch.zeros(len(one)) for one in group.responses]
+        ]
+        log_weights = padded(gaps, mask.shape[1]).to(self.device)
+        return advantages * self.method.sampler_weights(log_weights, mask)
 
     def _inner_epochs(
         self, rollouts: Rollouts, advantages: Tensor, returns: Tensor | None, iteration: int

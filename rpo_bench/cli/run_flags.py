@@ -39,6 +39,7 @@ class TrainingFlags:
     learning_rate: Annotated[float | None, spec_flag("--learning-rate")] = None
     warmup_steps: Annotated[int | None, spec_flag("--warmup-steps")] = None
     optim: Annotated[str | None, spec_flag("--optim")] = None
+    rollouts: Annotated[str | None, spec_flag("--rollouts")] = None
     weight_decay: Annotated[float | None, spec_flag("--weight-decay")] = None
     adam_betas: Annotated[str | None, spec_flag("--adam-betas")] = None
     batches: Annotated[str | None, spec_flag("--batches")] = None

@@ -233,6 +233,12 @@ SPEC_FLAGS: tuple[SpecFlag, ...] = (
         "Training reward of online methods: gold, proxy, python:FILE:FUNCTION, hf:FOLDER, "
         "or a sum such as proxy*0.5+gold*0.5.",
     ),
+    SpecFlag(
+        "training.rollouts",
+        "--rollouts",
+        "What samples the policy in training: hf (transformers) or vllm (decoder-only models).",
+        metavar="hf|vllm",
+    ),
     SpecFlag("training.lora.rank", "--lora-rank", "Train low-rank adapters of this rank.", pinned=True),
     SpecFlag("training.lora.alpha", "--lora-alpha", "Scale of the adapters; needs --lora-rank.", pinned=True),
     SpecFlag(

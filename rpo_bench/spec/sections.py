@@ -96,6 +96,9 @@ class TrainingSpec(Settings):
     probe_every: int = Field(50, ge=0, description="steps between probe rewards; 0: never")
     save_every: int = Field(0, ge=0, description="steps between resumable checkpoints; 0: never")
     report_to: tuple[str, ...] = ()
+    rollouts: Literal["hf", "vllm"] = Field(
+        "hf", exclude_if=lambda name: name == "hf", description="what samples for methods that need it"
+    )
     reward: str = Field(
         "gold",
         description="what online methods learn from: 'gold', 'proxy', 'python:FILE:FUNCTION', 'hf:FOLDER' or "
@@ -229,7 +232,7 @@ class ServerSettings(Settings):
 
 
 class GenerationSpec(Settings):
-    """The backend that samples checkpoints when measuring; probes and rollouts always use transformers."""
+    """The backend that samples checkpoints when measuring; probes always use transformers."""
 
     backend: Literal["hf", "vllm", "openai"] = Field("hf", description="part of a cell's identity")
     vllm: VllmSettings = VllmSettings()

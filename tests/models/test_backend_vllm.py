@@ -5,6 +5,7 @@ import os
 import stat
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,8 +23,13 @@ from rpo_bench.models.backends.vllm_engine import (
     interpreter,
     sampling_settings,
 )
+from rpo_bench.models.backends.vllm_rollouts import VllmRollouts
 from rpo_bench.models.hf import HFModel
 from rpo_bench.spec.sections import Decoding, VllmSettings
+from trainers import GRPO, TrainingSettings, World, fit_online
+from trainers.inputs import TokenLayout
+from trainers.settings import Lora
+from trainers.training_log import read_training_log
 
 PROMPTS = ("what is the river ?", "why is the cat ?", "how good is the green garden ?")
 
@@ -85,6 +91,22 @@ def test_the_engine_gets_the_settings_and_a_context_as_long_as_needed(
         "tensor_parallel_size": 2,
         "gpu_memory_utilization": 0.5,
     }
+
+
+def test_a_sampler_of_rollouts_that_fails_says_why(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    """Whether it answers with an error, or dies with one in its log."""
+    engine = VllmEngine(tmp_path / "model")
+    for lines, said in (
+        (("read line", "echo 'ValueError: heads of 16 are not supported'"), "ValueError: heads of 16"),
+        (("read line", "echo 'RuntimeError: no memory' >&2", "exit 3"), "RuntimeError: no memory"),
+        (("exit 3",), "its process ended with 3"),
+    ):
+        stand_in(tmp_path, monkeypatch, *lines)
+        with (
+            VllmRollouts(engine, 3, 4, (1,)) as rollouts,
+            pytest.raises(UserError, match=f"could not sample from .*model: {said}"),
+        ):
+            rollouts.sample([[5, 6]], 2, [1, 2], 1.0)
 
 
 @pytest.fixture
@@ -150,3 +172,24 @@ def test_a_real_engine_samples_from_the_policy_that_transformers_loads(vllm: Non
     assert all(one.finished == (one.token_ids[-1] in ends) for one in found)
     assert all(not set(one.token_ids[:-1]) & set(ends) for one in found)
     assert "vllm" in answer.described["backend"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("lora", [None, Lora(rank=4)], ids=["whole", "adapters"])
+def test_a_real_engine_samples_the_policy_of_each_iteration(vllm: None, tmp_path: Path, lora: Lora | None):
+    """Its weights are replaced in place: after steps that move the policy far, log-probs still agree."""
+    base = llama(tmp_path / "base")
+    model = LlamaForCausalLM.from_pretrained(base)
+    ends = tuple(range(6))
+
+    def even(_: Any, responses: Any) -> list[float]:
+        return [sum(token % 2 == 0 for token in one) / len(one) for one in responses]
+
+    world = World([[5, 6, 7], [8], [9, 10], [11]], even, ends, 12, TokenLayout.of(model))
+    settings = TrainingSettings(steps=3, batch_size=32, learning_rate=4e-3, warmup_steps=0, lora=lora)
+    engine = VllmEngine(base, settings=VllmSettings(enforce_eager=True))
+    with VllmRollouts(engine, 3, 12, ends) as backend:
+        fit_online(GRPO(group_size=8), model, world, settings, tmp_path / "out", backend=backend)
+    log = read_training_log(tmp_path / "out" / "train_log.jsonl")[1:]
+    assert all(row["logp_mismatch_max"] < 1e-3 for row in log)
+    assert log[-1]["kl"] > 0.1

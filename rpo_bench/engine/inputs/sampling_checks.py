@@ -42,6 +42,34 @@ def check_backend(spec: RunSpec, architectures: Mapping[str, str], trains: bool)
         )
 
 
+def check_rollouts(spec: RunSpec, architectures: Mapping[str, str], samples: bool) -> None:
+    """Refuses vLLM's rollouts of models that it doesn't have, before training starts.
+
+    Args:
+        spec: The run's spec.
+        architectures: Model name → "decoder" or "encoder-decoder".
+        samples: Whether any method samples the policy.
+
+    Raises:
+        UserError: names the flag and what to do.
+    """
+    if spec.training.rollouts == "hf" or not samples:
+        return
+    for name, architecture in architectures.items():
+        if architecture == "encoder-decoder":
+            raise UserError(
+                f"--rollouts vllm: vLLM doesn't support encoder-decoder models such as {name}: leave it out."
+            )
+    if spec.loading.quantization is not None:
+        raise UserError(
+            f"--rollouts vllm: a policy with --quantization {spec.loading.quantization} has no weights that "
+            "vLLM could take: leave one of them out."
+        )
+    from rpo_bench.models.backends.vllm_engine import check_installed
+
+    check_installed("--rollouts vllm")
+
+
 def check_address(generation: GenerationSpec) -> None:
     """Refuses an unusable server address or key before planning."""
     if generation.backend == "openai" and generation.openai.base_url is not None:

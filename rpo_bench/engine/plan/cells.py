@@ -154,6 +154,7 @@ def planned_cells(
             "learning_rate": learning_rate,
             "steps": spec.training.steps * budget,
             "reward": reward,
+            "rollouts": spec.training.rollouts if online else "hf",
         }
         identity = CellSpec(
             task=task.spec.name,

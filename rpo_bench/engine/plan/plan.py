@@ -34,7 +34,7 @@ from rpo_bench.engine.inputs.rewards import (
     try_evaluation_reward,
 )
 from rpo_bench.engine.inputs.rounds import check_sampling_rounds
-from rpo_bench.engine.inputs.sampling_checks import check_backend
+from rpo_bench.engine.inputs.sampling_checks import check_backend, check_rollouts
 from rpo_bench.engine.inputs.strengths import distinct_strengths
 from rpo_bench.engine.inputs.tuning_prompts import for_tuning
 from rpo_bench.engine.output import Identity
@@ -120,7 +120,9 @@ def plan_run(spec: RunSpec, context: PlanContext) -> Plan:
         check_sampling_rounds(choices, spec)
         warnings += check_training_reward(choices, spec, task, context.trust)
         try_evaluation_reward(spec.evaluation, task, context.trust)
-        check_backend(spec, {model.name: model.architecture for model in models}, trains=True)
+        architectures = {model.name: model.architecture for model in models}
+        check_backend(spec, architectures, trains=True)
+        check_rollouts(spec, architectures, any(one.method.samples_policy for one in choices))
         for model in models:
             _check_adapters(spec.training, model, context.trust)
             check_memory(

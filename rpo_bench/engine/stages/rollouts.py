@@ -2,9 +2,12 @@
 
 import logging
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
 
 from rpo_bench.data.limits import lowest
 from rpo_bench.data.row import Prompt
+from rpo_bench.engine.work import CellWork
 from rpo_bench.errors import UserError
 from rpo_bench.models.hf import HFModel
 from rpo_bench.models.reward import CENTRE_KEY, LAYOUT_KEY, RewardModel
@@ -12,6 +15,8 @@ from rpo_bench.tasks.task import RewardFunction
 from trainers.critic import RewardStart
 from trainers.drawing import World
 from trainers.inputs import TokenLayout
+from trainers.precision import resolve_dtype
+from trainers.rollout_backend import RolloutBackend
 
 log = logging.getLogger(__name__)
 
@@ -61,6 +66,25 @@ def make_world(
     ends = model.end_ids
     eos = ends[0] if len(ends) == 1 else ends
     return World(prompt_ids, score, eos, max_new_tokens, layout, start)
+
+
+def rollout_backend(
+    work: CellWork, world: World, dtype: str, base: HFModel
+) -> AbstractContextManager[RolloutBackend | None]:
+    """A block with the engine that samples the policy; None: the policy's own passes do."""
+    if work.spec.training.rollouts == "hf":
+        return nullcontext()
+    from rpo_bench.models.backends.vllm_engine import VllmEngine
+    from rpo_bench.models.backends.vllm_rollouts import VllmRollouts
+
+    engine = VllmEngine(
+        Path(work.spec.model_path),
+        resolve_dtype(dtype, base.model),
+        work.spec.generation.vllm,
+        work.trust.trust_remote_code,
+    )
+    longest = max(len(prompt) for prompt in world.prompts)
+    return VllmRollouts(engine, longest, world.max_new_tokens, base.end_ids)
 
 
 def _reward_start(model: HFModel, reward: RewardFunction) -> RewardStart | None:

@@ -26,7 +26,7 @@ from rpo_bench.engine.stages.parts import (
 )
 from rpo_bench.engine.stages.probe import make_probe
 from rpo_bench.engine.stages.processes import device_of, in_processes
-from rpo_bench.engine.stages.rollouts import make_world
+from rpo_bench.engine.stages.rollouts import make_world, rollout_backend
 from rpo_bench.engine.work import CellWork
 from rpo_bench.errors import UserError
 from rpo_bench.files.atomic import explained
@@ -59,7 +59,7 @@ PROBE_REWARD = "probe_reward.txt"  # identity of the reward in the training log'
 
 def training_settings(training: TrainingSpec, seed: int, name: str | None = None) -> TrainingSettings:
     """The settings for ``trainers.fit``."""
-    values = training.model_dump(exclude={"lora", "reward"})
+    values = training.model_dump(exclude={"lora", "reward", "rollouts"})
     lora = None if training.lora is None else Lora(**training.lora.model_dump())
     return TrainingSettings(**values, lora=lora, seed=seed, run_name=name)
 
@@ -111,17 +111,23 @@ def fit_into(ranks: Ranks, work: CellWork, folder: Path, report: Report) -> FitR
         progress=progress,
         ranks=ranks,
     )
-    if isinstance(method, OnlineMethod):
+    if method.samples_policy:
         world = _world(work, method, base, task)
-        return fit_online(method, base.model, world, settings, folder, **common)
+        with rollout_backend(work, world, settings.dtype, base) as backend:
+            if isinstance(method, OnlineMethod):
+                return fit_online(method, base.model, world, settings, folder, backend=backend, **common)
+            return fit_rounds(
+                offline(method),
+                base.model,
+                world,
+                settings,
+                folder,
+                logged=examples_of(work) if offline(method).reads_logged else None,
+                labelled=partial(labelled, method=method),
+                backend=backend,
+                **common,
+            )
     found = offline(method)
-    if found.rounds:
-        world = _world(work, found, base, task)
-        logged = examples_of(work) if found.reads_logged else None
-        by_method = partial(labelled, method=found)
-        return fit_rounds(
-            found, base.model, world, settings, folder, logged=logged, labelled=by_method, **common
-        )
     rows, cache = labelled(examples_of(work), found), reference_cache_of(work)
     return fit(found, base.model, rows, settings, folder, cache=cache, **common)
 

@@ -18,7 +18,7 @@ from rpo_bench.spec.sections import Decoding, VllmSettings
 #: Environment variable with the interpreter of an environment with vLLM, as vLLM pins its own torch.
 PYTHON = "RPO_BENCH_VLLM_PYTHON"
 
-_SCRIPT = Path(__file__).with_name("vllm_process.py")
+SCRIPT = Path(__file__).with_name("vllm_process.py")
 _FIND = "import importlib.util, sys; sys.exit(importlib.util.find_spec('vllm') is None)"
 
 
@@ -44,7 +44,7 @@ class VllmEngine:
         assert limit is not None
         longest = max(len(request.token_ids) for request in requests) + limit
         request = {
-            **self._placed(longest),
+            **self.placed(longest),
             "sampling": sampling_settings(decoding, end_ids),
             "prompts": [request.token_ids for request in requests],
             "seeds": [request.seed for request in requests],
@@ -62,8 +62,8 @@ class VllmEngine:
         settings = self.settings.model_dump(exclude_defaults=True)
         return Answer(sampled, {"backend": said["version"], "dtype": self.dtype, **settings})
 
-    def _placed(self, longest: int) -> dict[str, Any]:
-        """The engine's arguments and the adapter."""
+    def placed(self, longest: int) -> dict[str, Any]:
+        """The engine's arguments for so many tokens of prompt and response, and the adapter."""
         engine: dict[str, Any] = {
             "model": str(self.folder),
             "dtype": self.dtype,
@@ -82,15 +82,19 @@ class VllmEngine:
         return {"engine": engine | given | lora, "adapter": str(self.folder)}
 
     def _run(self, question: Path, reply: Path, log: Path) -> None:
-        environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-        environment["PYTHONSAFEPATH"] = "1"  # so that files next to the script don't hide packages
-        command = [interpreter(), str(_SCRIPT), str(question), str(reply)]
+        command = [interpreter(), str(SCRIPT), str(question), str(reply)]
         with log.open("wb") as output:
-            done = subprocess.run(command, stdout=output, stderr=subprocess.STDOUT, env=environment)
+            done = subprocess.run(command, stdout=output, stderr=subprocess.STDOUT, env=environment())
         text = log.read_text(errors="replace")
         sys.stderr.write(text)  # into the job's log
         if done.returncode or not reply.is_file():
-            raise UserError(f"vLLM could not sample from {self.folder}: {_reason(text, done.returncode)}")
+            raise UserError(f"vLLM could not sample from {self.folder}: {reason(text, done.returncode)}")
+
+
+def environment() -> dict[str, str]:
+    """The variables of a process with vLLM, which imports nothing of ours."""
+    found = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    return found | {"PYTHONSAFEPATH": "1"}  # so that files next to the script don't hide packages
 
 
 def sampling_settings(decoding: Decoding, end_ids: Sequence[int]) -> dict[str, Any]:
@@ -114,8 +118,8 @@ def interpreter() -> str:
     return os.environ.get(PYTHON) or sys.executable
 
 
-def check_installed() -> None:
-    """Raises UserError if vLLM isn't installed."""
+def check_installed(flag: str = "--generation-backend vllm") -> None:
+    """Raises UserError, which begins with the flag, if vLLM isn't installed."""
     python = interpreter()
     hint = f"pip install vllm there, or set {PYTHON} to the python of an environment with vLLM."
     try:
@@ -123,7 +127,7 @@ def check_installed() -> None:
     except OSError as error:
         raise UserError(f"{PYTHON}={python}: it can't be run ({error.strerror}).") from error
     if not found:
-        raise UserError(f"--generation-backend vllm: {python} has no vLLM: {hint}")
+        raise UserError(f"{flag}: {python} has no vLLM: {hint}")
 
 
 def _lora_rank(rank: int) -> int:
@@ -132,7 +136,7 @@ def _lora_rank(rank: int) -> int:
     return next((size for size in sizes if size >= rank), rank)
 
 
-def _reason(text: str, code: int) -> str:
+def reason(text: str, code: int) -> str:
     """The last line of a log that contains an error."""
     lines = [line.strip() for line in text.splitlines() if "Error" in line and not line.startswith(" ")]
     said = lines[-1] if lines else f"its process ended with {code}."
