@@ -2,17 +2,38 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import torch
+import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
+
+from trainers.linear_logps import is_plain, linear_logps
 
 #: Logits that exist at once: 64 MiB in float32; 128 MiB on a GPU, which needs larger products to be busy.
 #: Smaller chunks would take more memory: the C library keeps pieces of up to 32 MiB after use.
 _AT_ONCE = {"cpu": 2**24, "cuda": 2**25}
 #: A factor on logits that no cap lets through.
 _LARGE = 1000.0
+
+
+@dataclass(frozen=True)
+class LogpScore:
+    """Log-probs of tokens (m,) by the float32 logits (m, V) that predict them; (m, 1).
+
+    Attributes:
+        temperature: logits are divided by it.
+    """
+
+    temperature: float = 1.0
+
+    def __call__(self, logits: Tensor, tokens: Tensor) -> Tensor:
+        """Computes them."""
+        scaled = logits if self.temperature == 1.0 else logits / self.temperature
+        return -F.cross_entropy(scaled, tokens, reduction="none")[:, None]
+
 
 #: Numbers of tokens (m,) by the float32 logits (m, V) that predict them; (m, k).
 Score = Callable[[Tensor, Tensor], Tensor]
@@ -81,12 +102,14 @@ def scores_at(
     rows = _rows(head, places.device) if chunks else len(places)
     if head is None or len(places) <= rows:
         return score(logits_at(model, forward, places, columns).float(), tokens)
-    own = head.forward
+    own, plain = head.forward, is_plain(head)
 
     def part(hidden: Tensor, said: Tensor) -> Tensor:
         return score(own(hidden).float(), said)
 
     def in_parts(hidden: Tensor) -> Tensor:  # (1, n, d) → (1, n, k)
+        if isinstance(head, nn.Linear) and plain and isinstance(score, LogpScore):
+            return linear_logps(head, hidden[0], tokens, rows, score.temperature)[None, :, None]
         parts = zip(hidden[0].split(rows), tokens.split(rows), strict=True)
         if not torch.is_grad_enabled():
             return torch.cat([part(h, said) for h, said in parts])[None]

@@ -9,7 +9,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
 from trainers.equal_lengths import by_length
-from trainers.head import Score, logits_at, scores_at
+from trainers.head import LogpScore, Score, logits_at, scores_at
 from trainers.inputs import IGNORED, ModelInputs
 
 _LEAST_LOGP = -1e4  # of a token that a model rules out: 0 · −∞ counts as 0 in an entropy
@@ -25,7 +25,7 @@ def token_logps(model: Any, inputs: ModelInputs, temperature: float = 1.0) -> Te
     """
     if inputs.equal_lengths:
         return by_length(inputs, lambda part: token_logps(model, part, temperature))
-    return _scored(model, inputs, logp_score(temperature))[..., 0]
+    return _scored(model, inputs, LogpScore(temperature))[..., 0]
 
 
 def token_logps_and_entropies(
@@ -39,16 +39,6 @@ def token_logps_and_entropies(
     else:
         both = _scored(model, inputs, entropy_score(temperature))
     return both[..., 0], both[..., 1]
-
-
-def logp_score(temperature: float) -> Score:
-    """Log-probs; (m, 1)."""
-
-    def score(logits: Tensor, tokens: Tensor) -> Tensor:
-        scaled = logits if temperature == 1.0 else logits / temperature
-        return -F.cross_entropy(scaled, tokens, reduction="none")[:, None]
-
-    return score
 
 
 def entropy_score(temperature: float) -> Score:

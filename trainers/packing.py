@@ -9,9 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from trainers.head import Score, scores_at
+from trainers.head import LogpScore, Score, scores_at
 from trainers.inputs import TokenLayout
-from trainers.logps import logp_score
 
 _NOBODY = -1  # the owner of padding
 
@@ -140,7 +139,7 @@ def packed_inputs(
 
 def packed_logps(model: Any, packed: PackedInputs, temperature: float = 1.0) -> Tensor:
     """log π(y_t | x, y_<t) in nats, in float32; (B, T), zero beyond each response's end."""
-    return packed.by_sequence(packed_scores(model, packed, logp_score(temperature))[:, 0])
+    return packed.by_sequence(packed_scores(model, packed, LogpScore(temperature))[:, 0])
 
 
 def packed_scores(model: Any, packed: PackedInputs, score: Score) -> Tensor:
