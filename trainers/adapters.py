@@ -7,8 +7,8 @@ from torch import Tensor
 
 from trainers.batch_check import difference
 from trainers.inputs import TokenLayout, collate
-from trainers.layouts import evaluating, trial_rows
 from trainers.logps import token_logps
+from trainers.trials import trial_rows, trying
 
 _EQUAL = 1e-6  # the same weights go through the same operations
 
@@ -19,7 +19,7 @@ def trial_logps(model: Any) -> Tensor:
     rows = trial_rows(model)
     layout = TokenLayout.of(model)
     inputs = collate([prompt for prompt, _ in rows], [response for _, response in rows], layout)
-    with evaluating(model):
+    with trying(model):
         return token_logps(model, inputs.to(next(model.parameters()).device))
 
 

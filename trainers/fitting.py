@@ -2,7 +2,8 @@
 
 import shutil
 import warnings
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -89,7 +90,7 @@ def fit(
     torch.manual_seed(settings.seed)
     value = value_of(method, model)
     adapted = model if settings.lora is None else with_adapters(model, settings.lora)
-    policy = Spread(adapted, ranks, device)
+    policy = Spread(adapted, ranks, device, dtype)
     with without_adapters(policy.module, settings.lora is not None):
         cache = replace(cache or ReferenceCache(), ranks=ranks)
         data = prepare(method, policy.module, examples, settings, cache, layout, dtype)
@@ -101,7 +102,7 @@ def fit(
         policy,
         arguments_of(settings, rates[0], out_dir / "partial"),
         inputs,
-        None if value is None else Spread(value, ranks, device),
+        None if value is None else Spread(value, ranks, device, dtype),
         rates[1],
         GradientScales(settings.clipping, settings.max_grad_norm),
     )
@@ -199,10 +200,19 @@ def with_adapters(model: Any, lora: Lora) -> Any:
     return adapted
 
 
-def without_adapters(model: Any, adapters: bool) -> AbstractContextManager[Any]:
+@contextmanager
+def without_adapters(model: Any, adapters: bool) -> Iterator[None]:
     """A block in which the model has no adapters; nothing changes if it never had."""
-    context: AbstractContextManager[Any] = model.disable_adapter() if adapters else nullcontext()
-    return context
+    if not adapters:
+        yield
+        return
+    trained = [p for p in model.parameters() if p.requires_grad]
+    with model.disable_adapter():
+        for (
+            p
+        ) in trained:  # peft froze them too, and FSDP2 takes its formats from what trains in the first pass
+            p.requires_grad_(True)
+        yield
 
 
 def _save_checkpoint(policy: Any, tokenizer: Any, out_dir: Path) -> None:

@@ -75,9 +75,9 @@ def fit_online(
         prepare_layers(critic.body)
     adapters = settings.lora is not None
     if settings.lora is None:  # scored alike: by the kernels of weights that train
-        frozen, policy = Spread(copy.deepcopy(model), ranks, device), Spread(model, ranks, device)
+        frozen, policy = (Spread(each, ranks, device, dtype) for each in (copy.deepcopy(model), model))
     else:
-        policy = frozen = Spread(with_adapters(model, settings.lora), ranks, device)
+        policy = frozen = Spread(with_adapters(model, settings.lora), ranks, device, dtype)
 
     layers = recomputed_layers(frozen.module)
 
@@ -85,7 +85,7 @@ def fit_online(
         with without_adapters(frozen.module, adapters), recomputing(layers):
             return shared_token_logps(frozen.module, inputs, method.temperature)
 
-    beside = None if critic is None else Spread(critic, ranks, device)
+    beside = None if critic is None else Spread(critic, ranks, device, dtype)
     trainer = OnlineTrainer(method, policy, reference, world, settings, dtype, beside, backend)
     reset_peak_memory(device)
     reason = _run(trainer, out_dir, probe, progress)

@@ -94,10 +94,10 @@ def fit_rounds(
     rate, beside = learning_rates(method, model, settings)
     network = value_of(method, model)
     if settings.lora is None:
-        initial, policy = Spread(copy.deepcopy(model), ranks, device), Spread(model, ranks, device)
+        initial, policy = (Spread(each, ranks, device, dtype) for each in (copy.deepcopy(model), model))
     else:
-        policy = initial = Spread(with_adapters(model, settings.lora), ranks, device)
-    value = None if network is None else Spread(network, ranks, device)
+        policy = initial = Spread(with_adapters(model, settings.lora), ranks, device, dtype)
+    value = None if network is None else Spread(network, ranks, device, dtype)
     adapters = settings.lora is not None
 
     def scored(prompts: Sequence[Sequence[int]], responses: Sequence[Sequence[int]]) -> NDArray[np.float64]:

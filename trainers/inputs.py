@@ -23,6 +23,7 @@ class TokenLayout:
         beginning: the decoder's inputs between that and the response, such as a language's code.
         equal_lengths: the rows of a batch have to be equally long, as the model reads its padding.
         packed: several sequences may share a row, as the model keeps them apart.
+        unpadded: all sequences may be one row, as flash attention computes each by itself.
         plain_head: the model's logits are what its head gives, so that a few may be computed at a time.
         one_pass: the rows of a batch take one forward pass, as other processes wait for it.
     """
@@ -32,6 +33,7 @@ class TokenLayout:
     beginning: tuple[int, ...] = ()
     equal_lengths: bool = False
     packed: bool = False
+    unpadded: bool = False
     plain_head: bool = False
     one_pass: bool = False
 

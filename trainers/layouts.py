@@ -1,22 +1,21 @@
 """How a model's rows can share batches: determined once per model by a trial."""
 
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import Any
 from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor
 
-from trainers.batch_check import TOLERANCE, difference, needs_equal_lengths
+from trainers.batch_check import difference, needs_equal_lengths
 from trainers.critic import Critic
+from trainers.flash import has_flash
 from trainers.head import logits_are_the_heads
 from trainers.inputs import ModelInputs, TokenLayout, collate
 from trainers.logps import token_logps
 from trainers.packing import Packing, packed_inputs, packed_logps
-
-Pair = tuple[list[int], list[int]]
+from trainers.trials import Pair, tolerance_of, trial_rows, trying
 
 #: Model → padding token → a layout with what the trial has found.
 _known: WeakKeyDictionary[Any, dict[int, TokenLayout]] = WeakKeyDictionary()
@@ -45,19 +44,25 @@ def checked_layout(model: Any, layout: TokenLayout, what: str = "The model") -> 
             return [found[i, : len(response)] for i, (_, response) in enumerate(rows)]
 
         trial = _collated(trial_rows(model), layout).to(device)
-        with evaluating(model):
+        with trying(model):
             equal = _needs_equal_lengths(numbers, model, what)
+            apart = not equal and keeps_apart(model, layout)
             known[layout.pad_id] = dataclasses.replace(
                 layout,
                 equal_lengths=equal,
-                packed=not equal and keeps_apart(model, layout),
+                packed=apart and not has_flash(model),
+                unpadded=apart and has_flash(model) and layout.decoder_start_id is None,
                 plain_head=logits_are_the_heads(model, trial.forward),
             )
     if layout.equal_lengths:
         return layout
     found = known[layout.pad_id]
     return dataclasses.replace(
-        layout, equal_lengths=found.equal_lengths, packed=found.packed, plain_head=found.plain_head
+        layout,
+        equal_lengths=found.equal_lengths,
+        packed=found.packed,
+        unpadded=found.unpadded,
+        plain_head=found.plain_head,
     )
 
 
@@ -122,9 +127,10 @@ def checked_critic(critic: Critic, layout: TokenLayout) -> Critic:
         found = critic.features(_collated(rows, layout).to(device))
         return [found[i, : len(response)] for i, (_, response) in enumerate(rows)]
 
-    with evaluating(critic.body):
+    with trying(critic.body):
         critic.equal_lengths |= _needs_equal_lengths(numbers, critic.body, "The critic")
-        critic.shares_rows = not critic.equal_lengths and _critic_keeps_apart(critic, layout)
+        shares = not critic.equal_lengths and not has_flash(critic.body)
+        critic.shares_rows = shares and _critic_keeps_apart(critic, layout)
     return critic
 
 
@@ -140,32 +146,6 @@ def _critic_keeps_apart(critic: Critic, layout: TokenLayout) -> bool:
         return critic.packed_features(packed_inputs(critic.body, prompts, responses, chosen, layout, device))
 
     return _same_together(critic.body, alone, together, layout)
-
-
-def trial_rows(model: Any) -> list[Pair]:
-    """Three prompts and responses of two lengths, of tokens that the model knows.
-
-    One prompt is a single token: some recurrent models take that for a step of what they read before.
-    """
-    size = model.get_input_embeddings().weight.shape[0]
-    ids = [(11 * place + 5) % size for place in range(16)]
-    return [(ids[:4], ids[4:6]), (ids[6:7], ids[8:10]), (ids[10:14], ids[14:16])]
-
-
-@contextmanager
-def evaluating(model: Any) -> Iterator[None]:
-    """No dropout for a while."""
-    training = model.training
-    model.eval()
-    try:
-        yield
-    finally:
-        model.train(training)
-
-
-def tolerance_of(model: Any) -> float:
-    """The tolerance of a model's numbers to rounding, by the format of its weights."""
-    return TOLERANCE.get(next(model.parameters()).dtype, max(TOLERANCE.values()))
 
 
 def _needs_equal_lengths(numbers: Any, model: Any, what: str) -> bool:

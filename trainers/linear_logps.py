@@ -62,8 +62,10 @@ class _LinearLogps(torch.autograd.Function):
         logits_of = _logits(weight, bias, ctx.dtype, ctx.temperature)
         wide = weight.to(ctx.dtype)
         to_hidden = torch.empty_like(hidden) if ctx.needs_input_grad[0] else None
-        to_weight = torch.zeros_like(weight) if ctx.needs_input_grad[1] else None
-        to_bias = torch.zeros_like(bias) if bias is not None and ctx.needs_input_grad[2] else None
+        # Many chunks add up: in float32, whatever the weights' own format.
+        to_weight = torch.zeros_like(weight, dtype=torch.float32) if ctx.needs_input_grad[1] else None
+        wanted = bias is not None and ctx.needs_input_grad[2]
+        to_bias = torch.zeros_like(bias, dtype=torch.float32) if wanted else None
         for first in range(0, len(hidden), ctx.rows):
             part = slice(first, first + ctx.rows)
             g = (grad[part] / ctx.temperature)[:, None]  # (m, 1)
@@ -71,12 +73,14 @@ class _LinearLogps(torch.autograd.Function):
             change = change.scatter_add_(1, tokens[part, None], g).to(ctx.dtype)
             if to_hidden is not None:
                 to_hidden[part] = change @ wide
-            if to_weight is not None and ctx.dtype == weight.dtype:
+            if to_weight is not None and ctx.dtype == torch.float32:
                 to_weight.addmm_(change.T, hidden[part].to(ctx.dtype))
             elif to_weight is not None:
                 to_weight += change.T @ hidden[part].to(ctx.dtype)
             if to_bias is not None:
                 to_bias += change.sum(dim=0)
+        to_weight = None if to_weight is None else to_weight.to(weight.dtype)
+        to_bias = None if to_bias is None or bias is None else to_bias.to(bias.dtype)
         return to_hidden, to_weight, to_bias, None, None, None
 
 

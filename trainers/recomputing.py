@@ -10,8 +10,8 @@ from transformers.modeling_layers import GradientCheckpointingLayer
 
 from trainers.errors import UserError
 from trainers.inputs import TokenLayout, collate
-from trainers.layouts import evaluating, trial_rows
 from trainers.logps import token_logps
+from trainers.trials import trial_rows, trying
 
 
 def enable_recomputing(model: Any) -> None:
@@ -80,7 +80,7 @@ def _check(model: Any, layers: Sequence[nn.Module]) -> None:
     rows = trial_rows(model)
     inputs = collate([prompt for prompt, _ in rows], [said for _, said in rows], TokenLayout.of(model))
     inputs = inputs.to(next(model.parameters()).device)
-    with evaluating(model):
+    with trying(model):
         expected = token_logps(model, inputs)
         with recomputing(layers):
             found = token_logps(model, inputs)

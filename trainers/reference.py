@@ -15,11 +15,11 @@ from trainers.batches import BatchPlan
 from trainers.errors import UserError
 from trainers.examples import Examples
 from trainers.inputs import TokenLayout, collate
-from trainers.layouts import evaluating
 from trainers.logps import sequence_logps
 from trainers.memory import RowsAtOnce
 from trainers.precision import DType, autocast
 from trainers.ranks import ALONE, Ranks
+from trainers.trials import evaluating
 from trainers.whole_files import whole_file
 
 _TOKENS_PER_BATCH = 8192

@@ -8,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from trainers.flash import one_row
 from trainers.inputs import TokenLayout, collate
 from trainers.length_groups import length_groups, pass_cost
 from trainers.logps import sequence_logps
@@ -24,7 +25,7 @@ def row_logps(
     """log π(y|x) in nats, summed over each response's tokens; (B,).
 
     Rows share a pass with those of similar length, or, where the model keeps them apart and it costs less,
-    several share a row.
+    several share a row. With flash attention all are one row without padding.
 
     Args:
         model: a transformers causal or encoder-decoder model.
@@ -36,7 +37,11 @@ def row_logps(
     read = np.array([len(prompt) for prompt in prompts], dtype=np.int64)
     said = np.array([len(response) for response in responses], dtype=np.int64)
     groups = [np.arange(len(read))] if layout.one_pass else length_groups(read + said, pass_cost(device))
-    # On a GPU, kernels for packed rows need settings of their own; nothing was measured there.
+    if layout.unpadded:
+        chosen = one_row((read + said).tolist())
+        packed = packed_inputs(model, prompts, responses, chosen, layout, device)
+        return packed_logps(model, packed).sum(dim=1)
+    # On a GPU, other kernels for packed rows need settings of their own; nothing was measured there.
     if layout.packed and device.type == "cpu":
         chosen = packing(read, said, layout)
         width = model.get_input_embeddings().weight.shape[1]

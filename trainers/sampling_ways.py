@@ -10,9 +10,9 @@ from torch import Tensor
 from trainers.batch_check import difference
 from trainers.errors import UserError
 from trainers.inputs import TokenLayout, collate
-from trainers.layouts import evaluating, tolerance_of, trial_rows
 from trainers.logps import kept_logits
 from trainers.stepping import Way, started
+from trainers.trials import tolerance_of, trial_rows, trying
 
 #: A trial of a way: the tokens that followed each prompt, N lists of T, and their logits, (N, T, V).
 Trial = tuple[Sequence[Sequence[int]], Tensor]
@@ -49,7 +49,7 @@ def first_right(
         run: continues the prompts by a few tokens.
     """
     prompts = [prompt for prompt, _ in trial_rows(model)]
-    with evaluating(model), torch.autocast(next(model.parameters()).device.type, enabled=False):
+    with trying(model):
         for way in ways:
             try:
                 gaps = [_gap(model, layout, part, *run(part, way)) for part in (prompts, prompts[1:2])]

@@ -49,7 +49,8 @@ class TrainingSettings:
         clipping: of gradients, for policy and value network separately: "relative" to their own recent norms,
             "none", or "absolute", as in version 0.1.
         max_grad_norm: of absolute clipping.
-        dtype: "auto", "float32" or "bfloat16" (autocast over float32 weights).
+        dtype: "auto", "float32", "bfloat16" (autocast over float32 weights) or "bfloat16-weights" (passes by
+            copies of float32 weights, which ranks that share a model make).
         lora: adapters, or None to train all weights.
         probe_every: steps between probes; 0: none.
         save_every: steps between resumable checkpoints; 0: none.

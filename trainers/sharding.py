@@ -13,12 +13,13 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 from torch.distributed.device_mesh import init_device_mesh
-from torch.distributed.fsdp import fully_shard
+from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
 from torch.distributed.tensor import DTensor, distribute_tensor
 from transformers.modeling_layers import GradientCheckpointingLayer
 
 from trainers.errors import UserError
 from trainers.inputs import TokenLayout
+from trainers.precision import HALF_WEIGHTS, DType
 from trainers.ranks import ALONE, Ranks
 
 
@@ -29,13 +30,29 @@ class Spread:
         module: what passes run on; each rank's is a part of the weights where they are sharded.
     """
 
-    def __init__(self, module: Any, ranks: Ranks = ALONE, device: torch.device | None = None) -> None:
-        """Moves the module to the device, and shards it in place if the ranks ask for it."""
+    def __init__(
+        self,
+        module: Any,
+        ranks: Ranks = ALONE,
+        device: torch.device | None = None,
+        dtype: DType = "float32",
+    ) -> None:
+        """Moves the module to the device, and shards it in place if the ranks ask for it.
+
+        Args:
+            module: a model, value network or critic.
+            ranks: the processes.
+            device: of this process's part; None: where the module is.
+            dtype: the training's number format. Under "bfloat16-weights" each rank keeps its part in float32,
+                and passes get copies in bfloat16.
+        """
         self.module = module
         self.ranks = ranks
         self._plain: Any = None
         device = device or next(module.parameters()).device
         if not ranks.sharded:
+            if dtype == HALF_WEIGHTS:
+                raise UserError(f"--dtype {HALF_WEIGHTS}: its copies come from sharding: not in one process.")
             module.to(device)
             return
         without_weights = {
@@ -45,11 +62,14 @@ class Spread:
         self._plain = copy.deepcopy(module, without_weights)
         self._plain._apply(lambda t: t if t.is_meta else t.to(device))
         mesh = init_device_mesh(device.type, (ranks.count,))
+        formats = MixedPrecisionPolicy()
+        if dtype == HALF_WEIGHTS:  # gradients are added up in float32, over ranks and micro-batches
+            formats = MixedPrecisionPolicy(torch.bfloat16, torch.float32, cast_forward_inputs=False)
         for part in [*module.modules()][1:]:
             if isinstance(part, GradientCheckpointingLayer):
-                fully_shard(part, mesh=mesh, reshard_after_forward=True)
+                fully_shard(part, mesh=mesh, reshard_after_forward=True, mp_policy=formats)
         # The rest's weights are freed too: left as they are, a pass without a backward pass would keep them.
-        fully_shard(module, mesh=mesh, reshard_after_forward=True)
+        fully_shard(module, mesh=mesh, reshard_after_forward=True, mp_policy=formats)
         for buffer in module.buffers():
             buffer.data = buffer.data.to(device)
 

@@ -8,8 +8,8 @@ import torch
 from rpo_bench.errors import UserError
 from trainers.examples import Examples
 from trainers.inputs import TokenLayout, collate
-from trainers.layouts import evaluating
 from trainers.logps import token_logps
+from trainers.trials import trying
 
 _ROWS = 32
 _IMPROBABLE = -12.0  # nats, about six in a million; limit on the median first token
@@ -37,7 +37,7 @@ def check_beginnings(model: Any, examples: Examples, layout: TokenLayout, where:
         return
     batch = collate([examples.prompts[i] for i in rows], [examples.responses[i] for i in rows], layout)
     batch = batch.to(next(model.parameters()).device)
-    with evaluating(model), torch.no_grad():
+    with trying(model), torch.no_grad():
         logps = token_logps(model, batch).cpu().numpy()  # (b, T)
     mask = batch.response_mask.cpu().numpy()
     mask[:, 0] = False

@@ -212,7 +212,11 @@ SPEC_FLAGS: tuple[SpecFlag, ...] = (
         "training.max_grad_norm", "--max-grad-norm", "Maximum norm for --clipping absolute.", pinned=True
     ),
     SpecFlag(
-        "training.dtype", "--dtype", "Number format: auto, float32 or bfloat16.", metavar="DTYPE", pinned=True
+        "training.dtype",
+        "--dtype",
+        "Number format: auto, float32, bfloat16 or bfloat16-weights.",
+        metavar="DTYPE",
+        pinned=True,
     ),
     SpecFlag("training.probe_every", "--probe-every", pinned=True),
     SpecFlag(

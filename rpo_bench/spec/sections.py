@@ -91,7 +91,9 @@ class TrainingSpec(Settings):
         description="to a method's own recent gradient norms, 'none', or 'absolute' as version 0.1",
     )
     max_grad_norm: float = Field(1.0, gt=0, description="of absolute clipping")
-    dtype: Literal["auto", "float32", "bfloat16"] = "auto"
+    dtype: Literal["auto", "float32", "bfloat16", "bfloat16-weights"] = Field(
+        "auto", description="of passes; 'bfloat16-weights': by bf16 copies of weights kept in float32"
+    )
     lora: LoraSpec | None = None
     probe_every: int = Field(50, ge=0, description="steps between probe rewards; 0: never")
     save_every: int = Field(0, ge=0, description="steps between resumable checkpoints; 0: never")

@@ -154,3 +154,50 @@ def test_a_process_alone_needs_no_other():
     model = torch.nn.Linear(2, 2)
     with Spread(model).whole() as whole:
         assert whole is model
+
+
+#: Steps of about 1e-5: a bf16 weight of 0.05 has its neighbours 2e-4 away, and would never move.
+SMALL_STEPS = dataclasses.replace(
+    SETTINGS,
+    steps=8,
+    learning_rate=1e-5,
+    warmup_steps=0,
+    probe_every=0,
+    save_every=3,
+    dtype="bfloat16-weights",
+)
+HALF_RUNS: dict[str, tuple[Any, str, TrainingSettings]] = {
+    "dpo": (DPO(), "decoder", SMALL_STEPS),
+    "dro": (DRO(), "encoder-decoder", SMALL_STEPS),
+    "ppo": (PPO(group_size=4), "decoder", SMALL_STEPS),
+    "dpo adapters": (DPO(), "decoder", dataclasses.replace(SMALL_STEPS, lora=Lora(rank=2))),
+}
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("processes", [1, 2])
+def test_bfloat16_weights_move_by_steps_that_only_float32_can_hold(
+    root: Path, tmp_path: Path, processes: int
+):
+    runs = [
+        (method, root / kind, tmp_path / "half" / name, settings)
+        for name, (method, kind, settings) in HALF_RUNS.items()
+    ]
+    run_ranks(rank_runs.train_all, (runs, True), RankPlan(processes, sharded=True))
+    for name, (method, kind, settings) in HALF_RUNS.items():
+        if settings.lora is not None:
+            continue  # their first weights are drawn by each kind of training
+        in_float32 = dataclasses.replace(settings, dtype="float32")
+        rank_runs.train(ALONE, method, root / kind, tmp_path / "whole" / name, in_float32)
+        start = load(root / kind).state_dict()
+        half, whole = (
+            load_file(tmp_path / out / name / "checkpoint" / "model.safetensors") for out in ("half", "whole")
+        )
+        moves = [torch.cat([(found[key] - start[key]).flatten() for key in whole]) for found in (half, whole)]
+        assert float(moves[0].norm()) > 0.5 * float(moves[1].norm())
+        assert float(torch.cosine_similarity(*moves, dim=0)) > 0.6, name
+
+
+def test_one_process_makes_no_copies_of_its_weights(root: Path, tmp_path: Path):
+    with pytest.raises(UserError, match="--dtype bfloat16-weights: its copies come from sharding"):
+        rank_runs.train(ALONE, DPO(), root / "decoder", tmp_path, SMALL_STEPS)

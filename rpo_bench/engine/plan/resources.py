@@ -9,6 +9,7 @@ from rpo_bench.engine.plan.pricing import size_of_folder
 from rpo_bench.errors import UserError
 from rpo_bench.spec.schema import CellSpec
 from trainers.objective import Method
+from trainers.precision import HALF_WEIGHTS
 
 Parallel = Literal["auto", "replicated", "sharded"]
 
@@ -66,9 +67,14 @@ def is_sharded(spec: CellSpec, method: Method | None, resources: Resources, trus
     Raises:
         UserError: they should, and the optimiser or the number format doesn't allow it.
     """
-    if method is None or resources.gpus == 1 or resources.parallel == "replicated":
+    if method is None:
         return False
-    if resources.parallel == "auto" and _fits_one(spec, method, trust):
+    copies = spec.training.dtype == HALF_WEIGHTS  # which FSDP2 makes, of one process too
+    if copies and resources.parallel == "replicated":
+        raise UserError(f"--dtype {HALF_WEIGHTS} shards the weights: leave --parallel replicated out.")
+    if not copies and (resources.gpus == 1 or resources.parallel == "replicated"):
+        return False
+    if not copies and resources.parallel == "auto" and _fits_one(spec, method, trust):
         return False
     advice = "give --parallel replicated, or one GPU per cell."
     if spec.training.optim != "adamw":

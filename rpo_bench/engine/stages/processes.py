@@ -30,7 +30,7 @@ def in_processes(
         arguments: picklable.
         report: called with the first process's progress.
     """
-    if work.processes.count == 1:
+    if work.processes.count == 1 and not work.processes.sharded:
         return function(ALONE, work, *arguments, report)
     release_models()  # the others start on this process's GPUs
     while True:

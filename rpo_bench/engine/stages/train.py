@@ -45,7 +45,7 @@ from trainers.layouts import checked_layout
 from trainers.objective import Method, OfflineMethod
 from trainers.offline import Probe
 from trainers.online import OnlineMethod
-from trainers.precision import resolve_dtype
+from trainers.precision import DType, resolve_dtype
 from trainers.prepare import prepare
 from trainers.ranks import Ranks
 from trainers.reference import reference_logps
@@ -173,8 +173,7 @@ def reference_pass(work: CellWork, report: Report) -> float:
 
 def score_rows(ranks: Ranks, work: CellWork, report: Report) -> None:
     """The reference pass in each of a cell's processes."""
-    base, layout = _reference(ranks, work)
-    dtype = resolve_dtype(work.spec.training.dtype, base.module)
+    base, layout, dtype = _reference(ranks, work)
     check_beginnings(base.module, examples_of(work), layout, str(work.spec.model_path))
     cache = replace(reference_cache_of(work), ranks=ranks)
     reference_logps(cache, base.module, examples_of(work), layout, dtype)
@@ -190,18 +189,18 @@ def partner_pass(work: CellWork, report: Report) -> float:
 
 def score_pairs(ranks: Ranks, work: CellWork, report: Report) -> None:
     """The pass over mismatched pairs in each of a cell's processes."""
-    base, layout = _reference(ranks, work)
+    base, layout, dtype = _reference(ranks, work)
     method = method_of(work)
     settings = training_settings(work.spec.training, work.spec.seed)
-    dtype = resolve_dtype(settings.dtype, base.module)
     rows = labelled(examples_of(work), method)
     cache = replace(reference_cache_of(work), ranks=ranks)
     prepare(offline(method), base.module, rows, settings, cache, layout, dtype)
 
 
-def _reference(ranks: Ranks, work: CellWork) -> tuple[Spread, TokenLayout]:
-    """The base model, sharded where the cell's is, and the layout of its inputs."""
+def _reference(ranks: Ranks, work: CellWork) -> tuple[Spread, TokenLayout, DType]:
+    """The base model, sharded where the cell's is, the layout of its inputs, and the number format."""
     base = load_model(work, Path(work.spec.model_path), training=True, device=device_of(ranks))
     own = TokenLayout.of(base.model, base.tokenizer.pad_token_id, base.tokenizer)
     layout = lockstep_layout(checked_layout(base.model, own), ranks)
-    return Spread(base.model, ranks, process_device()), layout
+    dtype = resolve_dtype(work.spec.training.dtype, base.model)
+    return Spread(base.model, ranks, process_device(), dtype), layout, dtype
