@@ -1,12 +1,14 @@
 """Offline training against TRL's trainers: steps per second and peak memory, as ratios within one run.
 
-    python benchmarks/offline_vs_trl.py [--sizes embedded,30M] [--methods kto,dpo] [--repeats 3] [--out FILE]
+    python benchmarks/offline_vs_trl.py [--sizes embedded,30M] [--methods kto,dpo] [--sides ours,trl,…]
+        [--gradient-checkpointing] [--repeats 3] [--out FILE]
 
 Both sides train the same decoder-only model (random weights) on the same texts by the same method, batch,
 number format, learning rate and number of steps, each run in a process of its own, in turns; on one thread,
-or on the GPU where there is one. T5 sizes are ours alone: TRL has no encoder-decoder models. The rate is that
-of the steps after the first few; TRL is run as it is by default (its reference model in every step) and with
-its precomputed reference log-probs.
+or on the GPU where there is one. The rate is that of the steps after the first few; TRL is run with its
+reference model in every step, as by default, and with its precomputed reference log-probs. TRL has no
+encoder-decoder models: T5 sizes have a plain loop beside ours, DPO by transformers' own passes.
+``--gradient-checkpointing`` turns it on everywhere, as it is by default in TRL and not in ours.
 
 Of our own engine it also tells the share of computed tokens that are real ones where sequences share rows,
 and if every row were padded to the longest; and what an epoch would cost with the reference in every
@@ -26,9 +28,10 @@ from measuring import Figures, child_process, in_turns, matmul_ceiling, resident
 from sizes import SIZES, Size, build
 
 SIDES = ("ours", "trl", "trl-precomputed")
+ENCODER_DECODER_SIDES = ("ours", "plain")
 
 
-def run_ours(method: str, size: Size, folder: Path, dtype: str) -> Figures:
+def run_ours(method: str, size: Size, folder: Path, dtype: str, recompute: bool) -> Figures:
     """Trains by our engine; reference log-probs are computed once, and timed apart."""
     import numpy as np
     import torch
@@ -36,6 +39,7 @@ def run_ours(method: str, size: Size, folder: Path, dtype: str) -> Figures:
 
     from trainers import DPO, KTO, Examples, TrainingSettings, fit
     from trainers.inputs import TokenLayout
+    from trainers.layouts import checked_layout
     from trainers.packing import packing
     from trainers.precision import resolve_dtype
     from trainers.prepare import prepare
@@ -58,10 +62,15 @@ def run_ours(method: str, size: Size, folder: Path, dtype: str) -> Figures:
     baseline = resident_bytes()
     started = time.perf_counter()
     settings = TrainingSettings(
-        steps=size.steps, batch_size=size.batch, learning_rate=1e-5, warmup_steps=0, dtype=dtype
+        steps=size.steps,
+        batch_size=size.batch,
+        learning_rate=1e-5,
+        warmup_steps=0,
+        dtype=dtype,
+        gradient_checkpointing=recompute,
     )
     cache, chosen = ReferenceCache(), DPO() if method == "dpo" else KTO()
-    layout = TokenLayout.of(model, tokenizer.pad_token_id)
+    layout = checked_layout(model, TokenLayout.of(model, tokenizer.pad_token_id))
     data = prepare(chosen, model, examples, settings, cache, layout, resolve_dtype(dtype, model))
     reference = time.perf_counter() - started
     with tempfile.TemporaryDirectory() as out:
@@ -94,7 +103,46 @@ def run_ours(method: str, size: Size, folder: Path, dtype: str) -> Figures:
     }
 
 
-def run_trl(method: str, size: Size, folder: Path, dtype: str, precompute: bool) -> Figures:
+def run_plain(size: Size, folder: Path, recompute: bool) -> Figures:
+    """Trains an encoder-decoder by DPO as a plain loop does: transformers' logits, policy and reference."""
+    import torch
+    from torch import Tensor
+    from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    pairs = json.loads((folder / "pairs.json").read_text())
+    model, reference = (AutoModelForSeq2SeqLM.from_pretrained(folder, dropout_rate=0.0) for _ in range(2))
+    if recompute:
+        model.gradient_checkpointing_enable()
+        model.train()  # it recomputes in training mode alone
+    baseline, started = resident_bytes(), time.perf_counter()
+    optimiser = torch.optim.AdamW(model.parameters(), lr=1e-5, fused=True)
+
+    def logps(policy: Any, rows: list[tuple[str, str]]) -> Tensor:
+        prompts, responses = (tokenizer([row[i] for row in rows], padding=True) for i in range(2))
+        labels = torch.tensor(responses.input_ids)
+        ids, mask = torch.tensor(prompts.input_ids), torch.tensor(prompts.attention_mask)
+        logits = policy(input_ids=ids, attention_mask=mask, labels=labels).logits
+        found = logits.log_softmax(-1).gather(2, labels[..., None])[..., 0]
+        summed: Tensor = (found * torch.tensor(responses.attention_mask)).sum(1)
+        return summed
+
+    marks: list[float] = []
+    half = size.batch // 2
+    for step in range(size.steps):
+        batch = pairs[step * half : (step + 1) * half]
+        rows = [(row["prompt"], row[side]) for side in ("chosen", "rejected") for row in batch]
+        with torch.no_grad():
+            expected = logps(reference, rows)
+        chosen, rejected = (logps(model, rows) - expected).chunk(2)
+        (-torch.nn.functional.logsigmoid(0.1 * (chosen - rejected))).mean().backward()
+        optimiser.step()
+        optimiser.zero_grad()
+        marks.append(time.perf_counter())
+    return summary(marks, time.perf_counter() - started, baseline)
+
+
+def run_trl(method: str, size: Size, folder: Path, dtype: str, recompute: bool, precompute: bool) -> Figures:
     """Trains by TRL's trainer on the same texts."""
     import torch
     from datasets import Dataset
@@ -131,7 +179,7 @@ def run_trl(method: str, size: Size, folder: Path, dtype: str, precompute: bool)
         use_cpu=not torch.cuda.is_available(),
         bf16=dtype == "bfloat16",
         precompute_ref_log_probs=precompute,
-        gradient_checkpointing=False,
+        gradient_checkpointing=recompute,
         save_strategy="no",
         logging_strategy="no",
         report_to="none",
@@ -150,20 +198,18 @@ def run_trl(method: str, size: Size, folder: Path, dtype: str, precompute: bool)
     return summary(marks, time.perf_counter() - started, baseline)
 
 
-def measure(side: str, method: str, size: str, folder: Path, dtype: str) -> Figures:
-    """One run in a process of its own."""
-    return child_process(__file__, [side, method, size, str(folder), dtype])
-
-
-def child(side: str, method: str, size: str, folder: str, dtype: str) -> None:
+def child(side: str, method: str, size: str, folder: str, dtype: str, recompute: str) -> None:
     """What a measuring process does."""
     import torch
 
     torch.set_num_threads(1)
+    recomputes = recompute == "recompute"
     if side == "ours":
-        result = run_ours(method, SIZES[size], Path(folder), dtype)
+        result = run_ours(method, SIZES[size], Path(folder), dtype, recomputes)
+    elif side == "plain":
+        result = run_plain(SIZES[size], Path(folder), recomputes)
     else:
-        result = run_trl(method, SIZES[size], Path(folder), dtype, side == "trl-precomputed")
+        result = run_trl(method, SIZES[size], Path(folder), dtype, recomputes, side == "trl-precomputed")
     print(json.dumps(result))
 
 
@@ -174,8 +220,10 @@ def main() -> None:
     parser.add_argument("--methods", default="kto,dpo")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--dtype", default="float32", choices=["float32", "bfloat16"])
+    parser.add_argument("--sides", default=",".join(dict.fromkeys(SIDES + ENCODER_DECODER_SIDES)))
+    parser.add_argument("--gradient-checkpointing", action="store_true")
     parser.add_argument("--out", type=Path, help="also write the figures as JSON")
-    parser.add_argument("--child", nargs=5, help=argparse.SUPPRESS)
+    parser.add_argument("--child", nargs=6, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.child:
         child(*options.child)
@@ -186,10 +234,12 @@ def main() -> None:
             folder = Path(root) / size
             build(SIZES[size], folder)
             for method in options.methods.split(","):
-                sides = SIDES[:1] if SIZES[size].encoder_decoder else SIDES
+                known = ENCODER_DECODER_SIDES if SIZES[size].encoder_decoder else SIDES
+                sides = [side for side in known if side in options.sides.split(",")]
+                more = [options.dtype, "recompute" if options.gradient_checkpointing else "keep"]
 
-                def run(side: str, method: str = method, size: str = size, folder: Path = folder) -> Figures:
-                    return measure(side, method, size, folder, options.dtype)
+                def run(side: str, given: tuple[str, ...] = (method, size, str(folder), *more)) -> Figures:
+                    return child_process(__file__, [side, *given])
 
                 rows.extend(table_rows(method, size, in_turns(sides, options.repeats, run)))
     report(rows)

@@ -53,6 +53,7 @@ class _LinearLogps(torch.autograd.Function):
             largest = logits.amax(dim=1)
             norms.append(logits.sub_(largest[:, None]).exp_().sum(dim=1).log_() + largest)
             found.append(picked - norms[-1])
+            del logits  # or the next chunk would exist beside it
         ctx.save_for_backward(hidden, weight, bias, tokens, torch.cat(norms))
         return torch.cat(found)
 
@@ -79,6 +80,7 @@ class _LinearLogps(torch.autograd.Function):
                 to_weight += change.T @ hidden[part].to(ctx.dtype)
             if to_bias is not None:
                 to_bias += change.sum(dim=0)
+            del change
         to_weight = None if to_weight is None else to_weight.to(weight.dtype)
         to_bias = None if to_bias is None or bias is None else to_bias.to(bias.dtype)
         return to_hidden, to_weight, to_bias, None, None, None
