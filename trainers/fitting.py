@@ -18,6 +18,7 @@ from trainers.errors import UserError
 from trainers.examples import Examples
 from trainers.gradients import GradientScales
 from trainers.inputs import TokenLayout
+from trainers.kept_checkpoints import KeptCheckpoints, save_policy
 from trainers.launcher import outside_launcher
 from trainers.layouts import checked_layout
 from trainers.memory import ADVICE, peak_memory_bytes, reset_peak_memory, telling_of_memory
@@ -35,7 +36,6 @@ from trainers.settings import FitResult, Lora, TrainingSettings
 from trainers.sharding import Spread, lockstep_layout
 from trainers.training_log import TrainingLog, read_training_log
 from trainers.value import ValueNetwork
-from trainers.whole_files import whole_folder
 
 __all__ = ["finish", "fit", "with_adapters"]
 
@@ -78,6 +78,8 @@ def fit(
     """
     if (out_dir / "fit.json").is_file():
         return FitResult.load(out_dir / "fit.json")
+    kept = KeptCheckpoints(out_dir, settings.keep_checkpoints, tokenizer)
+    kept.check(bool(probe and settings.probe_every))
     device = process_device()
     if not ranks.sharded:  # else each rank moves its part
         model.to(device)
@@ -107,6 +109,7 @@ def fit(
         GradientScales(settings.clipping, settings.max_grad_norm),
     )
     trainer.probe, trainer.probe_every, trainer.progress = probe, settings.probe_every, progress
+    trainer.kept = kept
     reset_peak_memory(device)
     reason = run_trainer(trainer, settings, out_dir)
     result = FitResult(
@@ -136,7 +139,7 @@ def finish(result: FitResult, policy: Spread, tokenizer: Any, out_dir: Path) -> 
     with policy.whole() as whole:
         if policy.ranks.first:
             if result.reason is None:
-                _save_checkpoint(whole, tokenizer, out_dir)
+                save_policy(whole, tokenizer, out_dir / "checkpoint")
             result.save(out_dir / "fit.json")
             shutil.rmtree(out_dir / "partial", ignore_errors=True)
     policy.ranks.every(None)  # nobody goes on before all is written
@@ -155,7 +158,7 @@ def run_trainer(trainer: OfflineTrainer, settings: TrainingSettings, out_dir: Pa
         if earlier:
             trainer.resume_counts(earlier[-1])
         else:
-            trainer.write_log(0, {"seconds": 0.0, "tokens": 0, **trainer.run_probe()})
+            trainer.write_log(0, {"seconds": 0.0, "tokens": 0, **trainer.run_probe(0)})
         with telling_of_memory(ADVICE):  # AdamW makes its states in the first step
             trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
     except DivergedError as error:
@@ -213,12 +216,3 @@ def without_adapters(model: Any, adapters: bool) -> Iterator[None]:
         ) in trained:  # peft froze them too, and FSDP2 takes its formats from what trains in the first pass
             p.requires_grad_(True)
         yield
-
-
-def _save_checkpoint(policy: Any, tokenizer: Any, out_dir: Path) -> None:
-    """Writes ``out_dir/checkpoint``, whole or not at all."""
-    with whole_folder(out_dir / "checkpoint") as temporary:
-        policy.save_pretrained(temporary, safe_serialization=True)
-        (temporary / "README.md").unlink(missing_ok=True)  # peft's form, which would pass for a model card
-        if tokenizer is not None:
-            tokenizer.save_pretrained(temporary)

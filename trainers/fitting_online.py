@@ -15,10 +15,11 @@ from trainers.drawing import World
 from trainers.errors import UserError
 from trainers.fitting import finish, with_adapters, without_adapters
 from trainers.inputs import ModelInputs
+from trainers.kept_checkpoints import KeptCheckpoints
 from trainers.launcher import outside_launcher
 from trainers.layouts import checked_critic, checked_layout
 from trainers.memory import ADVICE, peak_memory_bytes, reset_peak_memory, telling_of_memory
-from trainers.offline import DivergedError, Probe, Progress
+from trainers.offline import DivergedError, Probe, Progress, probed_by
 from trainers.online import OnlineMethod
 from trainers.precision import resolve_dtype
 from trainers.ranks import ALONE, Ranks
@@ -56,6 +57,8 @@ def fit_online(
     """
     if (out_dir / "fit.json").is_file():
         return FitResult.load(out_dir / "fit.json")
+    kept = KeptCheckpoints(out_dir, settings.keep_checkpoints, tokenizer)
+    kept.check(bool(probe and settings.probe_every))
     if settings.batch_size < method.group_size:
         raise UserError(
             f"batch_size {settings.batch_size} holds no group of {method.group_size} rollouts: raise it."
@@ -88,7 +91,7 @@ def fit_online(
     beside = None if critic is None else Spread(critic, ranks, device, dtype)
     trainer = OnlineTrainer(method, policy, reference, world, settings, dtype, beside, backend)
     reset_peak_memory(device)
-    reason = _run(trainer, out_dir, probe, progress)
+    reason = _run(trainer, out_dir, probe, progress, kept)
     log = ranks.from_first(read_training_log(out_dir / "train_log.jsonl"))
     result = FitResult(
         status="completed" if reason is None else "diverged",
@@ -131,7 +134,13 @@ def _new_critic(method: OnlineMethod, model: Any, world: World) -> Critic | None
     return Critic.of_reward_model(world.reward_start).to(next(model.parameters()).device)
 
 
-def _run(trainer: OnlineTrainer, out_dir: Path, probe: Probe | None, progress: Progress | None) -> str | None:
+def _run(
+    trainer: OnlineTrainer,
+    out_dir: Path,
+    probe: Probe | None,
+    progress: Progress | None,
+    kept: KeptCheckpoints,
+) -> str | None:
     """Iterates to the end, from the last saved state when there is one; returns why it diverged, if so."""
     settings, file, ranks = trainer.settings, out_dir / "partial" / "state.pt", trainer.ranks
     done, lines = 0, out_dir / "train_log.jsonl"
@@ -144,15 +153,15 @@ def _run(trainer: OnlineTrainer, out_dir: Path, probe: Probe | None, progress: P
     earlier = ranks.from_first(read_training_log(lines))
     started = time.monotonic() - (earlier[-1]["seconds"] if earlier else 0.0)
 
-    def probed() -> dict[str, float]:
+    def probed(step: int) -> dict[str, float]:
         if probe is None:
             return {}
         with trainer.spread_policy.whole() as policy:
-            return probe(policy) if ranks.first else {}
+            return probed_by(probe, policy, step, kept) if ranks.first else {}
 
     try:
         if not earlier:
-            first = probed()
+            first = probed(0)
             if log is not None:
                 log.write({"step": 0, "seconds": 0.0, "tokens": 0, "rollouts": 0, **first})
         for iteration in range(done, settings.steps):
@@ -161,7 +170,7 @@ def _run(trainer: OnlineTrainer, out_dir: Path, probe: Probe | None, progress: P
             step = iteration + 1
             record["seconds"] = round(time.monotonic() - started, 3)
             if step == settings.steps or (settings.probe_every and step % settings.probe_every == 0):
-                record |= probed()
+                record |= probed(step)
             if log is not None:
                 log.write({"step": step, **record})
             if progress is not None:

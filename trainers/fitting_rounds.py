@@ -18,6 +18,7 @@ from trainers.errors import UserError
 from trainers.examples import Examples
 from trainers.fitting import finish, run_trainer, value_of, with_adapters, without_adapters
 from trainers.gradients import GradientScales
+from trainers.kept_checkpoints import KeptCheckpoints
 from trainers.launcher import outside_launcher
 from trainers.layouts import checked_layout
 from trainers.memory import peak_memory_bytes, reset_peak_memory
@@ -80,6 +81,8 @@ def fit_rounds(
     """
     if (out_dir / "fit.json").is_file():
         return FitResult.load(out_dir / "fit.json")
+    kept = KeptCheckpoints(out_dir, settings.keep_checkpoints, tokenizer)
+    kept.check(bool(probe and settings.probe_every))
     check_rounds(method, settings.steps, settings.batch_size)
     device = process_device()
     if not ranks.sharded:  # else each rank moves its part
@@ -121,6 +124,7 @@ def fit_rounds(
     scales = GradientScales(settings.clipping, settings.max_grad_norm)
     trainer = RoundsTrainer(policy, arguments, training, value, beside, scales, inputs, first)
     trainer.probe, trainer.probe_every, trainer.progress = probe, settings.probe_every, progress
+    trainer.kept = kept
     reset_peak_memory(device)
     reason = run_trainer(trainer, settings, out_dir)
     mean, sd = rounds.scale if rounds.scale is not None and method.zscore_rewards else (0.0, 1.0)

@@ -15,6 +15,7 @@ from transformers import PrinterCallback, ProgressCallback, Trainer, TrainingArg
 
 from trainers.checkpoints import SCALES_FILE, VALUE_FILE
 from trainers.gradients import GradientScales
+from trainers.kept_checkpoints import KeptCheckpoints
 from trainers.offline_step import OfflineStep, TrainingInputs
 from trainers.optimisers import spare_embeddings
 from trainers.sharding import Spread, add_gradients, keep_whole_states
@@ -23,6 +24,14 @@ from trainers.value import ValueNetwork
 
 Probe = Callable[[Any], dict[str, float]]
 Progress = Callable[[int, dict[str, float]], None]
+
+
+def probed_by(probe: Probe, policy: Any, step: int, kept: KeptCheckpoints | None) -> dict[str, float]:
+    """A probe's measurement of a whole policy, which is kept if it is to be."""
+    found = probe(policy)
+    if kept is not None:
+        kept.after_probe(step, policy, found)
+    return found
 
 
 class DivergedError(Exception):
@@ -59,6 +68,7 @@ class OfflineTrainer(Trainer):
         self.training_log: TrainingLog | None = None
         self.probe: Probe | None = None
         self.probe_every = 0
+        self.kept: KeptCheckpoints | None = None
         self.progress: Progress | None = None
         self.tokens = 0
         self._logged: dict[str, float] = {}
@@ -121,7 +131,7 @@ class OfflineTrainer(Trainer):
         record["tokens_per_s"] = round(self.tokens / max(seconds, 1e-9), 1)
         last = self.state.global_step == self.args.max_steps
         if self.probe_every and (last or self.state.global_step % self.probe_every == 0):
-            record |= self.run_probe()
+            record |= self.run_probe(self.state.global_step)
         self.write_log(self.state.global_step, record)
         if self.progress is not None:
             self.progress(self.state.global_step, record)
@@ -131,12 +141,12 @@ class OfflineTrainer(Trainer):
         self.tokens = int(record["tokens"])
         self._started = time.monotonic() - record["seconds"]
 
-    def run_probe(self) -> dict[str, float]:
-        """The probe's measurement of the current policy."""
+    def run_probe(self, step: int) -> dict[str, float]:
+        """The probe's measurement of the current policy, which may be kept."""
         if self.probe is None:
             return {}
         with self.policy.whole() as whole:
-            return self.probe(whole) if self.ranks.first else {}
+            return probed_by(self.probe, whole, step, self.kept) if self.ranks.first else {}
 
     def write_log(self, step: int, record: dict[str, float]) -> None:
         """Adds a line to the training log."""

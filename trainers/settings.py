@@ -11,6 +11,7 @@ from typing import Any, Literal
 from trainers.batches import Batching
 from trainers.errors import UserError
 from trainers.gradients import Clipping
+from trainers.kept_checkpoints import Keep
 from trainers.seen import Seen
 from trainers.tracking import Tracked
 from trainers.whole_files import whole_file
@@ -54,6 +55,7 @@ class TrainingSettings:
         lora: adapters, or None to train all weights.
         probe_every: steps between probes; 0: none.
         save_every: steps between resumable checkpoints; 0: none.
+        keep_checkpoints: which policies stay beside the last one: those of "all" probes, or of the "best".
         seed: of the batch plan and of new weights (adapters).
         report_to: trackers that get the training log as well (tensorboard, wandb, trackio).
         run_name: the run's name there.
@@ -78,6 +80,7 @@ class TrainingSettings:
     lora: Lora | None = None
     probe_every: int = 0
     save_every: int = 0
+    keep_checkpoints: Keep = "last"
     seed: int = 0
     report_to: tuple[str, ...] = ()
     run_name: str | None = None

@@ -50,6 +50,7 @@ class TrainingFlags:
     lora_alpha: Annotated[float | None, spec_flag("--lora-alpha")] = None
     probe_every: Annotated[int | None, spec_flag("--probe-every")] = None
     save_every: Annotated[int | None, spec_flag("--save-every")] = None
+    keep_checkpoints: Annotated[str | None, spec_flag("--keep-checkpoints")] = None
     report_to: Annotated[str | None, spec_flag("--report-to")] = None
     wandb: Annotated[bool, flag("--wandb", "The same as --report-to wandb.", "Training", hidden=True)] = False
     train_reward: Annotated[str | None, spec_flag("--train-reward")] = None

@@ -100,7 +100,14 @@ def _measure(plan: Plan, cell: PlannedCell, scratch: Path) -> Pace:
 
     torch.set_num_threads(plan.context.resources.threads)
     training = cell.spec.training.model_copy(
-        update={"steps": _STEPS + 1, "probe_every": 0, "save_every": 0, "warmup_steps": 0, "report_to": ()}
+        update={
+            "steps": _STEPS + 1,
+            "probe_every": 0,
+            "save_every": 0,
+            "keep_checkpoints": "last",
+            "warmup_steps": 0,
+            "report_to": (),
+        }
     )
     evaluation = cell.spec.evaluation.model_copy(
         update={"limit": min(_PROMPTS, cell.spec.evaluation.limit or _PROMPTS)}

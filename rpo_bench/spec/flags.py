@@ -226,6 +226,13 @@ SPEC_FLAGS: tuple[SpecFlag, ...] = (
         pinned=True,
     ),
     SpecFlag(
+        "training.keep_checkpoints",
+        "--keep-checkpoints",
+        "last, or also the policy of the probe with the best reward (best), or of every probe (all); the "
+        "last is what is measured.",
+        metavar="WHICH",
+    ),
+    SpecFlag(
         "training.report_to",
         "--report-to",
         "Also log to tensorboard, wandb or trackio, separated by commas.",

@@ -22,7 +22,7 @@ FIRST_PROTOCOL = MappingProxyType({"batches": "by_length", "clipping": "absolute
 #: Training settings that change no result but by rounding, and their values in a cell's identity.
 NEUTRAL: Mapping[str, Any] = MappingProxyType({"micro_batch_size": None, "save_every": 0, "report_to": []})
 #: Such settings of later versions, which a cell's identity doesn't have at all.
-LATER_NEUTRAL = ("tokens_per_micro_batch", "gradient_checkpointing")
+LATER_NEUTRAL = ("tokens_per_micro_batch", "gradient_checkpointing", "keep_checkpoints")
 
 
 def without_neutral(training: Mapping[str, Any]) -> dict[str, Any]:
@@ -97,6 +97,11 @@ class TrainingSpec(Settings):
     lora: LoraSpec | None = None
     probe_every: int = Field(50, ge=0, description="steps between probe rewards; 0: never")
     save_every: int = Field(0, ge=0, description="steps between resumable checkpoints; 0: never")
+    keep_checkpoints: Literal["last", "best", "all"] = Field(
+        "last",
+        exclude_if=lambda keep: keep == "last",
+        description="also the policy of the probe with the best reward, or of all probes",
+    )
     report_to: tuple[str, ...] = ()
     rollouts: Literal["hf", "vllm"] = Field(
         "hf", exclude_if=lambda name: name == "hf", description="what samples for methods that need it"
@@ -111,6 +116,12 @@ class TrainingSpec(Settings):
     def of_version_0_1(self) -> bool:
         """Whether batches and clipping are those of version 0.1."""
         return all(getattr(self, name) == value for name, value in FIRST_PROTOCOL.items())
+
+    @model_validator(mode="after")
+    def _kept_at_probes(self) -> Self:
+        if self.keep_checkpoints != "last" and not self.probe_every:
+            raise ValueError("keep_checkpoints keeps the policies of probes: set probe_every above 0")
+        return self
 
     @model_validator(mode="after")
     def _norm_of_absolute_clipping(self) -> Self:

@@ -94,6 +94,7 @@ class TestIdentity:
             {"tokens_per_micro_batch": 512},
             {"gradient_checkpointing": True},
             {"save_every": 10},
+            {"keep_checkpoints": "all"},
             {"report_to": ("tensorboard",)},
         ],
     )

@@ -46,7 +46,13 @@ def attention_by_sequence(
 @pytest.fixture
 def flash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """A Llama with transformers' own flash attention, whose kernels are the two functions above."""
-    kernels = (attention, attention_by_sequence, None, flash_attention._pad_input, flash_attention._unpad_input)
+    kernels = (
+        attention,
+        attention_by_sequence,
+        None,
+        flash_attention._pad_input,
+        flash_attention._unpad_input,
+    )
     monkeypatch.setattr(flash_attention, "_lazy_imports", lambda *_, **__: kernels)
     monkeypatch.setattr(flash_attention, "_loaded_implementation", None)
     model = AutoModelForCausalLM.from_pretrained(family("llama", tmp_path)).eval()

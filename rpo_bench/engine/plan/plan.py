@@ -120,6 +120,7 @@ def plan_run(spec: RunSpec, context: PlanContext) -> Plan:
         check_sampling_rounds(choices, spec)
         warnings += check_training_reward(choices, spec, task, context.trust)
         try_evaluation_reward(spec.evaluation, task, context.trust)
+        _check_kept(spec, task)
         architectures = {model.name: model.architecture for model in models}
         check_backend(spec, architectures, trains=True)
         check_rollouts(spec, architectures, any(one.method.samples_policy for one in choices))
@@ -166,6 +167,17 @@ def check_evaluation(spec: RunSpec, trust: Trust) -> None:
         log.warning(
             "Toxicity will be unscored: install its classifier with pip install 'rpo-bench[profanity]'."
         )
+
+
+def _check_kept(spec: RunSpec, task: Task) -> None:
+    """Refuses ``--keep-checkpoints`` where the task has no probe, or none to choose the best by."""
+    keep = spec.training.keep_checkpoints
+    if keep == "last":
+        return
+    if not task.probe:
+        raise UserError(f"--keep-checkpoints {keep}: the task {task.spec.name} has no probe prompts.")
+    if keep == "best" and spec.evaluation.reward is None and task.spec.reward is None:
+        raise UserError("--keep-checkpoints best: the task has no reward: give --reward, or all.")
 
 
 def _check_quantized(spec: RunSpec, choices: Sequence[Choice]) -> None:

@@ -47,6 +47,7 @@ def card_text(
         f"# {spec.name}\n",
         f"`{hub_name(spec) or spec.model}` trained by **{spec.method.label}** at "
         f"{_strength(spec, record)}, seed {spec.seed}, on `{spec.task}` with [RPO-Bench](https://pypi.org/project/rpo-bench/).\n",
+        _step(checkpoint, spec),
         _use(checkpoint, spec),
         _table("Data", _data(spec, dataset)),
         _table("Training", _training(spec)),
@@ -67,6 +68,12 @@ def _strength(spec: CellSpec, record: Record | None) -> str:
         return "no strength"
     name = record.strength_name if record is not None and record.strength_name else "strength"
     return f"{name} = {spec.strength:g}"
+
+
+def _step(checkpoint: Path, spec: CellSpec) -> str:
+    """Says of a checkpoint that ``--keep-checkpoints`` kept that its training went on."""
+    _, _, step = checkpoint.name.partition("step-")
+    return f"It is the policy after step {step} of {spec.training.steps}.\n" if step else ""
 
 
 def _use(checkpoint: Path, spec: CellSpec) -> str:

@@ -74,8 +74,9 @@ def train(work: CellWork, report: Report) -> float:
 def train_into(folder: Path, work: CellWork, report: Report) -> FitResult:
     """Trains a checkpoint into ``folder`` with its spec and training log; resumes if it was stopped."""
     result: FitResult = in_processes(fit_into, work, (folder,), report)
-    if not (folder / "checkpoint" / CARD).is_file():
-        write_card(folder / "checkpoint", work.spec, work.command, dataset=dataset_of(work))
+    for checkpoint in (folder / "checkpoint", *folder.glob("checkpoints/step-*")):
+        if not (checkpoint / CARD).is_file():
+            write_card(checkpoint, work.spec, work.command, dataset=dataset_of(work))
     return result
 
 
