@@ -1,7 +1,7 @@
 """The Hugging Face backend for decoder-only and encoder-decoder models and LoRA adapters."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -15,7 +15,7 @@ from rpo_bench.data.row import Prompt
 from rpo_bench.errors import UserError, first_line
 from rpo_bench.models.generating import Sampler, batches
 from rpo_bench.models.inverse_cdf import uniforms
-from rpo_bench.models.loading import LoadOptions, load_checkpoint
+from rpo_bench.models.loading import AUTOCAST, LoadOptions, load_checkpoint
 from rpo_bench.models.positions import Positions, positions_of
 from rpo_bench.models.prompting import closing, prompt_ids, response_texts
 from rpo_bench.models.protocol import Generation
@@ -42,6 +42,7 @@ class HFModel:
             the reference. None if the adapter changed the base model itself.
         adapter_on: Whether that adapter is active.
         prompt_format: The prompt format; None: prompts are used as they are.
+        autocast: Whether passes are in bfloat16, over float32 weights.
     """
 
     model: Any
@@ -50,6 +51,7 @@ class HFModel:
     adapter_of: str | None = None
     adapter_on: bool = True
     prompt_format: PromptFormat | None = None
+    autocast: bool = False
 
     @classmethod
     def load(
@@ -81,7 +83,14 @@ class HFModel:
                     quantization=loading.quantization,
                 )
             loaded = load_checkpoint(path, options)
-        return cls(loaded.model, loaded.tokenizer, str(path), loaded.adapter_of, prompt_format=prompt_format)
+        return cls(
+            loaded.model,
+            loaded.tokenizer,
+            str(path),
+            loaded.adapter_of,
+            prompt_format=prompt_format,
+            autocast=options.dtype == AUTOCAST,
+        )
 
     @property
     def is_encoder_decoder(self) -> bool:
@@ -138,7 +147,7 @@ class HFModel:
             UserError: The model can't be run, or a row's output depends on the other rows of its batch.
         """
         try:
-            with self._evaluating():
+            with self.evaluating():
                 sampling_way(self._inner, self._layout)
         except UserError:
             raise
@@ -189,7 +198,7 @@ class HFModel:
         found: dict[tuple[int, int], Generation] = {}
         order = sorted(range(len(prompts)), key=lambda index: len(encoded[index]))  # stable
         sampler = Sampler(self._inner, self._layout, self.end_ids, decoding)
-        with self._evaluating():
+        with self.evaluating():
             for indices, first, count in batches(order, n, batch_size):
                 names = [prompts[index].prompt_id for index in indices]
                 draws = [uniforms(seed, name, first, count, decoding.max_new_tokens) for name in names]
@@ -230,7 +239,7 @@ class HFModel:
             return [(part, read(part)) for part in parts]
 
         at_once = RowsAtOnce()
-        with self._evaluating():
+        with self.evaluating():
             for indices in _batches(order, sizes, batch_size):
                 for part, values in at_once.run(len(indices), 1, partial(passes, indices)):
                     for row, index in enumerate(part):
@@ -253,7 +262,7 @@ class HFModel:
         encoded = [self.encode(text) for text in prompts]
         found = np.zeros((len(prompts), len(tokens)))
         order = np.argsort([len(ids) for ids in encoded], kind="stable")
-        with self._evaluating():
+        with self.evaluating():
             for start in range(0, len(order), batch_size):
                 rows = order[start : start + batch_size]
                 contexts = [encoded[i] for i in rows]
@@ -278,20 +287,23 @@ class HFModel:
         return Generation(prompt.prompt_id, prompt.text, sample, text, tuple(tokens), finished)
 
     @contextmanager
-    def _evaluating(self) -> Iterator[None]:
-        """Disables gradients and dropout, and the adapter where it is off; restores them afterwards."""
+    def evaluating(self) -> Iterator[None]:
+        """A block of passes: no gradients, no dropout, no adapter where it is off, and the number format."""
         inner = self._inner
         training = inner.training
         inner.eval()
         try:
             if self.adapter_of is not None and not self.adapter_on:
-                with quiet(), torch.no_grad(), self.model.disable_adapter():
+                with quiet(), torch.no_grad(), self._passes(), self.model.disable_adapter():
                     yield
             else:
-                with quiet(), torch.no_grad():
+                with quiet(), torch.no_grad(), self._passes():
                     yield
         finally:
             inner.train(training)
+
+    def _passes(self) -> AbstractContextManager[Any]:
+        return torch.autocast(self.device.type, torch.bfloat16) if self.autocast else nullcontext()
 
     def _check_length(self, name: str, length: int, response: int) -> None:
         limits = self.positions

@@ -16,7 +16,14 @@ from trainers.adapters import changes_base, trial_logps
 from trainers.device import process_device
 from trainers.inputs import TokenLayout
 
-DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+#: Float32 weights, and passes in bfloat16.
+AUTOCAST = "autocast"
+DTYPES = {
+    "float32": torch.float32,
+    "bfloat16": torch.bfloat16,
+    "float16": torch.float16,
+    AUTOCAST: torch.float32,
+}
 _HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")
 
 
@@ -45,7 +52,7 @@ class LoadOptions:
     def torch_dtype(self) -> torch.dtype:
         """The weights' type; raises UserError for an unknown name."""
         if self.dtype not in DTYPES:
-            raise UserError(f"--dtype {self.dtype}: choose float32, bfloat16 or float16.")
+            raise UserError(f"--dtype {self.dtype}: choose float32, bfloat16, float16 or autocast.")
         return DTYPES[self.dtype]
 
     @property

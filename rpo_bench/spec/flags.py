@@ -311,7 +311,7 @@ SPEC_FLAGS: tuple[SpecFlag, ...] = (
         "loading.dtype",
         "--model-dtype",
         "Number format of loaded weights: float32 (default), bfloat16 or float16; full "
-        "training keeps float32.",
+        "training keeps float32. autocast: float32 weights and bfloat16 passes.",
         metavar="DTYPE",
     ),
     SpecFlag(

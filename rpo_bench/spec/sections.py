@@ -203,8 +203,10 @@ class PromptFormat(Settings):
 class LoadingSpec(Settings):
     """How models are loaded for measuring."""
 
-    dtype: Literal["float32", "bfloat16", "float16"] = Field(
-        "float32", description="of the weights; training keeps float32 weights unless it trains adapters"
+    dtype: Literal["float32", "bfloat16", "float16", "autocast"] = Field(
+        "float32",
+        description="of the weights; training keeps float32 weights unless it trains adapters; 'autocast': "
+        "float32 weights and bfloat16 passes",
     )
     quantization: Literal["nf4"] | None = Field(
         None,

@@ -30,6 +30,8 @@ def check_backend(spec: RunSpec, architectures: Mapping[str, str], trains: bool)
         return
     flag = f"--generation-backend {backend}"
     _check_decoding(spec.evaluation.decoding, backend, flag)
+    if backend == "vllm" and spec.loading.dtype == "autocast":
+        raise UserError(f"{flag}: vLLM has no --model-dtype autocast: give bfloat16, or leave it out.")
     for name, architecture in architectures.items():
         if architecture == "encoder-decoder" and backend == "vllm":
             raise UserError(

@@ -96,7 +96,7 @@ def weight_bytes(loading: LoadingSpec) -> float:
     """Bytes of a weight that isn't trained."""
     if loading.quantization is not None:
         return _FOUR_BITS
-    return 4 if loading.dtype == "float32" else 2
+    return 4 if loading.dtype in ("float32", "autocast") else 2
 
 
 def smaller(spec: RunSpec) -> Iterator[tuple[str, RunSpec]]:

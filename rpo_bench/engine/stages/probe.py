@@ -10,6 +10,7 @@ from rpo_bench.data.row import Prompt
 from rpo_bench.engine.stages.parts import base_of, decoding_of, reward_of
 from rpo_bench.engine.work import CellWork
 from rpo_bench.models.hf import HFModel
+from rpo_bench.models.loading import AUTOCAST
 from rpo_bench.models.protocol import Generation
 from rpo_bench.spec.sections import Decoding
 from rpo_bench.tasks.task import RewardFunction, Task
@@ -30,7 +31,13 @@ def make_probe(work: CellWork, task: Task, tokenizer: Any) -> Callable[[Any], di
 
     def probe(model: Any) -> dict[str, float]:
         adapted = work.spec.model_path if hasattr(model, "disable_adapter") else None
-        policy = HFModel(model, tokenizer, adapter_of=adapted, prompt_format=work.spec.prompt_format)
+        policy = HFModel(
+            model,
+            tokenizer,
+            adapter_of=adapted,
+            prompt_format=work.spec.prompt_format,
+            autocast=work.spec.loading.dtype == AUTOCAST,
+        )
         generations = policy.generate(prompts, 1, decoding, _SEED, _BATCH)
         reference = base() if adapted is None else policy.without_adapter()
         measured = {"probe_kl": sampled_kl(policy, reference, generations)}
