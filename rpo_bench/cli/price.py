@@ -9,30 +9,53 @@ from rpo_bench.spec.presets import PAPER
 from rpo_bench.spec.schema import RunSpec
 
 if TYPE_CHECKING:
+    from rpo_bench.engine.plan.memory import Parallel
     from rpo_bench.engine.plan.paper import Paper, PricedCells
+    from rpo_bench.engine.plan.pricing import Gpu
 
 
 def print_price(
-    spec: RunSpec, layers: Sequence[Mapping[str, Any]], gpu: str, mfu: float, include_path: Path | None
+    spec: RunSpec,
+    layers: Sequence[Mapping[str, Any]],
+    on: "Gpu",
+    include_path: Path | None,
+    gpus: int,
+    parallel: "Parallel",
 ) -> bool:
-    """Prices a spec whose preset or config follows a paper; returns False without output for any other."""
+    """Prices a spec whose preset or config follows a paper; returns False without output for any other.
+
+    Args:
+        spec: the run.
+        layers: of its preset and config.
+        on: the GPU, and how well it is used.
+        include_path: a folder of further tasks.
+        gpus: that train a cell's model together.
+        parallel: how they share it.
+    """
     if not any(PAPER in layer for layer in layers):
         return False
     from rpo_bench.engine.plan.paper import paper_of, priced
-    from rpo_bench.engine.plan.pricing import Gpu
 
     paper = paper_of(layers)
     assert paper is not None
-    on = Gpu(gpu, mfu)
-    lines = priced(spec, paper, on, include_path)
+    lines = priced(spec, paper, on, include_path, gpus, parallel)
     rows = [
         (one.model, one.method, one.cells, _hours(one.hours_each), _hours(one.hours), _gigabytes(one.memory))
         for one in lines
     ]
     title = f"{spec.task}: {paper.citation}"
-    print_table(title, ("model", "method", "cells", "GPU hours each", "GPU hours", "GB"), rows)
+    print_table(
+        title,
+        ("model", "method", "cells", "GPU hours each", "GPU hours", "GB" if gpus == 1 else "GB per GPU"),
+        rows,
+    )
     console = out()
-    for text in _too_large(spec, paper, lines, on.name, include_path):
+    if gpus > 1:
+        console.print(
+            f"{gpus} GPUs train a cell together: its GPU hours, divided by {gpus}, are its time at best.",
+            soft_wrap=True,
+        )
+    for text in _too_large(spec, paper, lines, on.name, include_path, gpus, parallel):
         console.print(text, soft_wrap=True)
     console.print(
         f"Estimate: {_hours(sum(one.hours for one in lines))} GPU hours on one {on.name} at "
@@ -49,7 +72,13 @@ def print_price(
 
 
 def _too_large(
-    spec: RunSpec, paper: "Paper", lines: Sequence["PricedCells"], gpu: str, include_path: Path | None
+    spec: RunSpec,
+    paper: "Paper",
+    lines: Sequence["PricedCells"],
+    gpu: str,
+    include_path: Path | None,
+    gpus: int,
+    parallel: "Parallel",
 ) -> Iterator[str]:
     """Which methods don't fit the GPU, and settings with which they do."""
     from rpo_bench.engine.plan.memory import GPU_MEMORY, USABLE
@@ -61,7 +90,8 @@ def _too_large(
     found: dict[tuple[str, str], list[str]] = {}
     for line in lines:
         if line.memory is not None and line.memory > room:
-            advice = fitting_settings(spec, paper, line, room, folder(line.model))
+            own = folder(line.model)
+            advice = fitting_settings(spec, paper, line, room, own, gpus, parallel)
             found.setdefault((line.model, advice), []).append(line.method)
     for (model, advice), methods in found.items():
         yield (

@@ -109,8 +109,13 @@ def train_and_eval(
     layers = layers_of(matrix.preset, matrix.config)
     changes = spec_changes(matrix, data, training, evaluation, models, generation)
     spec = build_spec(layers, changes, knobs)
-    if matrix.dry_run and print_price(spec, layers, matrix.gpu, matrix.mfu, data.include_path):
-        return
+    if matrix.dry_run:
+        from rpo_bench.engine.plan.pricing import Gpu
+        from rpo_bench.engine.plan.resources import parallel_of
+
+        on, parallel = Gpu(matrix.gpu, matrix.mfu), parallel_of(runner.parallel)
+        if print_price(spec, layers, on, data.include_path, runner.gpus_per_cell, parallel):
+            return
     root = runner.output_path or default_output(spec, matrix.preset, matrix.config)
     run_context = replace(
         run_context_of(root, runner, trust, judge, started_at),

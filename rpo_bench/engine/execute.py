@@ -11,8 +11,9 @@ from rich.console import Console
 
 from rpo_bench.engine.output import Output
 from rpo_bench.engine.plan.graph import outstanding
+from rpo_bench.engine.plan.memory import Parallel
 from rpo_bench.engine.plan.plan import Plan
-from rpo_bench.engine.plan.resources import Parallel, Resources
+from rpo_bench.engine.plan.resources import Resources
 from rpo_bench.engine.pool.gpus import gpu_slots, visible_gpus
 from rpo_bench.engine.pool.jobs import Job, Outcome
 from rpo_bench.engine.pool.local import LocalPool, available_cores, worker_context

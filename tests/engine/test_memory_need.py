@@ -8,7 +8,7 @@ from run_cli import SMALL, invoke
 from tiny_task import tiny_task
 from transformers import LlamaConfig
 
-from rpo_bench.engine.plan import plan
+from rpo_bench.engine.plan import resources
 from rpo_bench.engine.plan.memory import check_memory, memory_need, smaller, trained_bytes
 from rpo_bench.engine.plan.pricing import ModelSize, Workload, size_of_folder
 from rpo_bench.errors import UserError
@@ -90,6 +90,29 @@ class TestActivations:
         assert part.activations < 0.3 * whole.activations
 
 
+class TestSeveralGpus:
+    """Each has its part of the states; a whole copy of the weights while they are saved or sampled from."""
+
+    def need(self, *together):
+        return memory_need(default_method("rpo"), DECODER, LOAD, SPEC, *together)
+
+    def test_sharded_weights_are_parts_and_a_copy(self):
+        one, four = self.need(), self.need(4, "sharded")
+        weights = 4 * (DECODER.parameters + DECODER.table)
+        assert four.states == pytest.approx(one.states / 4 + weights)
+        logits = 4 * 4 * 2**25
+        assert four.activations - logits == pytest.approx((one.activations - logits) / 4)
+
+    def test_replicated_ones_are_whole(self):
+        assert self.need(4, "replicated").states == self.need().states
+
+    def test_auto_shards_what_takes_more_than_half_a_gpu(self):
+        states = self.need().states
+        assert self.need(4, "auto", 2.1 * states).states == states
+        assert self.need(4, "auto", 1.9 * states).states < states
+        assert self.need(1, "auto", 1.9 * states).states == states
+
+
 class TestRefused:
     def test_a_setting_that_can_never_fit_names_the_nearest_that_does(self, tmp_path):
         folder = tmp_path / "decoder"
@@ -110,7 +133,7 @@ class TestRefused:
         check_memory([default_method("rpo")], tmp_path, 10**12, SPEC, 1.0)
 
     def test_the_command_line_refuses_before_any_work(self, tmp_path, monkeypatch):
-        monkeypatch.setattr(plan, "device_memory", lambda: 1000.0)
+        monkeypatch.setattr(resources, "device_memory", lambda: 1000.0)
         task = tiny_task(tmp_path / "tiny")
         done = invoke(
             "train-and-eval", "--task", task, "--methods", "rpo", *SMALL, "--output-path", tmp_path / "out"

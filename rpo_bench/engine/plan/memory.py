@@ -6,10 +6,12 @@ Under bfloat16 autocast another 2 are its copy. A layer keeps 34 per token and u
 multiplied out without fragmentation, to which a tenth of the GPU is left.
 """
 
+import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from rpo_bench.engine.plan.pricing import ModelSize, Workload, size_of_folder
 from rpo_bench.errors import UserError
@@ -17,9 +19,14 @@ from rpo_bench.spec.schema import RunSpec
 from rpo_bench.spec.sections import LoadingSpec, LoraSpec, TrainingSpec
 from trainers.objective import Method, Need
 
+Parallel = Literal["auto", "replicated", "sharded"]
+
 #: Bytes of memory, from the vendors' data sheets.
 GPU_MEMORY: Mapping[str, float] = {"a100": 80e9, "h100": 80e9, "h200": 141e9, "l4": 24e9, "l40s": 48e9}
 USABLE = 0.9  # the rest is lost to fragmentation and the driver
+
+#: Of a GPU's memory: a training that takes more is sharded, as the rest is left to activations.
+SHARDED_ABOVE = 0.5
 
 _WEIGHT, _GRADIENT, _COPY = 4, 4, 2  # bytes of a parameter
 _STATES: Mapping[str, int] = {"adamw": 8, "adafactor": 0, "adamw-8bit": 2, "paged-adamw-8bit": 2}
@@ -49,11 +56,32 @@ class MemoryNeed:
         return self.states + self.activations
 
 
-def memory_need(method: Method, size: ModelSize, load: Workload, spec: RunSpec) -> MemoryNeed:
-    """The memory of training one cell."""
+def memory_need(
+    method: Method,
+    size: ModelSize,
+    load: Workload,
+    spec: RunSpec,
+    gpus: int = 1,
+    parallel: Parallel = "auto",
+    memory: float = math.inf,
+) -> MemoryNeed:
+    """The memory of training one cell, on each of its GPUs.
+
+    Args:
+        method: the method.
+        size: the model's size.
+        load: token counts.
+        spec: the run.
+        gpus: that train the model together.
+        parallel: whether each keeps a part of the weights; it then has them whole for a while when they are
+            saved, probed or sampled from.
+        memory: bytes of a GPU, by which "auto" decides.
+    """
     training = spec.training
     states = trained_bytes(method, size, training, weight_bytes(spec.loading))
-    step = training.batch_size // int(getattr(method, "minibatches", 1))
+    if gpus > 1 and (parallel == "sharded" or (parallel == "auto" and states > SHARDED_ABOVE * memory)):
+        states = states / gpus + _WEIGHT * (size.parameters + size.table)
+    step = -(-training.batch_size // int(getattr(method, "minibatches", 1)) // gpus)
     rows = min(training.micro_batch_size or step, step)
     tokens = rows * (load.prompt_tokens + load.response_tokens)
     if training.tokens_per_micro_batch is not None:
@@ -63,7 +91,7 @@ def memory_need(method: Method, size: ModelSize, load: Workload, spec: RunSpec) 
     kept += _KEPT * wide if training.gradient_checkpointing else 0  # of the layer that is computed again
     cache = 0.0
     if method.samples_policy:  # keys and values of all rollouts
-        sampled = training.batch_size * (load.prompt_tokens + load.response_tokens)
+        sampled = -(-training.batch_size // gpus) * (load.prompt_tokens + load.response_tokens)
         cache = 2 * 2 * wide * size.layers * size.width * sampled
     return MemoryNeed(states, max(kept * size.width * tokens, cache) + _LOGITS)
 

@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import Field, ValidationError
 
 from rpo_bench.engine.inputs.choices import choose
-from rpo_bench.engine.plan.memory import memory_need, smaller
+from rpo_bench.engine.plan.memory import GPU_MEMORY, Parallel, memory_need, smaller
 from rpo_bench.engine.plan.pricing import Gpu, ModelSize, Price, Workload, price, size_of_folder
 from rpo_bench.errors import UserError
 from rpo_bench.files.validation import first_problem
@@ -34,7 +34,9 @@ class PricedCells(Frozen):
     cells: int
     hours_each: float
     hours: float
-    memory: float | None = Field(None, description="bytes of training a cell; None: not trained, or unknown")
+    memory: float | None = Field(
+        None, description="bytes of training a cell, on each GPU; None: not trained, or unknown"
+    )
 
 
 def paper_of(layers: Sequence[Mapping[str, Any]]) -> Paper | None:
@@ -48,7 +50,14 @@ def paper_of(layers: Sequence[Mapping[str, Any]]) -> Paper | None:
         raise UserError(f"The section '{PAPER}' can't be used: {first_problem(error)}.") from error
 
 
-def priced(spec: RunSpec, paper: Paper, gpu: Gpu, include_path: Path | None = None) -> list[PricedCells]:
+def priced(
+    spec: RunSpec,
+    paper: Paper,
+    gpu: Gpu,
+    include_path: Path | None = None,
+    gpus: int = 1,
+    parallel: Parallel = "auto",
+) -> list[PricedCells]:
     """The cost of every method on every model; the last line of a model is the cost its cells share.
 
     Args:
@@ -56,6 +65,8 @@ def priced(spec: RunSpec, paper: Paper, gpu: Gpu, include_path: Path | None = No
         paper: token counts, and sizes of models that aren't on this machine.
         gpu: the GPU.
         include_path: a folder of further tasks.
+        gpus: that train a cell's model together; the memory is that of each.
+        parallel: how they share it.
 
     Raises:
         UserError: an unknown method, or a model of unknown size.
@@ -80,19 +91,28 @@ def priced(spec: RunSpec, paper: Paper, gpu: Gpu, include_path: Path | None = No
             one = price(choice.method, size, limited, run, gpu)
             shared = max(shared, one.shared)
             cells = len(choice.strengths) * len(spec.seeds) * rates
-            need = memory_need(choice.method, size, load, spec).total if size.layers else None
+            together = (gpus, parallel, GPU_MEMORY[gpu.name])
+            need = memory_need(choice.method, size, load, spec, *together).total if size.layers else None
             lines.append(_line(model, choice.spec.label, cells, one, need))
         if shared:
             lines.append(_line(model, "reference log-probs", 1, Price(shared, 0.0, 0.0)))
     return lines
 
 
-def fitting_settings(spec: RunSpec, paper: Paper, line: PricedCells, room: float, own: Path | None) -> str:
-    """Flags with which a line's cells fit into ``room`` bytes, and their need; in words if none do."""
+def fitting_settings(
+    spec: RunSpec,
+    paper: Paper,
+    line: PricedCells,
+    room: float,
+    own: Path | None,
+    gpus: int = 1,
+    parallel: Parallel = "auto",
+) -> str:
+    """Flags with which a line's cells fit into ``room`` bytes per GPU, and their need; in words if none do."""
     size = _size(line.model, own or Path(line.model), paper.workload)
     method = next(choice.method for choice in choose(spec) if choice.spec.label == line.method)
     for flags, changed in smaller(spec):
-        need = memory_need(method, size, paper.workload, changed).total
+        need = memory_need(method, size, paper.workload, changed, gpus, parallel, room).total
         if need <= room:
             return f"With {flags} they need {need / 1e9:,.0f} GB."
     return "No setting fits: take a smaller model."

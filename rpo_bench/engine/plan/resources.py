@@ -2,18 +2,20 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
+from typing import get_args
 
-from rpo_bench.engine.plan.memory import device_memory, trained_bytes, weight_bytes
+from rpo_bench.engine.plan.memory import (
+    SHARDED_ABOVE,
+    Parallel,
+    device_memory,
+    trained_bytes,
+    weight_bytes,
+)
 from rpo_bench.engine.plan.pricing import size_of_folder
 from rpo_bench.errors import UserError
 from rpo_bench.spec.schema import CellSpec
 from trainers.objective import Method
 from trainers.precision import HALF_WEIGHTS
-
-Parallel = Literal["auto", "replicated", "sharded"]
-
-_ROOM = 0.5  # of a GPU's memory: more is left to activations
 
 
 @dataclass(frozen=True)
@@ -91,4 +93,4 @@ def _fits_one(spec: CellSpec, method: Method, trust: bool) -> bool:
     except UserError:
         return True  # of a model that can't be built without its weights nothing is known
     needed = trained_bytes(method, size, spec.training, weight_bytes(spec.loading))
-    return needed <= _ROOM * device_memory()
+    return needed <= SHARDED_ABOVE * device_memory()
