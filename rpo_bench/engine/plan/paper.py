@@ -108,7 +108,7 @@ def fitting_settings(
     gpus: int = 1,
     parallel: Parallel = "auto",
 ) -> str:
-    """Flags with which a line's cells fit into ``room`` bytes per GPU, and their need; in words if none do."""
+    """Flags with which a line's cells fit into ``room`` bytes of a GPU, and their need; or that none do."""
     size = _size(line.model, own or Path(line.model), paper.workload)
     method = next(choice.method for choice in choose(spec) if choice.spec.label == line.method)
     for flags, changed in smaller(spec):
