@@ -2,13 +2,14 @@
 
 import sys
 
-from rpo_bench.cli.stopping import is_interrupt, stop
+from rpo_bench.cli.stopping import is_interrupt, keep_interrupts, stop
 from rpo_bench.shadows import ShadowedError
 from rpo_bench.terminal.visible import visible_lines
 
 
 def main() -> None:
     """Runs the command line."""
+    keep_interrupts()
     try:
         from rpo_bench.cli.main import main as run
 

@@ -74,7 +74,7 @@ def killed(ranks: Ranks, run: tuple[Any, ...], _: Any = None) -> None:
 
 
 def out_of_memory(ranks: Ranks, run: tuple[Any, ...], room: int, _: Any = None) -> None:
-    """A training in which passes of more rows than there is room for fail in the second process."""
+    """A training in which passes of more rows than there is room for fail in the last process."""
     import torch
 
     import trainers.offline_step as module
@@ -82,7 +82,7 @@ def out_of_memory(ranks: Ranks, run: tuple[Any, ...], room: int, _: Any = None) 
     own = module.row_logps
 
     def limited(model: Any, prompts: Any, *rest: Any) -> Any:
-        if not ranks.first and torch.is_grad_enabled() and len(prompts) > room:
+        if (ranks.rank == ranks.count - 1) and torch.is_grad_enabled() and len(prompts) > room:
             raise torch.OutOfMemoryError("CUDA out of memory.")
         return own(model, prompts, *rest)
 
@@ -104,3 +104,31 @@ def fits_below(ranks: Ranks, work: Any, room: int, _: Any) -> int:
         raise OutOfMemoryError(rows, 2)
     ranks.every(None)
     return int(rows)
+
+
+def always_runs_out(ranks: Ranks, work: Any, rows: int, _: Any) -> None:
+    """Memory runs out with the same rows, whatever the micro-batch."""
+    raise OutOfMemoryError(rows, 1)
+
+
+def reference_logps_of(ranks: Ranks, folder: Path, rows: int | None, _: Any = None) -> tuple[Any, list[int]]:
+    """Log-probs of the tests' rows under a model, and how many rows its passes had."""
+    import trainers.reference as module
+    from trainers.layouts import checked_layout
+    from trainers.sharding import Spread
+
+    model, own = load(folder), module.sequence_logps
+    layout = checked_layout(model, TokenLayout.of(model))
+    passes: list[int] = []
+
+    def counted(model: Any, inputs: Any) -> Any:
+        passes.append(len(inputs.labels))
+        return own(model, inputs)
+
+    module.sequence_logps = counted
+    try:
+        spread, data = Spread(model, ranks), examples()
+        given = (spread.module, data.prompts, data.responses, layout, "float32", ranks, rows)
+        return module.compute_logps(*given), passes
+    finally:
+        module.sequence_logps = own

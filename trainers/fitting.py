@@ -94,7 +94,7 @@ def fit(
     adapted = model if settings.lora is None else with_adapters(model, settings.lora)
     policy = Spread(adapted, ranks, device, dtype)
     with without_adapters(policy.module, settings.lora is not None):
-        cache = replace(cache or ReferenceCache(), ranks=ranks)
+        cache = replace(cache or ReferenceCache(), ranks=ranks, rows=settings.micro_batch_size)
         data = prepare(method, policy.module, examples, settings, cache, layout, dtype)
 
     inputs = TrainingInputs(
@@ -152,6 +152,8 @@ def run_trainer(trainer: OfflineTrainer, settings: TrainingSettings, out_dir: Pa
     checkpoint = ranks.from_first(next(complete_checkpoints(out_dir / "partial"), None))
     done = -1 if checkpoint is None else int(checkpoint.name.rpartition("-")[2])
     log = TrainingLog(file, done, settings.tracked) if ranks.first else None
+    if ranks.first and trainer.kept is not None:
+        trainer.kept.resume(done)
     trainer.training_log = log
     earlier = ranks.from_first(read_training_log(file))
     try:

@@ -150,6 +150,8 @@ def _run(
             done = saved["iteration"]
             trainer.load(saved["state"])
     log = TrainingLog(lines, done if done else -1, settings.tracked) if ranks.first else None
+    if ranks.first:
+        kept.resume(done)
     earlier = ranks.from_first(read_training_log(lines))
     started = time.monotonic() - (earlier[-1]["seconds"] if earlier else 0.0)
 

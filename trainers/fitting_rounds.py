@@ -101,14 +101,14 @@ def fit_rounds(
     else:
         policy = initial = Spread(with_adapters(model, settings.lora), ranks, device, dtype)
     value = None if network is None else Spread(network, ranks, device, dtype)
-    adapters = settings.lora is not None
+    adapters, most = settings.lora is not None, settings.micro_batch_size
 
     def scored(prompts: Sequence[Sequence[int]], responses: Sequence[Sequence[int]]) -> NDArray[np.float64]:
-        return compute_logps(policy.module, prompts, responses, layout, dtype, ranks)
+        return compute_logps(policy.module, prompts, responses, layout, dtype, ranks, most)
 
     def referred(prompts: Sequence[Sequence[int]], responses: Sequence[Sequence[int]]) -> NDArray[np.float64]:
         with without_adapters(initial.module, adapters):
-            return compute_logps(initial.module, prompts, responses, layout, dtype, ranks)
+            return compute_logps(initial.module, prompts, responses, layout, dtype, ranks, most)
 
     size = round(settings.batch_size * method.fresh)
     source = GroupSource(draws_of(method), policy, world, settings.seed, size, dtype, backend)
@@ -200,6 +200,8 @@ class RoundsTrainer(OfflineTrainer):
             self.teaches = data is not None
             self.work.data = data or self.work.data
         about = {"round": float(index), "effective_samples": self.present.round.effective}
+        if self.present.round.mismatch is not None:
+            about["logp_mismatch"] = self.present.round.mismatch
         counts = self.sources.rounds.source.counts
         about |= {"rollouts": float(counts["rollouts"])}
         if not self.teaches:  # no two responses differ in reward: a step without a gradient

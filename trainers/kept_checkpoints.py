@@ -37,6 +37,12 @@ class KeptCheckpoints:
                 f"--keep-checkpoints {self.keep} keeps the policies of probes: give --probe-every."
             )
 
+    def resume(self, step: int) -> None:
+        """Deletes checkpoints of later steps, which the training makes again."""
+        for folder in self._kept():
+            if _step(folder) > step:
+                shutil.rmtree(folder, ignore_errors=True)
+
     def after_probe(self, step: int, policy: Any, probed: Mapping[str, float]) -> None:
         """Keeps the policy as it is at a step, if it is to be kept.
 
@@ -51,15 +57,23 @@ class KeptCheckpoints:
         target.parent.mkdir(exist_ok=True)
         save_policy(policy, self.tokenizer, target)
         if self.keep == "best":
-            for other in target.parent.glob("step-*"):
+            for other in self._kept():
                 if other != target:
                     shutil.rmtree(other, ignore_errors=True)
 
     def _best(self, step: int, reward: float) -> bool:
-        """Whether no earlier probe of the log has as high a reward, the first model's left out."""
+        """Whether its reward is higher than those of the checkpoints that are kept."""
+        kept = {_step(folder) for folder in self._kept()} - {step}
         rows = read_training_log(self.out_dir / "train_log.jsonl")
-        earlier = [row.get(REWARD) for row in rows if 0 < row["step"] < step]
-        return all(other is None or reward > other for other in earlier)
+        rewards = [row.get(REWARD) for row in rows if row["step"] in kept]
+        return all(other is None or reward > other for other in rewards)
+
+    def _kept(self) -> list[Path]:
+        return [*(self.out_dir / "checkpoints").glob("step-*")]
+
+
+def _step(folder: Path) -> int:
+    return int(folder.name.removeprefix("step-"))
 
 
 def save_policy(policy: Any, tokenizer: Any, folder: Path) -> None:

@@ -64,7 +64,7 @@ class OfflineStep:
         self._value = value
         self._device = device
         self._recomputed = recomputed_layers(model, value)
-        self._at_once = RowsAtOnce(inputs.micro_batch_size, retries=inputs.ranks.alone)
+        self._at_once = RowsAtOnce(inputs.micro_batch_size, retries=inputs.ranks.may_retry)
 
     def gradient(
         self, model: Any, planned: int, backward: Callable[[Tensor], None], starts: bool

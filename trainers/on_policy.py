@@ -52,12 +52,16 @@ class Mismatch:
 
     def check_engine(self) -> None:
         """Before the first step: raises UserError where another engine samples another policy."""
-        mean = self._total / max(1, self._tokens)
-        if not mean <= _ENGINES_DIFFER:
-            raise UserError(
-                f"Before the first step the engine that samples and training differ by {mean:.2g} nats per "
-                f"token; rounding explains {_ENGINES_DIFFER:g} at most. It runs another policy: sample by hf."
-            )
+        check_engine(self._total / max(1, self._tokens))
+
+
+def check_engine(mismatch: float) -> None:
+    """Raises UserError if an engine's first log-probs, in nats per token, are off by more than rounding."""
+    if not mismatch <= _ENGINES_DIFFER:
+        raise UserError(
+            f"Before the first step the engine that samples and training differ by {mismatch:.2g} nats per "
+            f"token; rounding explains {_ENGINES_DIFFER:g} at most. It runs another policy: sample by hf."
+        )
 
 
 def rescored(

@@ -44,6 +44,14 @@ class Ranks:
         return self.rank == 0
 
     @property
+    def may_retry(self) -> bool:
+        """Whether a pass whose memory ran out may be tried again here.
+
+        Others may wait for it, and FSDP2 is left in the middle of a backward pass: all start again then.
+        """
+        return self.alone and not self.sharded
+
+    @property
     def gradient_factor(self) -> float:
         """What a loss is multiplied by: FSDP2 averages gradients over ranks, and they are to be added."""
         return float(self.count) if self.sharded else 1.0

@@ -33,11 +33,13 @@ class ReferenceCache:
         folder: of the ``.npy`` files; None keeps nothing.
         model_hash: identity of the reference's weights and tokenizer.
         ranks: the processes that share the work.
+        rows: of a pass at most, where memory that runs out in one process stops all of them.
     """
 
     folder: Path | None = None
     model_hash: str = ""
     ranks: Ranks = ALONE
+    rows: int | None = None
 
     def logps(
         self,
@@ -53,10 +55,10 @@ class ReferenceCache:
             UserError: a cached file doesn't hold N finite numbers.
         """
         if self.folder is None:
-            return compute_logps(model, prompts, responses, layout, dtype, self.ranks)
+            return compute_logps(model, prompts, responses, layout, dtype, self.ranks, self.rows)
         file = self.folder / f"{self._key(prompts, responses, layout, dtype)}.npy"
         if not self.ranks.from_first(file.is_file()):
-            values = compute_logps(model, prompts, responses, layout, dtype, self.ranks)
+            values = compute_logps(model, prompts, responses, layout, dtype, self.ranks, self.rows)
             if self.ranks.first:
                 self.folder.mkdir(parents=True, exist_ok=True)
                 with whole_file(file) as temporary, temporary.open("wb") as stream:
@@ -92,13 +94,24 @@ def compute_logps(
     layout: TokenLayout,
     dtype: DType,
     ranks: Ranks = ALONE,
+    rows: int | None = None,
 ) -> NDArray[np.float64]:
-    """log π(y|x) of N rows, in batches of similar length; (N,) float64."""
+    """log π(y|x) of N rows, in batches of similar length; (N,) float64.
+
+    Args:
+        model: a transformers causal or encoder-decoder model.
+        prompts: token ids; N of them.
+        responses: token ids; N of them.
+        layout: the format of the model's inputs.
+        dtype: the number format.
+        ranks: the processes that share the work.
+        rows: of a pass at most, if memory that runs out isn't tried again here.
+    """
     device = next(model.parameters()).device
     lengths = np.array([len(p) + len(r) for p, r in zip(prompts, responses, strict=True)])
     order = np.argsort(lengths, kind="stable")
     result = np.zeros(len(lengths))
-    at_once = RowsAtOnce(retries=ranks.alone)
+    at_once = RowsAtOnce(retries=not ranks.sharded)
 
     def logps_of(rows: NDArray[np.int64]) -> NDArray[np.float64]:
         inputs = collate([prompts[i] for i in rows], [responses[i] for i in rows], layout).to(device)
@@ -112,10 +125,11 @@ def compute_logps(
     with evaluating(model):
         while start < len(order):
             size = max(1, _TOKENS_PER_BATCH // int(lengths[order[min(start + 64, len(order) - 1)]]))
+            size = min(size, rows or size) if ranks.sharded else size
             batch = order[start : start + size * ranks.count]
             own = batch[ranks.share(len(batch))]
-            rows = own if len(own) else batch[:1]  # other ranks wait for a pass of this one
-            found = at_once.run(len(rows), 1, partial(passes_of, rows))
+            part = own if len(own) else batch[:1]  # other ranks wait for a pass of this one
+            found = at_once.run(len(part), 1, partial(passes_of, part))
             result[own] = found[: len(own)]
             start += len(batch)
     return np.sum(ranks.every(result), axis=0) if not ranks.alone else result

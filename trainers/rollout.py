@@ -78,7 +78,7 @@ class OnlineTrainer:
             keep_whole_states(optimiser, self.ranks)
         self.scales = GradientScales(settings.clipping, settings.max_grad_norm)
         self.reward_scale = RewardScale(method.reward_scaling, method.reward_clip)
-        self._at_once = RowsAtOnce(settings.micro_batch_size, retries=self.ranks.alone)
+        self._at_once = RowsAtOnce(settings.micro_batch_size, retries=self.ranks.may_retry)
         self._recomputed = recomputed_layers(self.policy, self.critic)
         self._passes: Passes | None = None
         self._mismatch, self._compares = Mismatch(), False

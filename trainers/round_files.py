@@ -46,6 +46,7 @@ def plain_state(state: RoundState, rounds: RoundSource) -> dict[str, Any]:
         "reference_logps": torch.as_tensor(state.round.reference_logps),
         "rollouts": state.round.rollouts,
         "effective": state.round.effective,
+        "mismatch": state.round.mismatch,
         "past": [dataclasses.asdict(part) for part in state.past],
         "used": [list(prompt) for prompt in sorted(state.prompts)],
         "scale": rounds.scale,
@@ -76,7 +77,9 @@ def restored_state(folder: Path, rounds: RoundSource) -> RoundState | None:
         rounds.source.load(saved["source"])
         past = tuple(Seen(**part) for part in saved["past"])
         used = frozenset(tuple(prompt) for prompt in saved["used"])
-        found = Round(saved["index"], rows, logps, saved["rollouts"], saved["effective"])
+        found = Round(
+            saved["index"], rows, logps, saved["rollouts"], saved["effective"], saved.get("mismatch")
+        )
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, AttributeError) as error:
         raise UserError(
             f"{file}: the rows of the round can't be read, so that its reference can't be rebuilt: delete "

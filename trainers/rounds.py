@@ -19,6 +19,7 @@ from trainers.errors import NothingToLearnError
 from trainers.examples import Examples
 from trainers.groups import Group
 from trainers.objective import Need, OfflineMethod
+from trainers.on_policy import check_engine
 from trainers.prepare import OfflineData, check_needs, prepare_rows, with_plan
 from trainers.ranks import ALONE, Ranks
 from trainers.reference import ReferenceCache
@@ -50,6 +51,7 @@ class Round:
         reference_logps: of the round's reference; (N,).
         rollouts: how many of the rows were sampled.
         effective: mean over prompts of the effective share of its samples, under weights π_ref/π_t.
+        mismatch: of the log-probs of another engine, which sampled them; None: the policy's own passes did.
     """
 
     index: int
@@ -57,6 +59,7 @@ class Round:
     reference_logps: NDArray[np.float64]
     rollouts: int
     effective: float
+    mismatch: float | None = None
 
 
 class RoundSource:
@@ -109,12 +112,14 @@ class RoundSource:
     def sample(self, index: int) -> Round:
         """Samples a round of the policy as it is now."""
         steps = range(self.first_step(index), self.first_step(index + 1))
-        fresh = rows_of(self._groups(steps))
+        groups = self._groups(steps)
+        fresh = rows_of(groups)
         rows = self._mixed(fresh, index, steps)
         own = slice(len(fresh))
         written = self._policy(rows.prompts, rows.responses)
         reference = self._reference(rows.prompts, rows.responses)
-        rows = dataclasses.replace(rows, behaviour_logps=_behaviour(rows, written[own]))
+        sampled, mismatch = self._sampled_by(groups, written[own], index)
+        rows = dataclasses.replace(rows, behaviour_logps=_behaviour(rows, sampled))
         if self.scale is None:
             self.scale = _scale(rows.rewards)
         effective = effective_share((reference - written)[own], rows.groups[own])
@@ -122,7 +127,24 @@ class RoundSource:
             sd = self.scale[1] if self.method.zscore_rewards else 1.0
             moved = self.method.strength * sd * (written - reference)
             rows, reference = dataclasses.replace(rows, rewards=rows.rewards - moved), written
-        return Round(index, rows, reference, len(fresh), effective)
+        return Round(index, rows, reference, len(fresh), effective, mismatch)
+
+    def _sampled_by(
+        self, groups: Sequence[Group], written: NDArray[np.float64], index: int
+    ) -> tuple[NDArray[np.float64], float | None]:
+        """Log-probs of fresh rows under what sampled them, (n,), and another engine's mismatch.
+
+        Raises:
+            UserError: before the first step another engine samples another policy.
+        """
+        if self.source.backend is None:
+            return written, None
+        rows = [row for group in groups for row in group.behaviour_logps]
+        sampled = np.array([float(row.double().sum()) for row in rows])
+        mismatch = float(np.abs(written - sampled).sum() / sum(map(len, rows)))
+        if index == 0:
+            check_engine(mismatch)
+        return sampled, mismatch
 
     def _groups(self, steps: range) -> list[Group]:
         """As many rollouts as an online method would sample in these steps."""

@@ -117,7 +117,7 @@ def lockstep_layout(layout: TokenLayout, ranks: Ranks) -> TokenLayout:
     if layout.equal_lengths:
         raise UserError(
             "This model reads its padding, so that its rows are computed by length and can't be sharded over "
-            "GPUs: give --parallel replicated, or one GPU per cell."
+            "GPUs: give --parallel replicated, or one GPU per cell; and no --dtype bfloat16-weights."
         )
     return layout.in_one_pass()
 

@@ -16,6 +16,23 @@ def is_interrupt(error: BaseException) -> bool:
     return found is not None
 
 
+def keep_interrupts() -> None:
+    """Sends a Ctrl-C again that came inside a destructor, where Python would report and forget it."""
+    others = sys.unraisablehook
+
+    def told(found: "sys.UnraisableHookArgs") -> None:
+        if not isinstance(found.exc_value, KeyboardInterrupt):
+            others(found)
+            return
+        import threading
+
+        main = threading.main_thread().ident or 0
+        # Not here, where it would be forgotten again.
+        threading.Timer(0.01, signal.pthread_kill, (main, signal.SIGINT)).start()
+
+    sys.unraisablehook = told
+
+
 def stop() -> NoReturn:
     """Reports that the command was stopped and ends the process; ignores a second Ctrl-C meanwhile."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)

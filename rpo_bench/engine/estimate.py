@@ -10,6 +10,7 @@ from rpo_bench.engine.plan.graph import cell_work, outstanding
 from rpo_bench.engine.plan.plan import Plan
 from rpo_bench.results.store import read_results
 from rpo_bench.spec.schema import CellSpec
+from rpo_bench.spec.sections import TrainingSpec
 
 _STEPS = 4  # timed steps, after one warm-up step
 _PROMPTS = 8
@@ -134,8 +135,15 @@ def _ignore(progress: object) -> None:
 
 
 def _bytes(plan: Plan, cell: PlannedCell) -> int:
-    """The size of a checkpoint and two copies of the samples: work and results."""
+    """The size of the checkpoints and two copies of the samples: work and results."""
     prompts = len(plan.task.heldout[: cell.spec.evaluation.limit])
     tokens = cell.spec.evaluation.decoding.max_new_tokens or plan.task.spec.max_new_tokens
     samples = prompts * cell.spec.evaluation.n_samples * tokens * 12
-    return (cell.model.bytes if cell.trained else 0) + 2 * samples
+    return (cell.model.bytes * _checkpoints(cell.spec.training) if cell.trained else 0) + 2 * samples
+
+
+def _checkpoints(training: TrainingSpec) -> int:
+    """How many checkpoints a training leaves."""
+    if training.keep_checkpoints == "all":
+        return 2 + training.steps // training.probe_every
+    return 1 if training.keep_checkpoints == "last" else 2

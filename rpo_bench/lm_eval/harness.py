@@ -27,6 +27,7 @@ def run_harness(
     manager: Any,
     request: LmEvalRequest,
     prompt_format: PromptFormat | None = None,
+    autocast: bool = False,
 ) -> Measured:
     """Runs tasks on a model.
 
@@ -37,6 +38,7 @@ def run_harness(
         manager: The manager of the tasks.
         request: The requested tasks and settings.
         prompt_format: Format of prompts; a chat format also applies to lm-eval's prompts.
+        autocast: Whether passes are in bfloat16, over float32 weights.
     """
     from lm_eval.evaluator import simple_evaluate
     from lm_eval.models.huggingface import HFLM
@@ -50,6 +52,7 @@ def run_harness(
             tokenizer=_speaking(tokenizer, prompt_format),
             backend="seq2seq" if model.config.is_encoder_decoder else "causal",
             batch_size=request.batch_size,
+            mixed_precision_dtype="bfloat16" if autocast else None,
         )
         found = simple_evaluate(
             model=lm,

@@ -27,7 +27,10 @@ from rpo_bench.wording import counted
 FILE = "tuned.json"
 
 #: Defaults over the preset's. The choice reads reward and KL of finished checkpoints and nothing else.
-DEFAULTS: Mapping[str, Any] = {"training": {"probe_every": 0}, "evaluation": {"toxicity": "none"}}
+DEFAULTS: Mapping[str, Any] = {
+    "training": {"probe_every": 0, "keep_checkpoints": "last"},
+    "evaluation": {"toxicity": "none"},
+}
 
 
 @dataclass(frozen=True)

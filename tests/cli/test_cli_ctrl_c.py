@@ -73,3 +73,27 @@ def test_it_is_recognised_while_a_class_is_made():
         type("Made", (), {"field": Interrupting()})
     assert is_interrupt(found.value)
     assert not is_interrupt(RuntimeError("another"))
+
+
+IN_A_DESTRUCTOR = """
+import time
+from rpo_bench.cli.stopping import keep_interrupts
+
+class Held:
+    def __del__(self):
+        raise KeyboardInterrupt
+
+keep_interrupts()
+try:
+    Held()
+    time.sleep(60)
+except KeyboardInterrupt:
+    print("stopped")
+"""
+
+
+def test_it_is_not_lost_in_a_destructor():
+    done = subprocess.run(
+        [sys.executable, "-c", IN_A_DESTRUCTOR], capture_output=True, text=True, timeout=50, check=False
+    )
+    assert (done.stdout, done.stderr) == ("stopped\n", "")

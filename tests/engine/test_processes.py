@@ -14,6 +14,7 @@ from tiny_task import tiny_task
 from rpo_bench.engine.output import Output
 from rpo_bench.engine.plan import resources
 from rpo_bench.engine.plan.resources import Resources, is_sharded, parallel_of
+from rpo_bench.engine.pool.gpus import named_gpus
 from rpo_bench.engine.pool.rank_process import RankPlan
 from rpo_bench.engine.pool.ranks import rank_environment
 from rpo_bench.engine.stages.processes import in_processes
@@ -68,6 +69,15 @@ def test_memory_that_runs_out_halves_the_micro_batch_of_all(tmp_path: Path):
         in_processes(rank_runs.fits_below, _with_rows(work, 4), (1,), print)
 
 
+def test_what_fewer_rows_do_not_help_ends_after_one_more_try(tmp_path: Path):
+    work = work_of(tmp_path, cell_spec(training=TrainingSpec(batch_size=32)), RankPlan(2))
+    with (
+        pytest.warns(UserWarning, match="with 8 rows"),
+        pytest.raises(OutOfMemoryError, match="with 16 rows"),
+    ):
+        in_processes(rank_runs.always_runs_out, work, (16,), print)
+
+
 def _with_rows(work: CellWork, rows: int) -> CellWork:
     training = work.spec.training.model_copy(update={"micro_batch_size": rows})
     return replace(work, spec=work.spec.model_copy(update={"training": training}))
@@ -75,9 +85,13 @@ def _with_rows(work: CellWork, rows: int) -> CellWork:
 
 def test_each_process_sees_one_gpu_of_the_cells():
     given = {VISIBLE: "4,7", "WORLD_SIZE": "9", "PATH": "/bin"}
-    assert [rank_environment(number, given, 1)[VISIBLE] for number in range(2)] == ["4", "7"]
-    assert "WORLD_SIZE" not in rank_environment(0, given, 1)
-    assert VISIBLE not in rank_environment(0, {"PATH": "/bin"}, 1) or not torch.cuda.is_available()
+    gpus = named_gpus("4,7", 2)
+    assert [rank_environment(number, given, 1, gpus)[VISIBLE] for number in range(2)] == ["4", "7"]
+    assert "WORLD_SIZE" not in rank_environment(0, given, 1, gpus)
+    unset = [rank_environment(number, {"PATH": "/bin"}, 1, named_gpus(None, 2)) for number in range(2)]
+    assert [one[VISIBLE] for one in unset] == ["0", "1"]
+    assert rank_environment(0, {VISIBLE: ""}, 1, ())[VISIBLE] == ""  # --device cpu
+    assert VISIBLE not in rank_environment(0, {"PATH": "/bin"}, 1, ())
 
 
 @pytest.mark.parametrize(

@@ -98,6 +98,21 @@ def test_another_model_has_its_own_numbers_as_there_is_no_cache(tmp_path: Path):
     assert [doc.score for doc in other.docs] != [doc.score for doc in first.docs]
 
 
+def test_autocast_reaches_the_tasks():
+    """lm-eval switches off what is on around it, and has its own."""
+    asked = LmEvalRequest(tasks=("arithmetic_choice",), limit=12)
+    one, other = (HFModel.load(MODELS / "decoder", dtype=dtype) for dtype in ("float32", "autocast"))
+    seen = []
+    for model in (one, other):
+        head = model.model.get_output_embeddings()
+        hook = head.register_forward_hook(lambda _, __, logits: seen.append(logits.dtype))
+        run_harness(model.model, model.tokenizer, task_manager(asked.tasks), asked, None, model.autocast)
+        hook.remove()
+    assert {torch.float32, torch.bfloat16} == set(seen)
+    assert seen[0] == torch.float32
+    assert seen[-1] == torch.bfloat16
+
+
 def test_the_pupils_of_arithmetic_know_half_of_the_sums_and_choose_as_well():
     found = run(
         MODELS / "encoder-decoder",

@@ -307,6 +307,7 @@ OTHERS = {
     "engine/pool/worker.py": {"sys.stdout", "sys.stderr"},
     "plugins/trial.py": {"sys.stdout", "sys.stderr"},  # which it closes
     "models/backends/vllm_engine.py": {"sys.stderr"},
+    "models/backends/vllm_rollouts.py": {"sys.stderr"},
     "terminal/guard.py": {"sys.stdout", "sys.stderr"},
     "terminal/screen.py": {"sys.stdout", "sys.stderr", "Console("},
     "cli/console.py": {"sys.stdout"},

@@ -88,6 +88,14 @@ def test_a_resumed_training_knows_which_was_best(kind: str, tmp_path: Path):
     assert kept(tmp_path / "out") == ["step-4"]
 
 
+def test_a_resumed_training_deletes_what_it_makes_again(tmp_path: Path):
+    """Its policies may differ by rounding, if it goes on with another number of processes."""
+    for step in (2, 4, 6):
+        (tmp_path / "checkpoints" / f"step-{step}").mkdir(parents=True)
+    KeptCheckpoints(tmp_path, "all").resume(4)
+    assert kept(tmp_path) == ["step-2", "step-4"]
+
+
 def test_adapters_are_kept_as_adapters(tmp_path: Path):
     settings = dataclasses.replace(SETTINGS, keep_checkpoints="all", lora=Lora(rank=2))
     train(DPO(), tmp_path, tmp_path / "out", settings)

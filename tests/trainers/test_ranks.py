@@ -5,6 +5,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import rank_runs
 import torch
@@ -138,6 +139,22 @@ def test_memory_that_runs_out_in_one_process_is_told_with_the_rows(root: Path, t
     with pytest.raises(OutOfMemoryError, match="Out of memory with 8 rows at a time: give") as caught:
         run_ranks(rank_runs.out_of_memory, (run, 4), RankPlan(2, sharded=True))
     assert (caught.value.rows, caught.value.least) == (8, 2)
+
+
+def test_a_process_that_shards_does_not_try_again_by_itself(root: Path, tmp_path: Path):
+    """A backward pass that memory stopped leaves FSDP2 in the middle: its weights wouldn't move any more."""
+    run = (DPO(), root / "decoder", tmp_path / "full", SMALL_STEPS)
+    with pytest.raises(OutOfMemoryError, match="Out of memory with 16 rows at a time: give"):
+        run_ranks(rank_runs.out_of_memory, (run, 4), RankPlan(1, sharded=True))
+
+
+@pytest.mark.parametrize("rows", [None, 3])
+def test_a_reference_pass_has_as_many_rows_as_a_micro_batch(root: Path, tmp_path: Path, rows: int | None):
+    """Where memory that runs out is tried again by all; the numbers are those of one process."""
+    alone = rank_runs.reference_logps_of(ALONE, root / "decoder", None)[0]
+    found, passes = run_ranks(rank_runs.reference_logps_of, (root / "decoder", rows), RankPlan(2, True))
+    np.testing.assert_allclose(found, alone, atol=1e-4)
+    assert rows is None or max(passes) <= rows
 
 
 def test_shares_are_neighbours_that_cover_everything():

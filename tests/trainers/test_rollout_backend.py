@@ -131,3 +131,21 @@ def test_offline_methods_in_rounds_sample_by_it(folder: Path, tmp_path: Path):
     engine = OtherEngine(world.layout)
     fit_rounds(RPO(rounds=3, samples=4), model, world, SETTINGS, tmp_path, backend=engine)
     assert engine.loads == 3
+
+
+def test_rounds_record_the_engines_log_probs_as_those_of_who_wrote_the_rows(folder: Path, tmp_path: Path):
+    model = load(folder)
+    world = World(PROMPTS, distinct, 1, 6, TokenLayout.of(model))
+    engine = OtherEngine(world.layout, off=0.05)
+    fit_rounds(RPO(rounds=3, samples=4), model, world, SETTINGS, tmp_path, backend=engine)
+    rows = read_training_log(tmp_path / "train_log.jsonl")[1:]
+    assert [row["logp_mismatch"] for row in rows] == pytest.approx([0.05] * 3, abs=1e-4)
+
+
+def test_rounds_refuse_an_engine_with_another_policy(folder: Path, tmp_path: Path):
+    model = load(folder)
+    world = World(PROMPTS, distinct, 1, 6, TokenLayout.of(model))
+    with pytest.raises(UserError, match=r"the engine that samples and training differ by 1 nats per token"):
+        fit_rounds(
+            RPO(rounds=3, samples=4), model, world, SETTINGS, tmp_path, backend=OtherEngine(world.layout, 1.0)
+        )

@@ -190,7 +190,7 @@ def rounds_of(method, policy, reference, steps=4, logged=None, rewards=(1.0, 0.0
     def groups(step, of):
         return [Group([7], [[3], [4, 1], [5, 1], [6, 1]], list(rewards), [], [True] * 4, step)], [], 0.0
 
-    source = SimpleNamespace(effective_groups=groups, count_used=lambda groups, step: None)
+    source = SimpleNamespace(backend=None, effective_groups=groups, count_used=lambda groups, step: None)
     settings = TrainingSettings(steps=steps, batch_size=4)
     return RoundSource(method, source, settings, policy, reference, logged=logged)
 

@@ -18,6 +18,7 @@ from rpo_bench.errors import UserError
 from rpo_bench.spec.schema import RunSpec
 from rpo_bench.spec.sections import LoadingSpec, LoraSpec, TrainingSpec
 from trainers.objective import Method, Need
+from trainers.precision import HALF_WEIGHTS
 
 Parallel = Literal["auto", "replicated", "sharded"]
 
@@ -79,7 +80,7 @@ def memory_need(
     """
     training = spec.training
     states = trained_bytes(method, size, training, weight_bytes(spec.loading))
-    if gpus > 1 and (parallel == "sharded" or (parallel == "auto" and states > SHARDED_ABOVE * memory)):
+    if would_shard(training, states, gpus, parallel, memory):
         states = states / gpus + _WEIGHT * (size.parameters + size.table)
     step = -(-training.batch_size // int(getattr(method, "minibatches", 1)) // gpus)
     rows = min(training.micro_batch_size or step, step)
@@ -96,6 +97,22 @@ def memory_need(
     return MemoryNeed(states, max(kept * size.width * tokens, cache) + _LOGITS)
 
 
+def would_shard(training: TrainingSpec, states: float, gpus: int, parallel: Parallel, memory: float) -> bool:
+    """Whether the GPUs of a cell each keep a part of the weights.
+
+    Args:
+        training: the training's settings.
+        states: bytes of weights, gradients and optimiser.
+        gpus: that train the model together.
+        parallel: what was asked for.
+        memory: bytes of a GPU.
+    """
+    if training.dtype == HALF_WEIGHTS:
+        return True  # FSDP2 makes the copies, of one process too
+    large = parallel == "auto" and states > SHARDED_ABOVE * memory
+    return gpus > 1 and (parallel == "sharded" or large)
+
+
 def trained_bytes(method: Method, size: ModelSize, training: TrainingSpec, weight: float = _WEIGHT) -> float:
     """Weights, gradients and optimiser states of all that trains, and a frozen reference beside it.
 
@@ -106,7 +123,7 @@ def trained_bytes(method: Method, size: ModelSize, training: TrainingSpec, weigh
         weight: bytes of a weight that isn't trained.
     """
     whole = size.parameters + size.table
-    copy = 0 if training.dtype == "float32" else _COPY
+    copy = 0 if training.dtype in ("float32", HALF_WEIGHTS) else _COPY  # these copy a layer at a time
     each = _WEIGHT + _GRADIENT + _STATES[training.optim]
     beside = 0
     if Need.VALUE in method.needs:
@@ -127,8 +144,13 @@ def weight_bytes(loading: LoadingSpec) -> float:
     return 4 if loading.dtype in ("float32", "autocast") else 2
 
 
-def smaller(spec: RunSpec) -> Iterator[tuple[str, RunSpec]]:
-    """Settings that need less memory, with their flags: those that change nothing first, adapters last."""
+def smaller(spec: RunSpec, sharded: bool = False) -> Iterator[tuple[str, RunSpec]]:
+    """Settings that need less memory, with their flags: those that change nothing first, adapters last.
+
+    Args:
+        spec: the run.
+        sharded: whether the states are, which those of eight bits can't be.
+    """
     lora = spec.training.lora or LoraSpec(rank=_RANK, alpha=2.0 * _RANK)
     half = spec.model_copy(update={"loading": spec.loading.model_copy(update={"dtype": "bfloat16"})})
     kinds: tuple[tuple[str, RunSpec, dict[str, object]], ...] = (
@@ -139,6 +161,8 @@ def smaller(spec: RunSpec) -> Iterator[tuple[str, RunSpec]]:
     most = spec.training.micro_batch_size or spec.training.batch_size
     sizes = [rows for rows in (16, 8, 4, 2, 1) if rows < most]
     for words, base, changes in kinds:
+        if sharded and "optim" in changes:
+            continue
         flags = f"{words}--gradient-checkpointing"
         one = _changed(base, {**changes, "gradient_checkpointing": True})
         yield flags, one
@@ -147,7 +171,13 @@ def smaller(spec: RunSpec) -> Iterator[tuple[str, RunSpec]]:
 
 
 def check_memory(
-    methods: Sequence[Method], folder: Path, stored: int, spec: RunSpec, room: float, trust: bool = False
+    methods: Sequence[Method],
+    folder: Path,
+    stored: int,
+    spec: RunSpec,
+    room: float,
+    trust: bool = False,
+    sharded: bool = False,
 ) -> None:
     """Refuses a training whose weights, gradients and optimiser alone are larger than the memory.
 
@@ -158,6 +188,7 @@ def check_memory(
         spec: the run.
         room: bytes of the device's memory.
         trust: whether code in the model's folder may run.
+        sharded: whether the memory is that of several GPUs, which share the states.
 
     Raises:
         UserError: names the method, and settings that need less.
@@ -173,7 +204,7 @@ def check_memory(
         if needed > room:
             less = (
                 (flags, trained_bytes(method, size, one.training, weight_bytes(one.loading)))
-                for flags, one in smaller(spec)
+                for flags, one in smaller(spec, sharded)
             )
             fitting = (f"give {flags} ({small / 1e9:,.0f} GB)" for flags, small in less if small < room)
             advice = next(fitting, "take a smaller model")

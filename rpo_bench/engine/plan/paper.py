@@ -7,7 +7,16 @@ from typing import Any
 from pydantic import Field, ValidationError
 
 from rpo_bench.engine.inputs.choices import choose
-from rpo_bench.engine.plan.memory import GPU_MEMORY, Parallel, memory_need, smaller
+from rpo_bench.engine.plan.memory import (
+    GPU_MEMORY,
+    USABLE,
+    Parallel,
+    memory_need,
+    smaller,
+    trained_bytes,
+    weight_bytes,
+    would_shard,
+)
 from rpo_bench.engine.plan.pricing import Gpu, ModelSize, Price, Workload, price, size_of_folder
 from rpo_bench.errors import UserError
 from rpo_bench.files.validation import first_problem
@@ -111,8 +120,10 @@ def fitting_settings(
     """Flags with which a line's cells fit into ``room`` bytes of a GPU, and their need; or that none do."""
     size = _size(line.model, own or Path(line.model), paper.workload)
     method = next(choice.method for choice in choose(spec) if choice.spec.label == line.method)
-    for flags, changed in smaller(spec):
-        need = memory_need(method, size, paper.workload, changed, gpus, parallel, room).total
+    together = (gpus, parallel, room / USABLE)
+    states = trained_bytes(method, size, spec.training, weight_bytes(spec.loading))
+    for flags, changed in smaller(spec, would_shard(spec.training, states, *together)):
+        need = memory_need(method, size, paper.workload, changed, *together).total
         if need <= room:
             return f"With {flags} they need {need / 1e9:,.0f} GB."
     return "No setting fits: take a smaller model."

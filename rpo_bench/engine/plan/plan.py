@@ -133,6 +133,7 @@ def plan_run(spec: RunSpec, context: PlanContext) -> Plan:
                 spec,
                 context.resources.memory(),
                 context.trust.trust_remote_code,
+                context.resources.shares,
             )
             rows = data[model.name]
             warnings += check_needs(choices, rows.rows, rows.where)

@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import get_args
 
 from rpo_bench.engine.plan.memory import (
-    SHARDED_ABOVE,
     Parallel,
     device_memory,
     trained_bytes,
     weight_bytes,
+    would_shard,
 )
 from rpo_bench.engine.plan.pricing import size_of_folder
 from rpo_bench.errors import UserError
@@ -41,12 +41,16 @@ class Resources:
             return None
         return f"--gpus-per-cell {self.gpus}: torch finds no GPU here, so {self.gpus} processes train a cell."
 
-    def memory(self) -> float:
-        """Bytes of memory for the weights of one cell, their gradients and the optimiser."""
+    @property
+    def shares(self) -> bool:
+        """Whether several GPUs may share a cell's weights, their gradients and the optimiser."""
         import torch
 
-        shared = self.gpus if torch.cuda.is_available() and self.parallel != "replicated" else 1
-        return device_memory() * shared
+        return self.gpus > 1 and self.parallel != "replicated" and torch.cuda.is_available()
+
+    def memory(self) -> float:
+        """Bytes of memory for the weights of one cell, their gradients and the optimiser."""
+        return device_memory() * (self.gpus if self.shares else 1)
 
 
 def parallel_of(name: str) -> Parallel:
@@ -71,14 +75,14 @@ def is_sharded(spec: CellSpec, method: Method | None, resources: Resources, trus
     """
     if method is None:
         return False
-    copies = spec.training.dtype == HALF_WEIGHTS  # which FSDP2 makes, of one process too
-    if copies and resources.parallel == "replicated":
+    training, gpus, parallel = spec.training, resources.gpus, resources.parallel
+    copies = training.dtype == HALF_WEIGHTS
+    if copies and parallel == "replicated":
         raise UserError(f"--dtype {HALF_WEIGHTS} shards the weights: leave --parallel replicated out.")
-    if not copies and (resources.gpus == 1 or resources.parallel == "replicated"):
+    states = _states(spec, method, trust) if gpus > 1 and parallel == "auto" else 0.0
+    if not would_shard(training, states, gpus, parallel, device_memory()):
         return False
-    if not copies and resources.parallel == "auto" and _fits_one(spec, method, trust):
-        return False
-    advice = "give --parallel replicated, or one GPU per cell."
+    advice = "give --dtype bfloat16." if copies else "give --parallel replicated, or one GPU per cell."
     if spec.training.optim != "adamw":
         raise UserError(f"--optim {spec.training.optim}: only the states of adamw can be sharded: {advice}")
     if spec.loading.quantization is not None:
@@ -86,11 +90,10 @@ def is_sharded(spec: CellSpec, method: Method | None, resources: Resources, trus
     return True
 
 
-def _fits_one(spec: CellSpec, method: Method, trust: bool) -> bool:
-    """Whether one GPU has room for the whole training."""
+def _states(spec: CellSpec, method: Method, trust: bool) -> float:
+    """Bytes of weights, gradients and optimiser; 0 of a model that can't be built without its weights."""
     try:
         size = size_of_folder(Path(spec.model_path), trust)
     except UserError:
-        return True  # of a model that can't be built without its weights nothing is known
-    needed = trained_bytes(method, size, spec.training, weight_bytes(spec.loading))
-    return needed <= SHARDED_ABOVE * device_memory()
+        return 0.0
+    return trained_bytes(method, size, spec.training, weight_bytes(spec.loading))

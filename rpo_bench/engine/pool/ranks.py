@@ -11,6 +11,7 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
 
+from rpo_bench.engine.pool.gpus import gpu_slots, visible_gpus
 from rpo_bench.engine.pool.local import WORKER_ENVIRONMENT
 from rpo_bench.engine.pool.rank_process import RankPlan, RankWork, RanOut
 from rpo_bench.engine.pool.worker import Done, Failed, Progress
@@ -57,11 +58,13 @@ _Rank = tuple["subprocess.Popen[bytes]", Connection]
 def _started(plan: RankPlan) -> Iterator[list[_Rank]]:
     """The processes and their pipes; they are killed at the end, which finds them idle or of no more use."""
     found: list[_Rank] = []
+    gpus = visible_gpus()
+    gpu_slots(gpus, plan.count)  # checks that there are as many
     try:
         for number in range(plan.count):
             ours, theirs = Pipe()
             command = [sys.executable, "-P", "-c", _MAIN.format(descriptor=theirs.fileno())]
-            environment = rank_environment(number, os.environ, plan.threads)
+            environment = rank_environment(number, os.environ, plan.threads, gpus)
             # Ctrl-C reaches a whole group: whoever started them decides.
             process = subprocess.Popen(command, env=environment, pass_fds=[theirs.fileno()], process_group=0)
             theirs.close()
@@ -105,19 +108,21 @@ def _message(rank: _Rank, number: int) -> Any:
         return Failed(f"Process {number} of those that train this model {how}: its log says more.")
 
 
-def rank_environment(number: int, environment: Mapping[str, str], threads: int) -> dict[str, str]:
+def rank_environment(
+    number: int, environment: Mapping[str, str], threads: int, gpus: Sequence[str]
+) -> dict[str, str]:
     """The variables of a process: it sees one GPU of those that its cell has.
 
     Args:
         number: which process.
         environment: of this process, which sees all of the cell's GPUs.
         threads: of torch.
+        gpus: that this process may use.
     """
     found = WORKER_ENVIRONMENT | without_launcher(environment) | {"OMP_NUM_THREADS": str(threads)}
     found["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
     if sys.platform == "linux":
         found.setdefault("GLOO_SOCKET_IFNAME", "lo")  # they are on one machine, whose name may lead nowhere
-    gpus = environment.get(VISIBLE, "").split(",")
-    if number < len(gpus):
+    if gpus:
         found[VISIBLE] = gpus[number]
     return found

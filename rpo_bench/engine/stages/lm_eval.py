@@ -25,8 +25,8 @@ def harness_stage(work: HarnessWork, report: Callable[[Progress], None]) -> Done
         trust_remote_code=cell.trust.trust_remote_code,
         loading=cell.spec.loading,
     )
-    with model.evaluating():
-        measured = run_harness(model.model, model.tokenizer, manager, work.request, cell.spec.prompt_format)
+    chat = cell.spec.prompt_format
+    measured = run_harness(model.model, model.tokenizer, manager, work.request, chat, model.autocast)
     folder = cell_folder(cell.output.results, cell.spec)
     before = None if work.base is None else read_docs(work.base)
     add_measured(StoredRecord(folder, read_record(folder)), measured, work.request, before)

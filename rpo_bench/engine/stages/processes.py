@@ -33,12 +33,14 @@ def in_processes(
     if work.processes.count == 1 and not work.processes.sharded:
         return function(ALONE, work, *arguments, report)
     release_models()  # the others start on this process's GPUs
+    tried: int | None = None
     while True:
         try:
             return run_ranks(_with_plugins, (function, work, *arguments), work.processes, report)
         except OutOfMemoryError as error:
-            if error.rows <= error.least:
-                raise
+            if error.rows <= error.least or (tried is not None and error.rows >= tried):
+                raise  # fewer rows don't help, or what ran out doesn't go by them
+            tried = error.rows
             rows = max(error.least, error.rows // 2)
             warnings.warn(f"Out of memory: trying again with {rows} rows at a time.", stacklevel=2)
             work = _with_micro_batch(work, rows)

@@ -79,7 +79,7 @@ def rollout_backend(
 
     engine = VllmEngine(
         Path(work.spec.model_path),
-        resolve_dtype(dtype, base.model),
+        "float32" if resolve_dtype(dtype, base.model) == "float32" else "bfloat16",
         work.spec.generation.vllm,
         work.trust.trust_remote_code,
     )

@@ -176,7 +176,7 @@ def score_rows(ranks: Ranks, work: CellWork, report: Report) -> None:
     """The reference pass in each of a cell's processes."""
     base, layout, dtype = _reference(ranks, work)
     check_beginnings(base.module, examples_of(work), layout, str(work.spec.model_path))
-    cache = replace(reference_cache_of(work), ranks=ranks)
+    cache = replace(reference_cache_of(work), ranks=ranks, rows=work.spec.training.micro_batch_size)
     reference_logps(cache, base.module, examples_of(work), layout, dtype)
 
 
@@ -194,7 +194,7 @@ def score_pairs(ranks: Ranks, work: CellWork, report: Report) -> None:
     method = method_of(work)
     settings = training_settings(work.spec.training, work.spec.seed)
     rows = labelled(examples_of(work), method)
-    cache = replace(reference_cache_of(work), ranks=ranks)
+    cache = replace(reference_cache_of(work), ranks=ranks, rows=work.spec.training.micro_batch_size)
     prepare(offline(method), base.module, rows, settings, cache, layout, dtype)
 
 
