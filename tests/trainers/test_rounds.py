@@ -248,6 +248,7 @@ def test_every_round_is_scaled_as_the_first():
             [],
             0.0,
         ),
+        backend=None,
         count_used=lambda groups, step: None,
     )
     data = source.data(source.sample(1), None, None, "float32")
