@@ -106,11 +106,6 @@ def fits_below(ranks: Ranks, work: Any, room: int, _: Any) -> int:
     return int(rows)
 
 
-def always_runs_out(ranks: Ranks, work: Any, rows: int, _: Any) -> None:
-    """Memory runs out with the same rows, whatever the micro-batch."""
-    raise OutOfMemoryError(rows, 1)
-
-
 def reference_logps_of(ranks: Ranks, folder: Path, rows: int | None, _: Any = None) -> tuple[Any, list[int]]:
     """Log-probs of the tests' rows under a model, and how many rows its passes had."""
     import trainers.reference as module
