@@ -12,7 +12,7 @@ from trainers.flash import one_row
 from trainers.inputs import TokenLayout, collate
 from trainers.length_groups import length_groups, pass_cost
 from trainers.logps import sequence_logps
-from trainers.packing import attention_cost, packed_inputs, packed_logps, packing
+from trainers.packing import Packing, attention_cost, packed_inputs, packed_logps, packing
 
 
 def row_logps(
@@ -37,17 +37,17 @@ def row_logps(
     read = np.array([len(prompt) for prompt in prompts], dtype=np.int64)
     said = np.array([len(response) for response in responses], dtype=np.int64)
     groups = [np.arange(len(read))] if layout.one_pass else length_groups(read + said, pass_cost(device))
+    chosen: Packing | None = None
     if layout.unpadded:
         chosen = one_row((read + said).tolist())
+    elif layout.packed and device.type == "cpu":
+        # On a GPU, other kernels for packed rows need settings of their own; nothing was measured there.
+        shared, width = packing(read, said, layout), model.get_input_embeddings().weight.shape[1]
+        if shared.cost(width) < _cost_grouped(read + said, groups, width, pass_cost(device)):
+            chosen = shared
+    if chosen is not None:
         packed = packed_inputs(model, prompts, responses, chosen, layout, device)
         return packed_logps(model, packed).sum(dim=1)
-    # On a GPU, other kernels for packed rows need settings of their own; nothing was measured there.
-    if layout.packed and device.type == "cpu":
-        chosen = packing(read, said, layout)
-        width = model.get_input_embeddings().weight.shape[1]
-        if chosen.cost(width) < _cost_grouped(read + said, groups, width, pass_cost(device)):
-            packed = packed_inputs(model, prompts, responses, chosen, layout, device)
-            return packed_logps(model, packed).sum(dim=1)
     found = [
         sequence_logps(
             model, collate([prompts[i] for i in part], [responses[i] for i in part], layout).to(device)

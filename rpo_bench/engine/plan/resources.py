@@ -79,7 +79,9 @@ def is_sharded(spec: CellSpec, method: Method | None, resources: Resources, trus
     copies = training.dtype == HALF_WEIGHTS
     if copies and parallel == "replicated":
         raise UserError(f"--dtype {HALF_WEIGHTS} shards the weights: leave --parallel replicated out.")
-    states = _states(spec, method, trust) if gpus > 1 and parallel == "auto" else 0.0
+    if gpus == 1 and not copies:
+        return False  # as in most runs, of thousands of cells: nothing is asked of the device
+    states = _states(spec, method, trust) if parallel == "auto" and not copies else 0.0
     if not would_shard(training, states, gpus, parallel, device_memory()):
         return False
     advice = "give --dtype bfloat16." if copies else "give --parallel replicated, or one GPU per cell."
