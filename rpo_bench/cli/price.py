@@ -9,9 +9,9 @@ from rpo_bench.spec.presets import PAPER
 from rpo_bench.spec.schema import RunSpec
 
 if TYPE_CHECKING:
-    from rpo_bench.engine.plan.memory import Parallel
     from rpo_bench.engine.plan.paper import Paper, PricedCells
     from rpo_bench.engine.plan.pricing import Gpu
+    from rpo_bench.engine.plan.resources import Resources
 
 
 def print_price(
@@ -19,8 +19,7 @@ def print_price(
     layers: Sequence[Mapping[str, Any]],
     on: "Gpu",
     include_path: Path | None,
-    gpus: int,
-    parallel: "Parallel",
+    resources: "Resources",
 ) -> bool:
     """Prices a spec whose preset or config follows a paper; returns False without output for any other.
 
@@ -29,8 +28,7 @@ def print_price(
         layers: of its preset and config.
         on: the GPU, and how well it is used.
         include_path: a folder of further tasks.
-        gpus: that train a cell's model together.
-        parallel: how they share it.
+        resources: of a cell.
     """
     if not any(PAPER in layer for layer in layers):
         return False
@@ -38,7 +36,7 @@ def print_price(
 
     paper = paper_of(layers)
     assert paper is not None
-    lines = priced(spec, paper, on, include_path, gpus, parallel)
+    lines = priced(spec, paper, on, include_path, resources)
     rows = [
         (one.model, one.method, one.cells, _hours(one.hours_each), _hours(one.hours), _gigabytes(one.memory))
         for one in lines
@@ -46,16 +44,23 @@ def print_price(
     title = f"{spec.task}: {paper.citation}"
     print_table(
         title,
-        ("model", "method", "cells", "GPU hours each", "GPU hours", "GB" if gpus == 1 else "GB per GPU"),
+        (
+            "model",
+            "method",
+            "cells",
+            "GPU hours each",
+            "GPU hours",
+            "GB" if resources.gpus == 1 else "GB per GPU",
+        ),
         rows,
     )
     console = out()
-    if gpus > 1:
+    if (gpus := resources.gpus) > 1:
         console.print(
             f"{gpus} GPUs train a cell together: its GPU hours, divided by {gpus}, are its time at best.",
             soft_wrap=True,
         )
-    for text in _too_large(spec, paper, lines, on.name, include_path, gpus, parallel):
+    for text in _too_large(spec, paper, lines, on.name, include_path, resources):
         console.print(text, soft_wrap=True)
     console.print(
         f"Estimate: {_hours(sum(one.hours for one in lines))} GPU hours on one {on.name} at "
@@ -77,8 +82,7 @@ def _too_large(
     lines: Sequence["PricedCells"],
     gpu: str,
     include_path: Path | None,
-    gpus: int,
-    parallel: "Parallel",
+    resources: "Resources",
 ) -> Iterator[str]:
     """Which methods don't fit the GPU, and settings with which they do."""
     from rpo_bench.engine.plan.memory import GPU_MEMORY, USABLE
@@ -91,7 +95,7 @@ def _too_large(
     for line in lines:
         if line.memory is not None and line.memory > room:
             own = folder(line.model)
-            advice = fitting_settings(spec, paper, line, room, own, gpus, parallel)
+            advice = fitting_settings(spec, paper, line, room, own, resources)
             found.setdefault((line.model, advice), []).append(line.method)
     for (model, advice), methods in found.items():
         yield (

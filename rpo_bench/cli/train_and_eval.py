@@ -111,10 +111,10 @@ def train_and_eval(
     spec = build_spec(layers, changes, knobs)
     if matrix.dry_run:
         from rpo_bench.engine.plan.pricing import Gpu
-        from rpo_bench.engine.plan.resources import parallel_of
+        from rpo_bench.engine.plan.resources import Resources, parallel_of
 
-        on, parallel = Gpu(matrix.gpu, matrix.mfu), parallel_of(runner.parallel)
-        if print_price(spec, layers, on, data.include_path, runner.gpus_per_cell, parallel):
+        resources = Resources(gpus=runner.gpus_per_cell, parallel=parallel_of(runner.parallel))
+        if print_price(spec, layers, Gpu(matrix.gpu, matrix.mfu), data.include_path, resources):
             return
     root = runner.output_path or default_output(spec, matrix.preset, matrix.config)
     run_context = replace(

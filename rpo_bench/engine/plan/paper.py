@@ -10,7 +10,6 @@ from rpo_bench.engine.inputs.choices import choose
 from rpo_bench.engine.plan.memory import (
     GPU_MEMORY,
     USABLE,
-    Parallel,
     memory_need,
     smaller,
     trained_bytes,
@@ -18,12 +17,15 @@ from rpo_bench.engine.plan.memory import (
     would_shard,
 )
 from rpo_bench.engine.plan.pricing import Gpu, ModelSize, Price, Workload, price, size_of_folder
+from rpo_bench.engine.plan.resources import Resources
 from rpo_bench.errors import UserError
 from rpo_bench.files.validation import first_problem
 from rpo_bench.spec.presets import PAPER
 from rpo_bench.spec.schema import RunSpec
 from rpo_bench.spec.settings import Frozen, Settings
 from rpo_bench.tasks.task import load_task
+
+_ONE = Resources()
 
 
 class Paper(Settings):
@@ -64,8 +66,7 @@ def priced(
     paper: Paper,
     gpu: Gpu,
     include_path: Path | None = None,
-    gpus: int = 1,
-    parallel: Parallel = "auto",
+    resources: Resources = _ONE,
 ) -> list[PricedCells]:
     """The cost of every method on every model; the last line of a model is the cost its cells share.
 
@@ -74,8 +75,7 @@ def priced(
         paper: token counts, and sizes of models that aren't on this machine.
         gpu: the GPU.
         include_path: a folder of further tasks.
-        gpus: that train a cell's model together; the memory is that of each.
-        parallel: how they share it.
+        resources: of a cell; the memory is that of each of its GPUs.
 
     Raises:
         UserError: an unknown method, or a model of unknown size.
@@ -100,7 +100,7 @@ def priced(
             one = price(choice.method, size, limited, run, gpu)
             shared = max(shared, one.shared)
             cells = len(choice.strengths) * len(spec.seeds) * rates
-            together = (gpus, parallel, GPU_MEMORY[gpu.name])
+            together = (resources.gpus, resources.parallel, GPU_MEMORY[gpu.name])
             need = memory_need(choice.method, size, load, spec, *together).total if size.layers else None
             lines.append(_line(model, choice.spec.label, cells, one, need))
         if shared:
@@ -114,13 +114,12 @@ def fitting_settings(
     line: PricedCells,
     room: float,
     own: Path | None,
-    gpus: int = 1,
-    parallel: Parallel = "auto",
+    resources: Resources = _ONE,
 ) -> str:
     """Flags with which a line's cells fit into ``room`` bytes of a GPU, and their need; or that none do."""
     size = _size(line.model, own or Path(line.model), paper.workload)
     method = next(choice.method for choice in choose(spec) if choice.spec.label == line.method)
-    together = (gpus, parallel, room / USABLE)
+    together = (resources.gpus, resources.parallel, room / USABLE)
     states = trained_bytes(method, size, spec.training, weight_bytes(spec.loading))
     for flags, changed in smaller(spec, would_shard(spec.training, states, *together)):
         need = memory_need(method, size, paper.workload, changed, *together).total
